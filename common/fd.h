@@ -1,0 +1,52 @@
+/*
+ * fd.h - descriptors: close-on-exec, non-blocking, to and from a buf.
+ */
+#ifndef AIS_FD_H
+#define AIS_FD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct buf;
+
+/* The answer of everything that moves bytes without blocking. */
+enum io {
+	IO_OK,		/* Some bytes were moved. */
+	IO_WAIT,	/* None could be; wait for the descriptor. */
+	IO_EOF,		/* The other end has finished, in order. */
+	IO_ERROR	/* Broken; errno, or the module, knows why. */
+};
+
+/* Close "*fd" unless it is -1, and set it to -1.  errno is kept. */
+void fd_close(int *fd);
+
+/* Close both ends of a pipe, as fd_close(). */
+void fd_close_pair(int pair[2]);
+
+/* Switch blocking on or off.  0, or -1 with errno set. */
+int fd_set_blocking(int fd, bool blocking);
+
+/*
+ * A pipe, close-on-exec.  "ours" (0 or 1) is the end that is made
+ * non-blocking; -1 leaves both blocking.  0, or -1 with errno set and both
+ * ends -1.
+ */
+int fd_pipe(int pair[2], int ours);
+
+/*
+ * Read once, at most "max" bytes, to the end of "b".  IO_WAIT also where "b"
+ * is full; ENOMEM gives IO_ERROR.
+ */
+enum io fd_fill(int fd, struct buf *b, size_t max);
+
+/* Write once from the front of "b".  IO_OK also where "b" is empty. */
+enum io fd_drain(int fd, struct buf *b);
+
+/*
+ * Read all of a regular file of at most "max" bytes.  The caller frees the
+ * result, which is NUL terminated beyond "*size".  NULL with errno set; EFBIG
+ * if the file is larger.
+ */
+char *fd_read_file(const char *path, size_t max, size_t *size);
+
+#endif

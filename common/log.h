@@ -1,0 +1,135 @@
+/*
+ * log.h - events, the escaping of foreign bytes, and the sinks.
+ *
+ * An event has a level, a stable name, a text and named fields.  It goes to
+ * every sink that has been added; a plain message is an event as well.  The
+ * file sink writes one line an event, in logfmt, with the time in UTC.
+ */
+#ifndef AIS_LOG_H
+#define AIS_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The levels, numbered as syslog(3) does. */
+enum log_level {
+	LOG_LEVEL_ERROR = 3,
+	LOG_LEVEL_WARNING = 4,
+	LOG_LEVEL_NOTICE = 5,
+	LOG_LEVEL_INFO = 6,
+	LOG_LEVEL_DEBUG = 7
+};
+
+/* One field: a name in lower case and its bytes, which may be foreign. */
+struct log_field {
+	const char *name;
+	const void *value;
+	size_t length;
+};
+
+struct log_event {
+	enum log_level level;
+	const char *name;	/* Stable, such as "command-start". */
+	const char *message_id;	/* 32 hexadecimal digits, or NULL. */
+	const char *text;	/* One sentence for people; escaped. */
+	const struct log_field *fields;
+	size_t count;		/* Of fields. */
+	int64_t time_us;	/* Since 1970; set by log_emit(). */
+};
+
+/* The longest field value in a line of text; the rest is cut, and marked. */
+#define LOG_VALUE_MAX	4096
+/* The longest text of one event. */
+#define LOG_TEXT_MAX	2048
+
+/*
+ * A sink takes one event and returns 0, or -1 with errno set if the event is
+ * not on record there.  "name" is for messages: "journal", a file's path.
+ */
+struct log_sink {
+	const char *name;
+	int (*take)(void *context, const struct log_event *e);
+	void *context;
+	bool failing;		/* Kept by log_emit(). */
+	uint64_t lost;		/* Events lost since it began to fail. */
+};
+
+/* At most this many sinks. */
+#define LOG_SINKS_MAX	4
+
+/*
+ * Add a sink, which the caller keeps alive until log_reset().  0, or -1 if
+ * there are LOG_SINKS_MAX of them.
+ */
+int log_add_sink(struct log_sink *sink);
+
+/* Forget all sinks; messages go to standard error again. */
+void log_reset(void);
+
+/* Only events of this level and more urgent ones are emitted; INFO at first. */
+void log_set_level(enum log_level level);
+
+/*
+ * Give "e" to every sink, or to standard error where no sink has been added.
+ * Returns how many sinks took it.  A sink that begins to fail, and one that
+ * works again with what it lost, is reported to the others, once.
+ */
+int log_emit(struct log_event *e);
+
+/* The number of sinks that have been added. */
+size_t log_sinks(void);
+
+/* Emit a plain message, an event named "message". */
+void log_message(enum log_level level, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#define log_error(...)		log_message(LOG_LEVEL_ERROR, __VA_ARGS__)
+#define log_warning(...)	log_message(LOG_LEVEL_WARNING, __VA_ARGS__)
+#define log_notice(...)		log_message(LOG_LEVEL_NOTICE, __VA_ARGS__)
+#define log_info(...)		log_message(LOG_LEVEL_INFO, __VA_ARGS__)
+#define log_debug(...)		log_message(LOG_LEVEL_DEBUG, __VA_ARGS__)
+
+/* As log_error(), with ": " and the text of errno behind it. */
+void log_errno(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* What standard error shows before each message, such as "aisc: ". */
+void log_set_prefix(const char *prefix);
+
+/*
+ * Write "n" foreign bytes as printable text into "out" of "size" bytes, NUL
+ * terminated; return "out".  Backslash, double quote, control characters,
+ * bytes that are not UTF-8, and characters that change the direction of text
+ * or end a line are written as \\ \" \n \r \t or \xHH, so the text can be
+ * turned back.  What does not fit is cut, and "..." ends the text.
+ * LOG_ESCAPED_MAX(n) bytes always suffice.
+ */
+char *log_escape(char *out, size_t size, const void *bytes, size_t n);
+#define LOG_ESCAPED_MAX(n)	(4 * (size_t)(n) + 1)
+
+/*
+ * Write "e" as one logfmt line, newline included, into "out".  Returns its
+ * length; a line that does not fit is cut before a field and marked with
+ * cut=true.  "size" is at least 512.
+ */
+size_t log_format(char *out, size_t size, const struct log_event *e);
+
+/* The level's name: "error", "warning", "notice", "info", "debug". */
+const char *log_level_name(enum log_level level);
+
+/*
+ * A sink that appends to a file.  log_file_open() opens "path" (mode 0640,
+ * created if missing, never through a symbolic link) and returns the sink, or
+ * NULL after a message.  log_file_reopen() opens the path again, for a file
+ * that has been rotated away; 0, or -1 after a message, with the old file
+ * still in use.  log_file_close() closes and frees.
+ */
+struct log_sink *log_file_open(const char *path);
+int log_file_reopen(struct log_sink *sink);
+void log_file_close(struct log_sink *sink);
+
+/* A sink that speaks to syslog(3) as "ident", facility daemon.  One at most;
+ * it needs no closing. */
+struct log_sink *log_syslog_open(const char *ident);
+
+#endif

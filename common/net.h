@@ -1,0 +1,72 @@
+/*
+ * net.h - TCP: addresses, listening, connecting, accepting.
+ */
+#ifndef AIS_NET_H
+#define AIS_NET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+/* An address as text, "[2001:db8::1]:4773", with room to spare. */
+#define NET_TEXT_MAX	64
+
+struct net_address {
+	struct sockaddr_storage storage;
+	socklen_t length;
+};
+
+/*
+ * Split "text", one of HOST, HOST:PORT, [HOST], [HOST]:PORT, :PORT, where a
+ * HOST with more than one colon is an IPv6 address without a port.  "host" of
+ * "hsize" and "port" of "psize" bytes get their parts, "port" an empty string
+ * if there is none.  0, or -1 if it is none of these or too long, or if the
+ * port is not a number from 0 to 65535.
+ */
+int net_split(const char *text, char *host, size_t hsize, char *port,
+    size_t psize);
+
+/*
+ * Open the sockets that listen on "host" and "port"; an empty host or "*" is
+ * every address, IPv6 and IPv4.  Up to "max" descriptors go to "fds",
+ * close-on-exec and non-blocking.  Returns how many, or -1 after a message.
+ */
+int net_listen(const char *host, const char *port, int *fds, size_t max);
+
+/* Make an inherited listening socket ready: flags as net_listen() sets them.
+ * 0, or -1 after a message if "fd" does not listen on a stream socket. */
+int net_adopt(int fd);
+
+/*
+ * Accept one connection: close-on-exec, non-blocking, TCP_NODELAY, keepalive.
+ * Returns the descriptor, or -1 with errno set; EAGAIN: there is none.
+ */
+int net_accept(int fd, struct net_address *address);
+
+/* Make a connected socket of ours as net_accept() leaves one.  0 or -1. */
+int net_prepare(int fd);
+
+/*
+ * Look up "host" and "port" and connect to the first address that answers by
+ * "deadline".  Returns the descriptor, non-blocking as net_accept() leaves
+ * it, or -1 with a sentence in "why" of "size" bytes; errno is ETIMEDOUT if
+ * the deadline has passed.
+ */
+int net_connect(const char *host, const char *port, int64_t deadline,
+    char *why, size_t size);
+
+/* The address of the other end.  0, or -1 with errno set. */
+int net_peer(int fd, struct net_address *address);
+
+/* The port that a listening socket is bound to, or -1. */
+int net_port(int fd);
+
+/* "address" as text, an IPv4-mapped one as IPv4; with or without its port. */
+const char *net_text(const struct net_address *address, bool port,
+    char out[NET_TEXT_MAX]);
+
+/* Is "host" a numeric address, without a lookup? */
+bool net_is_numeric(const char *host);
+
+#endif

@@ -1,0 +1,165 @@
+/*
+ * proto.h - what both sides agree on: frame types, codes, names, limits.
+ *
+ * This file is the protocol ais/1 in C.  ais-protocol(7) is the same in
+ * English; a change here is a change there.
+ */
+#ifndef AIS_PROTO_H
+#define AIS_PROTO_H
+
+/* The ALPN protocol name, RFC 7301.  A new major version gets a new name. */
+#define PROTO_ALPN		"ais/1"
+
+/* The default TCP port of aisd, as a number and as text. */
+#define PROTO_PORT		4773
+#define PROTO_PORT_TEXT		"4773"
+
+/*
+ * A frame is a header and a payload.  The header: type (1 byte), request
+ * (4 bytes, big endian; 0 is the session itself), payload length (4 bytes,
+ * big endian).  A whole frame fits four TLS records exactly, because a frame
+ * that spills a few bytes into one more record costs half again as much.
+ */
+#define PROTO_HEADER		9
+#define PROTO_FRAME_MAX		65536
+#define PROTO_PAYLOAD_MAX	(PROTO_FRAME_MAX - PROTO_HEADER)
+
+/* The body of one request, all its frames together. */
+#define PROTO_BODY_MAX		(1024 * 1024)
+/* Items in one request's body: words, environment and options together. */
+#define PROTO_ITEMS_MAX		65536
+/* One word or environment string; Linux refuses longer ones (MAX_ARG_STRLEN,
+ * execve(2)), which counts the terminating NUL. */
+#define PROTO_WORD_MAX		(128 * 1024 - 1)
+/* A path, as PATH_MAX counts it, without the NUL. */
+#define PROTO_PATH_MAX		4095
+/* Human-readable text in REFUSED and GOODBYE. */
+#define PROTO_TEXT_MAX		1024
+/* A signal's name, without "SIG". */
+#define PROTO_SIGNAL_MAX	8
+/* What a PING carries, and its PONG brings back. */
+#define PROTO_PING_MAX		8
+/* The most credit that a receiver may have granted and not yet used up. */
+#define PROTO_WINDOW_MAX	(64u * 1024 * 1024)
+
+/* Frame types.  "C" is sent by the client, "S" by the server. */
+enum proto_type {
+	/* C: a piece of a request's body; more follows. */
+	PROTO_REQUEST_PART	= 0x01,
+	/* C: the last or only piece; the server answers this one. */
+	PROTO_REQUEST		= 0x02,
+	/* C: bytes for the command's standard input, within the window. */
+	PROTO_STDIN		= 0x03,
+	/* C: standard input has ended. */
+	PROTO_STDIN_EOF		= 0x04,
+	/* C: send a signal to the command; payload: its name, "TERM". */
+	PROTO_SIGNAL		= 0x05,
+
+	/* Both: more credit: stream (1 byte), bytes (4 bytes). */
+	PROTO_WINDOW		= 0x10,
+	/* Both: are you there?  Answered by PONG with the same payload. */
+	PROTO_PING		= 0x11,
+	PROTO_PONG		= 0x12,
+	/* Both: the session is over: code (2 bytes), text. */
+	PROTO_GOODBYE		= 0x13,
+
+	/* S: the session begins: items of enum proto_item. */
+	PROTO_HELLO		= 0x20,
+	/* S: others are served first: how many (4 bytes). */
+	PROTO_WAITING		= 0x21,
+	/* S: the command runs: credit for standard input (4 bytes). */
+	PROTO_STARTED		= 0x22,
+	/* S: bytes of the command's standard output and error. */
+	PROTO_STDOUT		= 0x23,
+	PROTO_STDERR		= 0x24,
+	/* S: the command has ended: struct frame_exit. */
+	PROTO_EXIT		= 0x25,
+	/* S: the request is not carried out: code (2 bytes), text. */
+	PROTO_REFUSED		= 0x26,
+	/* S: the answer to a change of directory: the directory. */
+	PROTO_DIRECTORY		= 0x27
+};
+
+/*
+ * A body is a row of items: kind (1 byte), length (4 bytes), bytes.  An
+ * unknown kind is a protocol error in a request and is skipped in HELLO.
+ */
+enum proto_item {
+	/* In a request, first and exactly once: enum proto_operation. */
+	PROTO_ITEM_OPERATION	= 0x01,
+	/* A word of argv, in order; the line of SHELL; the path of CHDIR. */
+	PROTO_ITEM_WORD		= 0x02,
+	/* NAME=VALUE for the command's environment. */
+	PROTO_ITEM_ENV		= 0x03,
+	/* The directory of this one command. */
+	PROTO_ITEM_DIRECTORY	= 0x04,
+	/* Empty: standard input follows; without it the command reads none. */
+	PROTO_ITEM_STDIN	= 0x05,
+	/* Credit for standard output and for standard error (4 bytes each). */
+	PROTO_ITEM_WINDOWS	= 0x06,
+
+	/* In HELLO: the session's name, as in the server's log. */
+	PROTO_ITEM_SESSION	= 0x20,
+	/* In HELLO: the server's program and version. */
+	PROTO_ITEM_SERVER	= 0x21,
+	/* In HELLO: the common name by which the server knows the client. */
+	PROTO_ITEM_PEER		= 0x22
+};
+
+/* What a request asks for. */
+enum proto_operation {
+	/* Run argv, without a shell. */
+	PROTO_RUN		= 1,
+	/* Give one line to a shell. */
+	PROTO_SHELL		= 2,
+	/* Change the session's directory; no word: back to the home. */
+	PROTO_CHDIR		= 3
+};
+
+/* Streams, as WINDOW names them. */
+enum proto_stream {
+	PROTO_STREAM_STDIN	= 0,
+	PROTO_STREAM_STDOUT	= 1,
+	PROTO_STREAM_STDERR	= 2
+};
+
+/* Why a request is refused, a command is cut off, or a session is over. */
+enum proto_code {
+	PROTO_CODE_NONE		= 0,
+	/* The other side broke the protocol. */
+	PROTO_CODE_PROTOCOL	= 1,
+	/* No rule allows it. */
+	PROTO_CODE_DENIED	= 2,
+	/* There is no such command. */
+	PROTO_CODE_UNKNOWN	= 3,
+	/* It exists and may not, or cannot, be executed. */
+	PROTO_CODE_NOT_EXECUTABLE = 4,
+	/* The directory cannot be entered. */
+	PROTO_CODE_DIRECTORY	= 5,
+	/* The server lacks what it needs to start it: processes, memory. */
+	PROTO_CODE_RESOURCES	= 6,
+	/* The command cannot be put on record. */
+	PROTO_CODE_AUDIT	= 7,
+	/* Too many others wait. */
+	PROTO_CODE_BUSY		= 8,
+	/* A time limit has passed. */
+	PROTO_CODE_TIMEOUT	= 9,
+	/* The limit of output has been reached. */
+	PROTO_CODE_OUTPUT	= 10,
+	/* The server stops. */
+	PROTO_CODE_STOPPING	= 11,
+	/* The request has a value that no server can use. */
+	PROTO_CODE_INVALID	= 12
+};
+
+/* How a command ended, in EXIT. */
+enum proto_end {
+	PROTO_END_EXIT		= 0,
+	PROTO_END_SIGNAL	= 1
+};
+
+/* The payload of EXIT: end (1), reason (2), status (4), then four times 8
+ * bytes: duration, processor time, bytes of output, bytes of error. */
+#define PROTO_EXIT_SIZE		39
+
+#endif

@@ -1,0 +1,126 @@
+/*
+ * tls.h - contexts, one non-blocking mutual TLS connection, and the peer's
+ * identity.  The only module that knows OpenSSL.
+ *
+ * TLS 1.3 unless a context allows 1.2; both sides show a certificate and
+ * verify the other's: chain to the one authority, dates, purpose, revocation
+ * where a list is given, and on the client the server's name against its
+ * subjectAltName alone (RFC 9525).  No tickets and no resumption, since a
+ * resumed session would outlive its certificate.
+ */
+#ifndef AIS_TLS_H
+#define AIS_TLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/fd.h"
+
+struct buf;
+struct tls_context;
+struct tls;
+
+/* What a message of this module may hold. */
+#define TLS_TEXT_MAX	512
+/* Names and serial of an identity as text. */
+#define TLS_NAME_MAX	512
+#define TLS_SERIAL_MAX	64	/* RFC 5280, 4.1.2.2: 20 bytes at most. */
+#define TLS_FINGERPRINT_MAX 65	/* SHA-256 in hexadecimal. */
+
+/* The files of one side. */
+struct tls_files {
+	const char *certificate;	/* PEM: own chain, leaf first. */
+	const char *key;		/* PEM: its private key. */
+	const char *authority;		/* PEM: the authority's. */
+	const char *crl;		/* PEM: revocation list, or NULL. */
+	bool allow_tls12;
+};
+
+/* Who the other side is, as its verified certificate says. */
+struct tls_identity {
+	char common_name[TLS_NAME_MAX];	/* "" unless exactly one, in UTF-8. */
+	char subject[TLS_NAME_MAX];	/* RFC 2253, escaped. */
+	char issuer[TLS_NAME_MAX];
+	char serial[TLS_SERIAL_MAX];	/* Hexadecimal, upper case. */
+	char fingerprint[TLS_FINGERPRINT_MAX];
+	int64_t not_before;		/* Seconds since 1970. */
+	int64_t not_after;
+};
+
+/* The kinds of failure that callers tell apart. */
+enum tls_failure {
+	TLS_FAILURE_NONE,
+	TLS_FAILURE_CERTIFICATE, /* The other's certificate: see the text. */
+	TLS_FAILURE_NAME,	/* It is valid, for another name. */
+	TLS_FAILURE_REFUSED,	/* The other side refused ours, by an alert. */
+	TLS_FAILURE_NOT_TLS,	/* What came is not TLS. */
+	TLS_FAILURE_PROTOCOL,	/* No common version, cipher or ALPN. */
+	TLS_FAILURE_ALTERED,	/* A record failed its integrity check. */
+	TLS_FAILURE_CUT,	/* The stream ended without close_notify. */
+	TLS_FAILURE_SYSTEM	/* The socket, or memory. */
+};
+
+/*
+ * Read the files and make the context of a server or a client.  Everything is
+ * checked: that files can be read and parsed, that the key matches the
+ * certificate, that the certificate is valid now, for this purpose, and comes
+ * from the authority, that the CRL comes from it too.  NULL with a sentence
+ * in "why" that names the file and says what to do.
+ */
+struct tls_context *tls_server_new(const struct tls_files *files,
+    char why[TLS_TEXT_MAX]);
+struct tls_context *tls_client_new(const struct tls_files *files,
+    char why[TLS_TEXT_MAX]);
+
+/* Contexts are counted by their connections: free whenever it is unused. */
+void tls_context_free(struct tls_context *context);
+
+/* Our own certificate's notAfter, in seconds since 1970. */
+int64_t tls_context_expires(const struct tls_context *context);
+
+/*
+ * Begin a connection over "fd", which stays the caller's.  A client names the
+ * server that must answer (a DNS name or an address); a server passes NULL.
+ * NULL if memory is out.
+ */
+struct tls *tls_open(struct tls_context *context, int fd, const char *name);
+void tls_free(struct tls *tls);
+
+/*
+ * Go on with the handshake.  IO_OK: done, the peer is verified and speaks our
+ * ALPN protocol.  IO_WAIT: wait for tls_events().  IO_ERROR: refused, see
+ * tls_error() and tls_failure(); an alert that says so is on its way.
+ */
+enum io tls_handshake(struct tls *tls);
+
+/* What to wait for, in poll(2) events, to do what last answered IO_WAIT and
+ * what the caller wants now. */
+short tls_events(const struct tls *tls, bool reading, bool writing);
+
+/* Are there bytes that can be read without waiting for the descriptor? */
+bool tls_pending(const struct tls *tls);
+
+/*
+ * Move bytes once: to the end of "b", as much as it has room for; from the
+ * front of "b".  IO_EOF: the peer has sent close_notify.  A stream that ends
+ * without it is IO_ERROR with TLS_FAILURE_CUT.
+ */
+enum io tls_fill(struct tls *tls, struct buf *b);
+enum io tls_drain(struct tls *tls, struct buf *b);
+
+/* Send close_notify if the connection is whole.  Does not wait. */
+void tls_shutdown(struct tls *tls);
+
+/* Why the last call failed: a sentence for people, foreign bytes escaped. */
+const char *tls_error(const struct tls *tls);
+enum tls_failure tls_failure(const struct tls *tls);
+
+/* The peer, once it has shown a certificate, verified or not; else NULL. */
+const struct tls_identity *tls_peer(const struct tls *tls);
+
+/* The protocol version and the cipher, such as "TLSv1.3". */
+const char *tls_version(const struct tls *tls);
+const char *tls_cipher(const struct tls *tls);
+
+#endif

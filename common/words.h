@@ -1,0 +1,47 @@
+/*
+ * words.h - POSIX word splitting and quoting, without a shell.
+ *
+ * Words are split as the shell's token recognition and quote removal do it
+ * (POSIX.1-2017, Shell Command Language, 2.2 and 2.3): blanks separate,
+ * '...' keeps all, "..." keeps all but backslash before $ ` " \ and newline,
+ * a backslash keeps the next character.  Nothing is expanded.
+ */
+#ifndef AIS_WORDS_H
+#define AIS_WORDS_H
+
+#include <stddef.h>
+
+/* The answers of words_split(). */
+enum words_error {
+	WORDS_OK,
+	WORDS_QUOTE,		/* A quote is not closed. */
+	WORDS_BACKSLASH,	/* A backslash is the last character. */
+	WORDS_SHELL,		/* It needs a shell; "*at" is the place. */
+	WORDS_MEMORY
+};
+
+/*
+ * Split "line" into "*words", NULL terminated, "*count" of them, which the
+ * caller frees with words_free().  An unquoted character that means something
+ * to a shell (| & ; < > ( ) $ ` * ? [ ] { } ~ at the start of a word, # at the
+ * start of a word, = in the first word is no such thing) is an error
+ * WORDS_SHELL where "strict", and plain text where not.  On error nothing is
+ * left to free, and "*at" is the offset of the offending character.
+ */
+enum words_error words_split(const char *line, int strict, char ***words,
+    size_t *count, size_t *at);
+
+void words_free(char **words);
+
+/* What an answer means, in a few words. */
+const char *words_strerror(enum words_error e);
+
+/*
+ * Quote "words" so that words_split() or a shell gives them back, joined by
+ * blanks.  The caller frees the string; NULL if memory is out.  "max" bounds
+ * its length in bytes, 0 is no bound: what comes after is cut at a word's or
+ * a byte's end and " ..." follows.
+ */
+char *words_join(char *const *words, size_t max);
+
+#endif
