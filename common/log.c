@@ -1,0 +1,467 @@
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/log.h"
+
+/* A line of the file log: a dozen fields at their longest would not fit, and
+ * are then cut between fields. */
+#define LINE_MAX_BYTES	(8 * LOG_VALUE_MAX)
+
+static struct log_sink *sinks[LOG_SINKS_MAX];
+static size_t sink_count;
+static enum log_level max_level = LOG_LEVEL_INFO;
+static const char *prefix = "";
+
+const char *
+log_level_name(enum log_level level)
+{
+	switch (level) {
+	case LOG_LEVEL_ERROR:
+		return "error";
+	case LOG_LEVEL_WARNING:
+		return "warning";
+	case LOG_LEVEL_NOTICE:
+		return "notice";
+	case LOG_LEVEL_INFO:
+		return "info";
+	case LOG_LEVEL_DEBUG:
+		break;
+	}
+	return "debug";
+}
+
+/*
+ * The length of the UTF-8 character at "p" (RFC 3629), 0 if there is none or
+ * if it is one that must not be shown as it is.
+ */
+static size_t
+safe_character(const unsigned char *p, size_t n)
+{
+	uint32_t c = p[0], least;
+	size_t length;
+
+	if (c < 0x80)
+		return c >= 0x20 && c != 0x7f;
+	if (c >= 0xc2 && c < 0xe0)
+		length = 2, c &= 0x1f, least = 0x80;
+	else if (c >= 0xe0 && c < 0xf0)
+		length = 3, c &= 0x0f, least = 0x800;
+	else if (c >= 0xf0 && c < 0xf5)
+		length = 4, c &= 0x07, least = 0x10000;
+	else
+		return 0;
+	if (length > n)
+		return 0;
+	for (size_t i = 1; i < length; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (p[i] & 0x3f);
+	}
+	if (c < least || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
+		return 0;
+	/* C1 controls; marks and overrides of direction; ends of line. */
+	if (c < 0xa0 || c == 0x61c || (c >= 0x200b && c <= 0x200f) ||
+	    (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) ||
+	    c == 0xfeff || (c >= 0xfff0 && c <= 0xfffb) || c >= 0xe0000)
+		return 0;
+	return length;
+}
+
+/* Write the escape of one byte to "out"; returns its length, at most 4. */
+static size_t
+escape_byte(char out[5], unsigned char c)
+{
+	const char *named = "\\\\\"\"\nn\rr\tt";
+
+	for (const char *p = named; *p != '\0'; p += 2) {
+		if ((unsigned char)*p == c) {
+			out[0] = '\\';
+			out[1] = p[1];
+			return 2;
+		}
+	}
+	return (size_t)snprintf(out, 5, "\\x%02x", c);
+}
+
+char *
+log_escape(char *out, size_t size, const void *bytes, size_t n)
+{
+	const unsigned char *p = bytes;
+	size_t used = 0, i = 0, length, whole = 0;
+	char piece[5];
+
+	if (size == 0)
+		return out;
+	while (i < n) {
+		if (p[i] == '\\' || p[i] == '"' ||
+		    (length = safe_character(p + i, n - i)) == 0) {
+			length = escape_byte(piece, p[i]);
+			if (length >= size - used)
+				goto cut;
+			memcpy(out + used, piece, length);
+			used += length;
+			i++;
+		} else {
+			if (length >= size - used)
+				goto cut;
+			memcpy(out + used, p + i, length);
+			used += length;
+			i += length;
+		}
+		/* Where to cut, should what follows not fit. */
+		if (size - used > 3)
+			whole = used;
+	}
+	out[used] = '\0';
+	return out;
+
+cut:
+	length = size - 1 - whole;
+	memcpy(out + whole, "...", length < 3 ? length : 3);
+	out[whole + (length < 3 ? length : 3)] = '\0';
+	return out;
+}
+
+/* Can the text stand in a logfmt line without quotes? */
+static bool
+is_bare(const char *text)
+{
+	static const char bare[] = "abcdefghijklmnopqrstuvwxyz"
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:@%+,";
+
+	return *text != '\0' && text[strspn(text, bare)] == '\0';
+}
+
+/* Append "name=value" if it fits before "limit"; whether it did. */
+static bool
+put_field(char *out, size_t limit, size_t *used, const char *name,
+    const char *value)
+{
+	const char *quote = is_bare(value) ? "" : "\"";
+	int n = snprintf(out + *used, limit - *used, "%s%s=%s%s%s",
+	    *used > 0 ? " " : "", name, quote, value, quote);
+
+	if (n < 0 || (size_t)n >= limit - *used)
+		return false;
+	*used += (size_t)n;
+	return true;
+}
+
+/* RFC 3339 in UTC with microseconds. */
+static void
+format_time(char out[40], int64_t time_us)
+{
+	time_t seconds = (time_t)(time_us / 1000000);
+	struct tm tm;
+	char day[24];
+
+	if (gmtime_r(&seconds, &tm) == NULL ||
+	    strftime(day, sizeof day, "%Y-%m-%dT%H:%M:%S", &tm) == 0) {
+		out[0] = '\0';
+		return;
+	}
+	(void)snprintf(out, 40, "%s.%06dZ", day, (int)(time_us % 1000000));
+}
+
+size_t
+log_format(char *out, size_t size, const struct log_event *e)
+{
+	/* Room is kept for the mark of a cut and the newline. */
+	size_t limit = size - sizeof " cut=true\n", used = 0;
+	char time[40], value[LOG_VALUE_MAX];
+	bool fits;
+
+	format_time(time, e->time_us);
+	fits = put_field(out, limit, &used, "time", time) &&
+	    put_field(out, limit, &used, "level", log_level_name(e->level)) &&
+	    put_field(out, limit, &used, "event", e->name);
+	for (size_t i = 0; fits && i < e->count; i++) {
+		log_escape(value, sizeof value, e->fields[i].value,
+		    e->fields[i].length);
+		fits = put_field(out, limit, &used, e->fields[i].name, value);
+	}
+	log_escape(value, LOG_TEXT_MAX, e->text, strlen(e->text));
+	fits = fits && put_field(out, limit, &used, "msg", value);
+	if (!fits) {
+		memcpy(out + used, " cut=true", 9);
+		used += 9;
+	}
+	out[used++] = '\n';
+	out[used] = '\0';
+	return used;
+}
+
+/* Standard error, for as long as there is no sink. */
+static int
+take_stderr(const struct log_event *e)
+{
+	char text[LOG_ESCAPED_MAX(LOG_TEXT_MAX)];
+
+	log_escape(text, sizeof text, e->text, strlen(e->text));
+	return fprintf(stderr, "%s%s%s\n", prefix, e->level ==
+	    LOG_LEVEL_WARNING ? "warning: " : "", text) < 0 ? -1 : 0;
+}
+
+static int64_t
+time_of_day_us(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_REALTIME, &ts);
+	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+/* Tell every sink but "about" that "about" fails, or works again. */
+static void
+report_sink(struct log_sink *about, const char *text)
+{
+	struct log_event e = {
+		.level = LOG_LEVEL_ERROR, .name = "log-sink", .text = text,
+		.time_us = time_of_day_us()
+	};
+
+	if (!about->failing)
+		e.level = LOG_LEVEL_NOTICE;
+	for (size_t i = 0; i < sink_count; i++) {
+		/* One that fails as well says so at its own next event. */
+		if (!sinks[i]->failing)
+			(void)sinks[i]->take(sinks[i]->context, &e);
+	}
+}
+
+/* Give "e" to one sink, and keep account of its failing.  Whether it took. */
+static bool
+offer(struct log_sink *s, const struct log_event *e)
+{
+	char text[LOG_TEXT_MAX];
+
+	if (s->take(s->context, e) == -1) {
+		s->lost++;
+		if (!s->failing) {
+			s->failing = true;
+			(void)snprintf(text, sizeof text, "cannot write to %s: "
+			    "%s; its records are lost until it can be written "
+			    "again", s->name, strerror(errno));
+			report_sink(s, text);
+		}
+		return false;
+	}
+	if (s->failing) {
+		s->failing = false;
+		(void)snprintf(text, sizeof text, "%s can be written again; "
+		    "%llu records are missing there", s->name,
+		    (unsigned long long)s->lost);
+		s->lost = 0;
+		report_sink(s, text);
+	}
+	return true;
+}
+
+int
+log_emit(struct log_event *e)
+{
+	int taken = 0, keep = errno;
+
+	if (e->level > max_level)
+		return (int)sink_count;
+	e->time_us = time_of_day_us();
+	if (sink_count == 0)
+		taken += take_stderr(e) == 0;
+	for (size_t i = 0; i < sink_count; i++)
+		taken += offer(sinks[i], e);
+	errno = keep;
+	return taken;
+}
+
+static void __attribute__((format(printf, 2, 0)))
+emit_message(enum log_level level, const char *format, va_list ap)
+{
+	struct log_event e = { .level = level, .name = "message" };
+	char text[LOG_TEXT_MAX];
+
+	(void)vsnprintf(text, sizeof text, format, ap);
+	e.text = text;
+	(void)log_emit(&e);
+}
+
+void
+log_message(enum log_level level, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	emit_message(level, format, ap);
+	va_end(ap);
+}
+
+void
+log_errno(const char *format, ...)
+{
+	const char *reason = strerror(errno);
+	char text[LOG_TEXT_MAX];
+	va_list ap;
+
+	va_start(ap, format);
+	(void)vsnprintf(text, sizeof text, format, ap);
+	va_end(ap);
+	log_error("%s: %s", text, reason);
+}
+
+int
+log_add_sink(struct log_sink *sink)
+{
+	if (sink_count == LOG_SINKS_MAX)
+		return -1;
+	sinks[sink_count++] = sink;
+	return 0;
+}
+
+void
+log_reset(void)
+{
+	sink_count = 0;
+}
+
+size_t
+log_sinks(void)
+{
+	return sink_count;
+}
+
+void
+log_set_level(enum log_level level)
+{
+	max_level = level;
+}
+
+void
+log_set_prefix(const char *text)
+{
+	prefix = text;
+}
+
+/* --- the file ---------------------------------------------------------- */
+
+struct log_file {
+	struct log_sink sink;
+	int fd;
+	bool torn;		/* The last line was not written whole. */
+	char path[];
+};
+
+static int
+take_file(void *context, const struct log_event *e)
+{
+	struct log_file *f = context;
+	char line[1 + LINE_MAX_BYTES];
+	size_t n, skip = 1;
+	ssize_t done;
+
+	/* A line that a full disk has torn is ended first, so that a reader
+	 * loses that one line and no other. */
+	line[0] = '\n';
+	n = 1 + log_format(line + 1, LINE_MAX_BYTES, e);
+	if (f->torn)
+		skip = 0;
+	do
+		done = write(f->fd, line + skip, n - skip);
+	while (done == -1 && errno == EINTR);
+	if (done == -1)
+		return -1;
+	f->torn = (size_t)done < n - skip;
+	if (f->torn) {
+		errno = ENOSPC;
+		return -1;
+	}
+	return 0;
+}
+
+static int
+open_log(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW |
+	    O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+
+	if (fd == -1)
+		log_errno("cannot open the log file %s", path);
+	return fd;
+}
+
+struct log_sink *
+log_file_open(const char *path)
+{
+	struct log_file *f = calloc(1, sizeof *f + strlen(path) + 1);
+
+	if (f == NULL) {
+		log_errno("cannot open the log file %s", path);
+		return NULL;
+	}
+	memcpy(f->path, path, strlen(path) + 1);
+	if ((f->fd = open_log(path)) == -1) {
+		free(f);
+		return NULL;
+	}
+	f->sink.name = f->path;
+	f->sink.take = take_file;
+	f->sink.context = f;
+	return &f->sink;
+}
+
+int
+log_file_reopen(struct log_sink *sink)
+{
+	struct log_file *f = sink->context;
+	int fd = open_log(f->path);
+
+	if (fd == -1)
+		return -1;
+	(void)close(f->fd);
+	f->fd = fd;
+	f->torn = false;
+	return 0;
+}
+
+void
+log_file_close(struct log_sink *sink)
+{
+	struct log_file *f;
+
+	if (sink == NULL)
+		return;
+	f = sink->context;
+	(void)close(f->fd);
+	free(f);
+}
+
+/* --- syslog ------------------------------------------------------------ */
+
+static int
+take_syslog(void *context, const struct log_event *e)
+{
+	char line[LINE_MAX_BYTES], *text;
+
+	(void)context;
+	(void)log_format(line, sizeof line, e);
+	/* syslogd has a time and a level of its own. */
+	text = strstr(line, "event=");
+	syslog((int)e->level, "%s", text == NULL ? line : text);
+	return 0;
+}
+
+struct log_sink *
+log_syslog_open(const char *ident)
+{
+	static struct log_sink sink = { .name = "syslog", .take = take_syslog };
+
+	openlog(ident, LOG_PID | LOG_NDELAY, LOG_DAEMON);
+	return &sink;
+}

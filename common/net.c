@@ -1,0 +1,323 @@
+#include <config.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/fd.h"
+#include "common/log.h"
+#include "common/net.h"
+
+/* More would only hide from the operator that the daemon cannot keep up. */
+#define BACKLOG	128
+
+/* Copy "n" bytes as a string; -1 if they do not fit. */
+static int
+copy(char *out, size_t size, const char *text, size_t n)
+{
+	if (n >= size)
+		return -1;
+	memcpy(out, text, n);
+	out[n] = '\0';
+	return 0;
+}
+
+/* A decimal number up to 65535, with nothing around it. */
+static bool
+is_port(const char *text)
+{
+	unsigned long v = 0;
+
+	if (*text == '\0' || strlen(text) > 5)
+		return false;
+	for (; *text != '\0'; text++) {
+		if (*text < '0' || *text > '9')
+			return false;
+		v = v * 10 + (unsigned long)(*text - '0');
+	}
+	return v <= 65535;
+}
+
+int
+net_split(const char *text, char *host, size_t hsize, char *port,
+    size_t psize)
+{
+	const char *colon = strrchr(text, ':'), *end;
+	size_t n = strlen(text);
+
+	if (text[0] == '[') {
+		if ((end = strchr(text, ']')) == NULL)
+			return -1;
+		n = (size_t)(end - text) - 1;
+		colon = end[1] == '\0' ? NULL : end + 1;
+		if (colon != NULL && *colon != ':')
+			return -1;
+		text++;
+	} else if (colon != NULL && strchr(text, ':') != colon)
+		colon = NULL;	/* An IPv6 address without a port. */
+	else if (colon != NULL)
+		n = (size_t)(colon - text);
+	if (copy(host, hsize, text, n) == -1)
+		return -1;
+	port[0] = '\0';
+	if (colon == NULL)
+		return 0;
+	if (!is_port(colon + 1))
+		return -1;
+	return copy(port, psize, colon + 1, strlen(colon + 1));
+}
+
+static int
+set_option(int fd, int level, int name, int value)
+{
+	return setsockopt(fd, level, name, &value, sizeof value);
+}
+
+/* Bind and listen; -1 with errno set. */
+static int
+listen_on(const struct addrinfo *ai)
+{
+	int fd = socket(ai->ai_family, ai->ai_socktype | SOCK_CLOEXEC |
+	    SOCK_NONBLOCK, ai->ai_protocol);
+
+	if (fd == -1)
+		return -1;
+	/* IPv4 has a socket of its own, whatever bindv6only says. */
+	if ((ai->ai_family == AF_INET6 &&
+	    set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) == -1) ||
+	    set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) == -1 ||
+	    bind(fd, ai->ai_addr, ai->ai_addrlen) == -1 ||
+	    listen(fd, BACKLOG) == -1)
+		fd_close(&fd);
+	return fd;
+}
+
+static int
+listen_all(const struct addrinfo *list, const char *host, const char *port,
+    int *fds, size_t max)
+{
+	size_t n = 0;
+
+	for (const struct addrinfo *ai = list; ai != NULL; ai = ai->ai_next) {
+		if (n == max) {
+			log_error("cannot listen on %s port %s: more than %zu "
+			    "addresses; name fewer in \"listen\"", host, port,
+			    max);
+			goto fail;
+		}
+		if ((fds[n] = listen_on(ai)) != -1) {
+			n++;
+			continue;
+		}
+		/* A kernel without IPv6 is no reason not to serve IPv4. */
+		if (errno == EAFNOSUPPORT && ai->ai_family == AF_INET6 &&
+		    (ai->ai_next != NULL || n > 0))
+			continue;
+		log_errno("cannot listen on %s port %s", *host == '\0' ?
+		    "every address" : host, port);
+		goto fail;
+	}
+	return (int)n;
+
+fail:
+	while (n > 0)
+		fd_close(&fds[--n]);
+	return -1;
+}
+
+int
+net_listen(const char *host, const char *port, int *fds, size_t max)
+{
+	struct addrinfo hints = { .ai_flags = AI_PASSIVE | AI_NUMERICSERV,
+	    .ai_socktype = SOCK_STREAM }, *list;
+	int e, n;
+
+	if (strcmp(host, "*") == 0)
+		host = "";
+	e = getaddrinfo(*host == '\0' ? NULL : host, port, &hints, &list);
+	if (e != 0) {
+		log_error("cannot listen on %s port %s: %s", host, port,
+		    e == EAI_SYSTEM ? strerror(errno) : gai_strerror(e));
+		return -1;
+	}
+	n = listen_all(list, host, port, fds, max);
+	freeaddrinfo(list);
+	return n;
+}
+
+int
+net_adopt(int fd)
+{
+	int listens = 0, type = 0;
+	socklen_t n = sizeof listens, m = sizeof type;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &n) == -1 ||
+	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &m) == -1) {
+		log_errno("cannot use the passed descriptor %d", fd);
+		return -1;
+	}
+	if (listens == 0 || type != SOCK_STREAM) {
+		log_error("cannot use the passed descriptor %d: it is no "
+		    "listening stream socket; the socket unit needs "
+		    "ListenStream= and Accept=no", fd);
+		return -1;
+	}
+	return fd_set_blocking(fd, false);
+}
+
+int
+net_prepare(int fd)
+{
+	/* Neither option exists on a Unix socket, which tests may use; what
+	 * they bring is speed, and an earlier notice of a dead peer. */
+	(void)set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	(void)set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	return fd_set_blocking(fd, false);
+}
+
+int
+net_accept(int fd, struct net_address *address)
+{
+	int conn;
+
+	address->length = sizeof address->storage;
+	conn = accept4(fd, (struct sockaddr *)&address->storage,
+	    &address->length, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (conn != -1)
+		(void)net_prepare(conn);
+	return conn;
+}
+
+/* Wait until the connection of "fd" is made; 0, or -1 with errno set. */
+static int
+finish_connect(int fd, int64_t deadline)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	int e = 0, n;
+	socklen_t length = sizeof e;
+
+	do
+		n = poll(&p, 1, clock_left(deadline));
+	while (n == -1 && errno == EINTR);
+	if (n == 0)
+		errno = ETIMEDOUT;
+	if (n <= 0)
+		return -1;
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &e, &length) == -1)
+		return -1;
+	errno = e;
+	return e == 0 ? 0 : -1;
+}
+
+/* Connect to one address; -1 with errno set. */
+static int
+connect_to(const struct addrinfo *ai, int64_t deadline)
+{
+	int fd = socket(ai->ai_family, ai->ai_socktype | SOCK_CLOEXEC |
+	    SOCK_NONBLOCK, ai->ai_protocol);
+
+	if (fd == -1)
+		return -1;
+	if ((connect(fd, ai->ai_addr, ai->ai_addrlen) == -1 &&
+	    (errno != EINPROGRESS || finish_connect(fd, deadline) == -1)) ||
+	    net_prepare(fd) == -1)
+		fd_close(&fd);
+	return fd;
+}
+
+int
+net_connect(const char *host, const char *port, int64_t deadline, char *why,
+    size_t size)
+{
+	struct addrinfo hints = { .ai_flags = AI_NUMERICSERV,
+	    .ai_socktype = SOCK_STREAM }, *list;
+	int e, fd = -1;
+
+	if (net_is_numeric(host))
+		hints.ai_flags |= AI_NUMERICHOST;
+	else
+		hints.ai_flags |= AI_ADDRCONFIG;
+	e = getaddrinfo(host, port, &hints, &list);
+	if (e != 0) {
+		(void)snprintf(why, size, "cannot look up %s: %s", host,
+		    e == EAI_SYSTEM ? strerror(errno) : gai_strerror(e));
+		errno = EHOSTUNREACH;
+		return -1;
+	}
+	for (struct addrinfo *ai = list; ai != NULL && fd == -1;
+	    ai = ai->ai_next) {
+		fd = connect_to(ai, deadline);
+		if (fd == -1)
+			(void)snprintf(why, size, "cannot connect to %s port "
+			    "%s: %s", host, port, strerror(errno));
+		if (fd == -1 && errno == ETIMEDOUT)
+			break;
+	}
+	e = errno;
+	freeaddrinfo(list);
+	errno = e;
+	return fd;
+}
+
+int
+net_peer(int fd, struct net_address *address)
+{
+	address->length = sizeof address->storage;
+	return getpeername(fd, (struct sockaddr *)&address->storage,
+	    &address->length);
+}
+
+int
+net_port(int fd)
+{
+	struct sockaddr_storage ss;
+	socklen_t n = sizeof ss;
+
+	if (getsockname(fd, (struct sockaddr *)&ss, &n) == -1)
+		return -1;
+	if (ss.ss_family == AF_INET)
+		return ntohs(((struct sockaddr_in *)&ss)->sin_port);
+	if (ss.ss_family == AF_INET6)
+		return ntohs(((struct sockaddr_in6 *)&ss)->sin6_port);
+	return -1;
+}
+
+const char *
+net_text(const struct net_address *address, bool port, char out[NET_TEXT_MAX])
+{
+	const struct sockaddr *sa = (const struct sockaddr *)&address->storage;
+	char host[NET_TEXT_MAX - 10], service[8];
+	const char *plain = host;
+
+	if (sa->sa_family == AF_UNIX)
+		return memcpy(out, "local", sizeof "local");
+	if (getnameinfo(sa, address->length, host, sizeof host, service,
+	    sizeof service, NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+		return memcpy(out, "unknown", sizeof "unknown");
+	if (strncmp(host, "::ffff:", 7) == 0 && strchr(host, '.') != NULL)
+		plain = host + 7;
+	if (!port)
+		(void)snprintf(out, NET_TEXT_MAX, "%s", plain);
+	else if (strchr(plain, ':') != NULL)
+		(void)snprintf(out, NET_TEXT_MAX, "[%s]:%s", plain, service);
+	else
+		(void)snprintf(out, NET_TEXT_MAX, "%s:%s", plain, service);
+	return out;
+}
+
+bool
+net_is_numeric(const char *host)
+{
+	unsigned char address[sizeof(struct in6_addr)];
+
+	return inet_pton(AF_INET, host, address) == 1 ||
+	    inet_pton(AF_INET6, host, address) == 1;
+}

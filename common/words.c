@@ -1,0 +1,233 @@
+#include <config.h>
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/words.h"
+
+/* The state of one split. */
+struct split {
+	const char *line;
+	size_t pos;
+	bool strict;
+	char *text;		/* Where the words' bytes are written. */
+	size_t used;
+	char **words;
+	size_t count;
+};
+
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n';
+}
+
+/* Does the unquoted "c" mean something to a shell, at this place? */
+static bool
+is_shell(const struct split *s, char c, bool first)
+{
+	if (c == '#' || c == '~')
+		return first;
+	return c != '\0' && strchr("|&;<>()$`*?[]{}", c) != NULL;
+}
+
+static void
+put(struct split *s, char c)
+{
+	s->text[s->used++] = c;
+}
+
+/* The inside of '...'; "pos" is behind the first quote. */
+static enum words_error
+single_quotes(struct split *s)
+{
+	const char *start = s->line + s->pos, *end = strchr(start, '\'');
+
+	if (end == NULL) {
+		s->pos--;
+		return WORDS_QUOTE;
+	}
+	for (const char *p = start; p < end; p++)
+		put(s, *p);
+	s->pos += (size_t)(end - start) + 1;
+	return WORDS_OK;
+}
+
+/* The inside of "..."; "pos" is behind the first quote. */
+static enum words_error
+double_quotes(struct split *s)
+{
+	size_t start = s->pos - 1;
+	char c;
+
+	while ((c = s->line[s->pos]) != '"') {
+		if (c == '\0') {
+			s->pos = start;
+			return WORDS_QUOTE;
+		}
+		if (s->strict && (c == '$' || c == '`'))
+			return WORDS_SHELL;
+		if (c == '\\' && s->line[s->pos + 1] != '\0' &&
+		    strchr("$`\"\\\n", s->line[s->pos + 1]) != NULL)
+			c = s->line[++s->pos];
+		/* A backslash and a newline are removed together. */
+		if (c != '\n' || s->line[s->pos - 1] != '\\')
+			put(s, c);
+		s->pos++;
+	}
+	s->pos++;
+	return WORDS_OK;
+}
+
+/* One word, up to the blank or the end behind it. */
+static enum words_error
+split_word(struct split *s)
+{
+	enum words_error e = WORDS_OK;
+	size_t start = s->pos;
+	char c;
+
+	while ((c = s->line[s->pos]) != '\0' && !is_blank(c)) {
+		if (s->strict && is_shell(s, c, s->pos == start))
+			return WORDS_SHELL;
+		s->pos++;
+		if (c == '\'')
+			e = single_quotes(s);
+		else if (c == '"')
+			e = double_quotes(s);
+		else if (c != '\\')
+			put(s, c);
+		else if (s->line[s->pos] == '\0') {
+			s->pos--;
+			return WORDS_BACKSLASH;
+		} else if (s->line[s->pos++] != '\n')
+			put(s, s->line[s->pos - 1]);
+		if (e != WORDS_OK)
+			return e;
+	}
+	put(s, '\0');
+	return WORDS_OK;
+}
+
+/* Skip blanks, and backslash-newline pairs, which join lines. */
+static void
+skip_blanks(struct split *s)
+{
+	const char *p = s->line + s->pos;
+
+	while (is_blank(*p) || (p[0] == '\\' && p[1] == '\n'))
+		p += is_blank(*p) ? 1 : 2;
+	s->pos = (size_t)(p - s->line);
+}
+
+enum words_error
+words_split(const char *line, int strict, char ***words, size_t *count,
+    size_t *at)
+{
+	size_t length = strlen(line), most = length / 2 + 2;
+	struct split s = { .line = line, .strict = strict != 0 };
+	enum words_error e = WORDS_OK;
+
+	/* The pointers and, behind them, the bytes; no word is longer than
+	 * what it is made of, but for its NUL, which its blank makes room
+	 * for. */
+	if ((s.words = malloc(most * sizeof *s.words + length + 1)) == NULL)
+		return WORDS_MEMORY;
+	s.text = (char *)(s.words + most);
+	for (skip_blanks(&s); line[s.pos] != '\0'; skip_blanks(&s)) {
+		s.words[s.count++] = s.text + s.used;
+		if ((e = split_word(&s)) != WORDS_OK)
+			break;
+	}
+	if (e != WORDS_OK) {
+		*at = s.pos;
+		free(s.words);
+		return e;
+	}
+	s.words[s.count] = NULL;
+	*words = s.words;
+	*count = s.count;
+	return WORDS_OK;
+}
+
+void
+words_free(char **words)
+{
+	free(words);
+}
+
+const char *
+words_strerror(enum words_error e)
+{
+	switch (e) {
+	case WORDS_OK:
+		return "no error";
+	case WORDS_QUOTE:
+		return "a quote is not closed";
+	case WORDS_BACKSLASH:
+		return "a backslash at the end quotes nothing";
+	case WORDS_SHELL:
+		return "this needs a shell";
+	case WORDS_MEMORY:
+		break;
+	}
+	return "out of memory";
+}
+
+/* Can a word stand without quotes, whoever reads it? */
+static bool
+is_plain(const char *word)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:@%+,=";
+
+	return *word != '\0' && word[strspn(word, plain)] == '\0';
+}
+
+/* Append one word, quoted where needed; every ' becomes '\''. */
+static size_t
+quote_word(char *out, const char *word)
+{
+	char *p = out;
+
+	if (is_plain(word)) {
+		memcpy(p, word, strlen(word));
+		return strlen(word);
+	}
+	*p++ = '\'';
+	for (; *word != '\0'; word++) {
+		if (*word == '\'') {
+			memcpy(p, "'\\''", 4);
+			p += 4;
+		} else
+			*p++ = *word;
+	}
+	*p++ = '\'';
+	return (size_t)(p - out);
+}
+
+char *
+words_join(char *const *words, size_t max)
+{
+	size_t size = sizeof " ...", used = 0;
+	char *out;
+
+	/* At its longest a byte becomes four; two quotes and a blank. */
+	for (char *const *w = words; *w != NULL; w++)
+		size += 4 * strlen(*w) + 3;
+	if ((out = malloc(size)) == NULL)
+		return NULL;
+	for (char *const *w = words; *w != NULL; w++) {
+		if (used > 0)
+			out[used++] = ' ';
+		used += quote_word(out + used, *w);
+		if (max > 0 && used > max) {
+			memcpy(out + max, " ...", 4);
+			used = max + 4;
+			break;
+		}
+	}
+	out[used] = '\0';
+	return out;
+}
