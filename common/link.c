@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "common/clock.h"
 #include "common/frame.h"
@@ -24,17 +25,29 @@ link_open(struct link *l, struct tls_context *context, int fd,
 	return -1;
 }
 
-void
-link_close(struct link *l)
+int
+link_linger(struct link *l)
 {
+	int fd = l->fd;
+
 	if (l->tls == NULL)
-		return;
+		return -1;
 	tls_shutdown(l->tls);
 	tls_free(l->tls);
 	l->tls = NULL;
-	fd_close(&l->fd);
+	l->fd = -1;
 	buf_free(&l->in);
 	buf_free(&l->out);
+	(void)shutdown(fd, SHUT_WR);
+	return fd;
+}
+
+void
+link_close(struct link *l)
+{
+	int fd = link_linger(l);
+
+	fd_close(&fd);
 }
 
 bool

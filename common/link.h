@@ -44,6 +44,14 @@ int link_open(struct link *l, struct tls_context *context, int fd,
 /* Say close_notify, close and free.  Does nothing if it is closed. */
 void link_close(struct link *l);
 
+/*
+ * Say close_notify, end the sending side, free all but the descriptor, and
+ * return it; -1 if the link is closed.  The caller reads and drops what still
+ * comes until the peer has closed, for a while: closing at once, with bytes
+ * unread, would reset the connection and lose what was said last.
+ */
+int link_linger(struct link *l);
+
 bool link_is_open(const struct link *l);
 
 /* Go on with the handshake, as tls_handshake(). */

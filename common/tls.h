@@ -62,16 +62,22 @@ enum tls_failure {
 };
 
 /*
- * Read the files and make the context of a server or a client.  Everything is
- * checked: that files can be read and parsed, that the key matches the
- * certificate, that the certificate is valid now, for this purpose, and comes
- * from the authority, that the CRL comes from it too.  NULL with a sentence
- * in "why" that names the file and says what to do.
+ * Read the files and make the context of a server or a client.  Checked is
+ * that files can be read and parsed, that the key matches the certificate and
+ * that the certificate is valid now.  NULL with a sentence in "why" that names
+ * the file and says what to do.
  */
 struct tls_context *tls_server_new(const struct tls_files *files,
     char why[TLS_TEXT_MAX]);
 struct tls_context *tls_client_new(const struct tls_files *files,
     char why[TLS_TEXT_MAX]);
+
+/*
+ * Would a client take our certificate?  Checks the chain of a server's context
+ * as its clients will: authority, purpose, dates, revocation.  0, or -1 with a
+ * sentence in "why".
+ */
+int tls_server_check(struct tls_context *context, char why[TLS_TEXT_MAX]);
 
 /* Contexts are counted by their connections: free whenever it is unused. */
 void tls_context_free(struct tls_context *context);

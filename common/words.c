@@ -25,7 +25,7 @@ is_blank(char c)
 
 /* Does the unquoted "c" mean something to a shell, at this place? */
 static bool
-is_shell(const struct split *s, char c, bool first)
+is_shell(char c, bool first)
 {
 	if (c == '#' || c == '~')
 		return first;
@@ -68,12 +68,15 @@ double_quotes(struct split *s)
 		}
 		if (s->strict && (c == '$' || c == '`'))
 			return WORDS_SHELL;
+		if (c == '\\' && s->line[s->pos + 1] == '\n') {
+			/* The two join lines, and leave nothing. */
+			s->pos += 2;
+			continue;
+		}
 		if (c == '\\' && s->line[s->pos + 1] != '\0' &&
-		    strchr("$`\"\\\n", s->line[s->pos + 1]) != NULL)
+		    strchr("$`\"\\", s->line[s->pos + 1]) != NULL)
 			c = s->line[++s->pos];
-		/* A backslash and a newline are removed together. */
-		if (c != '\n' || s->line[s->pos - 1] != '\\')
-			put(s, c);
+		put(s, c);
 		s->pos++;
 	}
 	s->pos++;
@@ -89,7 +92,7 @@ split_word(struct split *s)
 	char c;
 
 	while ((c = s->line[s->pos]) != '\0' && !is_blank(c)) {
-		if (s->strict && is_shell(s, c, s->pos == start))
+		if (s->strict && is_shell(c, s->pos == start))
 			return WORDS_SHELL;
 		s->pos++;
 		if (c == '\'')

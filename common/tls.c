@@ -1,0 +1,915 @@
+#include <config.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+#include "common/buf.h"
+#include "common/log.h"
+#include "common/net.h"
+#include "common/proto.h"
+#include "common/tls.h"
+
+/* Longer chains than this have no place in a site of one authority. */
+#define DEPTH_MAX	8
+/* 112 bits: no RSA below 2048, no SHA-1; SSL_CTX_set_security_level(3). */
+#define SECURITY_LEVEL	2
+/* What one read(2) may bring: four records of the largest size. */
+#define READ_AHEAD	(4 * 16384 + 1024)
+
+/* alerts, RFC 8446, section 6.2 */
+enum {
+	ALERT_BAD_RECORD_MAC = 20, ALERT_HANDSHAKE_FAILURE = 40,
+	ALERT_BAD_CERTIFICATE = 42, ALERT_UNSUPPORTED_CERTIFICATE = 43,
+	ALERT_REVOKED = 44, ALERT_EXPIRED = 45, ALERT_CERTIFICATE_UNKNOWN = 46,
+	ALERT_UNKNOWN_CA = 48, ALERT_PROTOCOL_VERSION = 70,
+	ALERT_CERTIFICATE_REQUIRED = 116, ALERT_NO_APPLICATION_PROTOCOL = 120
+};
+
+struct tls_context {
+	SSL_CTX *ssl;
+	bool server;
+	int64_t not_after;
+	size_t users;		/* The owner and every open connection. */
+};
+
+struct tls {
+	struct tls_context *context;
+	SSL *ssl;
+	char name[TLS_NAME_MAX];	/* The server's, on the client. */
+	short handshake_events;	/* What the handshake waits for. */
+	bool done;		/* The handshake is complete. */
+	bool broken;		/* No close_notify any more. */
+	bool more;		/* The last fill left bytes behind. */
+	bool read_wants_write;
+	bool write_wants_read;
+	bool has_peer;
+	struct tls_identity peer;
+	enum tls_failure failure;
+	char error[TLS_TEXT_MAX];
+};
+
+static void __attribute__((format(printf, 2, 3)))
+say(char out[TLS_TEXT_MAX], const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	(void)vsnprintf(out, TLS_TEXT_MAX, format, ap);
+	va_end(ap);
+}
+
+/* The reason of the last entry in OpenSSL's queue, which is emptied. */
+static const char *
+last_reason(void)
+{
+	unsigned long e = ERR_peek_last_error();
+	const char *reason = ERR_reason_error_string(e);
+
+	ERR_clear_error();
+	return reason == NULL ? "unknown error" : reason;
+}
+
+/* --- what a certificate says ------------------------------------------- */
+
+static int64_t
+to_seconds(const ASN1_TIME *t)
+{
+	struct tm tm;
+
+	return ASN1_TIME_to_tm(t, &tm) == 1 ? (int64_t)timegm(&tm) : 0;
+}
+
+static const char *
+to_date(const ASN1_TIME *t, char out[32])
+{
+	struct tm tm;
+
+	if (ASN1_TIME_to_tm(t, &tm) != 1 ||
+	    strftime(out, 32, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
+		(void)snprintf(out, 32, "an unreadable date");
+	return out;
+}
+
+/* The common name, if there is exactly one and it is plain text; else "". */
+static void
+get_common_name(X509 *cert, char out[TLS_NAME_MAX])
+{
+	X509_NAME *name = X509_get_subject_name(cert);
+	int at = X509_NAME_get_index_by_NID(name, NID_commonName, -1), n;
+	unsigned char *text;
+
+	out[0] = '\0';
+	if (at < 0 || X509_NAME_get_index_by_NID(name, NID_commonName, at) >= 0)
+		return;
+	n = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(
+	    X509_NAME_get_entry(name, at)));
+	if (n < 0)
+		return;
+	if (n < TLS_NAME_MAX && memchr(text, '\0', (size_t)n) == NULL) {
+		memcpy(out, text, (size_t)n);
+		out[n] = '\0';
+	}
+	OPENSSL_free(text);
+}
+
+/* A name by RFC 2253, which escapes whatever is not printable ASCII. */
+static void
+get_name(X509_NAME *name, char out[TLS_NAME_MAX])
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	int n = 0;
+
+	if (bio != NULL && X509_NAME_print_ex(bio, name, 0,
+	    XN_FLAG_RFC2253) >= 0)
+		n = BIO_read(bio, out, TLS_NAME_MAX - 1);
+	out[n > 0 ? n : 0] = '\0';
+	BIO_free(bio);
+}
+
+static void
+get_serial(X509 *cert, char out[TLS_SERIAL_MAX])
+{
+	BIGNUM *n = ASN1_INTEGER_to_BN(X509_get0_serialNumber(cert), NULL);
+	char *text = n == NULL ? NULL : BN_bn2hex(n);
+
+	(void)snprintf(out, TLS_SERIAL_MAX, "%s", text == NULL ? "" : text);
+	OPENSSL_free(text);
+	BN_free(n);
+}
+
+static void
+get_fingerprint(X509 *cert, char out[TLS_FINGERPRINT_MAX])
+{
+	unsigned char md[EVP_MAX_MD_SIZE];
+	unsigned n = 0;
+
+	out[0] = '\0';
+	if (X509_digest(cert, EVP_sha256(), md, &n) != 1)
+		return;
+	for (unsigned i = 0; i < n && 2 * i + 2 < TLS_FINGERPRINT_MAX; i++)
+		(void)snprintf(out + (size_t)2 * i, 3, "%02x", md[i]);
+}
+
+static void
+get_identity(X509 *cert, struct tls_identity *id)
+{
+	get_common_name(cert, id->common_name);
+	get_name(X509_get_subject_name(cert), id->subject);
+	get_name(X509_get_issuer_name(cert), id->issuer);
+	get_serial(cert, id->serial);
+	get_fingerprint(cert, id->fingerprint);
+	id->not_before = to_seconds(X509_get0_notBefore(cert));
+	id->not_after = to_seconds(X509_get0_notAfter(cert));
+}
+
+/* One name of a subjectAltName as text, or "" for a kind without use here. */
+static void
+one_name(const GENERAL_NAME *g, char out[TLS_NAME_MAX])
+{
+	struct net_address a;
+	struct sockaddr_in *v4 = (struct sockaddr_in *)&a.storage;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&a.storage;
+	char text[NET_TEXT_MAX];
+	const unsigned char *p;
+	int n;
+
+	out[0] = '\0';
+	if (g->type != GEN_DNS && g->type != GEN_IPADD)
+		return;
+	p = ASN1_STRING_get0_data(g->d.ip);
+	n = ASN1_STRING_length(g->d.ip);
+	if (g->type == GEN_DNS) {
+		log_escape(out, TLS_NAME_MAX, p, (size_t)n);
+		return;
+	}
+	memset(&a, 0, sizeof a);
+	if (n == 4) {
+		v4->sin_family = AF_INET;
+		a.length = sizeof *v4;
+		memcpy(&v4->sin_addr, p, 4);
+	} else if (n == 16) {
+		v6->sin6_family = AF_INET6;
+		a.length = sizeof *v6;
+		memcpy(&v6->sin6_addr, p, 16);
+	} else
+		return;
+	(void)snprintf(out, TLS_NAME_MAX, "%s", net_text(&a, false, text));
+}
+
+/* The names that a server's certificate is for. */
+static void
+get_names(X509 *cert, char *out, size_t size)
+{
+	GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name,
+	    NULL, NULL);
+	char name[TLS_NAME_MAX];
+	size_t used = 0;
+
+	(void)snprintf(out, size, "no name at all");
+	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+		one_name(sk_GENERAL_NAME_value(names, i), name);
+		if (name[0] == '\0')
+			continue;
+		if (strlen(name) + 3 > size - used)
+			break;
+		used += (size_t)snprintf(out + used, size - used, "%s%s",
+		    used > 0 ? ", " : "", name);
+	}
+	GENERAL_NAMES_free(names);
+}
+
+/* --- why a certificate is not accepted --------------------------------- */
+
+/* Is the error about where the chain leads? */
+static bool
+is_chain_error(int e)
+{
+	switch (e) {
+	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+	case X509_V_ERR_CERT_SIGNATURE_FAILURE:
+	case X509_V_ERR_CERT_UNTRUSTED:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* A sentence for "cert", which fails with the X509_V_ERR "e".  "client": it
+ * is a client's. */
+static void
+explain(X509 *cert, int e, bool client, char out[TLS_TEXT_MAX])
+{
+	char subject[TLS_NAME_MAX], issuer[TLS_NAME_MAX], date[32];
+
+	get_name(X509_get_subject_name(cert), subject);
+	get_name(X509_get_issuer_name(cert), issuer);
+	subject[160] = issuer[160] = '\0';
+	if (e == X509_V_ERR_CERT_HAS_EXPIRED)
+		say(out, "the certificate \"%s\" has expired on %s; renew it",
+		    subject, to_date(X509_get0_notAfter(cert), date));
+	else if (e == X509_V_ERR_CERT_NOT_YET_VALID)
+		say(out, "the certificate \"%s\" is not valid before %s; "
+		    "check the clocks of both machines", subject,
+		    to_date(X509_get0_notBefore(cert), date));
+	else if (is_chain_error(e))
+		say(out, "the certificate \"%s\", issued by \"%s\", does not "
+		    "come from the configured authority (%s)", subject, issuer,
+		    X509_verify_cert_error_string(e));
+	else if (e == X509_V_ERR_INVALID_PURPOSE)
+		say(out, "the certificate \"%s\" is not for use as a %s; look "
+		    "at its keyUsage and extendedKeyUsage", subject,
+		    client ? "client" : "server");
+	else if (e == X509_V_ERR_CERT_REVOKED)
+		say(out, "the certificate \"%s\" has been revoked", subject);
+	else if (e == X509_V_ERR_CRL_HAS_EXPIRED ||
+	    e == X509_V_ERR_UNABLE_TO_GET_CRL)
+		say(out, "the certificate \"%s\" cannot be checked for "
+		    "revocation: %s; make a new revocation list", subject,
+		    X509_verify_cert_error_string(e));
+	else
+		say(out, "the certificate \"%s\" is not acceptable: %s",
+		    subject, X509_verify_cert_error_string(e));
+}
+
+/* May the leaf sign a handshake, and is it no authority's own? */
+static bool
+is_leaf(X509 *cert)
+{
+	return (X509_get_key_usage(cert) & KU_DIGITAL_SIGNATURE) != 0 &&
+	    X509_check_ca(cert) == 0;
+}
+
+static int
+verify(int ok, X509_STORE_CTX *store)
+{
+	SSL *ssl = X509_STORE_CTX_get_ex_data(store,
+	    SSL_get_ex_data_X509_STORE_CTX_idx());
+	struct tls *tls = SSL_get_app_data(ssl);
+	X509 *leaf = X509_STORE_CTX_get0_cert(store);
+	X509 *cert = X509_STORE_CTX_get_current_cert(store);
+	int e = X509_STORE_CTX_get_error(store);
+	char names[TLS_TEXT_MAX / 2];
+
+	if (ok == 1 && X509_STORE_CTX_get_error_depth(store) == 0 &&
+	    !is_leaf(leaf)) {
+		ok = 0;
+		e = X509_V_ERR_INVALID_PURPOSE;
+		X509_STORE_CTX_set_error(store, e);
+	}
+	if (ok == 1 || tls->failure != TLS_FAILURE_NONE)
+		return ok;
+	get_identity(leaf, &tls->peer);
+	tls->has_peer = true;
+	tls->failure = TLS_FAILURE_CERTIFICATE;
+	if (e == X509_V_ERR_HOSTNAME_MISMATCH ||
+	    e == X509_V_ERR_IP_ADDRESS_MISMATCH) {
+		tls->failure = TLS_FAILURE_NAME;
+		get_names(leaf, names, sizeof names);
+		say(tls->error, "the server's certificate is for %s, not for "
+		    "%.100s; use a name that it has, or set \"server_name\"",
+		    names, tls->name);
+	} else
+		explain(cert == NULL ? leaf : cert, e, tls->context->server,
+		    tls->error);
+	return 0;
+}
+
+/* --- contexts ---------------------------------------------------------- */
+
+/* Nobody is there to type a passphrase. */
+static int
+no_passphrase(char *out, int size, int writing, void *context)
+{
+	(void)out;
+	(void)size;
+	(void)writing;
+	(void)context;
+	return 0;
+}
+
+/* RFC 7301: the server takes our protocol from the client's list, or none. */
+static int
+select_alpn(SSL *ssl, const unsigned char **out, unsigned char *outlen,
+    const unsigned char *in, unsigned inlen, void *context)
+{
+	static const unsigned char ours[] = "\x05" PROTO_ALPN;
+	unsigned char *chosen;
+
+	(void)ssl;
+	(void)context;
+	if (SSL_select_next_proto(&chosen, outlen, ours, sizeof ours - 1, in,
+	    inlen) != OPENSSL_NPN_NEGOTIATED)
+		return SSL_TLSEXT_ERR_ALERT_FATAL;
+	*out = chosen;
+	return SSL_TLSEXT_ERR_OK;
+}
+
+/* Can "path" be opened at all?  errno tells more than OpenSSL would. */
+static int
+check_readable(const char *what, const char *path, char why[TLS_TEXT_MAX])
+{
+	FILE *f;
+
+	if (path == NULL) {
+		say(why, "no %s is configured", what);
+		return -1;
+	}
+	if ((f = fopen(path, "re")) == NULL) {
+		say(why, "cannot read the %s %s: %s", what, path,
+		    strerror(errno));
+		return -1;
+	}
+	(void)fclose(f);
+	return 0;
+}
+
+static int
+load_own(SSL_CTX *ssl, const struct tls_files *files, char why[TLS_TEXT_MAX])
+{
+	if (check_readable("certificate", files->certificate, why) == -1 ||
+	    check_readable("key", files->key, why) == -1)
+		return -1;
+	if (SSL_CTX_use_certificate_chain_file(ssl, files->certificate) != 1) {
+		say(why, "cannot use the certificate %s: %s; it must be PEM, "
+		    "the certificate itself first", files->certificate,
+		    last_reason());
+		return -1;
+	}
+	if (SSL_CTX_use_PrivateKey_file(ssl, files->key,
+	    SSL_FILETYPE_PEM) != 1 || SSL_CTX_check_private_key(ssl) != 1) {
+		unsigned long e = ERR_peek_last_error();
+
+		if (ERR_GET_REASON(e) == X509_R_KEY_VALUES_MISMATCH ||
+		    ERR_GET_REASON(e) == X509_R_KEY_TYPE_MISMATCH)
+			say(why, "the key %s does not belong to the "
+			    "certificate %s", files->key, files->certificate);
+		else
+			say(why, "cannot use the key %s: %s; it must be PEM, "
+			    "without a passphrase", files->key, last_reason());
+		ERR_clear_error();
+		return -1;
+	}
+	return 0;
+}
+
+static int
+load_authority(SSL_CTX *ssl, const struct tls_files *files,
+    char why[TLS_TEXT_MAX])
+{
+	X509_STORE *store = SSL_CTX_get_cert_store(ssl);
+	X509_LOOKUP *lookup;
+
+	if (check_readable("authority", files->authority, why) == -1)
+		return -1;
+	if (SSL_CTX_load_verify_file(ssl, files->authority) != 1) {
+		say(why, "cannot use the authority %s: %s; it must be the "
+		    "certificate of the authority, in PEM", files->authority,
+		    last_reason());
+		return -1;
+	}
+	if (files->crl == NULL)
+		return 0;
+	if (check_readable("revocation list", files->crl, why) == -1)
+		return -1;
+	lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
+	if (lookup == NULL || X509_load_crl_file(lookup, files->crl,
+	    X509_FILETYPE_PEM) < 1) {
+		say(why, "cannot use the revocation list %s: %s; it must be "
+		    "PEM", files->crl, last_reason());
+		return -1;
+	}
+	(void)X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK |
+	    X509_V_FLAG_CRL_CHECK_ALL);
+	return 0;
+}
+
+/* Is our own certificate valid at this time? */
+static int
+check_dates(struct tls_context *c, const struct tls_files *files,
+    char why[TLS_TEXT_MAX])
+{
+	X509 *cert = SSL_CTX_get0_certificate(c->ssl);
+	char date[32];
+
+	c->not_after = to_seconds(X509_get0_notAfter(cert));
+	if (X509_cmp_current_time(X509_get0_notAfter(cert)) < 0) {
+		say(why, "the certificate %s has expired on %s; renew it",
+		    files->certificate, to_date(X509_get0_notAfter(cert),
+		    date));
+		return -1;
+	}
+	if (X509_cmp_current_time(X509_get0_notBefore(cert)) > 0) {
+		say(why, "the certificate %s is not valid before %s; check "
+		    "the clock of this machine", files->certificate,
+		    to_date(X509_get0_notBefore(cert), date));
+		return -1;
+	}
+	return 0;
+}
+
+/* What both sides want of TLS. */
+static void
+set_common(SSL_CTX *ssl, const struct tls_files *files)
+{
+	SSL_CTX_set_security_level(ssl, SECURITY_LEVEL);
+	(void)SSL_CTX_set_min_proto_version(ssl, files->allow_tls12 ?
+	    TLS1_2_VERSION : TLS1_3_VERSION);
+	(void)SSL_CTX_set_options(ssl, SSL_OP_NO_TICKET |
+	    SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+	(void)SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
+	(void)SSL_CTX_clear_mode(ssl, SSL_MODE_AUTO_RETRY);
+	(void)SSL_CTX_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE |
+	    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_read_ahead(ssl, 1);
+	SSL_CTX_set_default_read_buffer_len(ssl, READ_AHEAD);
+	SSL_CTX_set_verify_depth(ssl, DEPTH_MAX);
+	SSL_CTX_set_default_passwd_cb(ssl, no_passphrase);
+}
+
+static struct tls_context *
+context_new(const SSL_METHOD *method, const struct tls_files *files,
+    char why[TLS_TEXT_MAX])
+{
+	struct tls_context *c = calloc(1, sizeof *c);
+
+	ERR_clear_error();
+	if (c == NULL || (c->ssl = SSL_CTX_new(method)) == NULL) {
+		say(why, "cannot make a TLS context: out of memory");
+		free(c);
+		return NULL;
+	}
+	c->users = 1;
+	set_common(c->ssl, files);
+	if (load_own(c->ssl, files, why) == 0 &&
+	    load_authority(c->ssl, files, why) == 0 &&
+	    check_dates(c, files, why) == 0)
+		return c;
+	tls_context_free(c);
+	return NULL;
+}
+
+struct tls_context *
+tls_server_new(const struct tls_files *files, char why[TLS_TEXT_MAX])
+{
+	struct tls_context *c = context_new(TLS_server_method(), files, why);
+
+	if (c == NULL)
+		return NULL;
+	c->server = true;
+	(void)SSL_CTX_set_num_tickets(c->ssl, 0);
+	SSL_CTX_set_alpn_select_cb(c->ssl, select_alpn, NULL);
+	SSL_CTX_set_verify(c->ssl, SSL_VERIFY_PEER |
+	    SSL_VERIFY_FAIL_IF_NO_PEER_CERT, verify);
+	return c;
+}
+
+struct tls_context *
+tls_client_new(const struct tls_files *files, char why[TLS_TEXT_MAX])
+{
+	static const unsigned char ours[] = "\x05" PROTO_ALPN;
+	struct tls_context *c = context_new(TLS_client_method(), files, why);
+
+	if (c == NULL)
+		return NULL;
+	SSL_CTX_set_verify(c->ssl, SSL_VERIFY_PEER, verify);
+	if (SSL_CTX_set_alpn_protos(c->ssl, ours, sizeof ours - 1) == 0)
+		return c;
+	say(why, "cannot make a TLS context: out of memory");
+	tls_context_free(c);
+	return NULL;
+}
+
+int
+tls_server_check(struct tls_context *c, char why[TLS_TEXT_MAX])
+{
+	X509_STORE_CTX *store = X509_STORE_CTX_new();
+	X509 *cert = SSL_CTX_get0_certificate(c->ssl);
+	STACK_OF(X509) *chain = NULL;
+	int result = -1;
+
+	(void)SSL_CTX_get0_chain_certs(c->ssl, &chain);
+	if (store == NULL || X509_STORE_CTX_init(store,
+	    SSL_CTX_get_cert_store(c->ssl), cert, chain) != 1)
+		say(why, "cannot check our own certificate: out of memory");
+	else {
+		(void)X509_STORE_CTX_set_purpose(store,
+		    X509_PURPOSE_SSL_SERVER);
+		if (X509_verify_cert(store) == 1 && is_leaf(cert))
+			result = 0;
+		else if (X509_STORE_CTX_get_error(store) == X509_V_OK)
+			explain(cert, X509_V_ERR_INVALID_PURPOSE, false, why);
+		else
+			explain(X509_STORE_CTX_get_current_cert(store) == NULL ?
+			    cert : X509_STORE_CTX_get_current_cert(store),
+			    X509_STORE_CTX_get_error(store), false, why);
+	}
+	X509_STORE_CTX_free(store);
+	ERR_clear_error();
+	return result;
+}
+
+void
+tls_context_free(struct tls_context *c)
+{
+	if (c == NULL || --c->users > 0)
+		return;
+	SSL_CTX_free(c->ssl);
+	free(c);
+}
+
+int64_t
+tls_context_expires(const struct tls_context *c)
+{
+	return c->not_after;
+}
+
+/* --- one connection ---------------------------------------------------- */
+
+/* On a client: whom to expect.  RFC 9525: subjectAltName alone counts, and a
+ * wildcard stands for one whole label. */
+static int
+expect_name(SSL *ssl, const char *name)
+{
+	if (net_is_numeric(name))
+		return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl),
+		    name) == 1 ? 0 : -1;
+	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT |
+	    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	if (SSL_set1_host(ssl, name) != 1 ||
+	    SSL_set_tlsext_host_name(ssl, name) != 1)
+		return -1;
+	return 0;
+}
+
+struct tls *
+tls_open(struct tls_context *c, int fd, const char *name)
+{
+	struct tls *tls = calloc(1, sizeof *tls);
+
+	if (tls == NULL)
+		return NULL;
+	c->users++;
+	tls->context = c;
+	tls->handshake_events = POLLIN;
+	if ((tls->ssl = SSL_new(c->ssl)) == NULL ||
+	    SSL_set_fd(tls->ssl, fd) != 1 ||
+	    (name != NULL && expect_name(tls->ssl, name) == -1))
+		goto fail;
+	(void)SSL_set_app_data(tls->ssl, (void *)tls);
+	if (name != NULL)
+		log_escape(tls->name, sizeof tls->name, name, strlen(name));
+	if (c->server)
+		SSL_set_accept_state(tls->ssl);
+	else
+		SSL_set_connect_state(tls->ssl);
+	return tls;
+
+fail:
+	ERR_clear_error();
+	tls_free(tls);
+	return NULL;
+}
+
+void
+tls_free(struct tls *tls)
+{
+	if (tls == NULL)
+		return;
+	SSL_free(tls->ssl);
+	tls_context_free(tls->context);
+	free(tls);
+}
+
+/* What the other side means by an alert. */
+static void
+explain_alert(struct tls *tls, int alert)
+{
+	const char *whose = tls->context->server ? "client" : "server";
+	const char *reason = SSL_alert_desc_string_long(alert);
+
+	tls->failure = TLS_FAILURE_REFUSED;
+	switch (alert) {
+	case ALERT_BAD_RECORD_MAC:
+		tls->failure = TLS_FAILURE_ALTERED;
+		say(tls->error, "the %s received a record that was altered on "
+		    "the way", whose);
+		return;
+	case ALERT_UNKNOWN_CA:
+		reason = "it does not come from its authority";
+		break;
+	case ALERT_EXPIRED:
+		reason = "it has expired";
+		break;
+	case ALERT_REVOKED:
+		reason = "it has been revoked";
+		break;
+	case ALERT_UNSUPPORTED_CERTIFICATE:
+		reason = "it is for another purpose";
+		break;
+	case ALERT_BAD_CERTIFICATE:
+		reason = "it is damaged or not yet valid";
+		break;
+	case ALERT_CERTIFICATE_UNKNOWN:
+		reason = "it cannot be checked";
+		break;
+	case ALERT_CERTIFICATE_REQUIRED:
+		reason = "there was none";
+		break;
+	case ALERT_PROTOCOL_VERSION:
+	case ALERT_HANDSHAKE_FAILURE:
+	case ALERT_NO_APPLICATION_PROTOCOL:
+		tls->failure = TLS_FAILURE_PROTOCOL;
+		say(tls->error, "the %s has no %s in common with us", whose,
+		    alert == ALERT_NO_APPLICATION_PROTOCOL ?
+		    "application protocol (" PROTO_ALPN ")" :
+		    "TLS version or cipher");
+		return;
+	default:
+		say(tls->error, "the %s ended the connection: %s", whose,
+		    reason);
+		return;
+	}
+	say(tls->error, "the %s refused our certificate: %s; its log says "
+	    "more", whose, reason);
+}
+
+/* What kind of stream makes OpenSSL give up before the handshake? */
+static bool
+is_not_tls(int reason)
+{
+	return reason == SSL_R_WRONG_VERSION_NUMBER ||
+	    reason == SSL_R_HTTP_REQUEST ||
+	    reason == SSL_R_HTTPS_PROXY_REQUEST ||
+	    reason == SSL_R_UNKNOWN_PROTOCOL ||
+	    reason == SSL_R_BAD_RECORD_TYPE ||
+	    reason == SSL_R_PACKET_LENGTH_TOO_LONG;
+}
+
+/* A failure that OpenSSL found itself, or that an alert reports. */
+static void
+explain_protocol(struct tls *tls)
+{
+	unsigned long e = ERR_peek_error();
+	int reason = ERR_GET_REASON(e);
+	const char *whose = tls->context->server ? "client" : "server";
+
+	if (tls->failure != TLS_FAILURE_NONE)
+		return;		/* verify() has said it better. */
+	if (reason > SSL_AD_REASON_OFFSET &&
+	    reason <= SSL_AD_REASON_OFFSET + 255) {
+		explain_alert(tls, reason - SSL_AD_REASON_OFFSET);
+	} else if (reason == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
+		tls->failure = TLS_FAILURE_CUT;
+		say(tls->error, "the connection was cut");
+	} else if (tls->done) {
+		tls->failure = TLS_FAILURE_ALTERED;
+		say(tls->error, "a record failed its integrity check (%s): it "
+		    "was altered on the way", last_reason());
+	} else if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) {
+		tls->failure = TLS_FAILURE_CERTIFICATE;
+		say(tls->error, "the client showed no certificate");
+	} else if (is_not_tls(reason)) {
+		tls->failure = TLS_FAILURE_NOT_TLS;
+		say(tls->error, "what the %s sends is not TLS", whose);
+	} else {
+		tls->failure = TLS_FAILURE_PROTOCOL;
+		say(tls->error, "the TLS handshake failed: %s", last_reason());
+	}
+}
+
+/* Turn the failure of an SSL call into an answer. */
+static enum io
+answer(struct tls *tls, int result, short *wants)
+{
+	int keep = errno;
+
+	switch (SSL_get_error(tls->ssl, result)) {
+	case SSL_ERROR_WANT_READ:
+		*wants = POLLIN;
+		return IO_WAIT;
+	case SSL_ERROR_WANT_WRITE:
+		*wants = POLLOUT;
+		return IO_WAIT;
+	case SSL_ERROR_ZERO_RETURN:
+		return IO_EOF;
+	case SSL_ERROR_SYSCALL:
+		tls->failure = TLS_FAILURE_SYSTEM;
+		if (keep == 0 || keep == ECONNRESET || keep == EPIPE)
+			tls->failure = TLS_FAILURE_CUT;
+		say(tls->error, "the connection was cut%s%s", keep == 0 ? "" :
+		    ": ", keep == 0 ? "" : strerror(keep));
+		break;
+	default:
+		explain_protocol(tls);
+		break;
+	}
+	ERR_clear_error();
+	tls->broken = true;
+	return IO_ERROR;
+}
+
+enum io
+tls_handshake(struct tls *tls)
+{
+	const unsigned char *alpn;
+	unsigned length;
+	X509 *cert;
+	int result;
+
+	ERR_clear_error();
+	errno = 0;
+	if ((result = SSL_do_handshake(tls->ssl)) != 1)
+		return answer(tls, result, &tls->handshake_events);
+	tls->done = true;
+	if ((cert = SSL_get0_peer_certificate(tls->ssl)) == NULL ||
+	    SSL_get_verify_result(tls->ssl) != X509_V_OK) {
+		/* Cannot be, with SSL_VERIFY_PEER; so much the worse. */
+		tls->failure = TLS_FAILURE_CERTIFICATE;
+		say(tls->error, "the peer has no verified certificate");
+		return IO_ERROR;
+	}
+	get_identity(cert, &tls->peer);
+	tls->has_peer = true;
+	SSL_get0_alpn_selected(tls->ssl, &alpn, &length);
+	if (length != sizeof PROTO_ALPN - 1 ||
+	    memcmp(alpn, PROTO_ALPN, length) != 0) {
+		tls->failure = TLS_FAILURE_PROTOCOL;
+		say(tls->error, "the %s does not speak " PROTO_ALPN,
+		    tls->context->server ? "client" : "server");
+		return IO_ERROR;
+	}
+	return IO_OK;
+}
+
+short
+tls_events(const struct tls *tls, bool reading, bool writing)
+{
+	int events = 0;
+
+	if (!tls->done)
+		return tls->handshake_events;
+	if (reading)
+		events |= tls->read_wants_write ? POLLOUT : POLLIN;
+	if (writing)
+		events |= tls->write_wants_read ? POLLIN : POLLOUT;
+	return (short)events;
+}
+
+bool
+tls_pending(const struct tls *tls)
+{
+	return tls->more;
+}
+
+enum io
+tls_fill(struct tls *tls, struct buf *b)
+{
+	size_t room = buf_room(b), n, total = 0;
+	uint8_t *p;
+	short wants = POLLIN;
+	enum io io = IO_OK;
+
+	tls->more = false;
+	while (room - total > 0) {
+		size_t piece = room - total < 16384 ? room - total : 16384;
+
+		if ((p = buf_reserve(b, piece)) == NULL) {
+			tls->failure = TLS_FAILURE_SYSTEM;
+			say(tls->error, "out of memory");
+			return IO_ERROR;
+		}
+		ERR_clear_error();
+		errno = 0;
+		if (SSL_read_ex(tls->ssl, p, piece, &n) != 1) {
+			io = answer(tls, 0, &wants);
+			break;
+		}
+		buf_commit(b, n);
+		total += n;
+	}
+	tls->read_wants_write = io == IO_WAIT && wants == POLLOUT;
+	if (io == IO_OK)
+		tls->more = true;	/* It stopped for want of room. */
+	/* What was read before an end or a failure is delivered first; the
+	 * next call meets the end again. */
+	if (total > 0) {
+		tls->more = tls->more || io != IO_WAIT;
+		return IO_OK;
+	}
+	return io;
+}
+
+enum io
+tls_drain(struct tls *tls, struct buf *b)
+{
+	short wants = POLLOUT;
+	size_t n, total = 0;
+	enum io io = IO_OK;
+
+	while (buf_used(b) > 0) {
+		ERR_clear_error();
+		errno = 0;
+		if (SSL_write_ex(tls->ssl, buf_data(b), buf_used(b), &n) != 1) {
+			io = answer(tls, 0, &wants);
+			break;
+		}
+		buf_consume(b, n);
+		total += n;
+	}
+	tls->write_wants_read = io == IO_WAIT && wants == POLLIN;
+	return io == IO_WAIT && total > 0 ? IO_OK : io;
+}
+
+void
+tls_shutdown(struct tls *tls)
+{
+	if (tls->done && !tls->broken) {
+		ERR_clear_error();
+		(void)SSL_shutdown(tls->ssl);
+		ERR_clear_error();
+	}
+}
+
+const char *
+tls_error(const struct tls *tls)
+{
+	return tls->error;
+}
+
+enum tls_failure
+tls_failure(const struct tls *tls)
+{
+	return tls->failure;
+}
+
+const struct tls_identity *
+tls_peer(const struct tls *tls)
+{
+	return tls->has_peer ? &tls->peer : NULL;
+}
+
+const char *
+tls_version(const struct tls *tls)
+{
+	return SSL_get_version(tls->ssl);
+}
+
+const char *
+tls_cipher(const struct tls *tls)
+{
+	return SSL_get_cipher_name(tls->ssl);
+}
