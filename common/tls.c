@@ -1,5 +1,6 @@
 #include <config.h>
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -176,10 +177,6 @@ get_identity(X509 *cert, struct tls_identity *id)
 static void
 one_name(const GENERAL_NAME *g, char out[TLS_NAME_MAX])
 {
-	struct net_address a;
-	struct sockaddr_in *v4 = (struct sockaddr_in *)&a.storage;
-	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&a.storage;
-	char text[NET_TEXT_MAX];
 	const unsigned char *p;
 	int n;
 
@@ -188,22 +185,11 @@ one_name(const GENERAL_NAME *g, char out[TLS_NAME_MAX])
 		return;
 	p = ASN1_STRING_get0_data(g->d.ip);
 	n = ASN1_STRING_length(g->d.ip);
-	if (g->type == GEN_DNS) {
+	if (g->type == GEN_DNS)
 		log_escape(out, TLS_NAME_MAX, p, (size_t)n);
-		return;
-	}
-	memset(&a, 0, sizeof a);
-	if (n == 4) {
-		v4->sin_family = AF_INET;
-		a.length = sizeof *v4;
-		memcpy(&v4->sin_addr, p, 4);
-	} else if (n == 16) {
-		v6->sin6_family = AF_INET6;
-		a.length = sizeof *v6;
-		memcpy(&v6->sin6_addr, p, 16);
-	} else
-		return;
-	(void)snprintf(out, TLS_NAME_MAX, "%s", net_text(&a, false, text));
+	else if (n == 4 || n == 16)
+		(void)inet_ntop(n == 4 ? AF_INET : AF_INET6, p, out,
+		    TLS_NAME_MAX);
 }
 
 /* The names that a server's certificate is for. */
