@@ -1,0 +1,3 @@
+#!/bin/sh
+# Make configure and what it needs; for a checkout, not for a release.
+cd "$(dirname "$0")" && exec autoreconf -fi

@@ -1,0 +1,86 @@
+"""What all pytest folders share: where things are, and a limit of time.
+
+AIS_SRCDIR and AIS_BUILDDIR are the top of the sources and of the build.
+AIS_SANITIZERS is "yes" in a build with sanitizers, in which memory and time
+are not to be measured.  AIS_VALGRIND is a command to put before a program, or
+empty.
+"""
+
+import os
+import pathlib
+import shlex
+import signal
+import sys
+
+import pytest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+SRCDIR = pathlib.Path(os.environ.get("AIS_SRCDIR") or HERE.parent)
+BUILDDIR = pathlib.Path(os.environ.get("AIS_BUILDDIR") or SRCDIR / "build")
+VALGRIND = shlex.split(os.environ.get("AIS_VALGRIND", ""))
+SANITIZERS = os.environ.get("AIS_SANITIZERS") == "yes"
+
+# Instrumented programs are slower; the limits are there to end what hangs.
+SLOWNESS = 10 if VALGRIND else 3 if SANITIZERS else 1
+LIMIT = 120
+
+
+@pytest.fixture(scope="session")
+def srcdir():
+    """The top of the source tree."""
+    return SRCDIR
+
+
+@pytest.fixture(scope="session")
+def builddir():
+    """The top of the build tree."""
+    return BUILDDIR
+
+
+@pytest.fixture(scope="session")
+def slowness():
+    """How many times longer things may take in this build."""
+    return SLOWNESS
+
+
+@pytest.fixture(scope="session")
+def measurable():
+    """Skip the test where time and memory say nothing about AIS."""
+    if VALGRIND or SANITIZERS:
+        pytest.skip("not measured under sanitizers or valgrind")
+
+
+@pytest.fixture(scope="session")
+def program():
+    """A function from a program's name to the words that start it.
+
+    Scripts come from the source tree, programs from the build, with valgrind
+    before them where that is wanted.  A program that is not there skips the
+    test.
+    """
+    def find(name):
+        if name == "ais-ca":
+            path, before = SRCDIR / "certs" / name, []
+        else:
+            path, before = BUILDDIR / name, VALGRIND
+        if not path.exists():
+            pytest.skip(f"{name} is not built")
+        return [*before, str(path)]
+    return find
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item):
+    """End a test that takes too long, as a failure with a traceback."""
+    mark = item.get_closest_marker("limit")
+    seconds = (mark.args[0] if mark else LIMIT) * SLOWNESS
+
+    def over(_signal, _frame):
+        pytest.fail(f"took longer than {seconds} seconds")
+
+    before = signal.signal(signal.SIGALRM, over)
+    signal.alarm(seconds)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)

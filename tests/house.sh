@@ -1,0 +1,3 @@
+#!/bin/sh
+# Run the pytest files of tests/house; see run-pytest.
+exec "${AIS_SRCDIR:-.}/tests/run-pytest" house

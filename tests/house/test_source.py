@@ -1,0 +1,92 @@
+"""Small rules that a machine can check better than a reader."""
+
+import re
+
+from house import source
+
+COLUMNS = 80
+LONG_FUNCTION = 60
+
+
+def too_wide(text):
+    """Numbers of the lines that are wider than COLUMNS, tabs being eight."""
+    return [number for number, line in enumerate(text.splitlines(), 1)
+            if len(line.expandtabs(8)) > COLUMNS]
+
+
+def without_contract(text):
+    """Prototypes of a header that no comment explains.
+
+    A prototype is explained by a comment right above it; the prototypes that
+    follow without an empty line between share it.
+    """
+    bare, explained, inside = [], False, False
+    for line in text.splitlines():
+        if inside or line.lstrip().startswith("/*"):
+            inside = "*/" not in line
+            explained = True
+        elif not line.strip() or line.startswith("#"):
+            explained = False
+        elif re.match(r"[a-z].*[ *]([a-z_][a-z0-9_]*)\(", line) and \
+                not line.startswith("static"):
+            if not explained:
+                bare.append(line)
+    return bare
+
+
+def foreign_paths(text):
+    """Paths that exist on one person's machine only."""
+    return re.findall(r"(?<![\w.$}-])/(?:home|work|Users)/\w[\w./-]*", text)
+
+
+def test_columns(srcdir):
+    wide = [f"{path}:{number}" for path in source.c_files(srcdir)
+            for number in too_wide((srcdir / path).read_text())]
+    tests = [f"{path.relative_to(srcdir)}:{number}"
+             for path in sorted((srcdir / "tests").rglob("*.c"))
+             for number in too_wide(path.read_text())]
+    assert not wide + tests
+
+
+def test_every_public_function_has_a_contract(srcdir):
+    bare = [f"{path}: {line}" for path in source.c_files(srcdir)
+            if path.suffix == ".h"
+            for line in without_contract((srcdir / path).read_text())]
+    assert not bare
+
+
+def test_no_path_of_one_machine(srcdir):
+    found = []
+    for path in source.all_files(srcdir):
+        try:
+            text = path.read_text()
+        except UnicodeDecodeError:
+            continue
+        found += [f"{path.relative_to(srcdir)}: {name}"
+                  for name in foreign_paths(text)]
+    assert not found
+
+
+def test_length_of_functions(srcdir, record_property):
+    """No failure, a report: the functions that ask for a second look."""
+    lengths = [(lines, f"{path}:{start} {name}")
+               for path in source.c_files(srcdir) if path.suffix == ".c"
+               for name, start, lines in
+               source.functions((srcdir / path).read_text())]
+    lengths.sort(reverse=True)
+    if lengths:
+        middle = lengths[len(lengths) // 2][0]
+        record_property("functions", f"{len(lengths)}, median {middle} lines")
+    for lines, where in lengths:
+        if lines > LONG_FUNCTION:
+            record_property("long", f"{lines} lines: {where}")
+
+
+def test_the_checks_themselves():
+    assert too_wide("\t" * 9 + "123456789\n" + "\t" * 9 + "12345678\n") == [1]
+    assert without_contract("/* Why. */\nint a(void);\nint b(void);\n\n"
+                            "int c(void);\n") == ["int c(void);"]
+    assert foreign_paths("see /ho" + "me/alice/x") == ["/ho" + "me/alice/x"]
+    assert not foreign_paths("https://example.org/work/x $HOME/work/y")
+    assert source.functions("int\nadd(int a)\n{\n\treturn a;\n}\n") == \
+        [("add", 2, 4)]

@@ -1,0 +1,114 @@
+"""Run pytest on one folder of tests and print TAP.
+
+usage: tap.py FOLDER [PYTEST-ARGUMENT...]
+
+Each test becomes one line; the story of a failure follows it as comments.
+Tests run on all processors where pytest-xdist is there, and those with the
+mark "alone" run one by one after the others.  AIS_JOBS sets how many at once.
+"""
+
+import importlib.util
+import os
+import sys
+
+import pytest
+
+SERIAL_FOLDERS = ("house", "systemd")
+NOTHING_SELECTED = 5
+
+
+class Tap:
+    """A pytest plugin that prints a TAP line for each finished test."""
+
+    def __init__(self, out):
+        self.out = out
+        self.count = 0
+        self.failed = False
+
+    def line(self, ok, name, directive=""):
+        self.count += 1
+        if not ok and not directive:
+            self.failed = True
+        name = name.replace("#", "%")
+        self.out.write(f"{'ok' if ok else 'not ok'} {self.count} - {name}"
+                       f"{' # ' + directive if directive else ''}\n")
+        self.out.flush()
+
+    def comment(self, text):
+        for line in text.splitlines():
+            self.out.write(f"# {line}\n")
+        self.out.flush()
+
+    def story(self, report):
+        self.comment(report.longreprtext)
+        for title, text in report.sections:
+            self.comment(f"--- {title}\n{text}")
+
+    def pytest_runtest_logreport(self, report):
+        name = report.nodeid
+        expected = getattr(report, "wasxfail", None)
+        if report.when == "call" and report.passed:
+            self.line(True, name)
+            for key, value in report.user_properties:
+                self.comment(f"{key}: {value}")
+        elif report.skipped and expected is not None:
+            self.line(False, name, f"TODO {expected}")
+        elif report.skipped:
+            self.line(True, name, f"SKIP {reason(report.longrepr)}")
+        elif report.failed:
+            when = "" if report.when == "call" else f" ({report.when})"
+            self.line(False, name + when)
+            self.story(report)
+
+    def pytest_collectreport(self, report):
+        if report.failed:
+            self.line(False, f"{report.nodeid or 'tests'} (collect)")
+            self.story(report)
+        elif report.skipped:
+            self.line(True, report.nodeid, f"SKIP {reason(report.longrepr)}")
+
+
+def reason(longrepr):
+    """The words of a skip, on one line."""
+    text = longrepr[2] if isinstance(longrepr, tuple) else str(longrepr)
+    return " ".join(text.replace("Skipped: ", "", 1).split())
+
+
+def jobs(folder):
+    """The arguments that make pytest run several tests at once."""
+    if folder in SERIAL_FOLDERS or not importlib.util.find_spec("xdist"):
+        return []
+    count = os.environ.get("AIS_JOBS") or str(len(os.sched_getaffinity(0)))
+    return ["-n", count]
+
+
+def main():
+    folder, extra = sys.argv[1], sys.argv[2:]
+    here = os.path.dirname(os.path.abspath(__file__))
+    if not os.path.isdir(os.path.join(here, folder)):
+        print(f"1..0 # SKIP there is no tests/{folder}")
+        return 0
+
+    # Standard output is TAP and nothing else.
+    tap = Tap(os.fdopen(os.dup(1), "w"))
+    os.dup2(2, 1)
+    os.chdir(here)
+    sys.path.insert(0, here)
+
+    parallel = jobs(folder)
+    passes = [parallel + ["-m", "not alone"], ["-m", "alone"]] \
+        if parallel else [[]]
+    for arguments in passes:
+        status = pytest.main([*arguments, *extra, folder], plugins=[tap])
+        if status > 1 and status != NOTHING_SELECTED and not tap.failed:
+            tap.line(False, f"tests/{folder}: pytest ended with {status:d}")
+    if tap.count == 0:
+        tap.out.write(f"1..0 # SKIP no test in tests/{folder} is to run\n")
+    else:
+        tap.out.write(f"1..{tap.count}\n")
+    tap.out.flush()
+    return 0    # What failed has been said, line by line.
+
+
+if __name__ == "__main__":
+    sys.exit(main())
