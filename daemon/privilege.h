@@ -1,0 +1,62 @@
+/*
+ * privilege.h - become the service user for good, prove it, and lend the
+ * command user to a child.
+ *
+ * The daemon ends up with real and saved uid D and effective uid C, files
+ * opened as D, and no capability: kill(2) looks at the target's real and
+ * saved uid, so a command, all C, cannot signal the daemon, while the daemon
+ * can signal its commands; and the child can become C without privilege.
+ */
+#ifndef AIS_PRIVILEGE_H
+#define AIS_PRIVILEGE_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* Longer names are no POSIX portable user names on any system we know. */
+#define ACCOUNT_NAME_MAX	64
+
+/* A user, as passwd(5) has it. */
+struct account {
+	uid_t uid;
+	gid_t gid;
+	char name[ACCOUNT_NAME_MAX];
+	char home[PATH_MAX];
+};
+
+/* Look up a user by name.  0, or -1 after a message if there is none. */
+int account_find(const char *name, struct account *a);
+
+/* The user that runs this process.  0, or -1 after a message. */
+int account_self(struct account *a);
+
+/*
+ * Drop from root: to "daemon", able to lend "command" and nothing else, and
+ * read everything back.  "allow_setuid" leaves the bounding set and
+ * no_new_privs alone, so that sudo works in commands whose rule waives
+ * no_new_privs.  0, or -1 after a message; the caller then exits.
+ */
+int privilege_drop(const struct account *daemon, const struct account *command,
+    bool allow_setuid);
+
+/*
+ * What an ordinary user can do for itself: no_new_privs unless "allow_setuid",
+ * no core dumps, no tracing.  0, or -1 after a message.
+ */
+int privilege_confine(bool allow_setuid);
+
+/*
+ * In the child, between fork and exec; only system calls.  With "command",
+ * become it for good, with the filter that keeps it from re-scheduling other
+ * processes; with NULL, stay.  Sets PDEATHSIG and, where "no_new_privs",
+ * that.  0, or -1 with errno set.
+ *
+ * privilege_enter() comes first: from then on files are opened as the command
+ * user, while other processes of that user cannot yet signal this one; so the
+ * window in which they could stop it before exec is a single system call.
+ */
+int privilege_enter(const struct account *command);
+int privilege_become(const struct account *command, bool no_new_privs);
+
+#endif
