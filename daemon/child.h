@@ -1,0 +1,86 @@
+/*
+ * child.h - start a command with its pipes, and learn whether it started.
+ *
+ * A command runs in a session of its own, with default signal handling,
+ * nothing inherited but its three streams, and an environment and limits that
+ * the plan gives.  Between fork and exec only system calls are made.
+ */
+#ifndef AIS_CHILD_H
+#define AIS_CHILD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/fd.h"
+
+struct account;
+
+/* What is to be started, and as whom.  All is borrowed by child_start(). */
+struct child_plan {
+	char *const *paths;	/* To try in this order; absolute. */
+	char *const *argv;
+	char *const *env;
+	const char *directory;	/* To run in. */
+	mode_t umask;
+	bool wants_stdin;	/* Else its standard input is /dev/null. */
+	bool no_new_privs;
+	const struct account *account;	/* NULL: the daemon's own. */
+};
+
+/* Where a start can fail. */
+enum child_stage {
+	CHILD_STAGE_SETUP,	/* Descriptors, signals, session. */
+	CHILD_STAGE_DIRECTORY,	/* The directory cannot be entered. */
+	CHILD_STAGE_USER,	/* The user cannot be changed to. */
+	CHILD_STAGE_EXEC	/* None of the paths can be executed. */
+};
+
+struct child_failure {
+	enum child_stage stage;
+	int error;		/* errno. */
+};
+
+/* A child; its descriptors are -1 when closed. */
+struct child {
+	pid_t pid;		/* Also its process group's; 0: none. */
+	int in;			/* Our end of its standard input. */
+	int out;
+	int err;
+	int report;		/* Says whether exec has worked. */
+	int64_t started_us;	/* clock_now_us(). */
+};
+
+/* Prepare for starting children: opens /dev/null.  0, or -1 after a
+ * message. */
+int child_init(void);
+
+/*
+ * Start a child.  0 and the caller owns "c"; or -1 with errno set, if a
+ * descriptor, a process or memory is lacking, and nothing is left behind.
+ * "alone" says that no process of the command's user can be there to stop
+ * the child before its exec; then vfork(2) is used, which waits for that,
+ * and child_begun() knows the answer at once.
+ */
+int child_start(struct child *c, const struct child_plan *plan, bool alone);
+
+/*
+ * Start a child that enters plan->directory as the command's user, writes
+ * its absolute name to standard output, and ends with status 0.
+ */
+int child_start_chdir(struct child *c, const struct child_plan *plan,
+    bool alone);
+
+/*
+ * Has the exec worked?  1: yes; 0: not known yet, wait for c->report; -1: no,
+ * and "f" says why; the child is a zombie, or soon will be.
+ */
+int child_begun(struct child *c, struct child_failure *f);
+
+/* Send "sig" to the child's process group.  0, or -1 with errno set. */
+int child_signal(const struct child *c, int sig);
+
+/* Close what is open. */
+void child_close(struct child *c);
+
+#endif

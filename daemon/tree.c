@@ -1,0 +1,204 @@
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/fd.h"
+#include "daemon/tree.h"
+
+/* Deeper trees are ended all the same, a generation each round. */
+#define DEPTH_MAX	16
+/* What is read at once of a list of children: a thousand or so. */
+#define LIST_MAX	8192
+
+/* The list of the children of "pid", 0 for our own. */
+static int
+open_children(pid_t pid)
+{
+	char path[64];
+
+	if (pid == 0)
+		return open("/proc/thread-self/children",
+		    O_RDONLY | O_CLOEXEC);
+	(void)snprintf(path, sizeof path, "/proc/%ld/task/%ld/children",
+	    (long)pid, (long)pid);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+bool
+tree_is_supported(void)
+{
+	int fd = open_children(0);
+
+	if (fd == -1)
+		return false;
+	fd_close(&fd);
+	return true;
+}
+
+/* Is "pid" a process that has ended and waits for its parent? */
+static bool
+is_zombie(pid_t pid)
+{
+	char path[64], text[512], *state;
+	ssize_t n;
+	int fd;
+
+	(void)snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
+	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) == -1)
+		return errno == ENOENT;
+	n = read(fd, text, sizeof text - 1);
+	fd_close(&fd);
+	if (n <= 0)
+		return true;
+	text[n] = '\0';
+	/* proc(5): the state follows the name, which may hold anything. */
+	state = strrchr(text, ')');
+	return state != NULL && state[1] == ' ' &&
+	    (state[2] == 'Z' || state[2] == 'X');
+}
+
+static bool
+is_spared(const struct tree *t, pid_t pid)
+{
+	for (size_t i = 0; t != NULL && i < t->count; i++) {
+		if (t->spared[i] == pid)
+			return true;
+	}
+	return false;
+}
+
+typedef int each_fn(void *context, pid_t pid);
+
+/* Call "each" for every child of "pid", 0 for ours; -1 with errno set. */
+static int
+each_child(pid_t pid, each_fn *each, void *context)
+{
+	char list[LIST_MAX];
+	size_t used = 0;
+	int fd = open_children(pid), result = 0;
+	ssize_t n = 1;
+
+	if (fd == -1)
+		return -1;
+	while (n > 0 && result == 0) {
+		char *p = list, *end;
+
+		n = read(fd, list + used, sizeof list - 1 - used);
+		if (n > 0)
+			used += (size_t)n;
+		list[used] = '\0';
+		/* A number is whole when a blank follows it. */
+		while (result == 0 && (end = strchr(p, ' ')) != NULL) {
+			result = each(context, (pid_t)strtol(p, NULL, 10));
+			p = end + 1;
+		}
+		used -= (size_t)(p - list);
+		memmove(list, p, used);
+	}
+	fd_close(&fd);
+	return n == -1 ? -1 : result;
+}
+
+static int
+spare_one(void *context, pid_t pid)
+{
+	struct tree *t = context;
+	pid_t *grown;
+
+	if (is_spared(t, pid))
+		return 0;
+	if (t->count == t->size) {
+		grown = realloc(t->spared, (t->size + 64) * sizeof *grown);
+		if (grown == NULL)
+			return -1;
+		t->spared = grown;
+		t->size += 64;
+	}
+	t->spared[t->count++] = pid;
+	return 0;
+}
+
+int
+tree_spare(struct tree *t)
+{
+	if (tree_is_empty())
+		return 0;
+	return each_child(0, spare_one, t);
+}
+
+void
+tree_reaped(struct tree *t, pid_t pid)
+{
+	for (size_t i = 0; i < t->count; i++) {
+		if (t->spared[i] == pid) {
+			t->spared[i] = t->spared[--t->count];
+			return;
+		}
+	}
+}
+
+bool
+tree_is_empty(void)
+{
+	siginfo_t si;
+
+	return waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT) == -1 &&
+	    errno == ECHILD;
+}
+
+/* One walk over the tree. */
+struct walk {
+	const struct tree *tree;
+	int sig;
+	int depth;
+	int count;
+};
+
+static int
+signal_one(void *context, pid_t pid)
+{
+	struct walk *w = context;
+
+	if (w->depth == 0) {
+		if (is_spared(w->tree, pid) || is_zombie(pid))
+			return 0;
+		w->count++;
+	}
+	/* Children first: after its parent has ended, a process is a child of
+	 * ours, and would be met a second time. */
+	if (w->depth < DEPTH_MAX && w->sig != SIGKILL) {
+		w->depth++;
+		(void)each_child(pid, signal_one, w);
+		w->depth--;
+	}
+	/* It may have ended, or be one that sudo has made root's: then it
+	 * stays, and is counted. */
+	(void)kill(pid, w->sig);
+	return 0;
+}
+
+int
+tree_signal(const struct tree *t, int sig)
+{
+	struct walk w = { .tree = t, .sig = sig };
+
+	if (tree_is_empty())
+		return 0;
+	if (each_child(0, signal_one, &w) == -1)
+		return -1;
+	return w.count;
+}
+
+void
+tree_free(struct tree *t)
+{
+	free(t->spared);
+	memset(t, 0, sizeof *t);
+}
