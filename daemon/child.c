@@ -19,6 +19,10 @@
  * fs.pipe-user-pages-soft may refuse. */
 #define PIPE_SIZE	(256 * 1024)
 
+/* The first real-time signal of the kernel.  Those are never ours: main()
+ * begins with all of them as they should be. */
+#define SIGRTMIN_KERNEL	32
+
 /* The two programs that a child can turn into. */
 enum purpose { EXECUTE, REPORT_DIRECTORY };
 
@@ -70,7 +74,7 @@ reset_signals(void)
 	sa.sa_handler = SIG_DFL;
 	/* sigaction(2) refuses the two that always are, and those that libc
 	 * keeps to itself. */
-	for (int sig = 1; sig < NSIG; sig++)
+	for (int sig = 1; sig < SIGRTMIN_KERNEL; sig++)
 		(void)sigaction(sig, &sa, NULL);
 }
 
@@ -149,7 +153,8 @@ become(struct start *s)
 	(void)umask(plan->umask);
 	if (privilege_enter(plan->account) == -1)
 		give_up(s->report, CHILD_STAGE_USER, errno);
-	if (chdir(plan->directory) == -1)
+	if ((plan->directory[0] != '/' && chdir(plan->base) == -1) ||
+	    chdir(plan->directory) == -1)
 		give_up(s->report, CHILD_STAGE_DIRECTORY, errno);
 	if (sigprocmask(SIG_SETMASK, &s->none, NULL) == -1)
 		give_up(s->report, CHILD_STAGE_SETUP, errno);

@@ -21,6 +21,7 @@ struct child_plan {
 	char *const *paths;	/* To try in this order; absolute. */
 	char *const *argv;
 	char *const *env;
+	const char *base;	/* Absolute; what "directory" is seen from. */
 	const char *directory;	/* To run in. */
 	mode_t umask;
 	bool wants_stdin;	/* Else its standard input is /dev/null. */

@@ -1,0 +1,95 @@
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/fd.h"
+#include "common/log.h"
+#include "daemon/service.h"
+
+/* The first passed descriptor, sd_listen_fds(3). */
+#define FIRST_FD	3
+
+struct log_sink *
+service_journal(void)
+{
+	return NULL;
+}
+
+/* A number from the environment, if the variable "pid" names us. */
+static long
+number_for_us(const char *name, const char *pid)
+{
+	const char *value = getenv(name), *ours = getenv(pid);
+
+	if (value == NULL ||
+	    (ours != NULL && strtol(ours, NULL, 10) != (long)getpid()))
+		return 0;
+	return strtol(value, NULL, 10);
+}
+
+int
+service_sockets(int *fds, size_t max)
+{
+	long n = getenv("LISTEN_PID") == NULL ? 0 :
+	    number_for_us("LISTEN_FDS", "LISTEN_PID");
+
+	if (n < 0 || (size_t)n > max) {
+		log_error("%ld sockets were passed, and at most %zu are "
+		    "served; name fewer in the socket unit", n, max);
+		return -1;
+	}
+	for (int i = 0; i < n; i++) {
+		fds[i] = FIRST_FD + i;
+		if (fcntl(fds[i], F_SETFD, FD_CLOEXEC) == -1) {
+			log_errno("cannot take the passed socket %d", fds[i]);
+			return -1;
+		}
+	}
+	(void)unsetenv("LISTEN_PID");
+	(void)unsetenv("LISTEN_FDS");
+	(void)unsetenv("LISTEN_FDNAMES");
+	return (int)n;
+}
+
+void
+service_notify(const char *format, ...)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	char text[1024];
+	socklen_t length;
+	va_list ap;
+	int fd;
+
+	if (path == NULL || strlen(path) >= sizeof sun.sun_path)
+		return;
+	va_start(ap, format);
+	(void)vsnprintf(text, sizeof text, format, ap);
+	va_end(ap);
+	memcpy(sun.sun_path, path, strlen(path));
+	length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
+	    strlen(path));
+	/* "@" stands for the NUL of an abstract address. */
+	if (sun.sun_path[0] == '@')
+		sun.sun_path[0] = '\0';
+	if ((fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)) == -1)
+		return;
+	(void)sendto(fd, text, strlen(text), MSG_NOSIGNAL,
+	    (struct sockaddr *)&sun, length);
+	fd_close(&fd);
+}
+
+int64_t
+service_watchdog(void)
+{
+	return number_for_us("WATCHDOG_USEC", "WATCHDOG_PID") / 2000;
+}

@@ -1,0 +1,149 @@
+#include <config.h>
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-journal.h>
+
+#include "common/log.h"
+#include "daemon/service.h"
+
+#define JOURNAL_SOCKET	"/run/systemd/journal/socket"
+
+/* Fields of one record: the event's, and five of its own. */
+#define FIELDS_MAX	40
+#define FIXED_MAX	(LOG_TEXT_MAX + 512)
+
+/* Where a record is put together. */
+struct record {
+	struct iovec fields[FIELDS_MAX];
+	size_t count;
+	char text[FIXED_MAX];
+	size_t used;
+};
+
+static void __attribute__((format(printf, 2, 3)))
+add(struct record *r, const char *format, ...)
+{
+	size_t left = sizeof r->text - r->used;
+	va_list ap;
+	int n;
+
+	va_start(ap, format);
+	n = vsnprintf(r->text + r->used, left, format, ap);
+	va_end(ap);
+	if (n < 0 || (size_t)n >= left || r->count == FIELDS_MAX)
+		return;
+	r->fields[r->count].iov_base = r->text + r->used;
+	r->fields[r->count++].iov_len = (size_t)n;
+	r->used += (size_t)n + 1;
+}
+
+/* One field of the event, as AIS_NAME=value.  The journal takes any bytes;
+ * the name is ours, so its letters are known. */
+static int
+add_field(struct record *r, const struct log_field *f)
+{
+	size_t name = strlen(f->name);
+	char *p = malloc(4 + name + 1 + f->length);
+
+	if (p == NULL || r->count == FIELDS_MAX) {
+		free(p);
+		return -1;
+	}
+	memcpy(p, "AIS_", 4);
+	for (size_t i = 0; i < name; i++)
+		p[4 + i] = f->name[i] >= 'a' && f->name[i] <= 'z' ?
+		    (char)(f->name[i] - 'a' + 'A') : f->name[i];
+	p[4 + name] = '=';
+	if (f->length > 0)
+		memcpy(p + 4 + name + 1, f->value, f->length);
+	r->fields[r->count].iov_base = p;
+	r->fields[r->count++].iov_len = 4 + name + 1 + f->length;
+	return 0;
+}
+
+static int
+take_journal(void *context, const struct log_event *e)
+{
+	char text[LOG_TEXT_MAX];
+	struct record r = { .count = 0, .used = 0 };
+	size_t fixed;
+	int result = 0;
+
+	(void)context;
+	log_escape(text, sizeof text, e->text, strlen(e->text));
+	add(&r, "MESSAGE=%s", text);
+	add(&r, "PRIORITY=%d", (int)e->level);
+	add(&r, "SYSLOG_IDENTIFIER=aisd");
+	add(&r, "AIS_EVENT=%s", e->name);
+	if (e->message_id != NULL)
+		add(&r, "MESSAGE_ID=%s", e->message_id);
+	fixed = r.count;
+	for (size_t i = 0; i < e->count && result == 0; i++)
+		result = add_field(&r, &e->fields[i]);
+	if (result == 0 && (result = sd_journal_sendv(r.fields,
+	    (int)r.count)) < 0) {
+		errno = -result;
+		result = -1;
+	}
+	while (r.count > fixed)
+		free(r.fields[--r.count].iov_base);
+	return result;
+}
+
+struct log_sink *
+service_journal(void)
+{
+	static struct log_sink sink = {
+	    .name = "the journal", .take = take_journal };
+
+	return access(JOURNAL_SOCKET, W_OK) == 0 ? &sink : NULL;
+}
+
+int
+service_sockets(int *fds, size_t max)
+{
+	int n = sd_listen_fds(1);
+
+	if (n < 0) {
+		errno = -n;
+		log_errno("cannot take the passed sockets");
+		return -1;
+	}
+	if ((size_t)n > max) {
+		log_error("%d sockets were passed, and at most %zu are served; "
+		    "name fewer in the socket unit", n, max);
+		return -1;
+	}
+	for (int i = 0; i < n; i++)
+		fds[i] = SD_LISTEN_FDS_START + i;
+	return n;
+}
+
+void
+service_notify(const char *format, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, format);
+	(void)vsnprintf(text, sizeof text, format, ap);
+	va_end(ap);
+	(void)sd_notify(0, text);
+}
+
+int64_t
+service_watchdog(void)
+{
+	uint64_t us;
+
+	/* Half of the time, as sd_watchdog_enabled(3) advises. */
+	return sd_watchdog_enabled(0, &us) > 0 ? (int64_t)(us / 2000) : 0;
+}

@@ -1,0 +1,37 @@
+/*
+ * service.h - what systemd offers a service: the journal, passed sockets,
+ * readiness, status, watchdog.
+ *
+ * service.c does it with libsystemd; service-plain.c is built where there is
+ * none, speaks the notify and socket-passing protocols by itself, and has no
+ * journal.  Nothing here fails for want of systemd: it does nothing then.
+ */
+#ifndef AIS_SERVICE_H
+#define AIS_SERVICE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct log_sink;
+
+/*
+ * The journal as a sink, with a field AIS_NAME for every field "name"; NULL
+ * if there is none to write to.
+ */
+struct log_sink *service_journal(void);
+
+/*
+ * The sockets that were passed at the start, at most "max", close-on-exec,
+ * and removes the variables that say so from the environment.  Returns how
+ * many, or -1 after a message.
+ */
+int service_sockets(int *fds, size_t max);
+
+/* Tell the service manager, as sd_notify(3): "READY=1", "STATUS=...". */
+void service_notify(const char *format, ...)
+    __attribute__((format(printf, 1, 2)));
+
+/* How often the watchdog wants to be told, in milliseconds; 0: never. */
+int64_t service_watchdog(void);
+
+#endif
