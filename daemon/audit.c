@@ -1,0 +1,277 @@
+#include <config.h>
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/tls.h"
+#include "common/words.h"
+#include "daemon/audit.h"
+
+/* The longest argv on record; more is cut, and marked. */
+#define ARGV_MAX	(64 * 1024)
+#define FIELDS_MAX	32
+#define NUMBERS_MAX	512
+
+/* An event under construction. */
+struct record {
+	struct log_event event;
+	struct log_field fields[FIELDS_MAX];
+	char numbers[NUMBERS_MAX];
+	size_t used;
+	char *argv;
+};
+
+enum kind {
+	START, STOP, RELOAD, HANDSHAKE_FAILED, SESSION_OPEN, SESSION_CLOSE,
+	COMMAND_START, COMMAND_END, COMMAND_REFUSED
+};
+
+static const struct {
+	const char *name;
+	const char *message_id;
+	enum log_level level;
+} kinds[] = {
+	[START] = { "start", "0ccc175dcd15a3d46d7614c1303b91ac",
+	    LOG_LEVEL_NOTICE },
+	[STOP] = { "stop", "d2ec233de56a11fb19db0a577edb46f3",
+	    LOG_LEVEL_NOTICE },
+	[RELOAD] = { "reload", "f2379fb38971a9d4733d183b9b6a25e5",
+	    LOG_LEVEL_NOTICE },
+	[HANDSHAKE_FAILED] = { "handshake-failed",
+	    "703073d4200f02bd9e85385ade67ca56", LOG_LEVEL_WARNING },
+	[SESSION_OPEN] = { "session-open",
+	    "4198a280296285705f5936226fb19ffb", LOG_LEVEL_INFO },
+	[SESSION_CLOSE] = { "session-close",
+	    "49cc2f154488e8aa4c780d6c2d78127a", LOG_LEVEL_INFO },
+	[COMMAND_START] = { "command-start",
+	    "c8ca3bb4edb7358fd8396cafaa63de6b", LOG_LEVEL_NOTICE },
+	[COMMAND_END] = { "command-end",
+	    "0031263d89a02fcbedc03a01e2e07e92", LOG_LEVEL_NOTICE },
+	[COMMAND_REFUSED] = { "command-refused",
+	    "501616ff489ad9dbda9509995c9661a4", LOG_LEVEL_WARNING },
+};
+
+static void
+begin(struct record *r, enum kind kind)
+{
+	memset(r, 0, sizeof *r);
+	r->event.name = kinds[kind].name;
+	r->event.message_id = kinds[kind].message_id;
+	r->event.level = kinds[kind].level;
+	r->event.fields = r->fields;
+}
+
+static void
+put(struct record *r, const char *name, const char *value)
+{
+	struct log_field *f = &r->fields[r->event.count];
+
+	if (value == NULL || r->event.count == FIELDS_MAX)
+		return;
+	f->name = name;
+	f->value = value;
+	f->length = strlen(value);
+	r->event.count++;
+}
+
+static void __attribute__((format(printf, 3, 4)))
+put_number(struct record *r, const char *name, const char *format, ...)
+{
+	size_t left = sizeof r->numbers - r->used;
+	char *text = r->numbers + r->used;
+	va_list ap;
+	int n;
+
+	va_start(ap, format);
+	n = vsnprintf(text, left, format, ap);
+	va_end(ap);
+	if (n < 0 || (size_t)n >= left)
+		return;
+	r->used += (size_t)n + 1;
+	put(r, name, text);
+}
+
+static void
+put_peer(struct record *r, const struct audit_peer *p)
+{
+	if (p->session[0] != '\0')
+		put(r, "session", p->session);
+	put(r, "address", p->address);
+	if (p->identity == NULL)
+		return;
+	put(r, "peer", p->identity->common_name);
+	put(r, "subject", p->identity->subject);
+	put(r, "issuer", p->identity->issuer);
+	put(r, "serial", p->identity->serial);
+	put(r, "fingerprint", p->identity->fingerprint);
+}
+
+static void
+put_command(struct record *r, const struct audit_command *c)
+{
+	put_number(r, "request", "%lu", (unsigned long)c->request);
+	put(r, "rule", c->rule);
+	put(r, "user", c->user);
+	put(r, "directory", c->directory);
+	/* Without memory the record goes without it, which the "?" says. */
+	r->argv = words_join(c->argv, ARGV_MAX);
+	put(r, c->shell ? "line" : "argv", r->argv == NULL ? "?" : r->argv);
+}
+
+static int __attribute__((format(printf, 2, 3)))
+emit(struct record *r, const char *format, ...)
+{
+	char text[LOG_TEXT_MAX];
+	va_list ap;
+	int taken;
+
+	va_start(ap, format);
+	(void)vsnprintf(text, sizeof text, format, ap);
+	va_end(ap);
+	r->event.text = text;
+	taken = log_emit(&r->event);
+	free(r->argv);
+	return taken;
+}
+
+/* How people see the peer in a sentence. */
+static const char *
+peer_name(const struct audit_peer *p)
+{
+	if (p->identity == NULL)
+		return "a stranger";
+	return p->identity->common_name[0] != '\0' ?
+	    p->identity->common_name : p->identity->subject;
+}
+
+/* How people see the command in a sentence: not all of it. */
+static const char *
+command_name(const struct audit_command *c)
+{
+	return c->argv[0];
+}
+
+void
+audit_start(const char *version, const char *listen)
+{
+	struct record r;
+
+	begin(&r, START);
+	put(&r, "version", version);
+	put(&r, "listen", listen);
+	(void)emit(&r, "aisd %s serves on %s", version, listen);
+}
+
+void
+audit_stop(const char *reason)
+{
+	struct record r;
+
+	begin(&r, STOP);
+	put(&r, "reason", reason);
+	(void)emit(&r, "aisd stops: %s", reason);
+}
+
+void
+audit_reload(bool done, const char *text)
+{
+	struct record r;
+
+	begin(&r, RELOAD);
+	if (!done)
+		r.event.level = LOG_LEVEL_ERROR;
+	put(&r, "result", done ? "done" : "failed");
+	(void)emit(&r, "%s", text);
+}
+
+void
+audit_handshake_failed(const struct audit_peer *p, const char *reason)
+{
+	struct record r;
+
+	begin(&r, HANDSHAKE_FAILED);
+	put_peer(&r, p);
+	put(&r, "reason", reason);
+	(void)emit(&r, "%s from %s was refused: %s", peer_name(p), p->address,
+	    reason);
+}
+
+void
+audit_session_open(const struct audit_peer *p)
+{
+	struct record r;
+
+	begin(&r, SESSION_OPEN);
+	put_peer(&r, p);
+	(void)emit(&r, "%s from %s has the session", peer_name(p), p->address);
+}
+
+void
+audit_session_close(const struct audit_peer *p, const char *reason,
+    uint32_t commands, int64_t duration_us)
+{
+	struct record r;
+
+	begin(&r, SESSION_CLOSE);
+	put_peer(&r, p);
+	put(&r, "reason", reason);
+	put_number(&r, "commands", "%lu", (unsigned long)commands);
+	put_number(&r, "duration_ms", "%lld", (long long)duration_us / 1000);
+	(void)emit(&r, "%s from %s has left: %s", peer_name(p), p->address,
+	    reason);
+}
+
+bool
+audit_command_start(const struct audit_peer *p, const struct audit_command *c)
+{
+	struct record r;
+
+	begin(&r, COMMAND_START);
+	put_peer(&r, p);
+	put_command(&r, c);
+	return emit(&r, "%s starts %.200s", peer_name(p), command_name(c)) > 0;
+}
+
+void
+audit_command_end(const struct audit_peer *p, const struct audit_command *c,
+    const struct audit_end *e)
+{
+	struct record r;
+
+	begin(&r, COMMAND_END);
+	put_peer(&r, p);
+	put_command(&r, c);
+	put(&r, "reason", e->reason);
+	if (e->exit >= 0)
+		put_number(&r, "exit", "%d", e->exit);
+	if (e->signal > 0)
+		put_number(&r, "signal", "%d", e->signal);
+	put_number(&r, "duration_ms", "%lld.%03lld",
+	    (long long)e->duration_us / 1000, (long long)e->duration_us % 1000);
+	put_number(&r, "cpu_ms", "%lld.%03lld", (long long)e->cpu_us / 1000,
+	    (long long)e->cpu_us % 1000);
+	put_number(&r, "stdin_bytes", "%llu", (unsigned long long)e->in_bytes);
+	put_number(&r, "stdout_bytes", "%llu",
+	    (unsigned long long)e->out_bytes);
+	put_number(&r, "stderr_bytes", "%llu",
+	    (unsigned long long)e->err_bytes);
+	(void)emit(&r, "%.200s of %s has ended: %s", command_name(c),
+	    peer_name(p), e->reason);
+}
+
+void
+audit_command_refused(const struct audit_peer *p,
+    const struct audit_command *c, const char *reason)
+{
+	struct record r;
+
+	begin(&r, COMMAND_REFUSED);
+	put_peer(&r, p);
+	put_command(&r, c);
+	put(&r, "reason", reason);
+	(void)emit(&r, "%s may not run %.200s: %s", peer_name(p),
+	    command_name(c), reason);
+}

@@ -1,0 +1,75 @@
+/*
+ * audit.h - one structured record for each thing that operators ask about.
+ *
+ * The names of events and fields, and the MESSAGE_IDs, are an interface:
+ * aisd(8) documents them, systemd/aisd.catalog explains them.
+ */
+#ifndef AIS_AUDIT_H
+#define AIS_AUDIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct tls_identity;
+
+/* Room for a session's name. */
+#define AUDIT_SESSION_MAX	24
+
+/* Whom a record is about.  "identity" is NULL where none was shown. */
+struct audit_peer {
+	char session[AUDIT_SESSION_MAX];
+	const char *address;
+	const struct tls_identity *identity;
+};
+
+/* How a command ended. */
+struct audit_end {
+	const char *reason;	/* "exit", "signal", "lost", "time-limit"... */
+	int exit;		/* -1: none. */
+	int signal;		/* 0: none. */
+	int64_t duration_us;
+	int64_t cpu_us;
+	uint64_t in_bytes;
+	uint64_t out_bytes;
+	uint64_t err_bytes;
+};
+
+/* A command, as it is on record. */
+struct audit_command {
+	uint32_t request;
+	const char *rule;
+	const char *user;
+	const char *directory;
+	char *const *argv;
+	bool shell;		/* argv is one line for a shell. */
+};
+
+/* The daemon's life. */
+void audit_start(const char *version, const char *listen);
+void audit_stop(const char *reason);
+void audit_reload(bool done, const char *text);
+
+/* A connection that did not become a session. */
+void audit_handshake_failed(const struct audit_peer *p, const char *reason);
+
+/* A session's life; "reason" and the sums are of its end. */
+void audit_session_open(const struct audit_peer *p);
+void audit_session_close(const struct audit_peer *p, const char *reason,
+    uint32_t commands, int64_t duration_us);
+
+/*
+ * A command begins.  Returns whether a sink took the record: without one the
+ * command must not run.
+ */
+bool audit_command_start(const struct audit_peer *p,
+    const struct audit_command *c);
+
+/* It has ended, or could not be started. */
+void audit_command_end(const struct audit_peer *p,
+    const struct audit_command *c, const struct audit_end *e);
+
+/* It is not allowed; "argv" of "c" is what was asked for. */
+void audit_command_refused(const struct audit_peer *p,
+    const struct audit_command *c, const char *reason);
+
+#endif

@@ -1,0 +1,392 @@
+#include <config.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/conf.h"
+#include "common/log.h"
+#include "common/net.h"
+#include "common/proto.h"
+#include "common/tls.h"
+#include "daemon/settings.h"
+
+#define KEY(name, type, min, max) \
+	{ #name, type, offsetof(struct settings, name), min, max }
+#define LIMIT(name, type, min, max) \
+	{ #name, type, offsetof(struct settings, limits.name), min, max }
+
+#define SECOND	1000LL
+#define DAY	(86400 * SECOND)
+#define YEAR	(366 * DAY)
+#define PIB	(1LL << 50)
+
+static const struct conf_key keys[] = {
+	KEY(listen, CONF_STRINGS, 0, 0),
+	KEY(certificate, CONF_PATH, 0, 0),
+	KEY(key, CONF_PATH, 0, 0),
+	KEY(authority, CONF_PATH, 0, 0),
+	KEY(crl, CONF_PATH, 0, 0),
+	KEY(allow_tls12, CONF_BOOL, 0, 0),
+	KEY(user, CONF_STRING, 0, 0),
+	KEY(command_user, CONF_STRING, 0, 0),
+	KEY(unprivileged, CONF_BOOL, 0, 0),
+	KEY(allow_setuid, CONF_BOOL, 0, 0),
+	KEY(log_file, CONF_PATH, 0, 0),
+	KEY(log_system, CONF_STRING, 0, 0),
+	KEY(log_level, CONF_STRING, 0, 0),
+	KEY(max_handshakes, CONF_INT, 1, 1024),
+	KEY(max_waiting, CONF_INT, 0, 1024),
+	KEY(handshake_timeout, CONF_SECONDS, 100, 3600 * SECOND),
+	KEY(idle_timeout, CONF_SECONDS, 100, YEAR),
+	KEY(kill_grace, CONF_SECONDS, 0, 3600 * SECOND),
+	KEY(path, CONF_STRINGS, 0, 0),
+	KEY(shell_program, CONF_PATH, 0, 0),
+	KEY(environment, CONF_STRINGS, 0, 0),
+	KEY(umask, CONF_OCTAL, 0, 0777),
+	KEY(directory, CONF_PATH, 0, 0),
+	LIMIT(time_limit, CONF_SECONDS, 0, YEAR),
+	LIMIT(output_limit, CONF_SIZE, 0, PIB),
+	LIMIT(no_new_privs, CONF_BOOL, 0, 0),
+	{ "rules", CONF_GROUPS, 0, 0, 0 },
+};
+
+#define KEYS	(sizeof keys / sizeof keys[0])
+
+/* --- defaults ---------------------------------------------------------- */
+
+/* A list of one, two or more words; NULL if memory is out. */
+static char **
+list_of(const char *const *words)
+{
+	size_t n = 0;
+	char **list;
+
+	while (words[n] != NULL)
+		n++;
+	if ((list = calloc(n + 1, sizeof *list)) == NULL)
+		return NULL;
+	for (size_t i = 0; i < n; i++) {
+		if ((list[i] = strdup(words[i])) == NULL)
+			break;
+	}
+	return list;
+}
+
+/* 0, or -1 if memory is out. */
+static int
+set_defaults(struct settings *s)
+{
+	static const char *const everywhere[] = { "*:" PROTO_PORT_TEXT, NULL };
+	static const char *const path[] = { "/usr/local/sbin",
+	    "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", NULL };
+	static const char *const nothing[] = { NULL };
+
+	s->listen = list_of(everywhere);
+	s->path = list_of(path);
+	s->environment = list_of(nothing);
+	s->certificate = strdup(AIS_SYSCONFDIR "/aisd/server.pem");
+	s->key = strdup(AIS_SYSCONFDIR "/aisd/server.key");
+	s->authority = strdup(AIS_SYSCONFDIR "/aisd/ca.pem");
+	s->user = strdup("aisd");
+	s->command_user = strdup("aisd-run");
+	s->log_file = strdup(AIS_LOCALSTATEDIR "/log/aisd/server.log");
+	s->log_system = strdup("auto");
+	s->log_level = strdup("info");
+	s->shell_program = strdup("/bin/sh");
+	s->max_handshakes = 64;
+	s->max_waiting = 32;
+	s->handshake_timeout = 10 * SECOND;
+	s->idle_timeout = 300 * SECOND;
+	s->kill_grace = 2 * SECOND;
+	s->umask = 022;
+	s->limits.no_new_privs = true;
+	if (s->listen == NULL || s->path == NULL || s->environment == NULL ||
+	    s->certificate == NULL || s->key == NULL || s->authority == NULL ||
+	    s->user == NULL || s->command_user == NULL ||
+	    s->log_file == NULL || s->log_system == NULL ||
+	    s->log_level == NULL || s->shell_program == NULL)
+		return -1;
+	return 0;
+}
+
+/* --- checks ------------------------------------------------------------ */
+
+/* Complain about the value of "name", with its place if a file sets it. */
+static int
+complain(struct conf *conf, const char *name, const char *text)
+{
+	char place[CONF_STRING_MAX + 32];
+	struct log_event e = { .level = LOG_LEVEL_ERROR,
+	    .name = "config-error" };
+	char whole[sizeof place + 1024];
+
+	(void)conf_where(conf, name, place, sizeof place);
+	(void)snprintf(whole, sizeof whole, "%s%s%s: %s", place,
+	    *place == '\0' ? "" : ": ", name, text);
+	e.text = whole;
+	(void)log_emit(&e);
+	return 1;
+}
+
+static int
+check_listen(struct conf *conf, const struct settings *s)
+{
+	char host[256], port[8], text[512];
+	int errors = 0;
+
+	if (s->listen[0] == NULL)
+		errors += complain(conf, "listen", "no address to listen on");
+	for (char **p = s->listen; *p != NULL; p++) {
+		if (net_split(*p, host, sizeof host, port, sizeof port) == 0)
+			continue;
+		(void)snprintf(text, sizeof text, "\"%.200s\" is no address; "
+		    "write it as \"*:4773\", \"192.0.2.1:4773\" or "
+		    "\"[2001:db8::1]:4773\"", *p);
+		errors += complain(conf, "listen", text);
+	}
+	return errors;
+}
+
+/* Is the text one of the words of "list"? */
+static bool
+is_one_of(const char *text, const char *const *list)
+{
+	for (; *list != NULL; list++) {
+		if (text != NULL && strcmp(text, *list) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int
+check_words(struct conf *conf, const struct settings *s)
+{
+	static const char *const systems[] = { "auto", "journal", "syslog",
+	    "none", NULL };
+	static const char *const levels[] = { "error", "warning", "notice",
+	    "info", "debug", NULL };
+	int errors = 0;
+
+	if (!is_one_of(s->log_system, systems))
+		errors += complain(conf, "log_system", "must be \"auto\", "
+		    "\"journal\", \"syslog\" or \"none\"");
+	if (!is_one_of(s->log_level, levels))
+		errors += complain(conf, "log_level", "must be \"error\", "
+		    "\"warning\", \"notice\", \"info\" or \"debug\"");
+	if (is_one_of(s->log_system, systems + 3) && s->log_file == NULL)
+		errors += complain(conf, "log_file", "must be set where "
+		    "log_system is \"none\", or nothing would be on record");
+	if (s->shell_program == NULL)
+		errors += complain(conf, "shell_program", "must be set");
+	return errors;
+}
+
+static int
+check_lists(struct conf *conf, const struct settings *s)
+{
+	int errors = 0;
+
+	if (s->path[0] == NULL)
+		errors += complain(conf, "path", "must name a directory");
+	for (char **p = s->path; *p != NULL; p++) {
+		if (**p != '/' || strchr(*p, ':') != NULL)
+			errors += complain(conf, "path", "must be a list of "
+			    "absolute directories, without \":\"");
+	}
+	for (char **p = s->environment; *p != NULL; p++) {
+		if (**p == '=' || strchr(*p, '=') == NULL)
+			errors += complain(conf, "environment", "must be a "
+			    "list of \"NAME=VALUE\"");
+	}
+	return errors;
+}
+
+static int
+find_accounts(struct conf *conf, struct settings *s)
+{
+	if (s->unprivileged) {
+		if (account_self(&s->daemon) == -1)
+			return 1;
+		s->command = s->daemon;
+		return 0;
+	}
+	if (s->user == NULL || s->command_user == NULL)
+		return complain(conf, s->user == NULL ? "user" :
+		    "command_user", "must be set");
+	return (account_find(s->user, &s->daemon) == -1) +
+	    (account_find(s->command_user, &s->command) == -1);
+}
+
+static int
+load_into(struct settings *s, struct conf *conf)
+{
+	int errors = conf_read(conf, keys, KEYS, s);
+
+	s->policy = policy_load(conf, &s->limits, &errors);
+	if (s->policy == NULL) {
+		log_error("cannot read the rules: out of memory");
+		return -1;
+	}
+	errors += check_listen(conf, s) + check_words(conf, s) +
+	    check_lists(conf, s) + find_accounts(conf, s);
+	return errors == 0 ? 0 : -1;
+}
+
+struct settings *
+settings_load(const char *path)
+{
+	struct settings *s = calloc(1, sizeof *s);
+	char directory[CONF_STRING_MAX];
+	struct conf *conf;
+	int result;
+
+	if (s == NULL || set_defaults(s) == -1) {
+		log_error("cannot read the configuration: out of memory");
+		settings_free(s);
+		return NULL;
+	}
+	(void)snprintf(directory, sizeof directory, "%s%s", path,
+	    SETTINGS_DIRECTORY_SUFFIX);
+	if ((conf = conf_open(path, directory)) == NULL) {
+		settings_free(s);
+		return NULL;
+	}
+	result = load_into(s, conf);
+	conf_close(conf);
+	if (result == -1) {
+		settings_free(s);
+		return NULL;
+	}
+	return s;
+}
+
+void
+settings_free(struct settings *s)
+{
+	if (s == NULL)
+		return;
+	conf_free_values(keys, KEYS, s);
+	policy_free(s->policy);
+	free(s);
+}
+
+/* --- certificates ------------------------------------------------------ */
+
+/* Who must not be able to read the key: others, and the commands. */
+static int
+check_key_mode(const struct settings *s)
+{
+	struct stat st;
+
+	if (s->key == NULL || stat(s->key, &st) == -1)
+		return 0;	/* Reading it will say why. */
+	if ((st.st_mode & S_IRWXO) != 0) {
+		log_error("the key %s is open to every user; run: chmod o= %s",
+		    s->key, s->key);
+		return -1;
+	}
+	if (s->unprivileged)
+		return 0;
+	if (st.st_uid == s->command.uid || (st.st_gid == s->command.gid &&
+	    (st.st_mode & S_IRWXG) != 0)) {
+		log_error("the key %s is open to the command user %s; run: "
+		    "chown root:%s %s && chmod 0640 %s", s->key,
+		    s->command.name, s->daemon.name, s->key, s->key);
+		return -1;
+	}
+	return 0;
+}
+
+struct tls_context *
+settings_tls(const struct settings *s)
+{
+	struct tls_files files = {
+		.certificate = s->certificate, .key = s->key,
+		.authority = s->authority, .crl = s->crl,
+		.allow_tls12 = s->allow_tls12
+	};
+	char why[TLS_TEXT_MAX];
+	struct tls_context *context;
+
+	if (check_key_mode(s) == -1)
+		return NULL;
+	if ((context = tls_server_new(&files, why)) != NULL &&
+	    tls_server_check(context, why) == 0)
+		return context;
+	log_error("%s", why);
+	tls_context_free(context);
+	return NULL;
+}
+
+/* --- views ------------------------------------------------------------- */
+
+const struct account *
+settings_command_account(const struct settings *s)
+{
+	return s->unprivileged ? NULL : &s->command;
+}
+
+void
+settings_world(const struct settings *s, struct policy_world *w)
+{
+	memset(w, 0, sizeof *w);
+	w->path = s->path;
+	w->shell = s->shell_program;
+	w->environment = s->environment;
+	w->user = s->command.name;
+	w->home = s->directory != NULL ? s->directory : s->command.home;
+}
+
+void
+settings_print(FILE *out, const struct settings *s)
+{
+	conf_print(out, keys, KEYS, s, 0);
+	policy_print(out, s->policy);
+}
+
+static bool
+same_text(const char *a, const char *b)
+{
+	return (a == NULL || b == NULL) ? a == b : strcmp(a, b) == 0;
+}
+
+static bool
+same_list(char *const *a, char *const *b)
+{
+	for (; *a != NULL && *b != NULL; a++, b++) {
+		if (strcmp(*a, *b) != 0)
+			return false;
+	}
+	return *a == *b;
+}
+
+void
+settings_compare(const struct settings *a, const struct settings *b)
+{
+	const char *changed = NULL;
+
+	if (!same_list(a->listen, b->listen))
+		changed = "listen";
+	else if (!same_text(a->user, b->user))
+		changed = "user";
+	else if (!same_text(a->command_user, b->command_user))
+		changed = "command_user";
+	else if (a->unprivileged != b->unprivileged)
+		changed = "unprivileged";
+	else if (a->allow_setuid != b->allow_setuid)
+		changed = "allow_setuid";
+	else if (!same_text(a->log_file, b->log_file))
+		changed = "log_file";
+	else if (!same_text(a->log_system, b->log_system))
+		changed = "log_system";
+	else if (a->max_handshakes != b->max_handshakes)
+		changed = "max_handshakes";
+	else if (a->max_waiting != b->max_waiting)
+		changed = "max_waiting";
+	if (changed != NULL)
+		log_warning("the new value of \"%s\" takes effect only after a "
+		    "restart", changed);
+}

@@ -1,0 +1,83 @@
+/*
+ * settings.h - aisd.conf as a struct: defaults, load, check, print.
+ */
+#ifndef AIS_DAEMON_SETTINGS_H
+#define AIS_DAEMON_SETTINGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "daemon/policy.h"
+#include "daemon/privilege.h"
+
+struct tls_context;
+
+/* The keys of the file are the names of these members. */
+struct settings {
+	char **listen;
+	char *certificate;
+	char *key;
+	char *authority;
+	char *crl;
+	bool allow_tls12;
+
+	char *user;
+	char *command_user;
+	bool unprivileged;
+	bool allow_setuid;
+
+	char *log_file;
+	char *log_system;	/* auto, journal, syslog or none. */
+	char *log_level;
+
+	int64_t max_handshakes;
+	int64_t max_waiting;
+	int64_t handshake_timeout;
+	int64_t idle_timeout;
+	int64_t kill_grace;
+
+	char **path;
+	char *shell_program;
+	char **environment;
+	int64_t umask;
+	char *directory;
+	struct policy_limits limits;	/* time_limit, output_limit */
+
+	/* Derived. */
+	struct policy *policy;
+	struct account daemon;
+	struct account command;
+};
+
+/* The directory of further files for "file": FILE with ".d" behind it. */
+#define SETTINGS_DIRECTORY_SUFFIX	".d"
+
+/*
+ * Read "path" and the files *.conf of the directory "path".d, and check what
+ * can be checked without root: ranges, rules, users.  NULL after messages.
+ */
+struct settings *settings_load(const char *path);
+void settings_free(struct settings *s);
+
+/*
+ * Read certificate, key, authority and CRL, and check them and the key
+ * file's mode.  The caller owns the context.  NULL after a message.
+ */
+struct tls_context *settings_tls(const struct settings *s);
+
+/* The account of commands, or NULL where they run as the daemon's own. */
+const struct account *settings_command_account(const struct settings *s);
+
+/* What the policy needs to know beside its rules; borrows from "s". */
+void settings_world(const struct settings *s, struct policy_world *w);
+
+/* Write all keys in libconfig syntax, with their values in force. */
+void settings_print(FILE *out, const struct settings *s);
+
+/*
+ * Say which keys differ between "a" and "b" that only a restart can change.
+ */
+void settings_compare(const struct settings *a, const struct settings *b);
+
+#endif
