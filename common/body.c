@@ -69,7 +69,9 @@ body_put(struct buf *out, const struct body *body)
 
 /* What the first pass over a body finds out. */
 struct count {
-	size_t words, env, items, bytes;
+	size_t kinds[PROTO_ITEM_WINDOWS + 1];	/* Items of each kind. */
+	size_t items, bytes;
+	const char *invalid;	/* About a value that is of no use, or NULL. */
 };
 
 static const char malformed[] = "the request's items are malformed";
@@ -85,32 +87,43 @@ check_string(const uint8_t *bytes, size_t n, size_t max)
 	return NULL;
 }
 
+static const char *
+check_value(uint8_t kind, const uint8_t *bytes, size_t n)
+{
+	if (kind == PROTO_ITEM_WORD || kind == PROTO_ITEM_ENV)
+		return check_string(bytes, n, PROTO_WORD_MAX);
+	if (kind == PROTO_ITEM_DIRECTORY)
+		return check_string(bytes, n, PROTO_PATH_MAX);
+	return NULL;
+}
+
 /* Count and check the items, so that parsing needs one allocation. */
 static const char *
 count_items(struct reader r, struct count *c, enum proto_code *code)
 {
 	const uint8_t *bytes;
-	const char *why = NULL;
 	uint8_t kind;
 	size_t n;
 	int got;
 
-	while ((got = item_get(&r, &kind, &bytes, &n)) == 1 && why == NULL) {
+	while ((got = item_get(&r, &kind, &bytes, &n)) == 1) {
 		if (++c->items > PROTO_ITEMS_MAX) {
 			*code = PROTO_CODE_INVALID;
 			return "the request has too many words";
 		}
 		c->bytes += n + 1;
-		c->words += kind == PROTO_ITEM_WORD;
-		c->env += kind == PROTO_ITEM_ENV;
-		if (kind == PROTO_ITEM_WORD || kind == PROTO_ITEM_ENV)
-			why = check_string(bytes, n, PROTO_WORD_MAX);
-		else if (kind == PROTO_ITEM_DIRECTORY)
-			why = check_string(bytes, n, PROTO_PATH_MAX);
-		if (why != NULL)
-			*code = PROTO_CODE_INVALID;
+		if (kind <= PROTO_ITEM_WINDOWS)
+			c->kinds[kind]++;
+		if (c->invalid == NULL)
+			c->invalid = check_value(kind, bytes, n);
 	}
-	return got == -1 ? malformed : why;
+	if (got == -1)
+		return malformed;
+	if (c->kinds[PROTO_ITEM_DIRECTORY] > 1 ||
+	    c->kinds[PROTO_ITEM_STDIN] > 1 ||
+	    c->kinds[PROTO_ITEM_WINDOWS] > 1)
+		return "the request has an item twice that stands there once";
+	return NULL;
 }
 
 /* Copy a string to "*p" and step over it. */
@@ -145,8 +158,6 @@ take_item(struct body *body, uint8_t kind, const uint8_t *bytes, size_t n,
 		body->env[body->nenv++] = keep(p, bytes, n);
 		return NULL;
 	case PROTO_ITEM_DIRECTORY:
-		if (body->directory != NULL)
-			return "the request names two directories";
 		body->directory = keep(p, bytes, n);
 		return NULL;
 	case PROTO_ITEM_STDIN:
@@ -186,26 +197,27 @@ body_parse(struct body *body, const uint8_t *bytes, size_t n,
     enum proto_code *code)
 {
 	struct reader r = { bytes, n };
-	struct count c = { 0, 0, 0, 0 };
+	struct count c = { .items = 0 };
 	const uint8_t *item;
 	const char *why;
 	uint8_t kind;
-	size_t length;
+	size_t length, words, env;
 	char *p;
 
 	memset(body, 0, sizeof *body);
 	*code = PROTO_CODE_PROTOCOL;
 	if ((why = count_items(r, &c, code)) != NULL)
 		return why;
-	body->memory = calloc(1, (c.words + c.env + 2) * sizeof(char *) +
-	    c.bytes);
+	words = c.kinds[PROTO_ITEM_WORD];
+	env = c.kinds[PROTO_ITEM_ENV];
+	body->memory = calloc(1, (words + env + 2) * sizeof(char *) + c.bytes);
 	if (body->memory == NULL) {
 		*code = PROTO_CODE_RESOURCES;
 		return "the server is out of memory";
 	}
 	body->words = body->memory;
-	body->env = body->words + c.words + 1;
-	p = (char *)(body->env + c.env + 1);
+	body->env = body->words + words + 1;
+	p = (char *)(body->env + env + 1);
 	while (why == NULL && item_get(&r, &kind, &item, &length) == 1) {
 		if (body->operation == 0 && kind != PROTO_ITEM_OPERATION)
 			why = "the request's operation is not its first item";
@@ -216,6 +228,11 @@ body_parse(struct body *body, const uint8_t *bytes, size_t n,
 		why = "the request is empty";
 	if (why == NULL)
 		why = check_words(body);
+	/* What breaks the protocol weighs more than a value of no use. */
+	if (why == NULL && c.invalid != NULL) {
+		why = c.invalid;
+		*code = PROTO_CODE_INVALID;
+	}
 	if (why != NULL)
 		body_free(body);
 	return why;

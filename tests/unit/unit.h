@@ -1,0 +1,99 @@
+/*
+ * unit.h - what the unit tests share: cmocka's many headers, random numbers
+ * that are the same at every run, a private directory, and captured messages.
+ */
+#ifndef AIS_UNIT_H
+#define AIS_UNIT_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* The next number of the sequence that begins with "*state" (splitmix64). */
+static inline uint64_t
+unit_random(uint64_t *state)
+{
+	uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
+
+	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+	return z ^ z >> 31;
+}
+
+/* A number below "n". */
+static inline size_t
+unit_below(uint64_t *state, size_t n)
+{
+	return (size_t)(unit_random(state) % n);
+}
+
+static inline void
+unit_fill(uint64_t *state, void *bytes, size_t n)
+{
+	uint8_t *p = bytes;
+
+	while (n-- > 0)
+		*p++ = (uint8_t)unit_random(state);
+}
+
+/* Room for the name of a private directory. */
+#define UNIT_PATH_MAX	256
+
+/* Make a private directory, and enter it. */
+static inline void
+unit_enter(char path[UNIT_PATH_MAX])
+{
+	const char *top = getenv("TMPDIR");
+
+	(void)snprintf(path, UNIT_PATH_MAX, "%s/ais-unit-XXXXXX",
+	    top == NULL ? "/tmp" : top);
+	assert_non_null(mkdtemp(path));
+	assert_int_equal(chdir(path), 0);
+}
+
+/* Leave it, and remove it with all that is in it. */
+static inline void
+unit_leave(const char *path)
+{
+	char command[UNIT_PATH_MAX + 16];
+
+	assert_int_equal(chdir("/"), 0);
+	(void)snprintf(command, sizeof command, "rm -rf '%s'", path);
+	assert_int_equal(system(command), 0);
+}
+
+/* Write a file of the current directory. */
+static inline void
+unit_write(const char *name, const char *text)
+{
+	FILE *f = fopen(name, "w");
+
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+/* The whole of a file, NUL terminated; the caller frees it. */
+static inline char *
+unit_read(const char *name)
+{
+	FILE *f = fopen(name, "r");
+	size_t size = 1 << 20, n;
+	char *text = malloc(size);
+
+	assert_non_null(f);
+	assert_non_null(text);
+	n = fread(text, 1, size - 1, f);
+	text[n] = '\0';
+	assert_int_equal(fclose(f), 0);
+	return text;
+}
+
+#endif
