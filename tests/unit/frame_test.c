@@ -1,0 +1,532 @@
+/* Tests of common/frame. */
+#include <config.h>
+
+#include "tests/unit/memory.h"
+#include "tests/unit/unit.h"
+
+#include "common/buf.h"
+#include "common/frame.h"
+
+static uint8_t payload[PROTO_PAYLOAD_MAX];
+
+/* A frame that borrows its payload from "bytes". */
+static struct frame
+frame_of(const void *bytes, size_t n)
+{
+	struct frame f = { .payload = bytes, .length = n };
+
+	return f;
+}
+
+static void
+layout(void **state)
+{
+	static const uint8_t wire[] = { 0x23, 0x01, 0x02, 0x03, 0x04, 0, 0, 0,
+	    3, 'h', 'i', '\n' };
+	struct frame f;
+	struct buf b;
+
+	(void)state;
+	assert_int_equal(PROTO_HEADER + PROTO_PAYLOAD_MAX, PROTO_FRAME_MAX);
+	buf_init(&b, 100);
+	assert_int_equal(frame_put(&b, PROTO_STDOUT, 0x01020304, "hi\n", 3),
+	    0);
+	assert_int_equal(buf_used(&b), sizeof wire);
+	assert_memory_equal(buf_data(&b), wire, sizeof wire);
+	assert_int_equal(frame_peek(&b, &f), 1);
+	assert_int_equal(f.type, PROTO_STDOUT);
+	assert_int_equal(f.request, 0x01020304);
+	assert_int_equal(f.length, 3);
+	assert_memory_equal(f.payload, "hi\n", 3);
+	/* To look is not to consume. */
+	assert_int_equal(buf_used(&b), sizeof wire);
+	frame_consume(&b, &f);
+	assert_int_equal(buf_used(&b), 0);
+	assert_int_equal(frame_peek(&b, &f), 0);
+	buf_free(&b);
+}
+
+/* Whatever a frame is cut to, it is not there before its last byte. */
+static void
+cut_at_every_byte(void **state)
+{
+	static const size_t sizes[] = { 0, 1, 2, 255, 256, 300 };
+	uint64_t seed = 3;
+	struct frame f;
+	struct buf b;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+		size_t n = sizes[i], whole = PROTO_HEADER + n;
+		uint8_t wire[PROTO_HEADER + 300];
+
+		unit_fill(&seed, payload, n);
+		buf_init(&b, sizeof wire);
+		assert_int_equal(frame_put(&b, PROTO_STDIN, 7, payload, n),
+		    0);
+		memcpy(wire, buf_data(&b), whole);
+		buf_free(&b);
+		for (size_t cut = 0; cut < whole; cut++) {
+			assert_int_equal(buf_put(&b, wire, cut), 0);
+			assert_int_equal(frame_peek(&b, &f), 0);
+			buf_free(&b);
+		}
+		assert_int_equal(buf_put(&b, wire, whole), 0);
+		assert_int_equal(frame_peek(&b, &f), 1);
+		assert_int_equal(f.length, n);
+		if (n > 0)
+			assert_memory_equal(f.payload, payload, n);
+		buf_free(&b);
+	}
+}
+
+/* A length that is too long is known from the header alone. */
+static void
+length(void **state)
+{
+	static const uint32_t bad[] = { PROTO_PAYLOAD_MAX + 1,
+	    PROTO_FRAME_MAX, 0x10000, 0x7fffffff, 0x80000000, 0xffffffff };
+	struct frame f;
+	struct buf b;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		buf_init(&b, 2 * PROTO_FRAME_MAX);
+		assert_int_equal(buf_put_u8(&b, PROTO_STDIN), 0);
+		assert_int_equal(buf_put_u32(&b, 1), 0);
+		for (int shift = 24; shift >= 0; shift -= 8) {
+			assert_int_equal(frame_peek(&b, &f), 0);
+			assert_int_equal(buf_put_u8(&b,
+			    (uint8_t)(bad[i] >> shift)), 0);
+		}
+		assert_int_equal(frame_peek(&b, &f), -1);
+		assert_int_equal(buf_put(&b, payload, sizeof payload), 0);
+		assert_int_equal(frame_peek(&b, &f), -1);
+		buf_free(&b);
+	}
+	buf_init(&b, PROTO_FRAME_MAX);
+	assert_int_equal(frame_put(&b, PROTO_STDIN, 1, payload,
+	    PROTO_PAYLOAD_MAX), 0);
+	assert_int_equal(frame_peek(&b, &f), 1);
+	assert_int_equal(f.length, PROTO_PAYLOAD_MAX);
+	buf_free(&b);
+}
+
+/* The codec knows no types: that is the session's business. */
+static void
+every_type(void **state)
+{
+	uint8_t wire[PROTO_HEADER] = { 0 };
+	struct frame f;
+	struct buf b;
+
+	(void)state;
+	for (unsigned type = 0; type < 256; type++) {
+		buf_init(&b, 100);
+		wire[0] = (uint8_t)type;
+		store_u32(wire + 1, UINT32_MAX - type);
+		assert_int_equal(buf_put(&b, wire, sizeof wire), 0);
+		assert_int_equal(frame_peek(&b, &f), 1);
+		assert_int_equal(f.type, type);
+		assert_true(f.request == UINT32_MAX - type);
+		assert_int_equal(f.length, 0);
+		buf_free(&b);
+	}
+}
+
+/* A row of frames in pieces of any size comes out as it went in. */
+static void
+rows_in_pieces(void **state)
+{
+	static uint8_t wire[40000];
+	uint64_t seed = 4, expected;
+	size_t used = 0, at = 0, sent = 0, got = 0, n;
+	struct frame f;
+	struct buf in, out;
+
+	(void)state;
+	buf_init(&out, sizeof wire);
+	for (;;) {
+		n = unit_below(&seed, 200);
+		unit_fill(&seed, payload, n);
+		payload[0] = (uint8_t)sent;
+		if (frame_put(&out, PROTO_STDOUT, (uint32_t)sent, payload,
+		    n) == -1)
+			break;
+		sent++;
+	}
+	assert_true(sent > 100);
+	used = buf_used(&out);
+	assert_true(used > sizeof wire - 200 - PROTO_HEADER);
+	memcpy(wire, buf_data(&out), used);
+	buf_free(&out);
+
+	seed = 4;
+	buf_init(&in, PROTO_FRAME_MAX);
+	while (got < sent) {
+		n = unit_below(&seed, 50);
+		n = n < used - at ? n : used - at;
+		assert_int_equal(buf_put(&in, wire + at, n), 0);
+		at += n;
+		while (frame_peek(&in, &f) == 1) {
+			assert_int_equal(f.request, got);
+			expected = f.length > 0 ? f.payload[0] :
+			    (uint8_t)got;
+			assert_int_equal(expected, (uint8_t)got);
+			frame_consume(&in, &f);
+			got++;
+		}
+	}
+	assert_int_equal(buf_used(&in), 0);
+	buf_free(&in);
+}
+
+/* A put that does not fit leaves no trace. */
+static void
+no_room(void **state)
+{
+	struct frame_exit e = { .end = PROTO_END_EXIT };
+	struct buf b;
+
+	(void)state;
+	for (size_t room = 0; room < PROTO_HEADER + 5; room++) {
+		buf_init(&b, 3 + room);
+		assert_int_equal(buf_put(&b, "abc", 3), 0);
+		assert_int_equal(frame_put(&b, PROTO_STDOUT, 1, "12345", 5),
+		    -1);
+		assert_int_equal(frame_put_window(&b, 1, PROTO_STREAM_STDOUT,
+		    1), -1);
+		assert_int_equal(frame_put_code(&b, PROTO_GOODBYE, 0,
+		    PROTO_CODE_BUSY, "busy"), -1);
+		assert_int_equal(frame_put_exit(&b, 1, &e), -1);
+		if (room < PROTO_HEADER + 4)
+			assert_int_equal(frame_put_u32(&b, PROTO_STARTED, 1,
+			    1), -1);
+		assert_null(frame_reserve(&b, 5));
+		assert_int_equal(buf_used(&b), 3);
+		assert_memory_equal(buf_data(&b), "abc", 3);
+		buf_free(&b);
+	}
+}
+
+static void
+out_of_memory(void **state)
+{
+	struct buf b;
+
+	(void)state;
+	buf_init(&b, 100000);
+	memory_fail_at(0);
+	assert_int_equal(frame_put(&b, PROTO_STDOUT, 1, "12345", 5), -1);
+	assert_true(memory_has_failed());
+	memory_fail_at(0);
+	assert_null(frame_reserve(&b, 5));
+	assert_true(memory_has_failed());
+	assert_int_equal(buf_used(&b), 0);
+	buf_free(&b);
+}
+
+/* A payload written in place, of which less is used than was reserved. */
+static void
+in_place(void **state)
+{
+	struct frame f;
+	struct buf b;
+	uint8_t *p;
+
+	(void)state;
+	buf_init(&b, PROTO_FRAME_MAX);
+	p = frame_reserve(&b, PROTO_PAYLOAD_MAX);
+	assert_non_null(p);
+	assert_int_equal(buf_used(&b), 0);
+	memset(p, 'x', PROTO_PAYLOAD_MAX);
+	memcpy(p, "hello", 5);
+	frame_commit(&b, PROTO_STDERR, 9, 5);
+	assert_int_equal(buf_used(&b), PROTO_HEADER + 5);
+	assert_int_equal(frame_peek(&b, &f), 1);
+	assert_int_equal(f.type, PROTO_STDERR);
+	assert_int_equal(f.request, 9);
+	assert_int_equal(f.length, 5);
+	assert_memory_equal(f.payload, "hello", 5);
+	frame_consume(&b, &f);
+
+	/* All of it, and behind another frame. */
+	assert_int_equal(frame_put(&b, PROTO_PING, 0, NULL, 0), 0);
+	p = frame_reserve(&b, 3);
+	assert_non_null(p);
+	memcpy(p, "abc", 3);
+	frame_commit(&b, PROTO_STDOUT, 10, 3);
+	assert_int_equal(frame_peek(&b, &f), 1);
+	assert_int_equal(f.type, PROTO_PING);
+	frame_consume(&b, &f);
+	assert_int_equal(frame_peek(&b, &f), 1);
+	assert_int_equal(f.request, 10);
+	assert_memory_equal(f.payload, "abc", 3);
+	buf_free(&b);
+}
+
+static void
+window(void **state)
+{
+	static const uint32_t good[] = { 0, 1, 65536, PROTO_WINDOW_MAX };
+	static const uint32_t bad[] = { PROTO_WINDOW_MAX + 1, 0x80000000,
+	    0xffffffff };
+	static const enum proto_stream streams[] = { PROTO_STREAM_STDIN,
+	    PROTO_STREAM_STDOUT, PROTO_STREAM_STDERR };
+	uint8_t wire[8] = { 0 }, stream;
+	uint32_t credit;
+	struct frame f;
+	struct buf b;
+
+	(void)state;
+	for (size_t i = 0; i < 3 * sizeof good / sizeof good[0]; i++) {
+		buf_init(&b, 100);
+		assert_int_equal(frame_put_window(&b, 5, streams[i % 3],
+		    good[i / 3]), 0);
+		assert_int_equal(frame_peek(&b, &f), 1);
+		assert_int_equal(f.type, PROTO_WINDOW);
+		assert_int_equal(f.request, 5);
+		assert_int_equal(f.length, 5);
+		assert_int_equal(frame_get_window(&f, &stream, &credit), 0);
+		assert_int_equal(stream, streams[i % 3]);
+		assert_int_equal(credit, good[i / 3]);
+		buf_free(&b);
+	}
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		store_u32(wire + 1, bad[i]);
+		f = frame_of(wire, 5);
+		assert_int_equal(frame_get_window(&f, &stream, &credit), -1);
+	}
+	memset(wire, 0, sizeof wire);
+	for (unsigned s = 3; s < 256; s++) {
+		wire[0] = (uint8_t)s;
+		f = frame_of(wire, 5);
+		assert_int_equal(frame_get_window(&f, &stream, &credit), -1);
+	}
+	wire[0] = 0;
+	for (size_t n = 0; n <= sizeof wire; n++) {
+		f = frame_of(wire, n);
+		assert_int_equal(frame_get_window(&f, &stream, &credit),
+		    n == 5 ? 0 : -1);
+	}
+}
+
+static void
+code_and_text(void **state)
+{
+	char long_text[PROTO_TEXT_MAX + 100], text[PROTO_TEXT_MAX + 1];
+	struct frame f;
+	struct buf b;
+	uint16_t code;
+
+	(void)state;
+	buf_init(&b, PROTO_FRAME_MAX);
+	assert_int_equal(frame_put_code(&b, PROTO_REFUSED, 3,
+	    PROTO_CODE_UNKNOWN, "unknown command: x"), 0);
+	assert_int_equal(frame_peek(&b, &f), 1);
+	assert_int_equal(f.type, PROTO_REFUSED);
+	assert_int_equal(f.request, 3);
+	assert_int_equal(f.length, 2 + strlen("unknown command: x"));
+	assert_int_equal(frame_get_code(&f, &code, text), 0);
+	assert_int_equal(code, PROTO_CODE_UNKNOWN);
+	assert_string_equal(text, "unknown command: x");
+	frame_consume(&b, &f);
+
+	/* A longer text is cut when sent. */
+	memset(long_text, 'x', sizeof long_text);
+	long_text[sizeof long_text - 1] = '\0';
+	assert_int_equal(frame_put_code(&b, PROTO_GOODBYE, 0,
+	    PROTO_CODE_BUSY, long_text), 0);
+	assert_int_equal(frame_peek(&b, &f), 1);
+	assert_int_equal(f.length, 2 + PROTO_TEXT_MAX);
+	assert_int_equal(frame_get_code(&f, &code, text), 0);
+	assert_int_equal(strlen(text), PROTO_TEXT_MAX);
+	frame_consume(&b, &f);
+	buf_free(&b);
+}
+
+static void
+code_and_text_from_outside(void **state)
+{
+	uint8_t wire[2 + PROTO_TEXT_MAX + 1];
+	char text[PROTO_TEXT_MAX + 1];
+	struct frame f;
+	uint16_t code;
+
+	(void)state;
+	memset(wire, 0xff, sizeof wire);
+	f = frame_of(wire, 0);
+	assert_int_equal(frame_get_code(&f, &code, text), -1);
+	f = frame_of(wire, 1);
+	assert_int_equal(frame_get_code(&f, &code, text), -1);
+	f = frame_of(wire, 2);
+	assert_int_equal(frame_get_code(&f, &code, text), 0);
+	assert_int_equal(code, 0xffff);
+	assert_string_equal(text, "");
+	f = frame_of(wire, 2 + PROTO_TEXT_MAX);
+	assert_int_equal(frame_get_code(&f, &code, text), 0);
+	assert_int_equal(strlen(text), PROTO_TEXT_MAX);
+	f = frame_of(wire, 2 + PROTO_TEXT_MAX + 1);
+	assert_int_equal(frame_get_code(&f, &code, text), -1);
+	/* A NUL would hide what comes after it. */
+	for (size_t i = 2; i < 10; i++) {
+		wire[i] = '\0';
+		f = frame_of(wire, 10);
+		assert_int_equal(frame_get_code(&f, &code, text), -1);
+		wire[i] = 0xff;
+	}
+}
+
+static void
+one_number(void **state)
+{
+	static const uint8_t wire[] = { 0xfe, 0xdc, 0xba, 0x98, 0x76 };
+	struct frame f;
+	struct buf b;
+	uint32_t v;
+
+	(void)state;
+	buf_init(&b, 100);
+	assert_int_equal(frame_put_u32(&b, PROTO_STARTED, 8, 0xfedcba98), 0);
+	assert_int_equal(frame_peek(&b, &f), 1);
+	assert_int_equal(f.type, PROTO_STARTED);
+	assert_int_equal(f.request, 8);
+	assert_memory_equal(f.payload, wire, 4);
+	assert_int_equal(frame_get_u32(&f, &v), 0);
+	assert_true(v == 0xfedcba98);
+	buf_free(&b);
+	for (size_t n = 0; n <= sizeof wire; n++) {
+		f = frame_of(wire, n);
+		assert_int_equal(frame_get_u32(&f, &v), n == 4 ? 0 : -1);
+	}
+}
+
+static void
+the_end(void **state)
+{
+	static const struct frame_exit ends[] = {
+		{ PROTO_END_EXIT, PROTO_CODE_NONE, 0, 0, 0, 0, 0 },
+		{ PROTO_END_EXIT, PROTO_CODE_NONE, 255, 1, 2, 3, 4 },
+		{ PROTO_END_SIGNAL, PROTO_CODE_TIMEOUT, 9,
+		    UINT64_MAX, UINT64_MAX - 1, UINT64_MAX - 2,
+		    UINT64_MAX - 3 },
+	};
+	struct frame_exit e;
+	struct frame f;
+	struct buf b;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+		buf_init(&b, 100);
+		assert_int_equal(frame_put_exit(&b, 6, &ends[i]), 0);
+		assert_int_equal(frame_peek(&b, &f), 1);
+		assert_int_equal(f.type, PROTO_EXIT);
+		assert_int_equal(f.request, 6);
+		assert_int_equal(f.length, PROTO_EXIT_SIZE);
+		memset(&e, 0xaa, sizeof e);
+		assert_int_equal(frame_get_exit(&f, &e), 0);
+		assert_int_equal(e.end, ends[i].end);
+		assert_int_equal(e.reason, ends[i].reason);
+		assert_int_equal(e.status, ends[i].status);
+		assert_true(e.duration_us == ends[i].duration_us);
+		assert_true(e.cpu_us == ends[i].cpu_us);
+		assert_true(e.out_bytes == ends[i].out_bytes);
+		assert_true(e.err_bytes == ends[i].err_bytes);
+		buf_free(&b);
+	}
+}
+
+/* Where each number of EXIT stands, as ais-protocol(7) says. */
+static void
+the_end_on_the_wire(void **state)
+{
+	static const struct frame_exit e = { PROTO_END_SIGNAL,
+	    PROTO_CODE_OUTPUT, 15, 0x0102030405060708, 0x1112131415161718,
+	    0x2122232425262728, 0x3132333435363738 };
+	uint8_t wire[PROTO_EXIT_SIZE] = { 1, 0, 10, 0, 0, 0, 15 };
+	struct frame f;
+	struct buf b;
+
+	(void)state;
+	for (unsigned i = 0; i < 32; i++)
+		wire[7 + i] = (uint8_t)(i / 8 * 16 + i % 8 + 1);
+	buf_init(&b, 100);
+	assert_int_equal(frame_put_exit(&b, 6, &e), 0);
+	assert_int_equal(frame_peek(&b, &f), 1);
+	assert_memory_equal(f.payload, wire, sizeof wire);
+	buf_free(&b);
+}
+
+static void
+the_end_from_outside(void **state)
+{
+	uint8_t wire[PROTO_EXIT_SIZE + 2] = { 0 };
+	struct frame_exit e;
+	struct frame f;
+
+	(void)state;
+	for (size_t n = 0; n <= sizeof wire; n++) {
+		f = frame_of(wire, n);
+		assert_int_equal(frame_get_exit(&f, &e),
+		    n == PROTO_EXIT_SIZE ? 0 : -1);
+	}
+	for (unsigned end = 2; end < 256; end++) {
+		wire[0] = (uint8_t)end;
+		f = frame_of(wire, PROTO_EXIT_SIZE);
+		assert_int_equal(frame_get_exit(&f, &e), -1);
+	}
+	wire[0] = PROTO_END_EXIT;
+	store_u32(wire + 3, 255);
+	f = frame_of(wire, PROTO_EXIT_SIZE);
+	assert_int_equal(frame_get_exit(&f, &e), 0);
+	/* No status that could be taken for another by the low byte alone. */
+	store_u32(wire + 3, 256);
+	assert_int_equal(frame_get_exit(&f, &e), -1);
+	store_u32(wire + 3, 0xffffff00);
+	assert_int_equal(frame_get_exit(&f, &e), -1);
+}
+
+static void
+signal_name(void **state)
+{
+	static const char long_name[] = "123456789";
+	char name[PROTO_SIGNAL_MAX + 1];
+	struct frame f;
+
+	(void)state;
+	f = frame_of("TERM", 4);
+	assert_int_equal(frame_get_signal(&f, name), 0);
+	assert_string_equal(name, "TERM");
+	f = frame_of(long_name, PROTO_SIGNAL_MAX);
+	assert_int_equal(frame_get_signal(&f, name), 0);
+	assert_string_equal(name, "12345678");
+	f = frame_of(long_name, PROTO_SIGNAL_MAX + 1);
+	assert_int_equal(frame_get_signal(&f, name), -1);
+	f = frame_of("TERM\0", 5);
+	assert_int_equal(frame_get_signal(&f, name), -1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(layout),
+		cmocka_unit_test(cut_at_every_byte),
+		cmocka_unit_test(length),
+		cmocka_unit_test(every_type),
+		cmocka_unit_test(rows_in_pieces),
+		cmocka_unit_test(no_room),
+		cmocka_unit_test(out_of_memory),
+		cmocka_unit_test(in_place),
+		cmocka_unit_test(window),
+		cmocka_unit_test(code_and_text),
+		cmocka_unit_test(code_and_text_from_outside),
+		cmocka_unit_test(one_number),
+		cmocka_unit_test(the_end),
+		cmocka_unit_test(the_end_on_the_wire),
+		cmocka_unit_test(the_end_from_outside),
+		cmocka_unit_test(signal_name),
+	};
+
+	return cmocka_run_group_tests_name("frame", tests, NULL, NULL);
+}
