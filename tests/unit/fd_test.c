@@ -1,0 +1,365 @@
+/* Tests of common/fd. */
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "tests/unit/memory.h"
+#include "tests/unit/unit.h"
+
+#include "common/buf.h"
+#include "common/fd.h"
+
+static bool
+is_blocking(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	assert_int_not_equal(flags, -1);
+	return (flags & O_NONBLOCK) == 0;
+}
+
+static bool
+is_open(int fd)
+{
+	int keep = errno;
+	bool open = fcntl(fd, F_GETFD) != -1;
+
+	errno = keep;
+	return open;
+}
+
+static void
+closing(void **state)
+{
+	int pair[2], fd, was;
+
+	(void)state;
+	assert_int_equal(pipe(pair), 0);
+	fd = was = pair[0];
+	errno = EXDEV;
+	fd_close(&fd);
+	assert_int_equal(fd, -1);
+	assert_int_equal(errno, EXDEV);
+	assert_false(is_open(was));
+	/* Nothing is closed twice, and nothing happens for -1. */
+	fd_close(&fd);
+	assert_int_equal(fd, -1);
+	assert_int_equal(errno, EXDEV);
+
+	pair[0] = -1;
+	was = pair[1];
+	fd_close_pair(pair);
+	assert_int_equal(pair[0], -1);
+	assert_int_equal(pair[1], -1);
+	assert_int_equal(errno, EXDEV);
+	assert_false(is_open(was));
+}
+
+static void
+blocking(void **state)
+{
+	int pair[2];
+
+	(void)state;
+	assert_int_equal(pipe(pair), 0);
+	assert_int_equal(fd_set_blocking(pair[0], false), 0);
+	assert_false(is_blocking(pair[0]));
+	assert_int_equal(fd_set_blocking(pair[0], false), 0);
+	assert_false(is_blocking(pair[0]));
+	assert_int_equal(fd_set_blocking(pair[0], true), 0);
+	assert_true(is_blocking(pair[0]));
+	/* Other flags stay. */
+	assert_int_equal(fcntl(pair[1], F_SETFL, O_APPEND), 0);
+	assert_int_equal(fd_set_blocking(pair[1], false), 0);
+	assert_true((fcntl(pair[1], F_GETFL) & O_APPEND) != 0);
+	fd_close_pair(pair);
+	errno = 0;
+	assert_int_equal(fd_set_blocking(-1, true), -1);
+	assert_int_equal(errno, EBADF);
+}
+
+static void
+pipes(void **state)
+{
+	int pair[2];
+
+	(void)state;
+	for (int ours = -1; ours <= 1; ours++) {
+		assert_int_equal(fd_pipe(pair, ours), 0);
+		for (int i = 0; i < 2; i++) {
+			assert_true((fcntl(pair[i], F_GETFD) & FD_CLOEXEC) !=
+			    0);
+			assert_int_equal(is_blocking(pair[i]), i != ours);
+		}
+		assert_int_equal(write(pair[1], "x", 1), 1);
+		fd_close_pair(pair);
+	}
+}
+
+static void
+no_more_pipes(void **state)
+{
+	struct rlimit before, few;
+	int pair[2] = { 77, 77 };
+
+	(void)state;
+	/* Room for one descriptor, where two are needed. */
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = before;
+	few.rlim_cur = (rlim_t)dup(0);
+	assert_int_equal(close((int)few.rlim_cur), 0);
+	few.rlim_cur++;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	errno = 0;
+	assert_int_equal(fd_pipe(pair, 0), -1);
+	assert_int_equal(errno, EMFILE);
+	assert_int_equal(pair[0], -1);
+	assert_int_equal(pair[1], -1);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
+static void
+filling(void **state)
+{
+	struct buf b;
+	int pair[2];
+
+	(void)state;
+	buf_init(&b, 10);
+	assert_int_equal(fd_pipe(pair, 0), 0);
+	assert_int_equal(fd_fill(pair[0], &b, 100), IO_WAIT);
+	assert_int_equal(write(pair[1], "abcdefghijklmnop", 16), 16);
+	/* Once, at most "max". */
+	assert_int_equal(fd_fill(pair[0], &b, 4), IO_OK);
+	assert_int_equal(buf_used(&b), 4);
+	assert_memory_equal(buf_data(&b), "abcd", 4);
+	assert_int_equal(fd_fill(pair[0], &b, 0), IO_WAIT);
+	/* As much as there is room for. */
+	assert_int_equal(fd_fill(pair[0], &b, 100), IO_OK);
+	assert_int_equal(buf_used(&b), 10);
+	assert_memory_equal(buf_data(&b), "abcdefghij", 10);
+	assert_int_equal(fd_fill(pair[0], &b, 100), IO_WAIT);
+	buf_consume(&b, 10);
+	assert_int_equal(fd_fill(pair[0], &b, 100), IO_OK);
+	assert_memory_equal(buf_data(&b), "klmnop", 6);
+	assert_int_equal(fd_fill(pair[0], &b, 100), IO_WAIT);
+	fd_close(&pair[1]);
+	assert_int_equal(fd_fill(pair[0], &b, 100), IO_EOF);
+	assert_int_equal(fd_fill(pair[0], &b, 100), IO_EOF);
+	assert_int_equal(buf_used(&b), 6);
+	fd_close(&pair[0]);
+	errno = 0;
+	assert_int_equal(fd_fill(-1, &b, 100), IO_ERROR);
+	assert_int_equal(errno, EBADF);
+	buf_free(&b);
+}
+
+/* A full queue does not read, so the end is not met before there is room. */
+static void
+full_at_the_end(void **state)
+{
+	struct buf b;
+	int pair[2];
+
+	(void)state;
+	buf_init(&b, 3);
+	assert_int_equal(fd_pipe(pair, 0), 0);
+	assert_int_equal(write(pair[1], "abc", 3), 3);
+	fd_close(&pair[1]);
+	assert_int_equal(fd_fill(pair[0], &b, 100), IO_OK);
+	assert_int_equal(fd_fill(pair[0], &b, 100), IO_WAIT);
+	buf_consume(&b, 1);
+	assert_int_equal(fd_fill(pair[0], &b, 100), IO_EOF);
+	fd_close(&pair[0]);
+	buf_free(&b);
+}
+
+static void
+draining(void **state)
+{
+	static uint8_t bytes[300000];
+	uint64_t seed = 7;
+	struct buf b;
+	int pair[2];
+	char back[5];
+	size_t before;
+
+	(void)state;
+	unit_fill(&seed, bytes, sizeof bytes);
+	buf_init(&b, sizeof bytes);
+	assert_int_equal(fd_pipe(pair, 1), 0);
+	assert_int_equal(fd_drain(pair[1], &b), IO_OK);
+	assert_int_equal(buf_put(&b, "hello", 5), 0);
+	assert_int_equal(fd_drain(pair[1], &b), IO_OK);
+	assert_int_equal(buf_used(&b), 0);
+	assert_int_equal(read(pair[0], back, 5), 5);
+	assert_memory_equal(back, "hello", 5);
+
+	/* More than the pipe holds: a part, and then nothing. */
+	assert_int_equal(buf_put(&b, bytes, sizeof bytes), 0);
+	assert_int_equal(fd_drain(pair[1], &b), IO_OK);
+	before = buf_used(&b);
+	assert_true(before > 0 && before < sizeof bytes);
+	while (fd_drain(pair[1], &b) == IO_OK)
+		;
+	assert_int_equal(fd_drain(pair[1], &b), IO_WAIT);
+	assert_true(buf_used(&b) > 0);
+	/* What is left is the rest, in its order. */
+	assert_memory_equal(buf_data(&b), bytes + sizeof bytes - buf_used(&b),
+	    buf_used(&b));
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	fd_close(&pair[0]);
+	before = buf_used(&b);
+	errno = 0;
+	assert_int_equal(fd_drain(pair[1], &b), IO_ERROR);
+	assert_int_equal(errno, EPIPE);
+	assert_int_equal(buf_used(&b), before);
+	fd_close(&pair[1]);
+	buf_free(&b);
+}
+
+static void
+fill_out_of_memory(void **state)
+{
+	struct buf b;
+	int pair[2];
+
+	(void)state;
+	buf_init(&b, 100);
+	assert_int_equal(fd_pipe(pair, 0), 0);
+	assert_int_equal(write(pair[1], "abc", 3), 3);
+	memory_fail_at(0);
+	errno = 0;
+	assert_int_equal(fd_fill(pair[0], &b, 10), IO_ERROR);
+	assert_true(memory_has_failed());
+	assert_int_equal(errno, ENOMEM);
+	/* And nothing was lost. */
+	assert_int_equal(fd_fill(pair[0], &b, 10), IO_OK);
+	assert_memory_equal(buf_data(&b), "abc", 3);
+	fd_close_pair(pair);
+	buf_free(&b);
+}
+
+static void
+files(void **state)
+{
+	static const char text[] = "0123456789";
+	char *data;
+	size_t size = 99;
+
+	(void)state;
+	unit_write("empty", "");
+	data = fd_read_file("empty", 0, &size);
+	assert_non_null(data);
+	assert_int_equal(size, 0);
+	assert_string_equal(data, "");
+	free(data);
+
+	unit_write("ten", text);
+	for (size_t max = 0; max < 13; max++) {
+		errno = 0;
+		data = fd_read_file("ten", max, &size);
+		if (max < 10) {
+			assert_null(data);
+			assert_int_equal(errno, EFBIG);
+			continue;
+		}
+		assert_non_null(data);
+		assert_int_equal(size, 10);
+		assert_string_equal(data, text);
+		free(data);
+	}
+}
+
+static void
+no_files(void **state)
+{
+	size_t size;
+
+	(void)state;
+	errno = 0;
+	assert_null(fd_read_file("missing", 10, &size));
+	assert_int_equal(errno, ENOENT);
+	assert_int_equal(mkdir("folder", 0700), 0);
+	errno = 0;
+	assert_null(fd_read_file("folder", 10, &size));
+	assert_int_not_equal(errno, 0);
+	/* A pipe that nobody writes to must not be waited for. */
+	assert_int_equal(mkfifo("fifo", 0600), 0);
+	errno = 0;
+	assert_null(fd_read_file("fifo", 10, &size));
+	assert_int_not_equal(errno, 0);
+	errno = 0;
+	assert_null(fd_read_file("/dev/zero", 10, &size));
+	assert_int_not_equal(errno, 0);
+
+	unit_write("some", "text");
+	memory_fail_at(0);
+	assert_null(fd_read_file("some", 10, &size));
+	assert_true(memory_has_failed());
+	assert_int_equal(errno, ENOMEM);
+}
+
+/* No descriptor is left behind by any of it. */
+static void
+no_leak(void **state)
+{
+	size_t size;
+	int before = dup(0), after;
+
+	(void)state;
+	assert_int_not_equal(before, -1);
+	(void)close(before);
+	unit_write("leak", "text");
+	for (int i = 0; i < 10; i++) {
+		free(fd_read_file("leak", 10, &size));
+		assert_null(fd_read_file("leak", 1, &size));
+		assert_null(fd_read_file(".", 1, &size));
+	}
+	after = dup(0);
+	assert_int_equal(after, before);
+	(void)close(after);
+}
+
+static char folder[UNIT_PATH_MAX];
+
+static int
+enter(void **state)
+{
+	(void)state;
+	unit_enter(folder);
+	return 0;
+}
+
+static int
+leave(void **state)
+{
+	(void)state;
+	unit_leave(folder);
+	return 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(closing),
+		cmocka_unit_test(blocking),
+		cmocka_unit_test(pipes),
+		cmocka_unit_test(no_more_pipes),
+		cmocka_unit_test(filling),
+		cmocka_unit_test(full_at_the_end),
+		cmocka_unit_test(draining),
+		cmocka_unit_test(fill_out_of_memory),
+		cmocka_unit_test(files),
+		cmocka_unit_test(no_files),
+		cmocka_unit_test(no_leak),
+	};
+
+	return cmocka_run_group_tests_name("fd", tests, enter, leave);
+}
