@@ -38,9 +38,12 @@ def help_options(text):
 
 
 def page_options(text):
-    """Options that a page lists as items: ".It Fl c Ar FILE , Fl -config"."""
+    """Options that a page lists: ".It Fl c Ar FILE , Fl -config", ".Op Fl q".
+
+    Elsewhere an option may be another program's.
+    """
     found = set()
-    for line in re.findall(r"^\.It (Fl .*)$", text, flags=re.M):
+    for line in re.findall(r"^\.(?:It|Op) (.*)$", text, flags=re.M):
         for name in re.findall(r"\bFl ((?:Fl )?-?[\w-]+)", line):
             found.add("-" + name.replace("Fl ", "-"))
     return found
@@ -95,8 +98,8 @@ def test_the_checks_themselves():
                         "  -p PORT   a port\n  --all\nsee --other\n") == \
         {"-c", "--config", "-p", "--all"}
     assert page_options(".It Fl c Ar FILE , Fl -config Ar FILE\n"
-                        ".It Fl Fl ca Ar FILE\n.Fl q\n") == \
-        {"-c", "--config", "--ca"}
+                        ".It Fl Fl ca Ar FILE\n.Op Fl q\n.Fl z\n") == \
+        {"-c", "--config", "--ca", "-q"}
     assert config_keys('a = 1;\nb : (\n  { c = 2; }\n') == {"a", "b"}
     assert sample_keys("# Words: here.\n#d = 1;\n# e = 2;\n") == {"d", "e"}
     assert page_keys(".It Ic listen Li = [ ] ;\n.It Va log_file\n") == \
