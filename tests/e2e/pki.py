@@ -227,7 +227,8 @@ def _write_config(here, subject, purpose, sans, usage, authority):
         "[req]", "distinguished_name = subject", "prompt = no",
         "string_mask = utf8only",
         "[subject]", "CN = " + subject,
-        "[made]", "basicConstraints = critical, CA:%s" % str(authority).upper(),
+        "[made]",
+        "basicConstraints = critical, CA:" + str(authority).upper(),
         "subjectKeyIdentifier = hash",
         "authorityKeyIdentifier = keyid",
     ]
@@ -252,7 +253,8 @@ def _put_subject(path, old, new, key):
     with open(path, encoding="ascii") as file:
         text = "".join(file.read().split("-----")[2].split())
     signed, algorithm, _ = _der_parts(base64.b64decode(text))
-    head, found, tail = signed.rpartition(b"\x0c" + _der_length(len(old)) + old)
+    head, found, tail = signed.rpartition(
+        b"\x0c" + _der_length(len(old)) + old)
     assert found, "the subject is not where it should be"
     try:
         new.decode()
