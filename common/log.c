@@ -202,10 +202,11 @@ log_format(char *out, size_t size, const struct log_event *e)
 
 /* Standard error, for as long as there is no sink. */
 static int
-take_stderr(const struct log_event *e)
+take_stderr(void *context, const struct log_event *e)
 {
 	char text[LOG_ESCAPED_MAX(LOG_TEXT_MAX)];
 
+	(void)context;
 	log_escape(text, sizeof text, e->text, strlen(e->text));
 	return fprintf(stderr, "%s%s%s\n", prefix, e->level ==
 	    LOG_LEVEL_WARNING ? "warning: " : "", text) < 0 ? -1 : 0;
@@ -271,11 +272,9 @@ log_emit(struct log_event *e)
 {
 	int taken = 0, keep = errno;
 
-	if (e->level > max_level)
-		return (int)sink_count;
 	e->time_us = time_of_day_us();
 	if (sink_count == 0)
-		taken += take_stderr(e) == 0;
+		taken += take_stderr(NULL, e) == 0;
 	for (size_t i = 0; i < sink_count; i++)
 		taken += offer(sinks[i], e);
 	errno = keep;
@@ -288,6 +287,8 @@ emit_message(enum log_level level, const char *format, va_list ap)
 	struct log_event e = { .level = level, .name = "message" };
 	char text[LOG_TEXT_MAX];
 
+	if (level > max_level)
+		return;
 	(void)vsnprintf(text, sizeof text, format, ap);
 	e.text = text;
 	(void)log_emit(&e);
@@ -444,6 +445,8 @@ log_file_close(struct log_sink *sink)
 
 /* --- syslog ------------------------------------------------------------ */
 
+#define SYSLOG_SOCKET	"/dev/log"
+
 static int
 take_syslog(void *context, const struct log_event *e)
 {
@@ -462,6 +465,18 @@ log_syslog_open(const char *ident)
 {
 	static struct log_sink sink = { .name = "syslog", .take = take_syslog };
 
+	/* syslog(3) does not say when nobody listens. */
+	if (access(SYSLOG_SOCKET, W_OK) == -1)
+		return NULL;
 	openlog(ident, LOG_PID | LOG_NDELAY, LOG_DAEMON);
+	return &sink;
+}
+
+struct log_sink *
+log_stderr_open(void)
+{
+	static struct log_sink sink = {
+	    .name = "standard error", .take = take_stderr };
+
 	return &sink;
 }

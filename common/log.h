@@ -67,7 +67,8 @@ int log_add_sink(struct log_sink *sink);
 /* Forget all sinks; messages go to standard error again. */
 void log_reset(void);
 
-/* Only events of this level and more urgent ones are emitted; INFO at first. */
+/* Only messages of this level and more urgent ones are emitted, INFO at first;
+ * an event that log_emit() is given always is. */
 void log_set_level(enum log_level level);
 
 /*
@@ -128,8 +129,12 @@ struct log_sink *log_file_open(const char *path);
 int log_file_reopen(struct log_sink *sink);
 void log_file_close(struct log_sink *sink);
 
-/* A sink that speaks to syslog(3) as "ident", facility daemon.  One at most;
- * it needs no closing. */
+/*
+ * A sink that speaks to syslog(3) as "ident", facility daemon, or NULL if
+ * there is no syslog to speak to; and one that shows texts on standard error.
+ * One of each at most; they need no closing.
+ */
 struct log_sink *log_syslog_open(const char *ident);
+struct log_sink *log_stderr_open(void);
 
 #endif

@@ -276,18 +276,11 @@ net_peer(int fd, struct net_address *address)
 }
 
 int
-net_port(int fd)
+net_local(int fd, struct net_address *address)
 {
-	struct sockaddr_storage ss;
-	socklen_t n = sizeof ss;
-
-	if (getsockname(fd, (struct sockaddr *)&ss, &n) == -1)
-		return -1;
-	if (ss.ss_family == AF_INET)
-		return ntohs(((struct sockaddr_in *)&ss)->sin_port);
-	if (ss.ss_family == AF_INET6)
-		return ntohs(((struct sockaddr_in6 *)&ss)->sin6_port);
-	return -1;
+	address->length = sizeof address->storage;
+	return getsockname(fd, (struct sockaddr *)&address->storage,
+	    &address->length);
 }
 
 const char *

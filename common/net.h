@@ -59,8 +59,8 @@ int net_connect(const char *host, const char *port, int64_t deadline,
 /* The address of the other end.  0, or -1 with errno set. */
 int net_peer(int fd, struct net_address *address);
 
-/* The port that a listening socket is bound to, or -1. */
-int net_port(int fd);
+/* The address that a socket is bound to.  0, or -1 with errno set. */
+int net_local(int fd, struct net_address *address);
 
 /* "address" as text, an IPv4-mapped one as IPv4; with or without its port. */
 const char *net_text(const struct net_address *address, bool port,

@@ -30,7 +30,7 @@ pattern_match(const char *pattern, const char *text)
 }
 
 bool
-pattern_match_any(char *const *patterns, const char *text)
+pattern_match_any(const char *const *patterns, const char *text)
 {
 	for (; patterns != NULL && *patterns != NULL; patterns++) {
 		if (pattern_match(*patterns, text))

@@ -13,6 +13,6 @@
 bool pattern_match(const char *pattern, const char *text);
 
 /* Does "text" match one of "patterns", NULL terminated?  NULL is no list. */
-bool pattern_match_any(char *const *patterns, const char *text);
+bool pattern_match_any(const char *const *patterns, const char *text);
 
 #endif

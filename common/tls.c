@@ -770,6 +770,8 @@ tls_handshake(struct tls *tls)
 	}
 	get_identity(cert, &tls->peer);
 	tls->has_peer = true;
+	/* The first frames may have been read along with the handshake. */
+	tls->more = SSL_has_pending(tls->ssl) == 1;
 	SSL_get0_alpn_selected(tls->ssl, &alpn, &length);
 	if (length != sizeof PROTO_ALPN - 1 ||
 	    memcmp(alpn, PROTO_ALPN, length) != 0) {

@@ -53,7 +53,7 @@ static const struct conf_key rule_keys[] = {
  * what systemd tells the daemon, and what AIS tells the command.  All but the
  * last can be granted by their full names.
  */
-static char *const dangerous[] = {
+static const char *const dangerous[] = {
 	"LD_*", "PATH", "IFS", "ENV", "BASH_ENV", "BASHOPTS", "SHELLOPTS",
 	"PS4", "GCONV_PATH", "GLIBC_TUNABLES", "LOCPATH", "NLSPATH",
 	"HOSTALIASES", "RES_OPTIONS", "TMPDIR", "NOTIFY_SOCKET", "LISTEN_*",
@@ -62,7 +62,7 @@ static char *const dangerous[] = {
 };
 
 /* What rules accept that do not say. */
-static char *const usual[] = {
+static const char *const usual[] = {
 	"LANG", "LANGUAGE", "LC_*", "TERM", "TZ", "GIT_PROTOCOL", NULL
 };
 
@@ -172,11 +172,18 @@ refuse(struct decision *d, enum proto_code code, const char *format, ...)
 	return 0;
 }
 
+/* A list from the configuration, as one that is only read. */
+static const char *const *
+words_of(char **list)
+{
+	return (const char *const *)list;
+}
+
 static const struct rule *
 find_rule(const struct policy *p, const struct tls_identity *identity)
 {
 	for (size_t i = 0; i < p->count; i++) {
-		if (pattern_match_any(p->rules[i].peers,
+		if (pattern_match_any(words_of(p->rules[i].peers),
 		    identity->common_name))
 			return &p->rules[i];
 	}
@@ -187,8 +194,8 @@ find_rule(const struct policy *p, const struct tls_identity *identity)
 static bool
 accepts_variable(const struct rule *rule, const char *name)
 {
-	char *const *patterns = rule->accept_environment != NULL ?
-	    rule->accept_environment : usual;
+	const char *const *patterns = rule->accept_environment != NULL ?
+	    words_of(rule->accept_environment) : usual;
 
 	if (strncmp(name, "AIS_", 4) == 0)
 		return false;

@@ -1,0 +1,337 @@
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/conf.h"
+#include "common/log.h"
+#include "common/net.h"
+#include "common/proto.h"
+#include "common/tls.h"
+#include "daemon/child.h"
+#include "daemon/privilege.h"
+#include "daemon/server.h"
+#include "daemon/service.h"
+#include "daemon/settings.h"
+#include "daemon/tree.h"
+
+/* Exit codes, as the LSB has them for services. */
+enum {
+	EXIT_DONE = 0,
+	EXIT_FAILED = 1,
+	EXIT_USAGE = 2,
+	EXIT_PRIVILEGE = 4,
+	EXIT_CONFIG = 6
+};
+
+#define DEFAULT_CONFIG	AIS_SYSCONFDIR "/aisd.conf"
+
+struct options {
+	const char *config;
+	const char *port;	/* In place of every port of "listen". */
+	bool check;
+	bool show;
+	bool verbose;
+};
+
+static const struct option long_options[] = {
+	{ "config", required_argument, NULL, 'c' },
+	{ "check-config", no_argument, NULL, 't' },
+	{ "show-config", no_argument, NULL, 'T' },
+	{ "port", required_argument, NULL, 'p' },
+	{ "verbose", no_argument, NULL, 'v' },
+	{ "version", no_argument, NULL, 'V' },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 }
+};
+
+static const char usage[] =
+    "Usage: aisd [-c FILE] [-p PORT] [-tTvVh]\n"
+    "Serve commands over mutual TLS, in the foreground.\n"
+    "\n"
+    "  -c, --config FILE    read FILE and FILE.d/*.conf\n"
+    "                       (default: " DEFAULT_CONFIG ")\n"
+    "  -p, --port PORT      listen on PORT, whatever \"listen\" says\n"
+    "  -t, --check-config   check the configuration, and leave\n"
+    "  -T, --show-config    print the configuration in force, and leave\n"
+    "  -v, --verbose        log to standard error as well, and more\n"
+    "  -V, --version        print the version, and leave\n"
+    "  -h, --help           print this, and leave\n"
+    "\n"
+    "See aisd(8) and aisd.conf(5).\n";
+
+/* 0 and 1: leave with that code; -1: go on. */
+static int
+parse_options(int argc, char **argv, struct options *o)
+{
+	char host[8], port[8];
+	int c;
+
+	memset(o, 0, sizeof *o);
+	o->config = DEFAULT_CONFIG;
+	while ((c = getopt_long(argc, argv, "c:tTp:vVh", long_options,
+	    NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			o->config = optarg;
+			break;
+		case 't':
+			o->check = true;
+			break;
+		case 'T':
+			o->show = true;
+			break;
+		case 'p':
+			o->port = optarg;
+			break;
+		case 'v':
+			o->verbose = true;
+			break;
+		case 'V':
+			puts("aisd " PACKAGE_VERSION);
+			return EXIT_DONE;
+		case 'h':
+			fputs(usage, stdout);
+			return EXIT_DONE;
+		default:
+			fputs("Try: aisd --help\n", stderr);
+			return EXIT_USAGE;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "aisd: there are no operands, but \"%s\" is "
+		    "one\n", argv[optind]);
+		return EXIT_USAGE;
+	}
+	(void)snprintf(host, sizeof host, ":%.6s", o->port == NULL ? "1" :
+	    o->port);
+	if (net_split(host, host, sizeof host, port, sizeof port) == -1) {
+		fprintf(stderr, "aisd: the port must be a number from 0 to "
+		    "65535\n");
+		return EXIT_USAGE;
+	}
+	return -1;
+}
+
+/* --- the start, in the order that main() has it -------------------------- */
+
+/* The file's absolute name: a reload happens in another directory. */
+static int
+make_absolute(struct options *o)
+{
+	static char path[2 * PATH_MAX];
+	char here[PATH_MAX];
+
+	if (o->config[0] == '/')
+		return 0;
+	if (getcwd(here, sizeof here) == NULL)
+		return -1;
+	(void)snprintf(path, sizeof path, "%s/%.*s", here, PATH_MAX - 1,
+	    o->config);
+	o->config = path;
+	return 0;
+}
+
+/*
+ * What we inherit must not matter: dispositions, mask, umask, directory, and
+ * standard descriptors, whose numbers would otherwise go to a socket.
+ */
+static int
+be_sane(struct options *o)
+{
+	struct sigaction sa;
+	sigset_t none;
+	int fd;
+
+	memset(&sa, 0, sizeof sa);
+	sa.sa_handler = SIG_DFL;
+	for (int sig = 1; sig < NSIG; sig++)
+		(void)sigaction(sig, &sa, NULL);
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	(void)umask(027);
+	do {
+		if ((fd = open("/dev/null", O_RDWR)) == -1)
+			return -1;
+	} while (fd <= 2);
+	(void)close(fd);
+	return make_absolute(o) == -1 ? -1 : chdir("/");
+}
+
+/* Warnings and errors of the start go to standard error; from here on to
+ * where the configuration says. */
+static struct log_sink *
+open_log(const struct settings *s, bool verbose)
+{
+	struct log_sink *file = NULL, *system = NULL;
+	bool automatic = strcmp(s->log_system, "auto") == 0;
+
+	if (s->log_file != NULL &&
+	    (file = log_file_open(s->log_file)) == NULL)
+		return NULL;
+	if (automatic || strcmp(s->log_system, "journal") == 0)
+		system = service_journal();
+	if (system == NULL && (automatic ||
+	    strcmp(s->log_system, "syslog") == 0))
+		system = log_syslog_open("aisd");
+	if (system == NULL && file == NULL) {
+		log_error("there is neither a journal nor a syslog here; set "
+		    "\"log_file\"");
+		return NULL;
+	}
+	if (verbose && log_add_sink(log_stderr_open()) == -1)
+		return NULL;
+	if (system != NULL && log_add_sink(system) == -1)
+		return NULL;
+	if (file != NULL && log_add_sink(file) == -1)
+		return NULL;
+	return file != NULL ? file : system;
+}
+
+static enum log_level
+level_of(const char *name)
+{
+	enum log_level level = LOG_LEVEL_ERROR;
+
+	while (level < LOG_LEVEL_DEBUG &&
+	    strcmp(name, log_level_name(level)) != 0)
+		level++;
+	return level;
+}
+
+static int
+open_sockets(struct server_start *start, const struct options *o)
+{
+	char host[256], port[8];
+	int n = service_sockets(start->listeners, SERVER_LISTENERS_MAX);
+
+	if (n == -1)
+		return -1;
+	for (int i = 0; i < n; i++) {
+		if (net_adopt(start->listeners[i]) == -1)
+			return -1;
+	}
+	start->count = (size_t)n;
+	if (n > 0)
+		return 0;
+	for (char **p = start->settings->listen; *p != NULL; p++) {
+		/* settings_load() has split it before. */
+		(void)net_split(*p, host, sizeof host, port, sizeof port);
+		if (port[0] == '\0')
+			memcpy(port, PROTO_PORT_TEXT, sizeof PROTO_PORT_TEXT);
+		n = net_listen(host, o->port != NULL ? o->port : port,
+		    start->listeners + start->count,
+		    SERVER_LISTENERS_MAX - start->count);
+		if (n == -1)
+			return -1;
+		start->count += (size_t)n;
+	}
+	return 0;
+}
+
+static int
+drop(const struct settings *s)
+{
+	if (!s->unprivileged && geteuid() != 0) {
+		log_error("not started as root: start it as root, from where "
+		    "it becomes the user %s; or set \"unprivileged = true;\" "
+		    "to run every command as this user, who can then stop "
+		    "aisd and read its key", s->user);
+		return -1;
+	}
+	if (!s->unprivileged)
+		return privilege_drop(&s->daemon, &s->command,
+		    s->allow_setuid);
+	if (geteuid() == 0)
+		log_warning("\"unprivileged\" is set and aisd runs as root: "
+		    "every command runs as root");
+	return privilege_confine(s->allow_setuid);
+}
+
+/* After the drop: what a reload will need. */
+static void
+check_reloadable(const struct settings *s)
+{
+	int fd = open(s->key, O_RDONLY | O_CLOEXEC);
+
+	if (fd == -1)
+		log_warning("the key %s cannot be read by the user %s, so a "
+		    "reload will fail; run: chown root:%s %s && chmod 0640 %s",
+		    s->key, s->daemon.name, s->daemon.name, s->key, s->key);
+	else
+		(void)close(fd);
+	if (!tree_is_supported())
+		log_warning("this kernel does not list the children of a "
+		    "process: what a command leaves behind is not ended");
+}
+
+static int
+check(const struct options *o, struct settings *s)
+{
+	struct tls_context *context;
+
+	if (o->show) {
+		settings_print(stdout, s);
+		return fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
+	}
+	if ((context = settings_tls(s)) == NULL)
+		return EXIT_CONFIG;
+	tls_context_free(context);
+	fprintf(stderr, "aisd: the configuration %s is good: %zu rules\n",
+	    o->config, policy_count(s->policy));
+	return EXIT_DONE;
+}
+
+static int
+serve(const struct options *o, struct settings *s)
+{
+	struct server_start start = { .config = o->config, .settings = s };
+	struct log_sink *sink;
+
+	if ((start.context = settings_tls(s)) == NULL)
+		return EXIT_CONFIG;
+	if ((sink = open_log(s, o->verbose)) == NULL)
+		return EXIT_CONFIG;
+	if (s->log_file != NULL)
+		start.file = sink;
+	log_set_level(o->verbose ? LOG_LEVEL_DEBUG : level_of(s->log_level));
+	if (open_sockets(&start, o) == -1 || child_init() == -1)
+		return EXIT_FAILED;
+	if (drop(s) == -1)
+		return EXIT_PRIVILEGE;
+	check_reloadable(s);
+	return server_run(&start) == 0 ? EXIT_DONE : EXIT_FAILED;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options o;
+	struct settings *s;
+	int code;
+
+	log_set_prefix("aisd: ");
+	if ((code = parse_options(argc, argv, &o)) != -1)
+		return code;
+	if (be_sane(&o) == -1) {
+		log_errno("cannot prepare to run");
+		return EXIT_FAILED;
+	}
+	if ((s = settings_load(o.config)) == NULL)
+		return EXIT_CONFIG;
+	if (o.check || o.show) {
+		code = check(&o, s);
+		settings_free(s);
+		return code;
+	}
+	return serve(&o, s);
+}

@@ -1,0 +1,34 @@
+/*
+ * server.h - the one loop: listeners, the door, the line, the one session,
+ * signals, reload, stop.
+ */
+#ifndef AIS_SERVER_H
+#define AIS_SERVER_H
+
+#include <stddef.h>
+
+struct log_sink;
+struct settings;
+struct tls_context;
+
+/* The most listening sockets. */
+#define SERVER_LISTENERS_MAX	32
+
+/* What main() has prepared.  The server owns settings and context from
+ * server_run() on, and closes the sockets. */
+struct server_start {
+	const char *config;	/* The file to read again at a reload. */
+	struct settings *settings;
+	struct tls_context *context;
+	int listeners[SERVER_LISTENERS_MAX];
+	size_t count;
+	struct log_sink *file;	/* To reopen on SIGUSR1, or NULL. */
+};
+
+/*
+ * Serve until SIGTERM or SIGINT.  Returns 0, or -1 after a message if the
+ * loop cannot go on.
+ */
+int server_run(struct server_start *start);
+
+#endif
