@@ -96,10 +96,10 @@ def main():
     sys.path.insert(0, here)
 
     parallel = jobs(folder)
-    passes = [parallel + ["-m", "not alone"], ["-m", "alone"]] \
+    passes = [[*parallel, "-m", "not alone"], ["-m", "alone"]] \
         if parallel else [[]]
     for arguments in passes:
-        status = pytest.main([*arguments, *extra, folder], plugins=[tap])
+        status = pytest.main(["-vv", *arguments, *extra, folder], plugins=[tap])
         if status > 1 and status != NOTHING_SELECTED and not tap.failed:
             tap.line(False, f"tests/{folder}: pytest ended with {status:d}")
     if tap.count == 0:

@@ -7,6 +7,12 @@ import pytest
 
 PROGRAMS = {"aisd": "aisd.8", "aisc": "aisc.1", "ais-ca": "ais-ca.8"}
 CONFIGURED = {"aisd": "aisd.conf", "aisc": "aisc.conf"}
+# The least configuration that makes a program show every key it knows.
+LEAST = {
+    "aisd": 'unprivileged = true;\n'
+            'rules = ( { peers = [ "*" ]; anything = true; } );\n',
+    "aisc": "",
+}
 
 
 def page(srcdir, name):
@@ -79,10 +85,11 @@ def test_options(name, srcdir, program):
 
 @pytest.mark.parametrize("name", CONFIGURED)
 def test_configuration_keys(name, srcdir, program, tmp_path):
-    empty = tmp_path / "empty.conf"
-    empty.touch()
+    least = tmp_path / "least.conf"
+    least.write_text(LEAST[name])
+    least.chmod(0o600)
     option = {"aisd": "-c", "aisc": "-F"}[name]
-    known = config_keys(output([*program(name), option, str(empty),
+    known = config_keys(output([*program(name), option, str(least),
                                 "--show-config"]))
     described = page_keys(page(srcdir, CONFIGURED[name] + ".5"))
     assert known, f"{name} --show-config shows no key"
