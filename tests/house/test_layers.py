@@ -13,7 +13,10 @@ LIBRARIES = {
     r"systemd/": "daemon/service",
     r"(editline/|histedit\.h)": "client/prompt",
 }
-FLAVOURS = {"daemon/service-plain": "daemon/service"}
+FLAVOURS = {
+    "daemon/service-plain": "daemon/service",
+    "client/prompt-plain": "client/prompt",
+}
 
 
 def module(path):
