@@ -63,13 +63,13 @@ def wrong(table, where, own, name):
         return
     if other not in table:
         yield f"{where}: {name} is not in the table of ranks"
+    elif {own.split("/")[0], other.split("/")[0]} == {"daemon", "client"}:
+        yield f"{where}: daemon and client do not know each other"
     elif table[other] >= table[own]:
         yield (f"{where}: rank {table[own]} includes {name} "
                f"of rank {table[other]}")
     elif own.startswith("common/") and not other.startswith("common/"):
         yield f"{where}: common/ uses {name}"
-    elif {own.split("/")[0], other.split("/")[0]} == {"daemon", "client"}:
-        yield f"{where}: daemon and client do not know each other"
 
 
 @pytest.fixture(scope="module")
