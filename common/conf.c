@@ -666,6 +666,25 @@ conf_print(FILE *out, const struct conf_key *table, size_t n,
 	}
 }
 
+char **
+conf_list(const char *const *words)
+{
+	size_t n = 0;
+	char **list;
+
+	while (words[n] != NULL)
+		n++;
+	if ((list = calloc(n + 1, sizeof *list)) == NULL)
+		return NULL;
+	for (size_t i = 0; i < n; i++) {
+		if ((list[i] = strdup(words[i])) == NULL) {
+			free_strings(list);
+			return NULL;
+		}
+	}
+	return list;
+}
+
 void
 conf_free_values(const struct conf_key *table, size_t n, void *base)
 {

@@ -103,6 +103,10 @@ void conf_print(FILE *out, const struct conf_key *table, size_t n,
 /* Write one string as libconfig reads it back, with its quotes. */
 void conf_print_string(FILE *out, const char *text);
 
+/* A copy of "words", NULL terminated, as the value of a CONF_STRINGS key; NULL
+ * if memory is out. */
+char **conf_list(const char *const *words);
+
 /* Free the strings that a table's values own, and set them to NULL. */
 void conf_free_values(const struct conf_key *table, size_t n, void *base);
 

@@ -92,8 +92,9 @@ escape_byte(char out[5], unsigned char c)
 	return (size_t)snprintf(out, 5, "\\x%02x", c);
 }
 
-char *
-log_escape(char *out, size_t size, const void *bytes, size_t n)
+/* As log_escape(); "quotes": for text that stands in double quotes. */
+static char *
+escape(char *out, size_t size, const void *bytes, size_t n, bool quotes)
 {
 	const unsigned char *p = bytes;
 	size_t used = 0, i = 0, length, whole = 0;
@@ -102,7 +103,7 @@ log_escape(char *out, size_t size, const void *bytes, size_t n)
 	if (size == 0)
 		return out;
 	while (i < n) {
-		if (p[i] == '\\' || p[i] == '"' ||
+		if (p[i] == '\\' || (p[i] == '"' && quotes) ||
 		    (length = safe_character(p + i, n - i)) == 0) {
 			length = escape_byte(piece, p[i]);
 			if (length >= size - used)
@@ -129,6 +130,18 @@ cut:
 	memcpy(out + whole, "...", length < 3 ? length : 3);
 	out[whole + (length < 3 ? length : 3)] = '\0';
 	return out;
+}
+
+char *
+log_escape(char *out, size_t size, const void *bytes, size_t n)
+{
+	return escape(out, size, bytes, n, true);
+}
+
+char *
+log_printable(char *out, size_t size, const char *text)
+{
+	return escape(out, size, text, strlen(text), false);
 }
 
 /* Can the text stand in a logfmt line without quotes? */
@@ -207,7 +220,7 @@ take_stderr(void *context, const struct log_event *e)
 	char text[LOG_ESCAPED_MAX(LOG_TEXT_MAX)];
 
 	(void)context;
-	log_escape(text, sizeof text, e->text, strlen(e->text));
+	log_printable(text, sizeof text, e->text);
 	return fprintf(stderr, "%s%s%s\n", prefix, e->level ==
 	    LOG_LEVEL_WARNING ? "warning: " : "", text) < 0 ? -1 : 0;
 }

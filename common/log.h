@@ -108,6 +108,9 @@ void log_set_prefix(const char *prefix);
 char *log_escape(char *out, size_t size, const void *bytes, size_t n);
 #define LOG_ESCAPED_MAX(n)	(4 * (size_t)(n) + 1)
 
+/* The same for a terminal or a sentence, where a double quote may stand. */
+char *log_printable(char *out, size_t size, const char *text);
+
 /*
  * Write "e" as one logfmt line, newline included, into "out".  Returns its
  * length; a line that does not fit is cut before a field and marked with

@@ -110,7 +110,11 @@ add_rule(void *context, const struct conf_group *group, const char *text)
 	if (conf_read_group(group, rule_keys, RULE_KEYS, rule) > 0)
 		return 1;
 	(void)snprintf(name, sizeof name, "%zu", p->count);
-	if (rule->name == NULL && (rule->name = strdup(name)) == NULL)
+	if (rule->name == NULL)
+		rule->name = strdup(name);
+	if (rule->accept_environment == NULL)
+		rule->accept_environment = conf_list(usual);
+	if (rule->name == NULL || rule->accept_environment == NULL)
 		return conf_complain(group, NULL, "out of memory");
 	return check_rule(group, rule);
 }
@@ -194,8 +198,7 @@ find_rule(const struct policy *p, const struct tls_identity *identity)
 static bool
 accepts_variable(const struct rule *rule, const char *name)
 {
-	const char *const *patterns = rule->accept_environment != NULL ?
-	    words_of(rule->accept_environment) : usual;
+	const char *const *patterns = words_of(rule->accept_environment);
 
 	if (strncmp(name, "AIS_", 4) == 0)
 		return false;

@@ -78,7 +78,7 @@ take_journal(void *context, const struct log_event *e)
 	int result = 0;
 
 	(void)context;
-	log_escape(text, sizeof text, e->text, strlen(e->text));
+	log_printable(text, sizeof text, e->text);
 	add(&r, "MESSAGE=%s", text);
 	add(&r, "PRIORITY=%d", (int)e->level);
 	add(&r, "SYSLOG_IDENTIFIER=aisd");

@@ -57,24 +57,6 @@ static const struct conf_key keys[] = {
 
 /* --- defaults ---------------------------------------------------------- */
 
-/* A list of one, two or more words; NULL if memory is out. */
-static char **
-list_of(const char *const *words)
-{
-	size_t n = 0;
-	char **list;
-
-	while (words[n] != NULL)
-		n++;
-	if ((list = calloc(n + 1, sizeof *list)) == NULL)
-		return NULL;
-	for (size_t i = 0; i < n; i++) {
-		if ((list[i] = strdup(words[i])) == NULL)
-			break;
-	}
-	return list;
-}
-
 /* 0, or -1 if memory is out. */
 static int
 set_defaults(struct settings *s)
@@ -84,9 +66,9 @@ set_defaults(struct settings *s)
 	    "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", NULL };
 	static const char *const nothing[] = { NULL };
 
-	s->listen = list_of(everywhere);
-	s->path = list_of(path);
-	s->environment = list_of(nothing);
+	s->listen = conf_list(everywhere);
+	s->path = conf_list(path);
+	s->environment = conf_list(nothing);
 	s->certificate = strdup(AIS_SYSCONFDIR "/aisd/server.pem");
 	s->key = strdup(AIS_SYSCONFDIR "/aisd/server.key");
 	s->authority = strdup(AIS_SYSCONFDIR "/aisd/ca.pem");
