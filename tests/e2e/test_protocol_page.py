@@ -126,15 +126,15 @@ class Client:
 
     def leave(self):
         self.send(GOODBYE, 0, struct.pack(">H", 0))
+        self.stream.close()
         self.socket.close()
 
 
 @pytest.fixture
-def client(aisd, authority):
+def client(aisd, alice):
     """The client above, in a session with a real aisd."""
-    alice = authority.client("alice")
-    c = Client("127.0.0.1", aisd.port, str(alice.certificate), str(alice.key),
-               str(authority.certificate), "localhost")
+    c = Client("127.0.0.1", aisd.port, alice.cert, alice.key,
+               alice.ca, "localhost")
     yield c
     c.leave()
 
@@ -329,11 +329,10 @@ def test_example(srcdir):
     assert server[5][2] == struct.pack(">I", 262144)
 
 
-def test_example_is_what_a_server_says(srcdir, aisd, authority):
+def test_example_is_what_a_server_says(srcdir, aisd, alice):
     """The client's side, sent as it is, gets the frames of the example."""
-    alice = authority.client("alice")
-    c = Client("127.0.0.1", aisd.port, str(alice.certificate), str(alice.key),
-               str(authority.certificate), "localhost")
+    c = Client("127.0.0.1", aisd.port, alice.cert, alice.key,
+               alice.ca, "localhost")
     client, server = (frames(side) for side in sides(srcdir))
     ends, got = (EXIT, REFUSED, DIRECTORY), []
     for type, request, payload in client:
@@ -351,6 +350,7 @@ def test_example_is_what_a_server_says(srcdir, aisd, authority):
             got.append(c.receive())
         except Failed:
             break
+    c.stream.close()
     c.socket.close()
     assert {t for t, _, _ in got} >= {HELLO, STARTED, STDOUT, DIRECTORY}
     outputs = [(t, r, p) for t, r, p in got if t in (STDOUT, DIRECTORY)]

@@ -1,0 +1,90 @@
+"""Fixtures of the end-to-end tests: an authority, a daemon, a client."""
+
+import os
+import pathlib
+import shlex
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+import pki                                      # noqa: E402
+import wire                                     # noqa: E402
+from aisd import Daemon                         # noqa: E402
+
+# A command to put before aisd and aisc, such as strace.
+WRAPPER = shlex.split(os.environ.get("AIS_WRAPPER", ""))
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory):
+    """One authority for all tests that do not spoil it."""
+    return pki.Authority(tmp_path_factory.mktemp("pki") / "ca")
+
+
+@pytest.fixture(scope="session")
+def localhost(authority):
+    """The certificate of a server on this machine."""
+    return authority.server("localhost", "127.0.0.1", "::1")
+
+
+@pytest.fixture(scope="session")
+def alice(authority):
+    """The certificate of a client."""
+    return authority.client("alice")
+
+
+@pytest.fixture
+def make_aisd(program, tmp_path, localhost, slowness):
+    """A function that starts one more aisd, with keys of aisd.conf as
+    keywords; all are stopped and checked after the test."""
+    daemons = []
+
+    def make(start=True, pair=localhost, **keys):
+        daemon = Daemon([*WRAPPER, *program("aisd")],
+                        tmp_path / f"aisd{len(daemons)}", pair,
+                        slowness=slowness, **keys)
+        daemons.append(daemon)
+        return daemon.start() if start else daemon
+    yield make
+    try:
+        for daemon in daemons:
+            daemon.stop()
+    finally:
+        for daemon in daemons:
+            daemon.kill()
+
+
+@pytest.fixture
+def aisd(make_aisd):
+    """An aisd that lets everybody do everything."""
+    return make_aisd()
+
+
+@pytest.fixture
+def connect(aisd, alice):
+    """A function that begins a session with the daemon of "aisd"; it takes
+    the keywords of wire.Client, and "pair" for another certificate.  Sessions
+    that are open after the test are closed."""
+    clients = []
+
+    def open_session(pair=alice, daemon=aisd, **options):
+        clients.append(wire.Client(daemon.port, *pair[:3], **options))
+        return clients[-1]
+    yield open_session
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def fake_server(localhost):
+    """A function from a script to a wire.FakeServer."""
+    servers = []
+
+    def make(script, pair=localhost, **options):
+        servers.append(wire.FakeServer(script, *pair[:3], **options))
+        return servers[-1]
+    yield make
+    for server in servers:
+        server.close()
