@@ -1,0 +1,314 @@
+#include <config.h>
+
+#include <poll.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/body.h"
+#include "common/proto.h"
+#include "common/words.h"
+
+#include "client/outcome.h"
+#include "client/settings.h"
+#include "client/request.h"
+#include "client/lines.h"
+#include "client/prompt.h"
+
+#include "client/commands.h"
+
+/* What of a directory is shown. */
+#define SHOWN_MAX	256
+
+struct commands {
+	const struct settings *settings;
+	struct request *request;
+	struct prompt *prompt;	/* One of these two is there. */
+	struct lines *lines;
+	size_t number;		/* Of the line in the script. */
+	char *directory;	/* On the server, or NULL: not known. */
+	int status;		/* Of the last command. */
+	bool done;		/* Read no more. */
+};
+
+/* Report how a request ended; in a script, a lost session ends it all. */
+static void
+conclude(struct commands *c, const struct outcome *o)
+{
+	outcome_report(o);
+	if (c->settings->verbose)
+		outcome_summary(o);
+	c->status = o->status;
+	if (o->class == OUTCOME_INTERRUPTED || o->class == OUTCOME_PIPE ||
+	    o->class == OUTCOME_OUTPUT ||
+	    (c->lines != NULL && !request_is_open(c->request)))
+		c->done = true;
+}
+
+/* Say what is wrong with a line. */
+static void __attribute__((format(printf, 2, 3)))
+complain(struct commands *c, const char *format, ...)
+{
+	struct outcome o = { .class = OUTCOME_DONE };
+	char text[OUTCOME_TEXT_MAX / 2];
+	va_list ap;
+
+	va_start(ap, format);
+	(void)vsnprintf(text, sizeof text, format, ap);
+	va_end(ap);
+	if (c->lines != NULL)
+		outcome_fail(&o, OUTCOME_INVALID, "line %zu: %s", c->number,
+		    text);
+	else
+		outcome_fail(&o, OUTCOME_INVALID, "%s", text);
+	outcome_report(&o);
+	c->status = o.status;
+}
+
+/* Change to "path", NULL being the home, and learn where that is. */
+static void
+change_directory(struct commands *c, char *path, struct outcome *o)
+{
+	char *words[] = { path, NULL };
+	const struct body body = { .operation = PROTO_CHDIR, .words = words,
+	    .nwords = path != NULL };
+
+	request_ask(c->request, &body, o);
+	if (o->class == OUTCOME_DONE &&
+	    settings_set(&c->directory, o->directory) == -1)
+		outcome_fail(o, OUTCOME_RESOURCES, "out of memory");
+}
+
+/* A new session begins in the home; go back to where the last one was. */
+static bool
+come_back(struct commands *c)
+{
+	struct outcome o;
+
+	if (request_is_open(c->request) || c->directory == NULL)
+		return true;
+	change_directory(c, c->directory, &o);
+	if (o.class == OUTCOME_DONE)
+		return true;
+	conclude(c, &o);
+	return false;
+}
+
+/* Has the next line been typed or pasted already?  It is meant for us. */
+static bool
+is_typed_ahead(void)
+{
+	struct pollfd p = { .fd = STDIN_FILENO, .events = POLLIN };
+
+	return poll(&p, 1, 0) == 1;
+}
+
+static void
+run_command(struct commands *c, char **words, size_t count)
+{
+	const struct settings *s = c->settings;
+	struct body body = { .operation = PROTO_RUN, .words = words,
+	    .nwords = count, .env = s->environment };
+	struct outcome o;
+
+	while (body.env != NULL && body.env[body.nenv] != NULL)
+		body.nenv++;
+	body.wants_stdin = c->prompt != NULL && !s->no_stdin &&
+	    !is_typed_ahead();
+	if (!come_back(c))
+		return;
+	request_ask(c->request, &body, &o);
+	conclude(c, &o);
+}
+
+/* --- what is not sent to the server ------------------------------------ */
+
+static void
+do_cd(struct commands *c, char **words)
+{
+	struct outcome o;
+
+	if (words[1] != NULL && words[2] != NULL) {
+		complain(c, "cd takes one directory");
+		return;
+	}
+	if (words[1] != NULL && !come_back(c))
+		return;
+	change_directory(c, words[1], &o);
+	conclude(c, &o);
+}
+
+static void
+do_pwd(struct commands *c, char **words)
+{
+	char here[] = ".", text[4 * PROTO_PATH_MAX + 1];
+	struct outcome o = { .class = OUTCOME_DONE };
+
+	(void)words;
+	if (c->directory == NULL)
+		change_directory(c, here, &o);
+	conclude(c, &o);
+	if (o.class != OUTCOME_DONE)
+		return;
+	/* A terminal is shown no foreign bytes; a program gets what is. */
+	printf("%s\n", c->prompt == NULL ? c->directory :
+	    outcome_printable(text, sizeof text, c->directory,
+	    strlen(c->directory)));
+	(void)fflush(stdout);
+}
+
+static void
+do_exit(struct commands *c, char **words)
+{
+	char *end = NULL;
+	long status = words[1] == NULL ? c->status : strtol(words[1], &end, 10);
+
+	c->done = true;
+	c->status = (int)(status & 255);
+	if (end != NULL && (*end != '\0' || end == words[1] ||
+	    words[2] != NULL))
+		complain(c, "exit takes one number");
+}
+
+static void
+do_help(struct commands *c, char **words)
+{
+	(void)words;
+	(void)fputs(
+	    "A line is split into words as a shell does it, and run by the\n"
+	    "server without a shell: quote what is not meant literally in\n"
+	    "one.  Besides there are:\n"
+	    "  cd [DIR]   change to DIR, or to the home directory\n"
+	    "  pwd        show the directory\n"
+	    "  exit [N]   leave, with status N; so does Ctrl-D\n"
+	    "  help       show this\n"
+	    "Ctrl-C goes to the running command, and twice within a second\n"
+	    "ends aisc.  \"aisc -c LINE HOST\" asks for a shell.\n", stdout);
+	(void)fflush(stdout);
+	c->status = 0;
+}
+
+static const struct {
+	const char *name;
+	void (*run)(struct commands *c, char **words);
+} builtins[] = {
+	{ "cd", do_cd },
+	{ "pwd", do_pwd },
+	{ "exit", do_exit },
+	{ "help", do_help }
+};
+
+/* --- lines ------------------------------------------------------------- */
+
+static void
+run_words(struct commands *c, char **words, size_t count)
+{
+	for (size_t i = 0; i < sizeof builtins / sizeof builtins[0]; i++) {
+		if (strcmp(words[0], builtins[i].name) == 0) {
+			builtins[i].run(c, words);
+			return;
+		}
+	}
+	run_command(c, words, count);
+}
+
+static void
+run_line(struct commands *c, const char *line)
+{
+	enum words_error e;
+	char **words, shown[8];
+	size_t count, at;
+
+	line += strspn(line, " \t");
+	if (*line == '\0' || *line == '#')
+		return;
+	e = words_split(line, 1, &words, &count, &at);
+	if (e == WORDS_SHELL)
+		complain(c, "%s needs a shell, and there is none here; put it "
+		    "in single quotes if it means itself, or let \"aisc -c "
+		    "LINE %s\" ask for a shell", outcome_printable(shown,
+		    sizeof shown, line + at, 1), c->settings->host);
+	else if (e != WORDS_OK)
+		complain(c, "%s", words_strerror(e));
+	if (e != WORDS_OK)
+		return;
+	if (count > 0)
+		run_words(c, words, count);
+	words_free(words);
+}
+
+static int
+next_line(struct commands *c, const char **line, struct outcome *o)
+{
+	char text[SHOWN_MAX * 2 + 8], directory[SHOWN_MAX];
+
+	c->number++;
+	if (c->lines != NULL)
+		return lines_read(c->lines, line, o);
+	directory[0] = '\0';
+	if (c->directory != NULL)
+		outcome_printable(directory, sizeof directory, c->directory,
+		    strlen(c->directory));
+	(void)snprintf(text, sizeof text, "%.*s%s%s> ", SHOWN_MAX,
+	    c->settings->host, directory[0] == '\0' ? "" : ":", directory);
+	return prompt_read(c->prompt, text, line, o);
+}
+
+static void
+run_all(struct commands *c)
+{
+	struct outcome o;
+	const char *line;
+	int n;
+
+	while (!c->done && (n = next_line(c, &line, &o)) != 0) {
+		if (n == 1)
+			run_line(c, line);
+		else if (c->lines != NULL)
+			conclude(c, &o);
+		else
+			outcome_report(&o);
+	}
+	if (!c->done && o.class == OUTCOME_INTERRUPTED)
+		c->status = o.status;
+}
+
+/* Begin where we are told to; a prompt shows where that is. */
+static void
+start(struct commands *c)
+{
+	struct outcome o;
+
+	if (c->lines != NULL && c->settings->directory == NULL)
+		return;
+	change_directory(c, c->settings->directory, &o);
+	if (o.class == OUTCOME_DONE)
+		return;
+	conclude(c, &o);
+	if (c->lines != NULL || !request_is_open(c->request))
+		c->done = true;
+}
+
+int
+commands_run(const struct settings *settings, struct request *r)
+{
+	struct commands c = { .settings = settings, .request = r };
+
+	if (isatty(STDIN_FILENO) == 1)
+		c.prompt = prompt_open(r);
+	else
+		c.lines = lines_open(r);
+	c.status = OUTCOME_FAILED;
+	if (c.prompt != NULL || c.lines != NULL) {
+		c.status = 0;
+		start(&c);
+		run_all(&c);
+	}
+	lines_close(c.lines);
+	prompt_close(c.prompt);
+	free(c.directory);
+	return c.status;
+}

@@ -1,0 +1,27 @@
+/*
+ * lines.h - lines from standard input, while the session is kept alive.
+ */
+#ifndef AIS_LINES_H
+#define AIS_LINES_H
+
+struct lines;
+struct outcome;
+struct request;
+
+/* The longest line; no request could hold a longer one. */
+#define LINES_MAX	(1024 * 1024)
+
+/* Make ready to read lines; "r" is kept alive while they are waited for.
+ * NULL if memory is out. */
+struct lines *lines_open(struct request *r);
+void lines_close(struct lines *l);
+
+/*
+ * Read a line.  1: "*line" is the line without its newline, valid until the
+ * next call; the last one may lack it.  0: the input has ended, or "o" is the
+ * signal that ends it.  -1: there is no line, and "o" says why: it is too long
+ * or holds a NUL, or the session has ended.
+ */
+int lines_read(struct lines *l, const char **line, struct outcome *o);
+
+#endif

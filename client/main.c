@@ -1,0 +1,360 @@
+#include <config.h>
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/body.h"
+#include "common/net.h"
+#include "common/proto.h"
+
+#include "client/outcome.h"
+#include "client/settings.h"
+#include "client/stream.h"
+#include "client/request.h"
+#include "client/commands.h"
+
+/* Long names of hosts, and of ports. */
+#define HOST_MAX	256
+#define PORT_MAX	8
+/* A year is no limit. */
+#define SECONDS_MAX	(365.0 * 86400)
+
+/* What the command line says, and what the files add to it. */
+struct call {
+	struct settings settings;
+	char *shell;		/* The line for a shell, or NULL. */
+	char *file;		/* The configuration to use alone, or NULL. */
+	bool show_config;
+	bool help;
+	bool version;
+	char host[HOST_MAX];
+	char port[PORT_MAX];
+	char **argv;		/* The command's, or NULL. */
+	size_t argc;
+};
+
+/* The options that have no letter. */
+enum {
+	LONG_CA = 256, LONG_CERT, LONG_KEY, LONG_TIMEOUT, LONG_CONNECT_TIMEOUT,
+	LONG_SHOW_CONFIG
+};
+
+#define SETTING(name)	offsetof(struct call, settings.name)
+
+/* What an option's value becomes. */
+enum kind {
+	KIND_FLAG,		/* bool */
+	KIND_TEXT,		/* char * */
+	KIND_PORT,		/* int64_t */
+	KIND_SECONDS,		/* int64_t, milliseconds */
+	KIND_VARIABLE		/* Added to the environment. */
+};
+
+/* Every option: parsing, --help and the manual page agree on this table. */
+static const struct row {
+	int letter;
+	const char *name;
+	const char *argument;	/* NULL: it takes none. */
+	const char *help;
+	enum kind kind;
+	size_t offset;		/* In struct call. */
+} rows[] = {
+	{ 'c', "command", "LINE", "let the server's shell run LINE",
+	    KIND_TEXT, offsetof(struct call, shell) },
+	{ 'C', "directory", "DIR", "run in the directory DIR",
+	    KIND_TEXT, SETTING(directory) },
+	{ 'e', "env", "NAME=VALUE", "set a variable for the command",
+	    KIND_VARIABLE, 0 },
+	{ 'F', "config", "FILE", "read FILE in place of all aisc.conf",
+	    KIND_TEXT, offsetof(struct call, file) },
+	{ 'n', "no-stdin", NULL, "give the command no standard input",
+	    KIND_FLAG, SETTING(no_stdin) },
+	{ 'p', "port", "PORT", "connect to PORT (" PROTO_PORT_TEXT ")",
+	    KIND_PORT, SETTING(port) },
+	{ 'q', "quiet", NULL, "say nothing but errors",
+	    KIND_FLAG, SETTING(quiet) },
+	{ 'v', "verbose", NULL, "say what is done, and how it ends",
+	    KIND_FLAG, SETTING(verbose) },
+	{ LONG_CA, "ca", "FILE", "certificate of the authority",
+	    KIND_TEXT, SETTING(authority) },
+	{ LONG_CERT, "cert", "FILE", "your certificate",
+	    KIND_TEXT, SETTING(certificate) },
+	{ LONG_KEY, "key", "FILE", "its private key",
+	    KIND_TEXT, SETTING(key) },
+	{ LONG_TIMEOUT, "timeout", "SECONDS", "time limit for everything",
+	    KIND_SECONDS, SETTING(timeout) },
+	{ LONG_CONNECT_TIMEOUT, "connect-timeout", "SECONDS",
+	    "time limit for connecting (10)",
+	    KIND_SECONDS, SETTING(connect_timeout) },
+	{ LONG_SHOW_CONFIG, "show-config", NULL,
+	    "show the settings for HOST and exit",
+	    KIND_FLAG, offsetof(struct call, show_config) },
+	{ 'h', "help", NULL, "show this and exit",
+	    KIND_FLAG, offsetof(struct call, help) },
+	{ 'V', "version", NULL, "show the version and exit",
+	    KIND_FLAG, offsetof(struct call, version) }
+};
+
+#define ROWS	(sizeof rows / sizeof rows[0])
+
+static void
+print_help(void)
+{
+	char option[64];
+
+	(void)fputs(
+	    "usage: aisc [OPTION...] HOST[:PORT] PROGRAM [ARG...]\n"
+	    "       aisc [OPTION...] -c LINE HOST[:PORT]\n"
+	    "       aisc [OPTION...] HOST[:PORT]\n", stdout);
+	for (size_t i = 0; i < ROWS; i++) {
+		const struct row *r = &rows[i];
+		int n = 0;
+
+		if (r->letter < LONG_CA)
+			n = snprintf(option, sizeof option, "-%c, ",
+			    r->letter);
+		(void)snprintf(option + n, sizeof option - (size_t)n,
+		    "--%s%s%s", r->name, r->argument == NULL ? "" : " ",
+		    r->argument == NULL ? "" : r->argument);
+		printf("  %-28s %s\n", option, r->help);
+	}
+}
+
+static int
+usage(const char *what, const char *which)
+{
+	outcome_say("usage: %s%s; see aisc --help", what, which);
+	return -1;
+}
+
+/* Make what getopt_long(3) wants of the table. */
+static void
+make_tables(char letters[2 * ROWS + 3], struct option longs[ROWS + 1])
+{
+	/* "+": the options end at HOST.  ":": we say ourselves what is wrong. */
+	char *p = letters;
+
+	*p++ = '+';
+	*p++ = ':';
+	memset(longs, 0, (ROWS + 1) * sizeof *longs);
+	for (size_t i = 0; i < ROWS; i++) {
+		longs[i].name = rows[i].name;
+		longs[i].has_arg = rows[i].argument != NULL;
+		longs[i].val = rows[i].letter;
+		if (rows[i].letter >= LONG_CA)
+			continue;
+		*p++ = (char)rows[i].letter;
+		if (rows[i].argument != NULL)
+			*p++ = ':';
+	}
+	*p = '\0';
+}
+
+/* A number from "min" to "max", and nothing around it. */
+static int
+take_number(const char *text, double min, double max, double *v)
+{
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return -1;
+	*v = strtod(text, &end);
+	return *end == '\0' && *v >= min && *v <= max ? 0 : -1;
+}
+
+/* Set what "row" is for to "text".  0, or -1 if that cannot be. */
+static int
+take_value(struct call *call, const struct row *row, const char *text)
+{
+	void *place = (char *)call + row->offset;
+	double v;
+
+	switch (row->kind) {
+	case KIND_FLAG:
+		*(bool *)place = true;
+		return 0;
+	case KIND_TEXT:
+		return settings_set(place, text);
+	case KIND_VARIABLE:
+		return settings_add_environment(&call->settings, text);
+	case KIND_PORT:
+		if (take_number(text, 1, 65535, &v) == -1)
+			return -1;
+		*(int64_t *)place = (int64_t)v;
+		return 0;
+	case KIND_SECONDS:
+		if (take_number(text, 0, SECONDS_MAX, &v) == -1)
+			return -1;
+		*(int64_t *)place = (int64_t)(v * 1000);
+		return 0;
+	}
+	return -1;
+}
+
+static int
+take_option(struct call *call, int letter)
+{
+	const struct row *row = rows;
+
+	while (row->letter != letter)
+		row++;
+	if (take_value(call, row, optarg) == 0)
+		return 0;
+	outcome_say("usage: %s is no %s for --%s; see aisc --help", optarg,
+	    row->argument, row->name);
+	return -1;
+}
+
+/* What follows the options: HOST[:PORT] [--] [PROGRAM [ARG...]]. */
+static int
+take_rest(struct call *call, int argc, char **argv)
+{
+	if (argc == 0)
+		return 0;
+	if (net_split(argv[0], call->host, sizeof call->host, call->port,
+	    sizeof call->port) == -1 || call->host[0] == '\0')
+		return usage("this is no HOST[:PORT]: ", argv[0]);
+	argv++;
+	argc--;
+	if (argc > 0 && strcmp(argv[0], "--") == 0) {
+		argv++;
+		argc--;
+	}
+	call->argv = argc > 0 ? argv : NULL;
+	call->argc = (size_t)argc;
+	return 0;
+}
+
+static int
+parse(struct call *call, int argc, char **argv)
+{
+	char letters[2 * ROWS + 3];
+	struct option longs[ROWS + 1];
+	int c;
+
+	make_tables(letters, longs);
+	optind = 0;		/* Begin anew. */
+	while ((c = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
+		if (c == ':')
+			return usage("there is something missing behind ",
+			    argv[optind - 1]);
+		if (c == '?')
+			return usage("this option does not exist or takes no "
+			    "value: ", argv[optind - 1]);
+		if (take_option(call, c) == -1)
+			return -1;
+	}
+	return take_rest(call, argc - optind, argv + optind);
+}
+
+/* HOST:PORT, unless -p says something else. */
+static int
+take_port(struct call *call)
+{
+	double v;
+
+	if (call->port[0] == '\0')
+		return 0;
+	if (take_number(call->port, 1, 65535, &v) == -1)
+		return usage("this is no port: ", call->port);
+	call->settings.port = (int64_t)v;
+	return 0;
+}
+
+/*
+ * Options and files together.  The options are read twice: first to learn
+ * which host and which file, and then to override what the files say.
+ */
+static int
+configure(struct call *call, int argc, char **argv)
+{
+	if (parse(call, argc, argv) == -1)
+		return -1;
+	if (call->help || call->version)
+		return 0;
+	if (call->host[0] == '\0' && !call->show_config)
+		return usage("there is no HOST", "");
+	if (call->shell != NULL && call->argv != NULL)
+		return usage("-c LINE leaves no place for ", call->argv[0]);
+	settings_free(&call->settings);
+	if (settings_load(&call->settings, call->file,
+	    call->host[0] == '\0' ? NULL : call->host) == -1 ||
+	    take_port(call) == -1)
+		return -1;
+	return parse(call, argc, argv);
+}
+
+/* Run the one command of the command line. */
+static int
+run_one(const struct call *call, struct request *r)
+{
+	const struct settings *s = &call->settings;
+	char *line[] = { call->shell, NULL };
+	struct body body = { .operation = PROTO_RUN, .words = call->argv,
+	    .nwords = call->argc, .env = s->environment,
+	    .directory = s->directory, .wants_stdin = !s->no_stdin };
+	struct outcome outcome;
+
+	if (call->shell != NULL) {
+		body.operation = PROTO_SHELL;
+		body.words = line;
+		body.nwords = 1;
+	}
+	while (body.env != NULL && body.env[body.nenv] != NULL)
+		body.nenv++;
+	request_ask(r, &body, &outcome);
+	outcome_report(&outcome);
+	if (s->verbose)
+		outcome_summary(&outcome);
+	return outcome.status;
+}
+
+static int
+run(const struct call *call)
+{
+	struct request *r = request_new(&call->settings);
+	int status;
+
+	if (r == NULL) {
+		outcome_say("resources: out of memory");
+		return OUTCOME_FAILED;
+	}
+	if (call->argv != NULL || call->shell != NULL)
+		status = run_one(call, r);
+	else
+		status = commands_run(&call->settings, r);
+	request_free(r);
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct call call = { .shell = NULL };
+	int status = 0;
+
+	if (stream_fill_gaps() == -1)
+		return OUTCOME_FAILED;
+	/* A reader that has gone is an error of write(2). */
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (configure(&call, argc, argv) == -1)
+		status = OUTCOME_FAILED;
+	else if (call.help)
+		print_help();
+	else if (call.version)
+		puts("aisc (" PACKAGE_NAME ") " PACKAGE_VERSION);
+	else if (call.show_config)
+		settings_print(&call.settings, stdout);
+	else
+		status = run(&call);
+	settings_free(&call.settings);
+	free(call.shell);
+	free(call.file);
+	return status;
+}

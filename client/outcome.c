@@ -1,0 +1,226 @@
+#include <config.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+
+#include "client/outcome.h"
+
+static const struct {
+	enum outcome_class class;
+	const char *name;
+	int status;
+} classes[] = {
+	{ OUTCOME_DONE, "done", 0 },
+	{ OUTCOME_UNKNOWN, "unknown", 127 },
+	{ OUTCOME_NOT_EXECUTABLE, "not-executable", 126 },
+	{ OUTCOME_CONNECT, "connect", OUTCOME_FAILED },
+	{ OUTCOME_TLS, "tls", OUTCOME_FAILED },
+	{ OUTCOME_NAME, "name", OUTCOME_FAILED },
+	{ OUTCOME_DENIED, "denied", OUTCOME_FAILED },
+	{ OUTCOME_BUSY, "busy", OUTCOME_FAILED },
+	{ OUTCOME_PROTOCOL, "protocol", OUTCOME_FAILED },
+	{ OUTCOME_LOST, "lost", OUTCOME_FAILED },
+	{ OUTCOME_TIMEOUT, "timeout", OUTCOME_FAILED },
+	{ OUTCOME_LIMIT, "limit", OUTCOME_FAILED },
+	{ OUTCOME_STOPPED, "stopped", OUTCOME_FAILED },
+	{ OUTCOME_DIRECTORY, "directory", OUTCOME_FAILED },
+	{ OUTCOME_RESOURCES, "resources", OUTCOME_FAILED },
+	{ OUTCOME_AUDIT, "audit", OUTCOME_FAILED },
+	{ OUTCOME_INVALID, "invalid", OUTCOME_FAILED },
+	{ OUTCOME_CONFIG, "config", OUTCOME_FAILED },
+	{ OUTCOME_OUTPUT, "output", OUTCOME_FAILED },
+	{ OUTCOME_PIPE, "pipe", OUTCOME_SIGNAL + SIGPIPE },
+	{ OUTCOME_INTERRUPTED, "interrupted", OUTCOME_FAILED }
+};
+
+/* What each code of the protocol is to us, and what to say where the server
+ * says nothing. */
+static const struct {
+	enum proto_code code;
+	enum outcome_class class;
+	const char *text;
+} codes[] = {
+	{ PROTO_CODE_NONE, OUTCOME_LOST, "the server ended the session" },
+	{ PROTO_CODE_PROTOCOL, OUTCOME_PROTOCOL,
+	    "the server found a fault in what we sent" },
+	{ PROTO_CODE_DENIED, OUTCOME_DENIED,
+	    "no rule of the server allows this" },
+	{ PROTO_CODE_UNKNOWN, OUTCOME_UNKNOWN, "unknown command" },
+	{ PROTO_CODE_NOT_EXECUTABLE, OUTCOME_NOT_EXECUTABLE,
+	    "the command cannot be executed" },
+	{ PROTO_CODE_DIRECTORY, OUTCOME_DIRECTORY,
+	    "the directory cannot be entered" },
+	{ PROTO_CODE_RESOURCES, OUTCOME_RESOURCES,
+	    "the server lacks memory or processes; try again later" },
+	{ PROTO_CODE_AUDIT, OUTCOME_AUDIT,
+	    "the server cannot put commands on record, and so runs none" },
+	{ PROTO_CODE_BUSY, OUTCOME_BUSY,
+	    "too many others wait; try again later" },
+	{ PROTO_CODE_TIMEOUT, OUTCOME_TIMEOUT,
+	    "a time limit of the server has passed" },
+	{ PROTO_CODE_OUTPUT, OUTCOME_LIMIT,
+	    "the server's limit of output has been reached" },
+	{ PROTO_CODE_STOPPING, OUTCOME_STOPPED,
+	    "the server stops; try again later" },
+	{ PROTO_CODE_INVALID, OUTCOME_INVALID,
+	    "the server cannot use this request" }
+};
+
+#define COUNT(array)	(sizeof (array) / sizeof (array)[0])
+
+const char *
+outcome_class_name(enum outcome_class class)
+{
+	return classes[class].name;
+}
+
+static void
+set_class(struct outcome *o, enum outcome_class class)
+{
+	o->class = class;
+	o->status = classes[class].status;
+}
+
+void
+outcome_vfail(struct outcome *o, enum outcome_class class, const char *format,
+    va_list ap)
+{
+	set_class(o, class);
+	(void)vsnprintf(o->text, sizeof o->text, format, ap);
+}
+
+void
+outcome_fail(struct outcome *o, enum outcome_class class, const char *format,
+    ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	outcome_vfail(o, class, format, ap);
+	va_end(ap);
+}
+
+char *
+outcome_printable(char *out, size_t size, const void *bytes, size_t n)
+{
+	char *to = out;
+
+	log_escape(out, size, bytes, n);
+	for (const char *p = out; *p != '\0'; p++) {
+		if (p[0] == '\\' && p[1] == '"')
+			continue;
+		if (p[0] == '\\' && p[1] == '\\')
+			*to++ = *p++;
+		*to++ = *p;
+	}
+	*to = '\0';
+	return out;
+}
+
+void
+outcome_code(struct outcome *o, uint16_t code, const char *text)
+{
+	size_t i = 0;
+
+	while (i < COUNT(codes) && codes[i].code != code)
+		i++;
+	if (i == COUNT(codes)) {
+		outcome_fail(o, OUTCOME_PROTOCOL, "the server gives a reason "
+		    "that we do not know (%u); is it newer than this aisc?",
+		    code);
+		return;
+	}
+	set_class(o, codes[i].class);
+	if (*text == '\0')
+		text = codes[i].text;
+	outcome_printable(o->text, sizeof o->text, text, strlen(text));
+}
+
+void
+outcome_exit(struct outcome *o, const struct frame_exit *e)
+{
+	if (e->reason != PROTO_CODE_NONE)
+		outcome_code(o, (uint16_t)e->reason, "");
+	else {
+		set_class(o, OUTCOME_DONE);
+		o->status = (int)e->status;
+		if (e->end == PROTO_END_SIGNAL)
+			o->status += OUTCOME_SIGNAL;
+	}
+	o->has_exit = true;
+	o->exit = *e;
+}
+
+void
+outcome_signal(struct outcome *o, int signo)
+{
+	set_class(o, OUTCOME_INTERRUPTED);
+	o->status = OUTCOME_SIGNAL + signo;
+	o->text[0] = '\0';
+}
+
+void
+outcome_report(const struct outcome *o)
+{
+	switch (o->class) {
+	case OUTCOME_DONE:
+	case OUTCOME_PIPE:
+	case OUTCOME_INTERRUPTED:
+		break;
+	case OUTCOME_UNKNOWN:
+	case OUTCOME_NOT_EXECUTABLE:
+		/* As a shell would say it. */
+		outcome_say("%s", o->text);
+		break;
+	default:
+		outcome_say("%s: %s", outcome_class_name(o->class), o->text);
+		break;
+	}
+}
+
+void
+outcome_summary(const struct outcome *o)
+{
+	const struct frame_exit *e = &o->exit;
+
+	if (!o->has_exit)
+		return;
+	outcome_say("%s %u after %.3f s, processor time %.3f s, %llu bytes of "
+	    "output, %llu of error output", e->end == PROTO_END_SIGNAL ?
+	    "ended by signal" : "exit status", e->status,
+	    (double)e->duration_us / 1e6, (double)e->cpu_us / 1e6,
+	    (unsigned long long)e->out_bytes,
+	    (unsigned long long)e->err_bytes);
+}
+
+void
+outcome_say(const char *format, ...)
+{
+	char line[OUTCOME_TEXT_MAX + 64] = "aisc: ";
+	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
+	size_t used = strlen(line), done = 0;
+	va_list ap;
+	ssize_t n;
+
+	va_start(ap, format);
+	(void)vsnprintf(line + used, sizeof line - 1 - used, format, ap);
+	va_end(ap);
+	used = strlen(line);
+	line[used++] = '\n';
+	while (done < used) {
+		n = write(STDERR_FILENO, line + done, used - done);
+		if (n == -1 && errno == EAGAIN)
+			(void)poll(&p, 1, -1);
+		else if (n == -1 && errno != EINTR)
+			break;
+		else if (n > 0)
+			done += (size_t)n;
+	}
+}

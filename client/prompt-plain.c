@@ -1,0 +1,52 @@
+#include <config.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "client/outcome.h"
+#include "client/lines.h"
+
+#include "client/prompt.h"
+
+struct prompt {
+	struct lines *lines;
+};
+
+struct prompt *
+prompt_open(struct request *r)
+{
+	struct prompt *p = calloc(1, sizeof *p);
+
+	if (p != NULL && (p->lines = lines_open(r)) != NULL)
+		return p;
+	outcome_say("cannot open a prompt: out of memory");
+	free(p);
+	return NULL;
+}
+
+void
+prompt_close(struct prompt *p)
+{
+	if (p == NULL)
+		return;
+	lines_close(p->lines);
+	free(p);
+}
+
+int
+prompt_read(struct prompt *p, const char *text, const char **line,
+    struct outcome *o)
+{
+	int n;
+
+	(void)fputs(text, stderr);
+	n = lines_read(p->lines, line, o);
+	if (n != 1)
+		(void)fputc('\n', stderr);
+	/* Ctrl-C gives up the line, and not the prompt. */
+	if (n == 0 && o->class == OUTCOME_INTERRUPTED &&
+	    o->status == OUTCOME_SIGNAL + SIGINT)
+		return -1;
+	return n;
+}

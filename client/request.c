@@ -1,0 +1,744 @@
+#include <config.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/body.h"
+#include "common/buf.h"
+#include "common/clock.h"
+#include "common/frame.h"
+#include "common/link.h"
+#include "common/pollset.h"
+#include "common/proto.h"
+#include "common/tls.h"
+
+#include "client/outcome.h"
+#include "client/settings.h"
+#include "client/signals.h"
+#include "client/stream.h"
+#include "client/dial.h"
+#include "client/outlet.h"
+
+#include "client/request.h"
+
+/* A second Ctrl-C within this time ends aisc, in ms. */
+#define TWICE		1000
+/* The connection, the three streams, and what request_wait() waits for. */
+#define DESCRIPTORS	5
+/* Our outputs, as indices. */
+#define OUT		0
+#define ERR		1
+
+/* Where a session stands, as bits, for the table of frames. */
+enum state {
+	STATE_GREETING	= 1,	/* The server has not said HELLO. */
+	STATE_IDLE	= 2,	/* No request is under way. */
+	STATE_ASKED	= 4,	/* The answer is awaited. */
+	STATE_RUNNING	= 8	/* The command runs. */
+};
+#define STATE_ANY	(STATE_GREETING | STATE_IDLE | STATE_ASKED | \
+			STATE_RUNNING)
+
+struct request {
+	const struct settings *settings;
+	struct tls_context *tls;
+	struct link link;
+	struct pollset ps;
+	enum state state;
+	bool shaking;		/* The TLS handshake is not done. */
+	bool broken;		/* The session is of no use any more. */
+	int64_t connected;	/* When the handshake must be done. */
+	int64_t dialed_us;
+
+	uint32_t number;
+	struct outcome *outcome;	/* Where the end is told. */
+	bool asked;		/* It has not come yet. */
+	bool flush;		/* What came is written before we return. */
+	int64_t deadline;
+	int64_t interrupted;	/* When the last SIGINT was passed on. */
+	struct buf body;	/* What of it has not been sent. */
+
+	struct stream in;
+	bool reading;		/* Standard input has not ended. */
+	uint32_t credit;	/* How much of it the server takes. */
+	size_t in_slot;
+	struct outlet outlets[2];
+};
+
+/* --- the end of a request ---------------------------------------------- */
+
+/* The session is of no use any more, and the request, if it has not come to
+ * its end before, ends with it. */
+static void
+give_up(struct request *r)
+{
+	r->asked = false;
+	r->broken = true;
+}
+
+/* The same, with the reason for the request's end. */
+static void __attribute__((format(printf, 3, 4)))
+fail(struct request *r, enum outcome_class class, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	if (r->asked)
+		outcome_vfail(r->outcome, class, format, ap);
+	va_end(ap);
+	give_up(r);
+}
+
+static void
+tls_failed(struct request *r)
+{
+	if (r->asked)
+		dial_explain(r->settings, &r->link, r->shaking, r->outcome);
+	give_up(r);
+}
+
+/* The server does what the protocol forbids.  Always -1. */
+static int
+violation(struct request *r, const char *what)
+{
+	(void)frame_put_code(&r->link.out, PROTO_GOODBYE, 0,
+	    PROTO_CODE_PROTOCOL, what);
+	fail(r, OUTCOME_PROTOCOL, "the server does not keep to the protocol "
+	    "(%s); is it of another version?", what);
+	return -1;
+}
+
+/* A signal tells us to leave: at once, whatever is still to be written. */
+static void
+leave(struct request *r, int signo)
+{
+	outcome_signal(r->outcome, signo);
+	give_up(r);
+	r->flush = false;
+}
+
+/* Has the time for connecting, or for all, passed?  Then that is the end. */
+static bool
+is_late(struct request *r)
+{
+	if (clock_past(r->deadline)) {
+		fail(r, OUTCOME_TIMEOUT, "not done within %.3g seconds, the "
+		    "time limit given to aisc; the server ends the command",
+		    (double)r->settings->timeout / 1000);
+		r->flush = false;
+	} else if (r->shaking && clock_past(r->connected)) {
+		dial_no_answer(r->settings, r->outcome);
+		give_up(r);
+	}
+	return r->broken;
+}
+
+/* --- our standard streams ---------------------------------------------- */
+
+/* An output cannot be written, for errno.  0, or -1 if that is the end. */
+static int
+output_failed(struct request *r, const struct outlet *o)
+{
+	if (o == &r->outlets[ERR])
+		return 0;	/* Like ssh, we can do without. */
+	/* A finished command has failed to deliver as well. */
+	r->asked = true;
+	r->flush = false;
+	if (errno == EPIPE)
+		fail(r, OUTCOME_PIPE, "nobody reads our standard output");
+	else
+		fail(r, OUTCOME_OUTPUT, "cannot write standard output: %s",
+		    strerror(errno));
+	return -1;
+}
+
+static void
+drain(struct request *r, struct outlet *o)
+{
+	if (outlet_drain(o) == -1)
+		(void)output_failed(r, o);
+}
+
+/* Grant again what has been written, in few frames. */
+static void
+grant(struct request *r)
+{
+	const enum proto_stream names[2] = { PROTO_STREAM_STDOUT,
+	    PROTO_STREAM_STDERR };
+
+	for (size_t i = 0; i < 2 && r->state == STATE_RUNNING; i++) {
+		uint32_t due = outlet_due(&r->outlets[i]);
+
+		/* If the queue is full: at the next turn, then. */
+		if (due > 0 && frame_put_window(&r->link.out, r->number,
+		    names[i], due) == 0)
+			outlet_grant(&r->outlets[i]);
+	}
+}
+
+/* Can the command take some of our standard input now? */
+static bool
+wants_input(const struct request *r)
+{
+	return r->state == STATE_RUNNING && r->reading && r->credit > 0 &&
+	    link_data_room(&r->link) > 0;
+}
+
+static void
+read_input(struct request *r)
+{
+	enum io io = IO_OK;
+	size_t room, n;
+	uint8_t *p;
+
+	while (io == IO_OK && wants_input(r)) {
+		room = link_data_room(&r->link);
+		if (room > r->credit)
+			room = r->credit;
+		if ((p = frame_reserve(&r->link.out, room)) == NULL)
+			return;
+		io = stream_read(&r->in, p, room, &n);
+		if (io == IO_OK) {
+			frame_commit(&r->link.out, PROTO_STDIN, r->number, n);
+			r->credit -= (uint32_t)n;
+		}
+	}
+	if (io == IO_ERROR)
+		outcome_say("cannot read standard input: %s; it ends here",
+		    strerror(errno));
+	if (io == IO_ERROR || io == IO_EOF)
+		r->reading = frame_put(&r->link.out, PROTO_STDIN_EOF,
+		    r->number, NULL, 0) == -1;
+}
+
+/* --- frames from the server -------------------------------------------- */
+
+static int
+take_ping(struct request *r, const struct frame *f)
+{
+	if (f->length > PROTO_PING_MAX)
+		return violation(r, "a PING is too long");
+	if (frame_put(&r->link.out, PROTO_PONG, 0, f->payload, f->length) == 0)
+		return 0;
+	return violation(r, "PING comes faster than PONG can go");
+}
+
+static int
+take_nothing(struct request *r, const struct frame *f)
+{
+	(void)r;
+	(void)f;
+	return 0;
+}
+
+static int
+take_goodbye(struct request *r, const struct frame *f)
+{
+	char text[PROTO_TEXT_MAX + 1];
+	uint16_t code;
+
+	if (frame_get_code(f, &code, text) == -1)
+		return violation(r, "a malformed GOODBYE");
+	if (r->asked)
+		outcome_code(r->outcome, code, text);
+	give_up(r);
+	return -1;
+}
+
+static int
+take_waiting(struct request *r, const struct frame *f)
+{
+	uint32_t n;
+
+	if (frame_get_u32(f, &n) == -1)
+		return violation(r, "a malformed WAITING");
+	if (r->settings->quiet)
+		return 0;
+	if (n == 0)
+		outcome_say("waiting: it is our turn next");
+	else
+		outcome_say("waiting: %u %s served first", n,
+		    n == 1 ? "other is" : "others are");
+	return 0;
+}
+
+static int
+take_hello(struct request *r, const struct frame *f)
+{
+	struct reader reader = { f->payload, f->length };
+	const char *name;
+	const uint8_t *bytes;
+	char text[256];
+	uint8_t kind;
+	size_t n;
+	int got;
+
+	while ((got = item_get(&reader, &kind, &bytes, &n)) == 1) {
+		name = kind == PROTO_ITEM_SESSION ? "session" :
+		    kind == PROTO_ITEM_SERVER ? "server" :
+		    kind == PROTO_ITEM_PEER ? "the server knows us as" : NULL;
+		if (r->settings->verbose && name != NULL)
+			outcome_say("%s: %s", name, outcome_printable(text,
+			    sizeof text, bytes, n));
+	}
+	if (got == -1)
+		return violation(r, "a malformed HELLO");
+	if (r->settings->verbose)
+		outcome_say("greeted after %.1f ms",
+		    (double)(clock_now_us() - r->dialed_us) / 1000);
+	r->state = STATE_ASKED;
+	return 0;
+}
+
+static int
+take_started(struct request *r, const struct frame *f)
+{
+	if (frame_get_u32(f, &r->credit) == -1 ||
+	    r->credit > PROTO_WINDOW_MAX)
+		return violation(r, "a malformed STARTED");
+	r->state = STATE_RUNNING;
+	return 0;
+}
+
+static int
+take_output(struct request *r, const struct frame *f)
+{
+	struct outlet *o = &r->outlets[f->type == PROTO_STDERR ? ERR : OUT];
+
+	if (f->length == 0)
+		return violation(r, "empty output");
+	if (f->length > o->window)
+		return violation(r, "more output than we granted");
+	if (outlet_take(o, f->payload, f->length) == 0)
+		return 0;
+	return output_failed(r, o);
+}
+
+static int
+take_window(struct request *r, const struct frame *f)
+{
+	uint8_t stream;
+	uint32_t more;
+
+	if (frame_get_window(f, &stream, &more) == -1 ||
+	    stream != PROTO_STREAM_STDIN)
+		return violation(r, "a malformed WINDOW");
+	if (r->state != STATE_RUNNING)
+		return 0;	/* It crossed with our last word. */
+	if (more > PROTO_WINDOW_MAX - r->credit)
+		return violation(r, "a window that is too large");
+	r->credit += more;
+	return 0;
+}
+
+/* The request has its answer; the session goes on. */
+static int
+answered(struct request *r)
+{
+	r->state = STATE_IDLE;
+	r->asked = false;
+	return 0;
+}
+
+static int
+take_exit(struct request *r, const struct frame *f)
+{
+	struct frame_exit e;
+
+	if (frame_get_exit(f, &e) == -1 || e.status > 255 ||
+	    (e.end == PROTO_END_SIGNAL && e.status > 127))
+		return violation(r, "a malformed EXIT");
+	outcome_exit(r->outcome, &e);
+	return answered(r);
+}
+
+static int
+take_refused(struct request *r, const struct frame *f)
+{
+	char text[PROTO_TEXT_MAX + 1];
+	uint16_t code;
+
+	if (frame_get_code(f, &code, text) == -1 || code == PROTO_CODE_NONE)
+		return violation(r, "a malformed REFUSED");
+	outcome_code(r->outcome, code, text);
+	return answered(r);
+}
+
+static int
+take_directory(struct request *r, const struct frame *f)
+{
+	if (f->length == 0 || f->length > PROTO_PATH_MAX ||
+	    memchr(f->payload, '\0', f->length) != NULL)
+		return violation(r, "a malformed DIRECTORY");
+	memcpy(r->outcome->directory, f->payload, f->length);
+	r->outcome->directory[f->length] = '\0';
+	return answered(r);
+}
+
+/* Which frames are legal in which states, and who takes them. */
+static const struct {
+	uint8_t type;
+	bool session;		/* It belongs to no request. */
+	unsigned states;
+	int (*take)(struct request *r, const struct frame *f);
+} handlers[] = {
+	{ PROTO_STDOUT, false, STATE_RUNNING, take_output },
+	{ PROTO_STDERR, false, STATE_RUNNING, take_output },
+	{ PROTO_WINDOW, false, STATE_RUNNING | STATE_IDLE, take_window },
+	{ PROTO_STARTED, false, STATE_ASKED, take_started },
+	{ PROTO_EXIT, false, STATE_RUNNING, take_exit },
+	{ PROTO_REFUSED, false, STATE_ASKED, take_refused },
+	{ PROTO_DIRECTORY, false, STATE_ASKED, take_directory },
+	{ PROTO_HELLO, true, STATE_GREETING, take_hello },
+	{ PROTO_WAITING, true, STATE_GREETING, take_waiting },
+	{ PROTO_PING, true, STATE_ANY, take_ping },
+	{ PROTO_PONG, true, STATE_ANY, take_nothing },
+	{ PROTO_GOODBYE, true, STATE_ANY, take_goodbye }
+};
+
+/* 0, or -1 if no more frames are to be looked at. */
+static int
+take_frame(struct request *r, const struct frame *f)
+{
+	size_t i = 0;
+
+	while (handlers[i].type != f->type) {
+		if (++i == sizeof handlers / sizeof handlers[0])
+			return violation(r, "an unknown type of frame");
+	}
+	if (f->request != (handlers[i].session ? 0 : r->number))
+		return violation(r, "a frame for another request");
+	if ((handlers[i].states & r->state) == 0)
+		return violation(r, "a frame out of order");
+	return handlers[i].take(r, f);
+}
+
+/* --- the connection ---------------------------------------------------- */
+
+static void
+close_session(struct request *r)
+{
+	/* What we said last may still fit. */
+	if (link_is_open(&r->link) && !r->shaking)
+		(void)link_write(&r->link);
+	link_close(&r->link);
+	r->broken = false;
+}
+
+/* Read what the server sends, and act on it. */
+static void
+read_link(struct request *r)
+{
+	enum io io = link_read(&r->link);
+	struct frame f;
+	int got = 0;
+
+	while (!r->broken && (got = link_peek(&r->link, &f)) == 1) {
+		if (take_frame(r, &f) == -1)
+			return;
+		link_done(&r->link, &f);
+	}
+	if (got == -1)
+		(void)violation(r, "a frame that is too long");
+	else if (io == IO_EOF)
+		fail(r, OUTCOME_LOST, "the server ended the session before "
+		    "the answer was complete; its log says why");
+	else if (io == IO_ERROR)
+		tls_failed(r);
+}
+
+/* Put as much of the request into the queue as it takes. */
+static void
+put_body(struct request *r)
+{
+	size_t room, n, left;
+
+	while ((left = buf_used(&r->body)) > 0 &&
+	    (room = link_data_room(&r->link)) > 0) {
+		n = left < room ? left : room;
+		if (frame_put(&r->link.out, n == left ? PROTO_REQUEST :
+		    PROTO_REQUEST_PART, r->number, buf_data(&r->body),
+		    n) == -1)
+			return;
+		buf_consume(&r->body, n);
+	}
+}
+
+/*
+ * Write what waits.  A server that refuses us closes the connection, so that
+ * writing may fail before we have read why.
+ */
+static void
+write_link(struct request *r)
+{
+	if (r->broken || !link_is_open(&r->link) || r->shaking)
+		return;
+	put_body(r);
+	if (!link_has_output(&r->link) || link_write(&r->link) != IO_ERROR)
+		return;
+	read_link(r);
+	if (!r->broken)
+		tls_failed(r);
+}
+
+static void
+shake_hands(struct request *r)
+{
+	enum io io = link_handshake(&r->link);
+
+	if (io == IO_ERROR || io == IO_EOF)
+		tls_failed(r);
+	if (io != IO_OK)
+		return;
+	r->shaking = false;
+	if (r->settings->verbose)
+		dial_describe(&r->link,
+		    (double)(clock_now_us() - r->dialed_us) / 1000);
+}
+
+/* Open the connection and begin the session. */
+static int
+dial(struct request *r)
+{
+	int64_t limit = r->settings->connect_timeout;
+
+	if (r->tls == NULL &&
+	    (r->tls = dial_context(r->settings, r->outcome)) == NULL)
+		return -1;
+	r->shaking = true;
+	r->dialed_us = clock_now_us();
+	r->connected = clock_in(limit > 0 ? limit : -1);
+	/* A look-up cannot be interrupted but by ending aisc. */
+	signals_release();
+	if (dial_connect(r->settings, r->tls, r->deadline < r->connected ?
+	    r->deadline : r->connected, &r->link, r->outcome) == -1) {
+		(void)is_late(r);
+		return -1;
+	}
+	signals_catch();
+	r->number = 0;
+	r->state = STATE_GREETING;
+	shake_hands(r);
+	return 0;
+}
+
+/* --- the loop ---------------------------------------------------------- */
+
+/* Say what this turn waits for. */
+static void
+gather(struct request *r)
+{
+	pollset_clear(&r->ps);
+	link_poll(&r->link, &r->ps, true);
+	for (size_t i = 0; i < 2; i++) {
+		struct outlet *o = &r->outlets[i];
+
+		o->slot = pollset_add(&r->ps, outlet_waits(o) ?
+		    o->stream.fd : -1, POLLOUT);
+	}
+	r->in_slot = pollset_add(&r->ps, wants_input(r) ? r->in.fd : -1,
+	    POLLIN);
+	if (r->asked)
+		pollset_deadline(&r->ps, r->deadline);
+	if (r->asked && r->shaking)
+		pollset_deadline(&r->ps, r->connected);
+}
+
+/* Do what has become possible. */
+static void
+act(struct request *r)
+{
+	for (size_t i = 0; i < 2; i++) {
+		if (pollset_events(&r->ps, r->outlets[i].slot) != 0)
+			drain(r, &r->outlets[i]);
+	}
+	if (!r->broken && link_ready(&r->link, &r->ps)) {
+		if (r->shaking)
+			shake_hands(r);
+		else
+			read_link(r);
+	}
+	if (!r->broken)
+		grant(r);
+	if (!r->broken && pollset_events(&r->ps, r->in_slot) != 0)
+		read_input(r);
+}
+
+/* Pass "signo" on to the command, or end for it. */
+static void
+pass_on(struct request *r, int signo, const char *name)
+{
+	bool twice = signo == SIGINT &&
+	    clock_now() - r->interrupted < TWICE;
+
+	if (r->state != STATE_RUNNING || !r->asked || twice ||
+	    frame_put(&r->link.out, PROTO_SIGNAL, r->number, name,
+	    strlen(name)) == -1)
+		leave(r, signo);
+	else if (signo == SIGINT)
+		r->interrupted = clock_now();
+}
+
+/*
+ * A command cannot be told apart from the session that is to end: SIGTERM and
+ * SIGHUP end the session, and with it the server ends the command.
+ */
+static void
+heed_signals(struct request *r)
+{
+	if (signals_take(SIGINT))
+		pass_on(r, SIGINT, "INT");
+	if (signals_take(SIGQUIT))
+		pass_on(r, SIGQUIT, "QUIT");
+	if (signals_take(SIGTERM))
+		leave(r, SIGTERM);
+	if (signals_take(SIGHUP))
+		leave(r, SIGHUP);
+}
+
+/* Is there still something to do for the request? */
+static bool
+goes_on(const struct request *r)
+{
+	return r->asked || (r->flush && (outlet_waits(&r->outlets[OUT]) ||
+	    outlet_waits(&r->outlets[ERR])));
+}
+
+static void
+run(struct request *r)
+{
+	write_link(r);
+	while (goes_on(r)) {
+		if (r->broken)
+			close_session(r);
+		gather(r);
+		if (pollset_wait(&r->ps, signals_mask()) == -1) {
+			fail(r, OUTCOME_RESOURCES, "cannot wait: %s",
+			    strerror(errno));
+			return;
+		}
+		heed_signals(r);
+		act(r);
+		if (r->asked)
+			(void)is_late(r);
+		write_link(r);
+	}
+}
+
+/* Set everything to the beginning of a request. */
+static int
+begin(struct request *r, const struct body *body, struct outcome *o)
+{
+	struct body b = *body;
+	int64_t limit = r->settings->timeout;
+
+	memset(o, 0, sizeof *o);
+	r->outcome = o;
+	r->asked = true;
+	r->flush = true;
+	r->reading = body->wants_stdin;
+	r->credit = 0;
+	r->interrupted = -TWICE;
+	r->deadline = clock_in(limit > 0 ? limit : -1);
+	for (size_t i = 0; i < 2; i++) {
+		b.windows[i] = OUTLET_WINDOW;
+		outlet_begin(&r->outlets[i]);
+	}
+	buf_free(&r->body);
+	if (body_put(&r->body, &b) == 0)
+		return 0;
+	outcome_fail(o, OUTCOME_INVALID, "the command is longer than the %d "
+	    "bytes that a request may have", PROTO_BODY_MAX);
+	return -1;
+}
+
+void
+request_ask(struct request *r, const struct body *body, struct outcome *o)
+{
+	if (begin(r, body, o) == 0 && (link_is_open(&r->link) ||
+	    dial(r) == 0)) {
+		r->number++;
+		if (r->state == STATE_IDLE)
+			r->state = STATE_ASKED;
+		run(r);
+	}
+	r->asked = false;
+	for (size_t i = 0; i < 2; i++)
+		outlet_begin(&r->outlets[i]);
+	if (r->broken)
+		close_session(r);
+}
+
+int
+request_wait(struct request *r, int fd, struct outcome *o)
+{
+	size_t slot;
+	int n;
+
+	memset(o, 0, sizeof *o);
+	r->outcome = o;
+	r->deadline = CLOCK_NEVER;
+	for (;;) {
+		/* Whatever ends the session now is told as its end. */
+		r->asked = link_is_open(&r->link);
+		gather(r);
+		slot = pollset_add(&r->ps, fd, POLLIN);
+		n = pollset_wait(&r->ps, signals_mask());
+		if (link_ready(&r->link, &r->ps))
+			read_link(r);
+		write_link(r);
+		r->asked = false;
+		if (r->broken) {
+			close_session(r);
+			return -1;
+		}
+		if (n == -1 || pollset_events(&r->ps, slot) != 0)
+			return 1;
+		if (n == 0)
+			return 0;
+	}
+}
+
+bool
+request_is_open(const struct request *r)
+{
+	return link_is_open(&r->link);
+}
+
+struct request *
+request_new(const struct settings *settings)
+{
+	struct request *r = calloc(1, sizeof *r);
+
+	if (r == NULL || pollset_init(&r->ps, DESCRIPTORS) == -1) {
+		free(r);
+		return NULL;
+	}
+	r->settings = settings;
+	r->link.fd = -1;
+	buf_init(&r->body, PROTO_BODY_MAX);
+	stream_open(&r->in, STDIN_FILENO, false);
+	outlet_open(&r->outlets[OUT], STDOUT_FILENO);
+	outlet_open(&r->outlets[ERR], STDERR_FILENO);
+	return r;
+}
+
+void
+request_free(struct request *r)
+{
+	if (r == NULL)
+		return;
+	close_session(r);
+	tls_context_free(r->tls);
+	pollset_free(&r->ps);
+	buf_free(&r->body);
+	stream_close(&r->in);
+	outlet_close(&r->outlets[OUT]);
+	outlet_close(&r->outlets[ERR]);
+	free(r);
+}

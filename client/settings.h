@@ -1,0 +1,68 @@
+/*
+ * settings.h - aisc.conf and the options, in one struct.
+ *
+ * As with ssh, the first to set a value wins: the options, then the user's
+ * file, then the system's; within a file its sections for hosts, in their
+ * order, and then its top level.
+ */
+#ifndef AIS_SETTINGS_H
+#define AIS_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* Durations are milliseconds; 0 is no limit. */
+struct settings {
+	/* What the files can set.  Strings are from malloc(3), or NULL. */
+	char *authority;
+	char *certificate;
+	char *key;
+	int64_t port;
+	char *host_name;	/* Where to connect to; NULL: "host". */
+	char *server_name;	/* To find in the certificate; NULL: "host". */
+	char *directory;
+	char **environment;	/* NAME=VALUE, NULL terminated, or NULL. */
+	int64_t timeout;
+	int64_t connect_timeout;
+	bool allow_tls12;
+
+	/* What only the command line sets. */
+	char *host;		/* As the user named it, without its port. */
+	bool quiet;
+	bool verbose;
+	bool no_stdin;
+};
+
+/*
+ * Set "s" to the defaults, and then to what the files say for "host" (NULL:
+ * for none).  "file" replaces both files and must be there; NULL is
+ * $XDG_CONFIG_HOME/ais/aisc.conf or ~/.config/ais/aisc.conf and then the
+ * system's aisc.conf, which need not be there.  0, or -1 after a message.
+ * settings_free() is due in either case.
+ */
+int settings_load(struct settings *s, const char *file, const char *host);
+void settings_free(struct settings *s);
+
+/* Set the value at "place" to a copy of "text".  0, or -1: out of memory. */
+int settings_set(char **place, const char *text);
+
+/* Add "variable", NAME=VALUE, to the environment, in the place of one of the
+ * same name.  0, or -1: it is not NAME=VALUE, or memory is out. */
+int settings_add_environment(struct settings *s, const char *variable);
+
+/*
+ * Is everything there to connect, and is the key nobody else's to read?  0,
+ * or -1 with a sentence in "why" that says what to set or to do.
+ */
+int settings_check(const struct settings *s, char *why, size_t size);
+
+/* Write what is in force, as a file would have it. */
+void settings_print(const struct settings *s, FILE *out);
+
+/* Does the whole of "text" match "pattern", in which "*" stands for any
+ * number of characters?  Case does not count. */
+bool settings_match(const char *pattern, const char *text);
+
+#endif

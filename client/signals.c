@@ -1,0 +1,86 @@
+#include <config.h>
+
+#include <stddef.h>
+
+#include "client/signals.h"
+
+static const int caught[] = {
+	SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCONT, SIGWINCH
+};
+#define CAUGHT	(sizeof caught / sizeof caught[0])
+
+static volatile sig_atomic_t flags[CAUGHT];
+static struct sigaction before[CAUGHT];
+static sigset_t outside;	/* The mask that we were started with. */
+static bool catching;
+
+static void
+note(int signo)
+{
+	for (size_t i = 0; i < CAUGHT; i++) {
+		if (caught[i] == signo)
+			flags[i] = 1;
+	}
+}
+
+void
+signals_catch(void)
+{
+	struct sigaction sa = { .sa_handler = note };
+	sigset_t set;
+
+	if (catching)
+		return;
+	(void)sigemptyset(&sa.sa_mask);
+	(void)sigemptyset(&set);
+	for (size_t i = 0; i < CAUGHT; i++)
+		(void)sigaddset(&set, caught[i]);
+	(void)sigprocmask(SIG_BLOCK, &set, &outside);
+	for (size_t i = 0; i < CAUGHT; i++) {
+		(void)sigaction(caught[i], NULL, &before[i]);
+		if (before[i].sa_handler != SIG_IGN)
+			(void)sigaction(caught[i], &sa, NULL);
+	}
+	catching = true;
+}
+
+void
+signals_release(void)
+{
+	if (!catching)
+		return;
+	for (size_t i = 0; i < CAUGHT; i++)
+		(void)sigaction(caught[i], &before[i], NULL);
+	(void)sigprocmask(SIG_SETMASK, &outside, NULL);
+	catching = false;
+}
+
+const sigset_t *
+signals_mask(void)
+{
+	return catching ? &outside : NULL;
+}
+
+bool
+signals_take(int signo)
+{
+	for (size_t i = 0; i < CAUGHT; i++) {
+		if (caught[i] == signo && flags[i] != 0) {
+			flags[i] = 0;
+			return true;
+		}
+	}
+	return false;
+}
+
+int
+signals_take_end(void)
+{
+	static const int ends[] = { SIGHUP, SIGTERM, SIGQUIT, SIGINT };
+
+	for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+		if (signals_take(ends[i]))
+			return ends[i];
+	}
+	return 0;
+}

@@ -1,0 +1,34 @@
+/*
+ * signals.h - the signals that aisc takes, as flags.
+ *
+ * They are open only while the loop waits, so that none comes between a look
+ * at its flag and the wait.
+ */
+#ifndef AIS_SIGNALS_H
+#define AIS_SIGNALS_H
+
+#include <signal.h>
+#include <stdbool.h>
+
+/*
+ * Catch SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCONT and SIGWINCH from now on,
+ * except those that we were started with ignored: who did that wants it so
+ * (nohup, and programs that keep Ctrl-C for themselves).
+ */
+void signals_catch(void);
+
+/* Give them back their effect of before, for what cannot be interrupted
+ * otherwise. */
+void signals_release(void);
+
+/* The signal mask to wait with. */
+const sigset_t *signals_mask(void);
+
+/* Has "signo" come since it was last asked for? */
+bool signals_take(int signo);
+
+/* The same for all that end a program: the number of one that has come, the
+ * most pressing first, or 0. */
+int signals_take_end(void);
+
+#endif

@@ -1,0 +1,141 @@
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "client/stream.h"
+
+void
+stream_open(struct stream *s, int fd, bool writing)
+{
+	s->fd = fd;
+	s->writing = writing;
+	s->owned = false;
+	s->kind = STREAM_FRESH;
+}
+
+void
+stream_close(struct stream *s)
+{
+	if (s->owned)
+		fd_close(&s->fd);
+	s->fd = -1;
+	s->owned = false;
+}
+
+/* Open the pipe or terminal behind "s" for ourselves. */
+static void
+open_again(struct stream *s)
+{
+	char path[32];
+	int fd;
+
+	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", s->fd);
+	fd = open(path, (s->writing ? O_WRONLY : O_RDONLY) | O_NONBLOCK |
+	    O_NOCTTY | O_CLOEXEC);
+	if (fd == -1) {
+		s->kind = STREAM_CAREFUL;
+		return;
+	}
+	s->fd = fd;
+	s->owned = true;
+	s->kind = STREAM_PLAIN;
+}
+
+/* Find out what "s" is. */
+static void
+examine(struct stream *s)
+{
+	int flags = fcntl(s->fd, F_GETFL);
+	struct stat st;
+
+	s->kind = STREAM_PLAIN;
+	if (fstat(s->fd, &st) == -1)
+		return;
+	if (S_ISSOCK(st.st_mode))
+		s->kind = STREAM_SOCKET;
+	else if (flags != -1 && (flags & O_NONBLOCK) != 0)
+		return;
+	else if (S_ISFIFO(st.st_mode) || isatty(s->fd) == 1)
+		open_again(s);
+}
+
+/* Does poll(2) see that "s" is ready, or broken? */
+static bool
+is_ready(const struct stream *s)
+{
+	struct pollfd p = { .fd = s->fd,
+	    .events = s->writing ? POLLOUT : POLLIN };
+
+	return poll(&p, 1, 0) == 1;
+}
+
+static enum io
+failure(void)
+{
+	return errno == EAGAIN || errno == EINTR ? IO_WAIT : IO_ERROR;
+}
+
+enum io
+stream_read(struct stream *s, void *bytes, size_t n, size_t *done)
+{
+	ssize_t got;
+
+	*done = 0;
+	if (s->kind == STREAM_FRESH)
+		examine(s);
+	if (s->kind == STREAM_CAREFUL && !is_ready(s))
+		return IO_WAIT;
+	if (s->kind == STREAM_SOCKET)
+		got = recv(s->fd, bytes, n, MSG_DONTWAIT);
+	else
+		got = read(s->fd, bytes, n);
+	if (got == -1)
+		return failure();
+	*done = (size_t)got;
+	return got == 0 ? IO_EOF : IO_OK;
+}
+
+enum io
+stream_write(struct stream *s, const void *bytes, size_t n, size_t *done)
+{
+	ssize_t put;
+
+	*done = 0;
+	if (s->kind == STREAM_FRESH)
+		examine(s);
+	if (s->kind == STREAM_CAREFUL) {
+		if (!is_ready(s))
+			return IO_WAIT;
+		if (n > PIPE_BUF)
+			n = PIPE_BUF;
+	}
+	if (s->kind == STREAM_SOCKET)
+		put = send(s->fd, bytes, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	else
+		put = write(s->fd, bytes, n);
+	if (put == -1)
+		return failure();
+	*done = (size_t)put;
+	return IO_OK;
+}
+
+int
+stream_fill_gaps(void)
+{
+	int fd;
+
+	/* open(2) takes the lowest number that is free. */
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd == -1)
+		return -1;
+	return close(fd);
+}
