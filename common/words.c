@@ -188,13 +188,14 @@ is_plain(const char *word)
 	return *word != '\0' && word[strspn(word, plain)] == '\0';
 }
 
-/* Append one word, quoted where needed; every ' becomes '\''. */
+/* Append one word, quoted where needed; every ' becomes '\''.  To a shell a
+ * "first" word with "=" in it is no word but an assignment. */
 static size_t
-quote_word(char *out, const char *word)
+quote_word(char *out, const char *word, bool first)
 {
 	char *p = out;
 
-	if (is_plain(word)) {
+	if (is_plain(word) && !(first && strchr(word, '=') != NULL)) {
 		memcpy(p, word, strlen(word));
 		return strlen(word);
 	}
@@ -224,7 +225,7 @@ words_join(char *const *words, size_t max)
 	for (char *const *w = words; *w != NULL; w++) {
 		if (used > 0)
 			out[used++] = ' ';
-		used += quote_word(out + used, *w);
+		used += quote_word(out + used, *w, w == words);
 		if (max > 0 && used > max) {
 			memcpy(out + max, " ...", 4);
 			used = max + 4;
