@@ -693,8 +693,11 @@ explain_protocol(struct tls *tls)
 	int reason = ERR_GET_REASON(e);
 	const char *whose = tls->context->server ? "client" : "server";
 
-	if (tls->failure != TLS_FAILURE_NONE)
-		return;		/* verify() has said it better. */
+	/* verify() has said it better.  A write that failed has not: why it
+	 * did may well be in the alert that is read after it. */
+	if (tls->failure == TLS_FAILURE_CERTIFICATE ||
+	    tls->failure == TLS_FAILURE_NAME)
+		return;
 	if (reason > SSL_AD_REASON_OFFSET &&
 	    reason <= SSL_AD_REASON_OFFSET + 255) {
 		explain_alert(tls, reason - SSL_AD_REASON_OFFSET);
