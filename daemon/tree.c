@@ -9,11 +9,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/fd.h"
+#include "common/log.h"
 #include "daemon/tree.h"
 
 /* Deeper trees are ended all the same, a generation each round. */
 #define DEPTH_MAX	16
+/* How long a killed tree is given before the next look at it. */
+#define KILL_ROUND	5
+/* What has not ended this long after KILL will not end. */
+#define KILL_TIMEOUT	10000
 /* What is read at once of a list of children: a thousand or so. */
 #define LIST_MAX	8192
 
@@ -194,6 +200,58 @@ tree_signal(const struct tree *t, int sig)
 	if (each_child(0, signal_one, &w) == -1)
 		return -1;
 	return w.count;
+}
+
+void
+tree_end(struct tree *t, int64_t grace)
+{
+	if (t->ending != TREE_AT_PEACE || tree_signal(t, SIGTERM) == 0)
+		return;
+	/* A stopped process sees TERM only when it goes on. */
+	(void)tree_signal(t, SIGCONT);
+	t->ending = TREE_ENDING_POLITELY;
+	t->next = clock_in(grace);
+	t->last = clock_in(grace + KILL_TIMEOUT);
+}
+
+int
+tree_go_on(struct tree *t)
+{
+	int left;
+
+	if (t->ending == TREE_AT_PEACE)
+		return 0;
+	if (clock_past(t->next))
+		t->ending = TREE_ENDING_BY_FORCE;
+	else if (t->ending == TREE_ENDING_BY_FORCE)
+		return 0;
+	left = tree_signal(t, t->ending == TREE_ENDING_BY_FORCE ? SIGKILL : 0);
+	if (left == 0) {
+		t->ending = TREE_AT_PEACE;
+		return 0;
+	}
+	if (t->ending == TREE_ENDING_BY_FORCE)
+		t->next = clock_in(KILL_ROUND);
+	if (!clock_past(t->last))
+		return 0;
+	log_error("%d processes that a session has started cannot be ended; "
+	    "they are left alone", left);
+	if (tree_spare(t) == -1)
+		log_errno("cannot note which they are");
+	t->ending = TREE_AT_PEACE;
+	return -1;
+}
+
+bool
+tree_is_ending(const struct tree *t)
+{
+	return t->ending != TREE_AT_PEACE;
+}
+
+int64_t
+tree_deadline(const struct tree *t)
+{
+	return t->ending == TREE_AT_PEACE ? CLOCK_NEVER : t->next;
 }
 
 void

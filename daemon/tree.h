@@ -11,13 +11,24 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
-/* Children that are to be left alone, by pid. */
+/* How far the ending of a tree has come. */
+enum tree_ending {
+	TREE_AT_PEACE,
+	TREE_ENDING_POLITELY,	/* TERM was sent. */
+	TREE_ENDING_BY_FORCE	/* KILL is sent, again and again. */
+};
+
+/* All zero at first. */
 struct tree {
-	pid_t *spared;
+	pid_t *spared;		/* Children that are to be left alone. */
 	size_t count;
 	size_t size;
+	enum tree_ending ending;
+	int64_t next;		/* Deadline of the next step. */
+	int64_t last;		/* Deadline of the last. */
 };
 
 /* Can the kernel tell a process its children (CONFIG_PROC_CHILDREN)? */
@@ -38,6 +49,25 @@ bool tree_is_empty(void);
  * not counted; or -1 with errno set.
  */
 int tree_signal(const struct tree *t, int sig);
+
+/*
+ * Begin to end every child that is not spared: TERM now, and KILL when
+ * "grace" milliseconds have passed.  Nothing is begun where there is none, or
+ * where an ending is under way.
+ */
+void tree_end(struct tree *t, int64_t grace);
+
+/*
+ * Go on with the ending, at tree_deadline() and whenever a child has been
+ * reaped.  Children that outlive KILL for ten seconds, because they are
+ * root's or stuck in the kernel, are spared after a message: returns -1 then,
+ * once; else 0.
+ */
+int tree_go_on(struct tree *t);
+
+/* Is an ending under way, and when does it want to go on? */
+bool tree_is_ending(const struct tree *t);
+int64_t tree_deadline(const struct tree *t);
 
 void tree_free(struct tree *t);
 

@@ -1,0 +1,289 @@
+#include <config.h>
+
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "common/clock.h"
+#include "common/fd.h"
+#include "common/frame.h"
+#include "common/link.h"
+#include "common/pollset.h"
+#include "daemon/audit.h"
+#include "daemon/command.h"
+#include "daemon/tree.h"
+
+/* How often a pipe is read in one turn, before others have theirs. */
+#define READS_PER_TURN	4
+
+void
+command_init(struct command *c, struct tree *tree)
+{
+	memset(c, 0, sizeof *c);
+	c->tree = tree;
+	input_init(&c->input);
+	command_reset(c);
+}
+
+void
+command_free(struct command *c)
+{
+	command_reset(c);
+	buf_free(&c->input.queue);
+}
+
+void
+command_reset(struct command *c)
+{
+	struct input input = c->input;
+	struct tree *tree = c->tree;
+
+	if (c->state != COMMAND_NONE)
+		child_close(&c->child);
+	buf_consume(&input.queue, buf_used(&input.queue));
+	memset(c, 0, sizeof *c);
+	c->tree = tree;
+	c->input = input;
+	c->deadline = CLOCK_NEVER;
+}
+
+int
+command_start(struct command *c, uint32_t number, bool is_chdir,
+    const struct child_plan *plan, const uint32_t windows[2])
+{
+	/*
+	 * vfork(2) makes the daemon wait for the exec.  A process of the
+	 * command's user could stop the child before it, and a directory that
+	 * nobody has entered before may be on a server that is gone: then it
+	 * has to be fork(2).
+	 */
+	bool alone = !is_chdir && plan->directory[0] == '.' &&
+	    plan->directory[1] == '\0' && tree_is_empty();
+
+	if ((is_chdir ? child_start_chdir(&c->child, plan, alone) :
+	    child_start(&c->child, plan, alone)) == -1)
+		return -1;
+	c->state = COMMAND_STARTING;
+	c->number = number;
+	c->chdir = is_chdir;
+	input_begin(&c->input, &c->child.in, plan->wants_stdin);
+	output_begin(&c->outputs[0], PROTO_STDOUT, &c->child.out, windows[0]);
+	output_begin(&c->outputs[1], PROTO_STDERR, &c->child.err, windows[1]);
+	if (c->limits.time_limit > 0)
+		c->deadline = clock_in(c->limits.time_limit);
+	return 0;
+}
+
+int
+command_begun(struct command *c, struct child_failure *f)
+{
+	int begun = child_begun(&c->child, f);
+
+	if (begun == 1)
+		c->state = COMMAND_RUNNING;
+	else if (begun == -1)
+		command_reset(c);
+	return begun;
+}
+
+/* --- streams -------------------------------------------------------------- */
+
+/* How many bytes of output the limit still allows. */
+static size_t
+allowed(const struct command *c)
+{
+	uint64_t limit = (uint64_t)c->limits.output_limit;
+	uint64_t sent = c->outputs[0].bytes + c->outputs[1].bytes;
+
+	if (limit == 0 || limit - sent > PROTO_PAYLOAD_MAX)
+		return PROTO_PAYLOAD_MAX;
+	return (size_t)(limit - sent);
+}
+
+/*
+ * Where output goes: to "l", or to nowhere where nobody takes it or the limit
+ * is reached, so that the command meets its end and not a pipe that is stuck.
+ */
+static struct link *
+destination(const struct command *c, struct link *l)
+{
+	return allowed(c) == 0 ? NULL : l;
+}
+
+static size_t
+room(const struct command *c, const struct output *o, const struct link *l)
+{
+	size_t max = allowed(c);
+
+	if (l == NULL)
+		return *o->fd == -1 ? 0 : PROTO_PAYLOAD_MAX;
+	if (max > link_data_room(l))
+		max = link_data_room(l);
+	return output_room(o, max);
+}
+
+void
+command_poll(struct command *c, struct pollset *ps, struct link *l)
+{
+	c->report_slot = c->input.slot = POLLSET_NONE;
+	c->outputs[0].slot = c->outputs[1].slot = POLLSET_NONE;
+	if (c->state == COMMAND_NONE)
+		return;
+	pollset_deadline(ps, c->deadline);
+	if (c->state == COMMAND_STARTING)
+		c->report_slot = pollset_add(ps, c->child.report, POLLIN);
+	if (c->state == COMMAND_STARTING || c->chdir)
+		return;
+	if (buf_used(&c->input.queue) > 0)
+		c->input.slot = pollset_add(ps, *c->input.fd, POLLOUT);
+	l = destination(c, l);
+	for (size_t i = 0; i < 2; i++) {
+		struct output *o = &c->outputs[i];
+
+		if (room(c, o, l) > 0)
+			o->slot = pollset_add(ps, *o->fd, POLLIN);
+	}
+}
+
+/* Read one stream, as often as is fair. */
+static int
+turn_output(struct command *c, struct output *o, struct link *l)
+{
+	for (int i = 0; i < READS_PER_TURN; i++) {
+		struct link *to = destination(c, l);
+		size_t most = room(c, o, to);
+		int n;
+
+		if (most == 0)
+			return 0;
+		n = output_read(o, to == NULL ? NULL : &to->out, c->number,
+		    most);
+		if (n == -1)
+			return -1;
+		/* More than the limit, and somebody who would take it. */
+		if (n > 0 && to == NULL && l != NULL)
+			command_cut(c, PROTO_CODE_OUTPUT, "output-limit");
+		if ((size_t)n < most)
+			return 0;
+	}
+	return 0;
+}
+
+int
+command_turn(struct command *c, const struct pollset *ps, struct link *l)
+{
+	if (c->state != COMMAND_NONE && clock_past(c->deadline))
+		command_cut(c, PROTO_CODE_TIMEOUT, "time-limit");
+	if (c->state != COMMAND_RUNNING || c->chdir)
+		return 0;
+	input_write(&c->input);
+	for (size_t i = 0; i < 2; i++) {
+		struct output *o = &c->outputs[i];
+
+		/* What is left after the end is there without a poll. */
+		if ((pollset_events(ps, o->slot) != 0 || o->left > 0) &&
+		    turn_output(c, o, l) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+/* --- the end -------------------------------------------------------------- */
+
+void
+command_cut(struct command *c, enum proto_code code, const char *reason)
+{
+	if (c->state == COMMAND_NONE || c->cut_reason != NULL)
+		return;
+	c->cut = code;
+	c->cut_reason = reason;
+	c->deadline = CLOCK_NEVER;
+	tree_end(c->tree, c->grace);
+}
+
+static void
+note_end(struct command *c, int status)
+{
+	c->reaped = true;
+	c->status = status;
+	c->ended_us = clock_now_us();
+	c->deadline = CLOCK_NEVER;
+	input_finish(&c->input);
+	output_finish(&c->outputs[0]);
+	output_finish(&c->outputs[1]);
+}
+
+void
+command_reaped(struct command *c, pid_t pid, int status,
+    const struct rusage *usage)
+{
+	if (c->state == COMMAND_NONE || c->reaped || pid != c->child.pid)
+		return;
+	note_end(c, status);
+	c->cpu_us = (int64_t)(usage->ru_utime.tv_sec +
+	    usage->ru_stime.tv_sec) * 1000000 + usage->ru_utime.tv_usec +
+	    usage->ru_stime.tv_usec;
+}
+
+void
+command_abandon(struct command *c)
+{
+	if (c->state != COMMAND_NONE && !c->reaped)
+		note_end(c, SIGKILL);
+}
+
+/* Is a stream through?  What we have cut does not wait for a peer that gives
+ * no credit. */
+static bool
+is_through(const struct command *c, const struct output *o,
+    const struct link *l)
+{
+	return l == NULL || output_is_done(o) ||
+	    (c->cut_reason != NULL && output_room(o, allowed(c)) == 0);
+}
+
+bool
+command_is_finished(const struct command *c, const struct link *l)
+{
+	if (c->state != COMMAND_RUNNING || !c->reaped)
+		return false;
+	/* When we end it, all that it started has to be gone as well. */
+	if (c->cut_reason != NULL && tree_is_ending(c->tree))
+		return false;
+	return c->chdir || (is_through(c, &c->outputs[0], l) &&
+	    is_through(c, &c->outputs[1], l));
+}
+
+void
+command_exit(const struct command *c, struct frame_exit *e)
+{
+	bool killed = WIFSIGNALED(c->status);
+
+	memset(e, 0, sizeof *e);
+	e->end = killed ? PROTO_END_SIGNAL : PROTO_END_EXIT;
+	e->status = (uint32_t)(killed ? WTERMSIG(c->status) :
+	    WEXITSTATUS(c->status));
+	e->reason = c->cut;
+	e->duration_us = (uint64_t)(c->ended_us - c->child.started_us);
+	e->cpu_us = (uint64_t)c->cpu_us;
+	e->out_bytes = c->outputs[0].bytes;
+	e->err_bytes = c->outputs[1].bytes;
+}
+
+void
+command_end(const struct command *c, struct audit_end *e)
+{
+	bool killed = WIFSIGNALED(c->status);
+
+	memset(e, 0, sizeof *e);
+	e->reason = killed ? "signal" : "exit";
+	if (c->cut_reason != NULL)
+		e->reason = c->cut_reason;
+	e->exit = killed ? -1 : WEXITSTATUS(c->status);
+	e->signal = killed ? WTERMSIG(c->status) : 0;
+	e->duration_us = c->ended_us - c->child.started_us;
+	e->cpu_us = c->cpu_us;
+	e->in_bytes = c->input.bytes;
+	e->out_bytes = c->outputs[0].bytes;
+	e->err_bytes = c->outputs[1].bytes;
+}
