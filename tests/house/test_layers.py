@@ -27,7 +27,7 @@ def module(path):
 
 def ranks(text):
     """The table of HACKING.md: module to rank."""
-    lines = re.findall(r"^ *(\d)\s+([a-z]+/[a-z-]+)(?:\.[ch])?\s+\S.*$",
+    lines = re.findall(r"^ *(\d+)\s+([a-z]+/[a-z-]+)(?:\.[ch])?\s+\S.*$",
                        text, flags=re.M)
     return {module(name): int(rank) for rank, name in lines}
 

@@ -67,6 +67,19 @@ def test_no_path_of_one_machine(srcdir):
     assert not found
 
 
+def test_release_takes_every_file(srcdir):
+    """What Makefile.am does not name is missing from the release."""
+    build = (srcdir / "Makefile.am").read_text()
+    words = set(build.split())
+    left_out = []
+    for path in source.all_files(srcdir):
+        name = str(path.relative_to(srcdir))
+        if "/" in name and not name.endswith(("~", ".swp")) and \
+                not {name, re.sub(r"_test\.c$", "_test", name)} & words:
+            left_out.append(name)
+    assert not left_out
+
+
 def test_length_of_functions(srcdir, record_property):
     """No failure, a report: the functions that ask for a second look."""
     lengths = [(lines, f"{path}:{start} {name}")
