@@ -234,7 +234,8 @@ time_of_day_us(void)
 	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
-/* Tell every sink but "about" that "about" fails, or works again. */
+/* Tell every sink that works that "about" fails, or works again; where it is
+ * the only one, its own records say that some are missing. */
 static void
 report_sink(struct log_sink *about, const char *text)
 {

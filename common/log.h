@@ -73,8 +73,8 @@ void log_set_level(enum log_level level);
 
 /*
  * Give "e" to every sink, or to standard error where no sink has been added.
- * Returns how many sinks took it.  A sink that begins to fail, and one that
- * works again with what it lost, is reported to the others, once.
+ * Returns how many sinks took it.  A sink that begins to fail is reported to
+ * the others, once; one that works again, with what it lost, to all.
  */
 int log_emit(struct log_event *e);
 

@@ -1,0 +1,829 @@
+/* Tests of common/log. */
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "tests/unit/memory.h"
+#include "tests/unit/unit.h"
+
+#include "common/log.h"
+
+/* --- escaping ------------------------------------------------------------ */
+
+static void
+check_escape(const char *bytes, size_t n, const char *expected)
+{
+	char out[200];
+
+	assert_ptr_equal(log_escape(out, sizeof out, bytes, n), out);
+	assert_string_equal(out, expected);
+}
+
+static void
+escapes(void **state)
+{
+	(void)state;
+	check_escape("", 0, "");
+	check_escape("plain text, 'quoted' = fine; $(x) `y`", 37,
+	    "plain text, 'quoted' = fine; $(x) `y`");
+	check_escape("a\"b\\c", 5, "a\\\"b\\\\c");
+	check_escape("\n\r\t", 3, "\\n\\r\\t");
+	check_escape("\0\1\033\177", 4, "\\x00\\x01\\x1b\\x7f");
+	/* UTF-8 of two, three and four bytes. */
+	check_escape("\xc3\xa9 \xe2\x82\xac \xf0\x9f\x8e\x82", 11,
+	    "\xc3\xa9 \xe2\x82\xac \xf0\x9f\x8e\x82");
+	/* Alone, too long, a surrogate, above the last, cut. */
+	check_escape("\x80", 1, "\\x80");
+	check_escape("\xff", 1, "\\xff");
+	check_escape("\xc0\xaf", 2, "\\xc0\\xaf");
+	check_escape("\xe0\x80\xaf", 3, "\\xe0\\x80\\xaf");
+	check_escape("\xed\xa0\x80", 3, "\\xed\\xa0\\x80");
+	check_escape("\xf4\x90\x80\x80", 4, "\\xf4\\x90\\x80\\x80");
+	check_escape("\xe2\x82", 2, "\\xe2\\x82");
+	check_escape("\xc3(", 2, "\\xc3(");
+	/* C1 controls, NEL, line separator, override of direction, BOM. */
+	check_escape("\xc2\x80\xc2\x85\xc2\x9b", 6,
+	    "\\xc2\\x80\\xc2\\x85\\xc2\\x9b");
+	check_escape("\xe2\x80\xa8\xe2\x80\xae", 6,
+	    "\\xe2\\x80\\xa8\\xe2\\x80\\xae");
+	check_escape("\xe2\x80\x8f\xe2\x81\xa6", 6,
+	    "\\xe2\\x80\\x8f\\xe2\\x81\\xa6");
+	check_escape("\xef\xbb\xbf", 3, "\\xef\\xbb\\xbf");
+	check_escape("\xd8\x9c", 2, "\\xd8\\x9c");
+	check_escape("\xc2\xa0\xc3\xbf", 4, "\xc2\xa0\xc3\xbf");
+}
+
+static int
+hex(int c)
+{
+	return c <= '9' ? c - '0' : c - 'a' + 10;
+}
+
+/* Turn a text back into its bytes; returns how many. */
+static size_t
+unescape(const char *text, uint8_t *out)
+{
+	size_t n = 0;
+
+	for (; *text != '\0'; text++) {
+		int c = (unsigned char)*text;
+
+		if (c == '\\') {
+			switch (*++text) {
+			case 'n':
+				c = '\n';
+				break;
+			case 'r':
+				c = '\r';
+				break;
+			case 't':
+				c = '\t';
+				break;
+			case 'x':
+				c = hex(text[1]) << 4 | hex(text[2]);
+				text += 2;
+				break;
+			default:
+				c = *text;
+			}
+		}
+		out[n++] = (uint8_t)c;
+	}
+	return n;
+}
+
+/* The code point at "p" of a text that is taken for UTF-8, and its length. */
+static size_t
+decode(const unsigned char *p, uint32_t *c)
+{
+	static const struct {
+		uint32_t mask, mark, keep, least;
+	} forms[] = {
+		{ 0x80, 0x00, 0x7f, 0 }, { 0xe0, 0xc0, 0x1f, 0x80 },
+		{ 0xf0, 0xe0, 0x0f, 0x800 }, { 0xf8, 0xf0, 0x07, 0x10000 },
+	};
+
+	for (size_t i = 0; i < 4; i++) {
+		if ((p[0] & forms[i].mask) != forms[i].mark)
+			continue;
+		*c = p[0] & forms[i].keep;
+		for (size_t k = 1; k <= i; k++) {
+			assert_int_equal(p[k] & 0xc0, 0x80);
+			*c = *c << 6 | (p[k] & 0x3f);
+		}
+		assert_true(*c >= forms[i].least);
+		return i + 1;
+	}
+	fail_msg("not UTF-8: %s", (const char *)p);
+	return 0;
+}
+
+/* Nothing in "text" moves a cursor, ends a line or turns it round. */
+static void
+check_harmless(const char *text)
+{
+	const unsigned char *p = (const unsigned char *)text;
+	uint32_t c = 0;
+
+	while (*p != '\0') {
+		p += decode(p, &c);
+		assert_true(c >= 0x20 && c != 0x7f);
+		assert_true(c < 0x80 || c >= 0xa0);
+		assert_true(c < 0xd800 || c > 0xdfff);
+		assert_true(c <= 0x10ffff);
+		assert_true(c != 0x2028 && c != 0x2029);
+		assert_true(c < 0x202a || c > 0x202e);
+		assert_true(c < 0x2066 || c > 0x2069);
+		assert_true(c != 0x200e && c != 0x200f && c != 0x61c);
+	}
+}
+
+/* Random bytes, with a liking for those that are special. */
+static void
+some_bytes(uint64_t *seed, uint8_t *bytes, size_t n)
+{
+	static const char *const pieces[] = { "\\", "\"", "\n", "\xc3\xa9",
+	    "\xe2\x80\xae", "\xe2\x82\xac", "\xf0\x9f\x8e\x82", "\xe2\x82",
+	    "\xed\xa0\x80", "\xc2\x9b", "\xef\xbf\xbd", "x", "\\x", "..." };
+	size_t used = 0;
+
+	while (used < n) {
+		const char *piece = pieces[unit_below(seed,
+		    sizeof pieces / sizeof pieces[0])];
+		size_t length = strlen(piece);
+
+		if (unit_below(seed, 3) == 0 || length > n - used) {
+			bytes[used++] = (uint8_t)unit_random(seed);
+		} else {
+			memcpy(bytes + used, piece, length);
+			used += length;
+		}
+	}
+}
+
+static void
+any_bytes(void **state)
+{
+	uint8_t bytes[64], back[64 * 4];
+	char out[LOG_ESCAPED_MAX(64)];
+	uint64_t seed = 13;
+
+	(void)state;
+	for (int i = 0; i < 30000; i++) {
+		size_t n = unit_below(&seed, sizeof bytes);
+
+		some_bytes(&seed, bytes, n);
+		(void)log_escape(out, LOG_ESCAPED_MAX(n), bytes, n);
+		check_harmless(out);
+		for (const char *p = out; *p != '\0'; p++) {
+			assert_int_not_equal(*p, '"');
+			if (*p == '\\')
+				p++;
+		}
+		assert_int_equal(unescape(out, back), n);
+		assert_memory_equal(back, bytes, n);
+	}
+}
+
+/* However little room there is: what fits, "..." where something does not,
+ * and never half an escape. */
+static void
+any_room(void **state)
+{
+	uint8_t bytes[24], back[200];
+	char whole[LOG_ESCAPED_MAX(24)];
+	uint64_t seed = 14;
+
+	(void)state;
+	for (int i = 0; i < 2000; i++) {
+		size_t n = unit_below(&seed, sizeof bytes), full;
+
+		some_bytes(&seed, bytes, n);
+		(void)log_escape(whole, sizeof whole, bytes, n);
+		full = strlen(whole);
+		for (size_t size = 1; size <= full + 2; size++) {
+			char *out = test_malloc(size);
+			size_t used;
+
+			(void)log_escape(out, size, bytes, n);
+			used = strlen(out);
+			assert_true(used < size);
+			if (full < size) {
+				assert_string_equal(out, whole);
+			} else if (size > 3) {
+				assert_string_equal(out + used - 3, "...");
+				out[used - 3] = '\0';
+				assert_memory_equal(out, whole, used - 3);
+				check_harmless(out);
+				/* As much as fits: 3 of "...", 4 at most of
+				 * what was left out. */
+				assert_true(used + 4 >= size);
+				assert_true(unescape(out, back) <= n);
+				assert_memory_equal(back, bytes,
+				    unescape(out, back));
+			}
+			test_free(out);
+		}
+	}
+	whole[0] = 'x';
+	(void)log_escape(whole, 0, "abc", 3);
+	assert_int_equal(whole[0], 'x');
+}
+
+static void
+printable(void **state)
+{
+	char out[100];
+
+	(void)state;
+	assert_ptr_equal(log_printable(out, sizeof out,
+	    "say \"hi\"\\\n\033[31m\xe2\x80\xae"), out);
+	assert_string_equal(out,
+	    "say \"hi\"\\\\\\n\\x1b[31m\\xe2\\x80\\xae");
+	(void)log_printable(out, 6, "abcdefgh");
+	assert_string_equal(out, "ab...");
+}
+
+/* --- one line ------------------------------------------------------------ */
+
+static void
+line(void **state)
+{
+	static const struct log_field fields[] = {
+		{ "peer", "alice", 5 },
+		{ "argv", "a \"b\"\n", 6 },
+		{ "empty", "", 0 },
+		{ "path", "/srv/x-1_2.c:80@%+,", 19 },
+		{ "pair", "a=b", 3 },
+	};
+	struct log_event e = { .level = LOG_LEVEL_NOTICE,
+	    .name = "command-start", .text = "alice starts \"a\"",
+	    .fields = fields, .count = 5,
+	    .time_us = INT64_C(1700000000) * 1000000 + 42 };
+	char out[512];
+	size_t n = log_format(out, sizeof out, &e);
+
+	(void)state;
+	assert_string_equal(out, "time=2023-11-14T22:13:20.000042Z "
+	    "level=notice event=command-start peer=alice "
+	    "argv=\"a \\\"b\\\"\\n\" empty=\"\" path=/srv/x-1_2.c:80@%+, "
+	    "pair=\"a=b\" msg=\"alice starts \\\"a\\\"\"\n");
+	assert_int_equal(n, strlen(out));
+}
+
+static void
+levels(void **state)
+{
+	(void)state;
+	assert_string_equal(log_level_name(LOG_LEVEL_ERROR), "error");
+	assert_string_equal(log_level_name(LOG_LEVEL_WARNING), "warning");
+	assert_string_equal(log_level_name(LOG_LEVEL_NOTICE), "notice");
+	assert_string_equal(log_level_name(LOG_LEVEL_INFO), "info");
+	assert_string_equal(log_level_name(LOG_LEVEL_DEBUG), "debug");
+}
+
+/* A long value is cut and marked, and the fields behind it are there. */
+static void
+long_value(void **state)
+{
+	static char value[3 * LOG_VALUE_MAX], out[4 * LOG_VALUE_MAX];
+	struct log_field fields[] = {
+		{ "long", value, sizeof value }, { "next", "here", 4 },
+	};
+	struct log_event e = { .level = LOG_LEVEL_INFO, .name = "message",
+	    .text = "text", .fields = fields, .count = 2 };
+	char *end;
+
+	(void)state;
+	memset(value, 'x', sizeof value);
+	(void)log_format(out, sizeof out, &e);
+	end = strstr(out, "...");
+	assert_non_null(end);
+	assert_true(strncmp(end, "... ", 4) == 0 ||
+	    strncmp(end, "...\" ", 5) == 0);
+	assert_non_null(strstr(out, " next=here "));
+	assert_null(strstr(out, "cut=true"));
+	assert_true(strlen(out) < LOG_VALUE_MAX + 200);
+	assert_true(strlen(out) > LOG_VALUE_MAX - 10);
+}
+
+/* A line that does not fit ends before a field, and says so. */
+static void
+long_line(void **state)
+{
+	static const char *const names[] = { "a", "b", "c", "d", "e", "f",
+	    "g", "h", "i", "j" };
+	static char value[300];
+	struct log_field fields[10];
+	struct log_event e = { .level = LOG_LEVEL_INFO, .name = "message",
+	    .text = "the text", .fields = fields };
+
+	(void)state;
+	memset(value, 'v', sizeof value);
+	for (size_t i = 0; i < 10; i++)
+		fields[i] = (struct log_field){ names[i], value,
+		    sizeof value };
+	for (size_t size = 512; size < 4000; size += 7) {
+		for (e.count = 0; e.count <= 10; e.count++) {
+			char *out = test_malloc(size), *at;
+			size_t n = log_format(out, size, &e), kept = 0;
+
+			assert_true(n < size);
+			assert_int_equal(strlen(out), n);
+			assert_int_equal(out[n - 1], '\n');
+			assert_ptr_equal(strchr(out, '\n'), out + n - 1);
+			assert_memory_equal(out, "time=", 5);
+			for (at = out; (at = strstr(at, "=vvv")) != NULL;
+			    kept++) {
+				/* Each that is there is there to its end. */
+				assert_int_equal(strspn(at + 1, "v"),
+				    sizeof value);
+				at += sizeof value;
+			}
+			if (strstr(out, " cut=true\n") == NULL) {
+				assert_int_equal(kept, e.count);
+				assert_non_null(strstr(out,
+				    " msg=\"the text\"\n"));
+			} else
+				assert_true(1000 + 310 * e.count > size);
+			if (size > 400 + 310 * e.count)
+				assert_null(strstr(out, "cut=true"));
+			test_free(out);
+		}
+	}
+}
+
+/* --- sinks --------------------------------------------------------------- */
+
+struct sample {
+	struct log_sink sink;
+	bool broken;
+	int taken;
+	char text[LOG_TEXT_MAX];
+	char name[64];
+	enum log_level level;
+	int64_t time_us;
+};
+
+static int
+take(void *context, const struct log_event *e)
+{
+	struct sample *s = context;
+
+	if (s->broken) {
+		errno = ENOSPC;
+		return -1;
+	}
+	s->taken++;
+	s->level = e->level;
+	s->time_us = e->time_us;
+	(void)snprintf(s->text, sizeof s->text, "%s", e->text);
+	(void)snprintf(s->name, sizeof s->name, "%s", e->name);
+	return 0;
+}
+
+static void
+open_sample(struct sample *s, const char *name)
+{
+	memset(s, 0, sizeof *s);
+	s->sink.name = name;
+	s->sink.take = take;
+	s->sink.context = s;
+	assert_int_equal(log_add_sink(&s->sink), 0);
+}
+
+static int
+reset(void **state)
+{
+	(void)state;
+	log_reset();
+	log_set_level(LOG_LEVEL_INFO);
+	log_set_prefix("");
+	return 0;
+}
+
+static void
+every_sink(void **state)
+{
+	struct log_event e = { .level = LOG_LEVEL_NOTICE, .name = "event",
+	    .text = "happened" };
+	struct sample one, two;
+	int64_t now = (int64_t)time(NULL) * 1000000;
+
+	(void)state;
+	open_sample(&one, "one");
+	open_sample(&two, "two");
+	assert_int_equal(log_sinks(), 2);
+	errno = EXDEV;
+	assert_int_equal(log_emit(&e), 2);
+	assert_int_equal(errno, EXDEV);
+	assert_int_equal(one.taken, 1);
+	assert_int_equal(two.taken, 1);
+	assert_string_equal(one.text, "happened");
+	assert_string_equal(one.name, "event");
+	assert_int_equal(one.level, LOG_LEVEL_NOTICE);
+	assert_true(one.time_us >= now - 1000000);
+	assert_true(one.time_us < now + 60000000);
+
+	log_warning("%d of %s", 3, "three");
+	assert_int_equal(one.taken, 2);
+	assert_string_equal(two.text, "3 of three");
+	assert_string_equal(two.name, "message");
+	assert_int_equal(two.level, LOG_LEVEL_WARNING);
+	log_reset();
+	assert_int_equal(log_sinks(), 0);
+}
+
+static void
+so_many_sinks(void **state)
+{
+	struct sample s[LOG_SINKS_MAX], more;
+
+	(void)state;
+	for (int i = 0; i < LOG_SINKS_MAX; i++)
+		open_sample(&s[i], "sample");
+	memset(&more, 0, sizeof more);
+	more.sink.take = take;
+	more.sink.context = &more;
+	assert_int_equal(log_add_sink(&more.sink), -1);
+	log_error("x");
+	assert_int_equal(more.taken, 0);
+	assert_int_equal(s[LOG_SINKS_MAX - 1].taken, 1);
+}
+
+/* Messages below the level are dropped, and events never. */
+static void
+threshold(void **state)
+{
+	struct log_event e = { .level = LOG_LEVEL_DEBUG, .name = "event",
+	    .text = "happened" };
+	struct sample s;
+
+	(void)state;
+	open_sample(&s, "sample");
+	log_info("info");
+	log_debug("debug");
+	assert_int_equal(s.taken, 1);
+	assert_string_equal(s.text, "info");
+	log_set_level(LOG_LEVEL_DEBUG);
+	log_debug("debug");
+	assert_int_equal(s.taken, 2);
+	log_set_level(LOG_LEVEL_ERROR);
+	log_warning("warning");
+	assert_int_equal(s.taken, 2);
+	log_error("error");
+	assert_int_equal(s.taken, 3);
+	assert_int_equal(log_emit(&e), 1);
+	assert_int_equal(s.taken, 4);
+}
+
+static void
+with_errno(void **state)
+{
+	struct sample s;
+
+	(void)state;
+	open_sample(&s, "sample");
+	errno = ENOENT;
+	log_errno("cannot open %s", "x");
+	assert_string_equal(s.text, "cannot open x: No such file or "
+	    "directory");
+	assert_int_equal(s.level, LOG_LEVEL_ERROR);
+}
+
+/* A sink that fails is reported to the others once, its return to all. */
+static void
+failing(void **state)
+{
+	struct log_event e = { .level = LOG_LEVEL_NOTICE, .name = "event",
+	    .text = "happened" };
+	struct sample good, bad;
+
+	(void)state;
+	open_sample(&bad, "the/bad/one");
+	open_sample(&good, "good");
+	bad.broken = true;
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(log_emit(&e), 1);
+	/* Five events and one report. */
+	assert_int_equal(good.taken, 6);
+	assert_int_equal(bad.sink.lost, 5);
+	bad.broken = false;
+	assert_int_equal(log_emit(&e), 2);
+	/* The event, and to all the report that some are missing there. */
+	assert_int_equal(bad.taken, 2);
+	assert_non_null(strstr(bad.text, "the/bad/one"));
+	assert_non_null(strstr(bad.text, "5"));
+	assert_int_equal(good.taken, 8);
+	assert_int_equal(log_emit(&e), 2);
+	assert_int_equal(good.taken, 9);
+	assert_int_equal(bad.taken, 3);
+	assert_int_equal(bad.sink.lost, 0);
+}
+
+static void
+report_of_failing(void **state)
+{
+	struct log_event e = { .level = LOG_LEVEL_NOTICE, .name = "event",
+	    .text = "happened" };
+	struct sample good, bad;
+
+	(void)state;
+	open_sample(&good, "good");
+	open_sample(&bad, "the/bad/one");
+	bad.broken = true;
+	/* Added later, it fails after "good" has had the event. */
+	(void)log_emit(&e);
+	assert_non_null(strstr(good.text, "the/bad/one"));
+	assert_non_null(strstr(good.text, strerror(ENOSPC)));
+	(void)log_emit(&e);
+	(void)log_emit(&e);
+	assert_string_equal(good.text, "happened");
+	bad.broken = false;
+	(void)log_emit(&e);
+	assert_non_null(strstr(good.text, "the/bad/one"));
+	assert_non_null(strstr(good.text, "3"));
+	/* With none left nobody has it, and nobody is told. */
+	bad.broken = good.broken = true;
+	assert_int_equal(log_emit(&e), 0);
+}
+
+/* What goes to standard error while "act" runs; the caller frees it. */
+static char *
+stderr_of(void (*act)(void))
+{
+	int keep = dup(2), fd = open("stderr", O_RDWR | O_CREAT | O_TRUNC,
+	    0600);
+
+	assert_int_not_equal(fd, -1);
+	(void)fflush(stderr);
+	assert_int_equal(dup2(fd, 2), 2);
+	act();
+	(void)fflush(stderr);
+	assert_int_equal(dup2(keep, 2), 2);
+	close(keep);
+	close(fd);
+	return unit_read("stderr");
+}
+
+static void
+two_messages(void)
+{
+	log_error("it broke: \033[31m\n");
+	log_warning("it may");
+	log_debug("never");
+}
+
+static void
+standard_error(void **state)
+{
+	char *text;
+
+	(void)state;
+	log_set_prefix("aisx: ");
+	text = stderr_of(two_messages);
+	assert_string_equal(text, "aisx: it broke: \\x1b[31m\\n\n"
+	    "aisx: warning: it may\n");
+	free(text);
+	/* As a sink it says the same. */
+	assert_int_equal(log_add_sink(log_stderr_open()), 0);
+	text = stderr_of(two_messages);
+	assert_string_equal(text, "aisx: it broke: \\x1b[31m\\n\n"
+	    "aisx: warning: it may\n");
+	free(text);
+}
+
+/* --- the file ------------------------------------------------------------ */
+
+static void
+file(void **state)
+{
+	struct log_sink *sink;
+	struct stat st;
+	char *text;
+
+	(void)state;
+	(void)umask(0);
+	sink = log_file_open("log");
+	assert_non_null(sink);
+	assert_string_equal(sink->name, "log");
+	assert_int_equal(stat("log", &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0640);
+	assert_int_equal(log_add_sink(sink), 0);
+	log_info("one");
+	log_info("two\nlines");
+	text = unit_read("log");
+	assert_non_null(strstr(text, " level=info event=message msg=one\n"));
+	assert_non_null(strstr(text, " msg=\"two\\nlines\"\n"));
+	free(text);
+	log_reset();
+	log_file_close(sink);
+
+	/* What is there stays. */
+	sink = log_file_open("log");
+	assert_non_null(sink);
+	assert_int_equal(log_add_sink(sink), 0);
+	log_info("three");
+	text = unit_read("log");
+	assert_non_null(strstr(text, "msg=one\n"));
+	assert_non_null(strstr(text, "msg=three\n"));
+	free(text);
+	log_reset();
+	log_file_close(sink);
+	log_file_close(NULL);
+}
+
+static void
+reopen(void **state)
+{
+	struct log_sink *sink = log_file_open("rotated");
+	char *text;
+
+	(void)state;
+	assert_non_null(sink);
+	assert_int_equal(log_add_sink(sink), 0);
+	log_info("before");
+	assert_int_equal(rename("rotated", "rotated.1"), 0);
+	log_info("between");
+	assert_int_equal(log_file_reopen(sink), 0);
+	log_info("after");
+	text = unit_read("rotated.1");
+	assert_non_null(strstr(text, "msg=before"));
+	assert_non_null(strstr(text, "msg=between"));
+	assert_null(strstr(text, "msg=after"));
+	free(text);
+	text = unit_read("rotated");
+	assert_non_null(strstr(text, "msg=after"));
+	assert_null(strstr(text, "msg=between"));
+	free(text);
+
+	/* A path that cannot be opened: the old file stays in use. */
+	assert_int_equal(rename("rotated", "rotated.2"), 0);
+	assert_int_equal(mkdir("rotated", 0700), 0);
+	assert_int_equal(log_file_reopen(sink), -1);
+	log_info("still");
+	text = unit_read("rotated.2");
+	assert_non_null(strstr(text, "msg=still"));
+	assert_non_null(strstr(text, "level=error"));
+	free(text);
+	log_reset();
+	log_file_close(sink);
+}
+
+/* copytruncate: the next line begins at the new end. */
+static void
+truncated(void **state)
+{
+	struct log_sink *sink = log_file_open("cut");
+	char *text;
+
+	(void)state;
+	assert_non_null(sink);
+	assert_int_equal(log_add_sink(sink), 0);
+	log_info("before");
+	assert_int_equal(truncate("cut", 0), 0);
+	log_info("after");
+	text = unit_read("cut");
+	assert_memory_equal(text, "time=", 5);
+	free(text);
+	log_reset();
+	log_file_close(sink);
+}
+
+static void
+not_through_a_link(void **state)
+{
+	(void)state;
+	unit_write("target", "");
+	assert_int_equal(symlink("target", "link"), 0);
+	assert_null(log_file_open("link"));
+	assert_null(log_file_open("no/such/folder/log"));
+	assert_null(log_file_open("."));
+}
+
+static void
+full_disk(void **state)
+{
+	struct log_event e = { .level = LOG_LEVEL_NOTICE, .name = "event",
+	    .text = "happened" };
+	struct log_sink *sink = log_file_open("/dev/full");
+
+	(void)state;
+	assert_non_null(sink);
+	assert_int_equal(log_add_sink(sink), 0);
+	assert_int_equal(log_emit(&e), 0);
+	assert_true(sink->failing);
+	assert_int_equal(sink->lost, 1);
+	log_reset();
+	log_file_close(sink);
+}
+
+/* A line that was torn by a full disk takes no other with it. */
+static void
+torn_line(void **state)
+{
+	struct log_event e = { .level = LOG_LEVEL_NOTICE, .name = "event",
+	    .text = "happened" };
+	struct rlimit before, little;
+	struct log_sink *sink = log_file_open("torn");
+	size_t good = 0, lines = 0;
+	char *text, *line, *next;
+	struct stat st;
+
+	(void)state;
+	assert_non_null(sink);
+	assert_int_equal(log_add_sink(sink), 0);
+	assert_int_equal(log_emit(&e), 1);
+	(void)signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	little = before;
+	assert_int_equal(stat("torn", &st), 0);
+	little.rlim_cur = (rlim_t)st.st_size + 20;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &little), 0);
+	assert_int_equal(log_emit(&e), 0);
+	assert_int_equal(log_emit(&e), 0);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_int_equal(log_emit(&e), 1);
+	assert_int_equal(log_emit(&e), 1);
+	text = unit_read("torn");
+	for (line = text; (next = strchr(line, '\n')) != NULL; line = next) {
+		*next++ = '\0';
+		lines++;
+		if (strstr(line, "msg=happened") != NULL) {
+			assert_memory_equal(line, "time=", 5);
+			assert_string_equal(line + strlen(line) - 12,
+			    "msg=happened");
+			assert_null(strstr(line + 5, "time="));
+			good++;
+		}
+	}
+	assert_int_equal(*line, '\0');
+	assert_int_equal(good, 3);
+	/* Those, the torn one, and that records are missing. */
+	assert_int_equal(lines, 5);
+	free(text);
+	log_reset();
+	log_file_close(sink);
+}
+
+static void
+out_of_memory(void **state)
+{
+	(void)state;
+	memory_fail_at(0);
+	assert_null(log_file_open("log"));
+	assert_true(memory_has_failed());
+}
+
+static char folder[UNIT_PATH_MAX];
+
+static int
+enter(void **state)
+{
+	unit_enter(folder);
+	return reset(state);
+}
+
+static int
+leave(void **state)
+{
+	(void)state;
+	unit_leave(folder);
+	return 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(escapes),
+		cmocka_unit_test(any_bytes),
+		cmocka_unit_test(any_room),
+		cmocka_unit_test(printable),
+		cmocka_unit_test(line),
+		cmocka_unit_test(levels),
+		cmocka_unit_test(long_value),
+		cmocka_unit_test(long_line),
+		cmocka_unit_test_teardown(every_sink, reset),
+		cmocka_unit_test_teardown(so_many_sinks, reset),
+		cmocka_unit_test_teardown(threshold, reset),
+		cmocka_unit_test_teardown(with_errno, reset),
+		cmocka_unit_test_teardown(failing, reset),
+		cmocka_unit_test_teardown(report_of_failing, reset),
+		cmocka_unit_test_teardown(standard_error, reset),
+		cmocka_unit_test_teardown(file, reset),
+		cmocka_unit_test_teardown(reopen, reset),
+		cmocka_unit_test_teardown(truncated, reset),
+		cmocka_unit_test_teardown(not_through_a_link, reset),
+		cmocka_unit_test_teardown(full_disk, reset),
+		cmocka_unit_test_teardown(torn_line, reset),
+		cmocka_unit_test_teardown(out_of_memory, reset),
+	};
+
+	return cmocka_run_group_tests_name("log", tests, enter, leave);
+}
