@@ -26,7 +26,7 @@ struct body {
 	char *directory;	/* Or NULL. */
 	bool wants_stdin;
 	uint32_t windows[2];	/* Credit for standard output and error. */
-	void *memory;		/* Of body_parse(); all of the above is in it. */
+	void *memory;		/* Of body_parse(), with all of the above. */
 };
 
 /* Append one item.  0, or -1 with "out" unchanged. */

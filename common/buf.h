@@ -60,15 +60,16 @@ uint16_t fetch_u16(const uint8_t *p);
 uint32_t fetch_u32(const uint8_t *p);
 uint64_t fetch_u64(const uint8_t *p);
 
-/*
- * A reader over bytes that it borrows.  Each get takes a number or "n" bytes
- * from the front, and returns 0, or -1 and takes nothing if there is less.
- */
+/* A reader over bytes that it borrows. */
 struct reader {
 	const uint8_t *p;
 	size_t left;
 };
 
+/*
+ * Take a number, or "n" bytes, from the front.  0, or -1 and nothing is taken
+ * if there is less.
+ */
 int reader_u8(struct reader *r, uint8_t *v);
 int reader_u16(struct reader *r, uint16_t *v);
 int reader_u32(struct reader *r, uint32_t *v);

@@ -52,6 +52,7 @@ void link_close(struct link *l);
  */
 int link_linger(struct link *l);
 
+/* Is there a connection, in whatever state? */
 bool link_is_open(const struct link *l);
 
 /* Go on with the handshake, as tls_handshake(). */

@@ -31,6 +31,7 @@ enum words_error {
 enum words_error words_split(const char *line, int strict, char ***words,
     size_t *count, size_t *at);
 
+/* Free what words_split() has made; NULL is nothing. */
 void words_free(char **words);
 
 /* What an answer means, in a few words. */

@@ -89,6 +89,7 @@ int policy_decide(const struct policy *policy,
     const struct policy_world *world, const struct policy_peer *peer,
     const struct body *request, struct decision *d);
 
+/* Free what a decision owns; it may be done twice. */
 void decision_free(struct decision *d);
 
 #endif

@@ -24,10 +24,10 @@ struct tree;
 
 /*
  * Begin the session of the peer behind "l", whose handshake is done; the link
- * is taken over, and HELLO is put into its queue.  "address" is the peer's as text, "name" the session's own.
- * "settings" must outlive the session, or be replaced by session_configure().
- * "tree" is the daemon's.  NULL if memory is out, and the link is the
- * caller's still.
+ * is taken over, and HELLO is put into its queue.  "address" is the peer's as
+ * text, "name" the session's own.  "settings" must outlive the session, or be
+ * replaced by session_configure().  "tree" is the daemon's.  NULL if memory is
+ * out, and the link is the caller's still.
  */
 struct session *session_new(struct link *l, const char *address,
     const char *name, const struct settings *settings, struct tree *tree);
@@ -62,6 +62,7 @@ void session_reaped(struct session *s, pid_t pid, int status,
 void session_stop(struct session *s, enum proto_code code,
     const char *reason, const char *text);
 
+/* Has the peer gone, and everything that the session started? */
 bool session_is_over(const struct session *s);
 
 /* Is no request being served? */

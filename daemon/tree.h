@@ -69,6 +69,7 @@ int tree_go_on(struct tree *t);
 bool tree_is_ending(const struct tree *t);
 int64_t tree_deadline(const struct tree *t);
 
+/* Free the list of the spared. */
 void tree_free(struct tree *t);
 
 #endif
