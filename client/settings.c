@@ -1,6 +1,5 @@
 #include <config.h>
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +8,7 @@
 
 #include "common/conf.h"
 #include "common/log.h"
+#include "common/pattern.h"
 #include "common/proto.h"
 
 #include "client/settings.h"
@@ -61,39 +61,6 @@ struct matching {
 	const struct conf_group *groups[SECTIONS_MAX];
 	size_t count;
 };
-
-bool
-settings_match(const char *pattern, const char *text)
-{
-	const char *star = NULL, *rest = text;
-
-	/* After a mismatch the last "*" takes one character more. */
-	while (*text != '\0') {
-		if (*pattern == '*') {
-			star = ++pattern;
-			rest = text;
-		} else if (tolower((unsigned char)*pattern) ==
-		    tolower((unsigned char)*text)) {
-			pattern++;
-			text++;
-		} else if (star != NULL) {
-			pattern = star;
-			text = ++rest;
-		} else
-			return false;
-	}
-	return pattern[strspn(pattern, "*")] == '\0';
-}
-
-static bool
-matches_any(char *const *patterns, const char *host)
-{
-	for (; patterns != NULL && *patterns != NULL; patterns++) {
-		if (settings_match(*patterns, host))
-			return true;
-	}
-	return false;
-}
 
 int
 settings_set(char **place, const char *text)
@@ -156,7 +123,8 @@ take_section(void *context, const struct conf_group *group, const char *text)
 	if (!conf_has(group, "match"))
 		errors += conf_complain(group, NULL, "a section of \"hosts\" "
 		    "needs \"match\", the names that it is for");
-	if (m->host != NULL && matches_any(scratch.match, m->host)) {
+	if (m->host != NULL && pattern_match_any(
+	    (const char *const *)scratch.match, m->host)) {
 		if (m->count == SECTIONS_MAX)
 			errors += conf_complain(group, NULL, "more than %d "
 			    "sections match", SECTIONS_MAX);

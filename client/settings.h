@@ -61,8 +61,4 @@ int settings_check(const struct settings *s, char *why, size_t size);
 /* Write what is in force, as a file would have it. */
 void settings_print(const struct settings *s, FILE *out);
 
-/* Does the whole of "text" match "pattern", in which "*" stands for any
- * number of characters?  Case does not count. */
-bool settings_match(const char *pattern, const char *text);
-
 #endif
