@@ -6,11 +6,14 @@ are not to be measured.  AIS_VALGRIND is a command to put before a program, or
 empty.
 """
 
+import contextlib
+import faulthandler
 import os
 import pathlib
 import shlex
 import signal
 import sys
+import threading
 
 import pytest
 
@@ -70,17 +73,40 @@ def program():
     return find
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_protocol(item):
-    """End a test that takes too long, as a failure with a traceback."""
-    mark = item.get_closest_marker("limit")
-    seconds = (mark.args[0] if mark else LIMIT) * SLOWNESS
-
+@contextlib.contextmanager
+def limited(seconds):
+    """End what takes too long, as a failure with a traceback."""
     def over(_signal, _frame):
         pytest.fail(f"took longer than {seconds} seconds")
 
     before = signal.signal(signal.SIGALRM, over)
     signal.alarm(seconds)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@contextlib.contextmanager
+def cut(seconds):
+    """The same in a thread, where Python handles no signals.
+
+    pytest-xdist runs tests in such a thread now and then.  The process ends,
+    and pytest-xdist names the test in which it did and goes on with another.
+    """
+    faulthandler.dump_traceback_later(seconds, exit=True)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item):
+    """Give each test a limit of time."""
+    mark = item.get_closest_marker("limit")
+    seconds = (mark.args[0] if mark else LIMIT) * SLOWNESS
+    main = threading.current_thread() is threading.main_thread()
+    with (limited if main else cut)(seconds):
+        yield

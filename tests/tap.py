@@ -56,7 +56,8 @@ class Tap:
         elif report.skipped:
             self.line(True, name, f"SKIP {reason(report.longrepr)}")
         elif report.failed:
-            when = "" if report.when == "call" else f" ({report.when})"
+            when = {"call": "", "???": " (crashed)"}.get(
+                report.when, f" ({report.when})")
             self.line(False, name + when)
             self.story(report)
 
