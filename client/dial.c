@@ -16,7 +16,7 @@
 struct tls_context *
 dial_context(const struct settings *s, struct outcome *o)
 {
-	const struct tls_files files = { .certificate = s->certificate,
+	struct tls_files files = { .certificate = s->certificate,
 	    .key = s->key, .authority = s->authority,
 	    .allow_tls12 = s->allow_tls12 };
 	char why[TLS_TEXT_MAX];

@@ -364,10 +364,10 @@ check_readable(const char *what, const char *path, char why[TLS_TEXT_MAX])
 }
 
 static int
-load_own(SSL_CTX *ssl, const struct tls_files *files, char why[TLS_TEXT_MAX])
+load_own(SSL_CTX *ssl, struct tls_files *files, char why[TLS_TEXT_MAX])
 {
-	if (check_readable("certificate", files->certificate, why) == -1 ||
-	    check_readable("key", files->key, why) == -1)
+	files->at_fault = files->certificate;
+	if (check_readable("certificate", files->certificate, why) == -1)
 		return -1;
 	if (SSL_CTX_use_certificate_chain_file(ssl, files->certificate) != 1) {
 		say(why, "cannot use the certificate %s: %s; it must be PEM, "
@@ -375,6 +375,9 @@ load_own(SSL_CTX *ssl, const struct tls_files *files, char why[TLS_TEXT_MAX])
 		    last_reason());
 		return -1;
 	}
+	files->at_fault = files->key;
+	if (check_readable("key", files->key, why) == -1)
+		return -1;
 	if (SSL_CTX_use_PrivateKey_file(ssl, files->key,
 	    SSL_FILETYPE_PEM) != 1 || SSL_CTX_check_private_key(ssl) != 1) {
 		unsigned long e = ERR_peek_last_error();
@@ -393,12 +396,13 @@ load_own(SSL_CTX *ssl, const struct tls_files *files, char why[TLS_TEXT_MAX])
 }
 
 static int
-load_authority(SSL_CTX *ssl, const struct tls_files *files,
+load_authority(SSL_CTX *ssl, struct tls_files *files,
     char why[TLS_TEXT_MAX])
 {
 	X509_STORE *store = SSL_CTX_get_cert_store(ssl);
 	X509_LOOKUP *lookup;
 
+	files->at_fault = files->authority;
 	if (check_readable("authority", files->authority, why) == -1)
 		return -1;
 	if (SSL_CTX_load_verify_file(ssl, files->authority) != 1) {
@@ -409,6 +413,7 @@ load_authority(SSL_CTX *ssl, const struct tls_files *files,
 	}
 	if (files->crl == NULL)
 		return 0;
+	files->at_fault = files->crl;
 	if (check_readable("revocation list", files->crl, why) == -1)
 		return -1;
 	lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
@@ -425,12 +430,13 @@ load_authority(SSL_CTX *ssl, const struct tls_files *files,
 
 /* Is our own certificate valid at this time? */
 static int
-check_dates(struct tls_context *c, const struct tls_files *files,
+check_dates(struct tls_context *c, struct tls_files *files,
     char why[TLS_TEXT_MAX])
 {
 	X509 *cert = SSL_CTX_get0_certificate(c->ssl);
 	char date[32];
 
+	files->at_fault = files->certificate;
 	c->not_after = to_seconds(X509_get0_notAfter(cert));
 	if (X509_cmp_current_time(X509_get0_notAfter(cert)) < 0) {
 		say(why, "the certificate %s has expired on %s; renew it",
@@ -467,7 +473,7 @@ set_common(SSL_CTX *ssl, const struct tls_files *files)
 }
 
 static struct tls_context *
-context_new(const SSL_METHOD *method, const struct tls_files *files,
+context_new(const SSL_METHOD *method, struct tls_files *files,
     char why[TLS_TEXT_MAX])
 {
 	struct tls_context *c = calloc(1, sizeof *c);
@@ -489,7 +495,7 @@ context_new(const SSL_METHOD *method, const struct tls_files *files,
 }
 
 struct tls_context *
-tls_server_new(const struct tls_files *files, char why[TLS_TEXT_MAX])
+tls_server_new(struct tls_files *files, char why[TLS_TEXT_MAX])
 {
 	struct tls_context *c = context_new(TLS_server_method(), files, why);
 
@@ -504,7 +510,7 @@ tls_server_new(const struct tls_files *files, char why[TLS_TEXT_MAX])
 }
 
 struct tls_context *
-tls_client_new(const struct tls_files *files, char why[TLS_TEXT_MAX])
+tls_client_new(struct tls_files *files, char why[TLS_TEXT_MAX])
 {
 	static const unsigned char ours[] = "\x05" PROTO_ALPN;
 	struct tls_context *c = context_new(TLS_client_method(), files, why);

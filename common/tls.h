@@ -35,6 +35,7 @@ struct tls_files {
 	const char *authority;		/* PEM: the authority's. */
 	const char *crl;		/* PEM: revocation list, or NULL. */
 	bool allow_tls12;
+	const char *at_fault;		/* Set by a failure: which of them. */
 };
 
 /* Who the other side is, as its verified certificate says. */
@@ -65,11 +66,11 @@ enum tls_failure {
  * Read the files and make the context of a server or a client.  Checked is
  * that files can be read and parsed, that the key matches the certificate and
  * that the certificate is valid now.  NULL with a sentence in "why" that names
- * the file and says what to do.
+ * the file and says what to do, and files->at_fault being one of its members.
  */
-struct tls_context *tls_server_new(const struct tls_files *files,
+struct tls_context *tls_server_new(struct tls_files *files,
     char why[TLS_TEXT_MAX]);
-struct tls_context *tls_client_new(const struct tls_files *files,
+struct tls_context *tls_client_new(struct tls_files *files,
     char why[TLS_TEXT_MAX]);
 
 /*

@@ -163,6 +163,7 @@ static void
 let_go(struct peer *p)
 {
 	p->fd = link_linger(&p->link);
+	p->slot = POLLSET_NONE;
 	p->place = LEAVING;
 	p->deadline = clock_in(LINGER_TIMEOUT);
 }
@@ -196,6 +197,22 @@ sweep(struct server *s)
 		kept++;
 	}
 	s->count = kept;
+}
+
+/* Is there a place for one more?  Who is leaving anyway can leave now. */
+static bool
+make_room(struct server *s)
+{
+	if (s->count < s->capacity)
+		return true;
+	for (size_t i = 0; i < s->count; i++) {
+		if (s->peers[i].place != LEAVING)
+			continue;
+		fd_close(&s->peers[i].fd);
+		sweep(s);
+		return true;
+	}
+	return false;
 }
 
 /* --- the session --------------------------------------------------------- */
@@ -243,7 +260,7 @@ end_session(struct server *s)
 	s->session = NULL;
 	if (fd == -1)
 		return;
-	if (s->count == s->capacity) {
+	if (!make_room(s)) {
 		fd_close(&fd);
 		return;
 	}
@@ -251,6 +268,7 @@ end_session(struct server *s)
 	memset(p, 0, sizeof *p);
 	p->place = LEAVING;
 	p->fd = fd;
+	p->slot = POLLSET_NONE;
 	p->deadline = clock_in(LINGER_TIMEOUT);
 }
 
@@ -292,6 +310,15 @@ pause_accepting(struct server *s)
 	s->accept_failed = true;
 }
 
+static bool
+has_door(const struct server *s)
+{
+	return count_place(s, AT_THE_DOOR) <
+	    (size_t)s->settings->max_handshakes &&
+	    count_place(s, AT_THE_DOOR) + count_place(s, IN_LINE) <
+	    s->capacity;
+}
+
 static void
 admit(struct server *s, int fd, const struct net_address *address)
 {
@@ -314,10 +341,7 @@ accept_from(struct server *s, int listener)
 	struct net_address address;
 	int fd;
 
-	for (int i = 0; i < ACCEPTS_PER_TURN && s->count < s->capacity; i++) {
-		if (count_place(s, AT_THE_DOOR) >=
-		    (size_t)s->settings->max_handshakes)
-			return;
+	for (int i = 0; i < ACCEPTS_PER_TURN && has_door(s); i++) {
 		fd = net_accept(listener, &address);
 		if (fd == -1 && (errno == EAGAIN || errno == EINTR))
 			return;
@@ -330,7 +354,10 @@ accept_from(struct server *s, int listener)
 			return;
 		}
 		s->accept_failed = false;
-		admit(s, fd, &address);
+		if (make_room(s))
+			admit(s, fd, &address);
+		else
+			fd_close(&fd);
 	}
 }
 
@@ -340,8 +367,9 @@ let_in(struct server *s, struct peer *p)
 {
 	p->place = IN_LINE;
 	p->told = 0;
-	if (s->session == NULL ||
-	    count_place(s, IN_LINE) <= (size_t)s->settings->max_waiting)
+	/* One more than the line holds, if that one can have the session. */
+	if (count_place(s, IN_LINE) <= (size_t)s->settings->max_waiting +
+	    (s->session == NULL))
 		return;
 	turn_away(p, PROTO_CODE_BUSY, "the server is busy and its line is "
 	    "full; try again later");
@@ -563,8 +591,7 @@ poll_peer(struct server *s, struct peer *p)
 static void
 poll_all(struct server *s)
 {
-	bool room = s->count < s->capacity && count_place(s, AT_THE_DOOR) <
-	    (size_t)s->settings->max_handshakes;
+	bool room = has_door(s);
 	bool paused = !clock_past(s->accept_again) && s->accept_again != 0;
 
 	pollset_clear(&s->ps);
@@ -584,15 +611,13 @@ poll_all(struct server *s)
 static void
 turn_all(struct server *s)
 {
-	size_t count = s->count;
-
 	/* The session first: its commands are what all this is for. */
 	if (s->session != NULL) {
 		session_turn(s->session, &s->ps);
 		if (session_is_over(s->session))
 			end_session(s);
 	}
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < s->count; i++) {
 		struct peer *p = &s->peers[i];
 
 		if (p->place == AT_THE_DOOR)

@@ -202,6 +202,11 @@ find_accounts(struct conf *conf, struct settings *s)
 	    (account_find(s->command_user, &s->command) == -1);
 }
 
+/* The keys whose files are read after the configuration is closed. */
+static const char *const tls_keys[] = {
+	"certificate", "key", "authority", "crl"
+};
+
 static int
 load_into(struct settings *s, struct conf *conf)
 {
@@ -212,6 +217,9 @@ load_into(struct settings *s, struct conf *conf)
 		log_error("cannot read the rules: out of memory");
 		return -1;
 	}
+	for (size_t i = 0; i < 4; i++)
+		(void)conf_where(conf, tls_keys[i], s->where[i],
+		    sizeof s->where[i]);
 	errors += check_listen(conf, s) + check_words(conf, s) +
 	    check_lists(conf, s) + find_accounts(conf, s);
 	return errors == 0 ? 0 : -1;
@@ -282,6 +290,25 @@ check_key_mode(const struct settings *s)
 	return 0;
 }
 
+/* Say what is wrong with one of the files, and where it is named. */
+static void
+complain_tls(const struct settings *s, const struct tls_files *files,
+    const char *why)
+{
+	const char *names[] = { files->certificate, files->key,
+	    files->authority, files->crl };
+
+	for (size_t i = 0; i < 4; i++) {
+		if (names[i] == files->at_fault) {
+			log_error("%s%s%s: %s", s->where[i],
+			    *s->where[i] == '\0' ? "" : ": ", tls_keys[i],
+			    why);
+			return;
+		}
+	}
+	log_error("%s", why);
+}
+
 struct tls_context *
 settings_tls(const struct settings *s)
 {
@@ -298,7 +325,7 @@ settings_tls(const struct settings *s)
 	if ((context = tls_server_new(&files, why)) != NULL &&
 	    tls_server_check(context, why) == 0)
 		return context;
-	log_error("%s", why);
+	complain_tls(s, &files, why);
 	tls_context_free(context);
 	return NULL;
 }

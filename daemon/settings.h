@@ -13,6 +13,9 @@
 
 struct tls_context;
 
+/* Room for "FILE:LINE". */
+#define SETTINGS_WHERE_MAX	512
+
 /* The keys of the file are the names of these members. */
 struct settings {
 	char **listen;
@@ -44,7 +47,8 @@ struct settings {
 	char *directory;
 	struct policy_limits limits;	/* time_limit, output_limit */
 
-	/* Derived. */
+	/* Derived: where the four files of TLS are named, and what follows. */
+	char where[4][SETTINGS_WHERE_MAX];
 	struct policy *policy;
 	struct account daemon;
 	struct account command;
