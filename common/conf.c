@@ -277,6 +277,9 @@ read_measure(const config_setting_t *s, const struct unit *units,
 	    *text < '0' || *text > '9')
 		return -1;
 	number = strtod(text, &end);
+	/* It would take hexadecimal and exponents as well. */
+	if (end != text + strspn(text, "0123456789."))
+		return -1;
 	end += strspn(end, " ");
 	for (const struct unit *u = units; u->name != NULL; u++) {
 		if (strcmp(end, u->name) == 0)
