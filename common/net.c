@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -170,7 +171,11 @@ net_adopt(int fd)
 		    "ListenStream= and Accept=no", fd);
 		return -1;
 	}
-	return fd_set_blocking(fd, false);
+	if (fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 &&
+	    fd_set_blocking(fd, false) == 0)
+		return 0;
+	log_errno("cannot use the passed descriptor %d", fd);
+	return -1;
 }
 
 int

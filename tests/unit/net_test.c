@@ -1,0 +1,454 @@
+/* Tests of common/net. */
+#include <config.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/un.h>
+
+#include "tests/unit/unit.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/net.h"
+
+static char message[LOG_TEXT_MAX];
+
+static int
+take(void *context, const struct log_event *e)
+{
+	(void)context;
+	(void)snprintf(message, sizeof message, "%s", e->text);
+	return 0;
+}
+
+static struct log_sink sink = { .name = "message", .take = take };
+
+static void
+split(void **state)
+{
+	static const struct {
+		const char *text, *host, *port;	/* NULL: an error. */
+	} examples[] = {
+		{ "localhost", "localhost", "" },
+		{ "localhost:22", "localhost", "22" },
+		{ "192.0.2.1:4773", "192.0.2.1", "4773" },
+		{ "::1", "::1", "" },
+		{ "2001:db8::1", "2001:db8::1", "" },
+		{ "[::1]", "::1", "" },
+		{ "[::1]:0", "::1", "0" },
+		{ "[host]:65535", "host", "65535" },
+		{ ":22", "", "22" },
+		{ "*:1", "*", "1" },
+		{ "host:", NULL, NULL },
+		{ "host:x", NULL, NULL },
+		{ "host:65536", NULL, NULL },
+		{ "host:99999", NULL, NULL },
+		{ "host:100000", NULL, NULL },
+		{ "host:-1", NULL, NULL },
+		{ "host:+1", NULL, NULL },
+		{ "host: 1", NULL, NULL },
+		{ "host:1 ", NULL, NULL },
+		{ "[::1", NULL, NULL },
+		{ "[::1]x", NULL, NULL },
+		{ "[::1]22", NULL, NULL },
+		{ "[::1]:", NULL, NULL },
+		{ "[::1]:x", NULL, NULL },
+		{ ":", NULL, NULL },
+	};
+	char host[64], port[8];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof examples / sizeof examples[0]; i++) {
+		int result = net_split(examples[i].text, host, sizeof host,
+		    port, sizeof port);
+
+		if (result != (examples[i].host == NULL ? -1 : 0))
+			fail_msg("%s", examples[i].text);
+		if (result == -1)
+			continue;
+		assert_string_equal(host, examples[i].host);
+		assert_string_equal(port, examples[i].port);
+	}
+}
+
+/* What is too long for its place is an error, and nothing is cut. */
+static void
+split_bounds(void **state)
+{
+	char host[8], port[8];
+
+	(void)state;
+	assert_int_equal(net_split("1234567:1", host, sizeof host, port,
+	    sizeof port), 0);
+	assert_string_equal(host, "1234567");
+	assert_int_equal(net_split("12345678:1", host, sizeof host, port,
+	    sizeof port), -1);
+	assert_int_equal(net_split("[12345678]", host, sizeof host, port,
+	    sizeof port), -1);
+	assert_int_equal(net_split("a:123", host, sizeof host, port, 4), 0);
+	assert_int_equal(net_split("a:1234", host, sizeof host, port, 4), -1);
+}
+
+static void
+numeric(void **state)
+{
+	(void)state;
+	assert_true(net_is_numeric("127.0.0.1"));
+	assert_true(net_is_numeric("::1"));
+	assert_true(net_is_numeric("2001:db8::ffff:192.0.2.1"));
+	assert_false(net_is_numeric("localhost"));
+	assert_false(net_is_numeric(""));
+	assert_false(net_is_numeric("127.1"));
+	assert_false(net_is_numeric("1.2.3.4.5"));
+	assert_false(net_is_numeric("[::1]"));
+}
+
+static void
+check_text(int family, const char *host, uint16_t port, const char *with,
+    const char *without)
+{
+	struct net_address a;
+	struct sockaddr_in in = { .sin_family = AF_INET };
+	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6 };
+	char out[NET_TEXT_MAX];
+
+	memset(&a, 0, sizeof a);
+	in.sin_port = in6.sin6_port = htons(port);
+	if (family == AF_INET) {
+		assert_int_equal(inet_pton(AF_INET, host, &in.sin_addr), 1);
+		memcpy(&a.storage, &in, sizeof in);
+		a.length = sizeof in;
+	} else {
+		assert_int_equal(inet_pton(AF_INET6, host, &in6.sin6_addr),
+		    1);
+		memcpy(&a.storage, &in6, sizeof in6);
+		a.length = sizeof in6;
+	}
+	assert_ptr_equal(net_text(&a, true, out), out);
+	assert_string_equal(out, with);
+	assert_string_equal(net_text(&a, false, out), without);
+}
+
+static void
+text(void **state)
+{
+	struct net_address local;
+	char out[NET_TEXT_MAX];
+
+	(void)state;
+	check_text(AF_INET, "192.0.2.1", 4773, "192.0.2.1:4773", "192.0.2.1");
+	check_text(AF_INET6, "2001:db8::1", 1, "[2001:db8::1]:1",
+	    "2001:db8::1");
+	check_text(AF_INET6, "::ffff:192.0.2.1", 22, "192.0.2.1:22",
+	    "192.0.2.1");
+	check_text(AF_INET6, "2001:db8:1111:2222:3333:4444:5555:6666", 65535,
+	    "[2001:db8:1111:2222:3333:4444:5555:6666]:65535",
+	    "2001:db8:1111:2222:3333:4444:5555:6666");
+	/* Neither: something to read all the same. */
+	memset(&local, 0, sizeof local);
+	local.storage.ss_family = AF_UNIX;
+	local.length = sizeof(sa_family_t);
+	assert_true(strlen(net_text(&local, true, out)) > 0);
+}
+
+/* Close-on-exec, and non-blocking. */
+static void
+check_flags(int fd)
+{
+	assert_true((fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
+	assert_true((fcntl(fd, F_GETFL) & O_NONBLOCK) != 0);
+}
+
+static int
+option(int fd, int level, int name)
+{
+	int value = -1;
+	socklen_t n = sizeof value;
+
+	assert_int_equal(getsockopt(fd, level, name, &value, &n), 0);
+	return value;
+}
+
+static void
+check_connection(int fd)
+{
+	check_flags(fd);
+	assert_true(option(fd, IPPROTO_TCP, TCP_NODELAY) != 0);
+	assert_true(option(fd, SOL_SOCKET, SO_KEEPALIVE) != 0);
+}
+
+/* Listen on a free port of 127.0.0.1, which goes to "port". */
+static int
+listen_somewhere(char port[8])
+{
+	struct net_address a;
+	char out[NET_TEXT_MAX], host[64];
+	int fd = -1;
+
+	assert_int_equal(net_listen("127.0.0.1", "0", &fd, 1), 1);
+	assert_int_equal(net_local(fd, &a), 0);
+	assert_int_equal(net_split(net_text(&a, true, out), host, sizeof host,
+	    port, 8), 0);
+	assert_string_equal(host, "127.0.0.1");
+	assert_string_not_equal(port, "0");
+	return fd;
+}
+
+static void
+connection(void **state)
+{
+	struct net_address peer, other, local;
+	char port[8], why[256] = "", one[NET_TEXT_MAX], two[NET_TEXT_MAX];
+	int listener = listen_somewhere(port), client, server;
+	struct pollfd p = { .fd = listener, .events = POLLIN };
+
+	(void)state;
+	check_flags(listener);
+	errno = 0;
+	assert_int_equal(net_accept(listener, &peer), -1);
+	assert_int_equal(errno, EAGAIN);
+	client = net_connect("127.0.0.1", port, clock_in(10000), why,
+	    sizeof why);
+	assert_int_not_equal(client, -1);
+	check_connection(client);
+	assert_int_equal(poll(&p, 1, 10000), 1);
+	server = net_accept(listener, &peer);
+	assert_int_not_equal(server, -1);
+	check_connection(server);
+	assert_int_equal(net_local(client, &local), 0);
+	assert_string_equal(net_text(&peer, true, one), net_text(&local, true,
+	    two));
+	assert_int_equal(net_peer(server, &other), 0);
+	assert_string_equal(net_text(&other, true, two), one);
+	assert_int_equal(write(client, "x", 1), 1);
+	close(client);
+	close(server);
+	close(listener);
+	errno = 0;
+	assert_int_equal(net_peer(-1, &other), -1);
+	assert_int_equal(errno, EBADF);
+	assert_int_equal(net_local(-1, &other), -1);
+}
+
+/* By name, whatever its addresses are: the one that answers is taken. */
+static void
+by_name(void **state)
+{
+	char port[8], why[256] = "";
+	int listener = listen_somewhere(port), client;
+
+	(void)state;
+	client = net_connect("localhost", port, clock_in(10000), why,
+	    sizeof why);
+	if (client == -1)
+		fail_msg("%s", why);
+	check_connection(client);
+	close(client);
+	close(listener);
+}
+
+static void
+nobody_there(void **state)
+{
+	char port[8], why[256] = "";
+
+	(void)state;
+	close(listen_somewhere(port));
+	assert_int_equal(net_connect("127.0.0.1", port, clock_in(10000), why,
+	    sizeof why), -1);
+	assert_non_null(strstr(why, "127.0.0.1"));
+	assert_non_null(strstr(why, port));
+	assert_non_null(strstr(why, "refused"));
+
+	why[0] = '\0';
+	assert_int_equal(net_connect("no-such-host.invalid", port,
+	    clock_in(30000), why, sizeof why), -1);
+	assert_non_null(strstr(why, "no-such-host.invalid"));
+	/* However little room there is for it. */
+	assert_int_equal(net_connect("127.0.0.1", port, clock_in(10000), why,
+	    5), -1);
+	assert_int_equal(strlen(why), 4);
+}
+
+/* A listener whose queue is full drops what comes, as a dead host does. */
+static void
+too_late(void **state)
+{
+	char port[8], why[256] = "";
+	int listener = listen_somewhere(port), fds[64], n = 0, fd;
+	int64_t before;
+
+	(void)state;
+	assert_int_equal(listen(listener, 0), 0);
+	do {
+		fd = net_connect("127.0.0.1", port, clock_in(100), why,
+		    sizeof why);
+		if (fd != -1)
+			fds[n++] = fd;
+	} while (fd != -1 && n < 64);
+	assert_int_equal(fd, -1);
+	before = clock_now();
+	errno = 0;
+	assert_int_equal(net_connect("127.0.0.1", port, clock_in(200), why,
+	    sizeof why), -1);
+	assert_int_equal(errno, ETIMEDOUT);
+	assert_true(strlen(why) > 0);
+	assert_true(clock_now() - before >= 190);
+	assert_true(clock_now() - before < 30000);
+	while (n > 0)
+		close(fds[--n]);
+	close(listener);
+}
+
+static void
+listening(void **state)
+{
+	struct net_address a;
+	char port[8], out[NET_TEXT_MAX];
+	int fds[8], one, n;
+
+	(void)state;
+	/* Every address: IPv4 for certain, and IPv6 where there is any. */
+	n = net_listen("", "0", fds, 8);
+	assert_true(n == 1 || n == 2);
+	for (int i = 0; i < n; i++) {
+		check_flags(fds[i]);
+		assert_int_equal(option(fds[i], SOL_SOCKET, SO_ACCEPTCONN),
+		    1);
+		assert_int_equal(net_local(fds[i], &a), 0);
+		(void)net_text(&a, false, out);
+		assert_true(strcmp(out, "0.0.0.0") == 0 ||
+		    strcmp(out, "::") == 0);
+		close(fds[i]);
+	}
+	assert_int_equal(net_listen("*", "0", fds, 8), n);
+	while (n > 0)
+		close(fds[--n]);
+
+	/* Taken by another: a message, and no descriptor is left. */
+	one = listen_somewhere(port);
+	n = dup(0);
+	close(n);
+	message[0] = '\0';
+	assert_int_equal(net_listen("127.0.0.1", port, fds, 8), -1);
+	assert_non_null(strstr(message, port));
+	assert_non_null(strstr(message, "in use"));
+	message[0] = '\0';
+	assert_int_equal(net_listen("127.0.0.1", "0", fds, 0), -1);
+	assert_true(strlen(message) > 0);
+	message[0] = '\0';
+	assert_int_equal(net_listen("no-such-host.invalid", "0", fds, 8), -1);
+	assert_non_null(strstr(message, "no-such-host.invalid"));
+	assert_int_equal(dup(0), n);
+	close(n);
+	close(one);
+}
+
+/* A restart may bind at once, with old connections still in TIME_WAIT. */
+static void
+again_at_once(void **state)
+{
+	struct net_address a;
+	char port[8], why[256];
+	int listener = listen_somewhere(port), client, server;
+	struct pollfd p = { .fd = listener, .events = POLLIN };
+
+	(void)state;
+	client = net_connect("127.0.0.1", port, clock_in(10000), why,
+	    sizeof why);
+	assert_int_not_equal(client, -1);
+	assert_int_equal(poll(&p, 1, 10000), 1);
+	server = net_accept(listener, &a);
+	assert_int_not_equal(server, -1);
+	/* The side that closes first is the one that waits. */
+	close(server);
+	close(client);
+	close(listener);
+	assert_int_equal(net_listen("127.0.0.1", port, &listener, 1), 1);
+	close(listener);
+}
+
+static void
+adopting(void **state)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX,
+	    .sun_path = "socket" };
+	char folder[UNIT_PATH_MAX];
+	int pair[2], fd;
+
+	(void)state;
+	unit_enter(folder);
+	fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&un, sizeof un), 0);
+	message[0] = '\0';
+	assert_int_equal(net_adopt(fd), -1);	/* It does not listen. */
+	assert_true(strlen(message) > 0);
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(net_adopt(fd), 0);
+	check_flags(fd);
+	close(fd);
+
+	assert_int_equal(pipe(pair), 0);
+	message[0] = '\0';
+	assert_int_equal(net_adopt(pair[0]), -1);
+	assert_true(strlen(message) > 0);
+	close(pair[0]);
+	close(pair[1]);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	assert_int_equal(net_adopt(pair[0]), -1);
+	close(pair[0]);
+	close(pair[1]);
+	assert_int_equal(net_adopt(-1), -1);
+	unit_leave(folder);
+}
+
+static void
+preparing(void **state)
+{
+	struct net_address a;
+	char port[8], why[256];
+	int listener = listen_somewhere(port), fd;
+
+	(void)state;
+	fd = net_connect("127.0.0.1", port, clock_in(10000), why, sizeof why);
+	assert_int_not_equal(fd, -1);
+	assert_int_equal(fcntl(fd, F_SETFL, 0), 0);
+	assert_int_equal(net_prepare(fd), 0);
+	check_connection(fd);
+	assert_int_equal(net_peer(fd, &a), 0);
+	assert_int_equal(net_prepare(-1), -1);
+	close(fd);
+	close(listener);
+}
+
+static int
+enter(void **state)
+{
+	(void)state;
+	return log_add_sink(&sink);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(split),
+		cmocka_unit_test(split_bounds),
+		cmocka_unit_test(numeric),
+		cmocka_unit_test(text),
+		cmocka_unit_test(connection),
+		cmocka_unit_test(by_name),
+		cmocka_unit_test(nobody_there),
+		cmocka_unit_test(too_late),
+		cmocka_unit_test(listening),
+		cmocka_unit_test(again_at_once),
+		cmocka_unit_test(adopting),
+		cmocka_unit_test(preparing),
+	};
+
+	return cmocka_run_group_tests_name("net", tests, enter, NULL);
+}
