@@ -11,6 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import pki                                      # noqa: E402
 import wire                                     # noqa: E402
+from aisc import Aisc                           # noqa: E402
 from aisd import Daemon                         # noqa: E402
 
 # A command to put before aisd and aisc, such as strace.
@@ -75,6 +76,13 @@ def connect(aisd, alice):
     yield open_session
     for client in clients:
         client.close()
+
+
+@pytest.fixture
+def aisc(program, tmp_path, alice, slowness):
+    """An aisc that shows alice's certificate, unless told otherwise."""
+    return Aisc([*WRAPPER, *program("aisc")], tmp_path / "aisc", alice,
+                slowness)
 
 
 @pytest.fixture
