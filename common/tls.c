@@ -576,13 +576,16 @@ tls_context_expires(const struct tls_context *c)
 static int
 expect_name(SSL *ssl, const char *name)
 {
+	char host[TLS_NAME_MAX];	/* OpenSSL's macro wants no const. */
+
 	if (net_is_numeric(name))
 		return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl),
 		    name) == 1 ? 0 : -1;
 	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT |
 	    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	(void)snprintf(host, sizeof host, "%s", name);
 	if (SSL_set1_host(ssl, name) != 1 ||
-	    SSL_set_tlsext_host_name(ssl, name) != 1)
+	    SSL_set_tlsext_host_name(ssl, host) != 1)
 		return -1;
 	return 0;
 }
@@ -812,6 +815,18 @@ tls_pending(const struct tls *tls)
 	return tls->more;
 }
 
+/*
+ * Has TLS itself failed?  Then it stays so, for the reason that it had.  After
+ * a failure of the socket alone there may still be something to read: what
+ * the other side said before it left.
+ */
+static bool
+is_lost(const struct tls *tls)
+{
+	return tls->broken && tls->failure != TLS_FAILURE_CUT &&
+	    tls->failure != TLS_FAILURE_SYSTEM;
+}
+
 enum io
 tls_fill(struct tls *tls, struct buf *b)
 {
@@ -821,6 +836,8 @@ tls_fill(struct tls *tls, struct buf *b)
 	enum io io = IO_OK;
 
 	tls->more = false;
+	if (is_lost(tls))
+		return IO_ERROR;
 	while (room - total > 0) {
 		size_t piece = room - total < 16384 ? room - total : 16384;
 
@@ -857,6 +874,8 @@ tls_drain(struct tls *tls, struct buf *b)
 	size_t n, total = 0;
 	enum io io = IO_OK;
 
+	if (is_lost(tls))
+		return IO_ERROR;
 	while (buf_used(b) > 0) {
 		ERR_clear_error();
 		errno = 0;

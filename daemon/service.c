@@ -45,28 +45,45 @@ add(struct record *r, const char *format, ...)
 	r->used += (size_t)n + 1;
 }
 
-/* One field of the event, as AIS_NAME=value.  The journal takes any bytes;
- * the name is ours, so its letters are known. */
-static int
-add_field(struct record *r, const struct log_field *f)
+/* One field of the event, as AIS_NAME=value, at "p"; returns what follows.  The
+ * journal takes any bytes; the name is ours, so its letters are known. */
+static char *
+add_field(struct record *r, char *p, const struct log_field *f)
 {
-	size_t name = strlen(f->name);
-	char *p = malloc(4 + name + 1 + f->length);
+	struct iovec *field = &r->fields[r->count++];
 
-	if (p == NULL || r->count == FIELDS_MAX) {
-		free(p);
-		return -1;
-	}
+	field->iov_base = p;
 	memcpy(p, "AIS_", 4);
-	for (size_t i = 0; i < name; i++)
-		p[4 + i] = f->name[i] >= 'a' && f->name[i] <= 'z' ?
-		    (char)(f->name[i] - 'a' + 'A') : f->name[i];
-	p[4 + name] = '=';
+	p += 4;
+	for (const char *c = f->name; *c != '\0'; c++)
+		*p++ = *c >= 'a' && *c <= 'z' ? (char)(*c - 'a' + 'A') : *c;
+	*p++ = '=';
 	if (f->length > 0)
-		memcpy(p + 4 + name + 1, f->value, f->length);
-	r->fields[r->count].iov_base = p;
-	r->fields[r->count++].iov_len = 4 + name + 1 + f->length;
-	return 0;
+		memcpy(p, f->value, f->length);
+	p += f->length;
+	field->iov_len = (size_t)(p - (char *)field->iov_base);
+	return p;
+}
+
+/* All of them, in one allocation that the caller frees; NULL with errno. */
+static char *
+add_fields(struct record *r, const struct log_event *e)
+{
+	size_t size = 1;
+	char *space, *p;
+
+	if (e->count > FIELDS_MAX - r->count) {
+		errno = E2BIG;
+		return NULL;
+	}
+	for (size_t i = 0; i < e->count; i++)
+		size += 4 + strlen(e->fields[i].name) + 1 +
+		    e->fields[i].length;
+	if ((p = space = malloc(size)) == NULL)
+		return NULL;
+	for (size_t i = 0; i < e->count; i++)
+		p = add_field(r, p, &e->fields[i]);
+	return space;
 }
 
 static int
@@ -74,8 +91,8 @@ take_journal(void *context, const struct log_event *e)
 {
 	char text[LOG_TEXT_MAX];
 	struct record r = { .count = 0, .used = 0 };
-	size_t fixed;
-	int result = 0;
+	char *space;
+	int result;
 
 	(void)context;
 	log_printable(text, sizeof text, e->text);
@@ -85,17 +102,14 @@ take_journal(void *context, const struct log_event *e)
 	add(&r, "AIS_EVENT=%s", e->name);
 	if (e->message_id != NULL)
 		add(&r, "MESSAGE_ID=%s", e->message_id);
-	fixed = r.count;
-	for (size_t i = 0; i < e->count && result == 0; i++)
-		result = add_field(&r, &e->fields[i]);
-	if (result == 0 && (result = sd_journal_sendv(r.fields,
-	    (int)r.count)) < 0) {
-		errno = -result;
-		result = -1;
-	}
-	while (r.count > fixed)
-		free(r.fields[--r.count].iov_base);
-	return result;
+	if ((space = add_fields(&r, e)) == NULL)
+		return -1;
+	result = sd_journal_sendv(r.fields, (int)r.count);
+	free(space);
+	if (result >= 0)
+		return 0;
+	errno = -result;
+	return -1;
 }
 
 struct log_sink *
