@@ -259,44 +259,70 @@ drop(const struct settings *s)
 
 /* After the drop: what a reload will need. */
 static void
-check_reloadable(const struct settings *s)
+check_reloadable(const struct options *o, const struct settings *s)
 {
-	int fd = open(s->key, O_RDONLY | O_CLOEXEC);
-
-	if (fd == -1)
-		log_warning("the key %s cannot be read by the user %s, so a "
-		    "reload will fail; run: chown root:%s %s && chmod 0640 %s",
-		    s->key, s->daemon.name, s->daemon.name, s->key, s->key);
-	else
-		(void)close(fd);
+	if (access(o->config, R_OK) == -1)
+		log_warning("the configuration %s cannot be read by the user "
+		    "%s, so a reload will fail; run: chown root:%s %s && "
+		    "chmod 0640 %s", o->config, s->daemon.name,
+		    s->daemon.name, o->config, o->config);
 	if (!tree_is_supported())
 		log_warning("this kernel does not list the children of a "
 		    "process: what a command leaves behind is not ended");
 }
 
+/*
+ * Root can read what the service user cannot.  So the files are looked at as
+ * that user, from whom a reload will want them as well.
+ */
 static int
-check(const struct options *o, struct settings *s)
+check_dropped(const struct options *o, struct settings **s)
+{
+	if (geteuid() != 0 || (*s)->unprivileged)
+		return 0;
+	if (drop(*s) == -1)
+		return EXIT_PRIVILEGE;
+	settings_free(*s);
+	return (*s = settings_load(o->config)) == NULL ? EXIT_CONFIG : 0;
+}
+
+static int
+check(const struct options *o, struct settings **s)
 {
 	struct tls_context *context;
+	int code;
 
 	if (o->show) {
-		settings_print(stdout, s);
+		settings_print(stdout, *s);
 		return fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
 	}
-	if ((context = settings_tls(s)) == NULL)
+	if ((code = check_dropped(o, s)) != 0)
+		return code;
+	if ((context = settings_tls(*s)) == NULL)
 		return EXIT_CONFIG;
 	tls_context_free(context);
 	fprintf(stderr, "aisd: the configuration %s is good: %zu rules\n",
-	    o->config, policy_count(s->policy));
+	    o->config, policy_count((*s)->policy));
 	return EXIT_DONE;
 }
 
+/*
+ * As root only what needs root: the ports.  Keys are read and the log is
+ * opened by the service user, so that what works now works at a reload and
+ * after a rotation as well, and no right to read other people's files is
+ * needed.
+ */
 static int
 serve(const struct options *o, struct settings *s)
 {
 	struct server_start start = { .config = o->config, .settings = s };
 	struct log_sink *sink;
 
+	if (open_sockets(&start, o) == -1 || child_init() == -1)
+		return EXIT_FAILED;
+	if (drop(s) == -1)
+		return EXIT_PRIVILEGE;
+	check_reloadable(o, s);
 	if ((start.context = settings_tls(s)) == NULL)
 		return EXIT_CONFIG;
 	if ((sink = open_log(s, o->verbose)) == NULL)
@@ -304,11 +330,6 @@ serve(const struct options *o, struct settings *s)
 	if (s->log_file != NULL)
 		start.file = sink;
 	log_set_level(o->verbose ? LOG_LEVEL_DEBUG : level_of(s->log_level));
-	if (open_sockets(&start, o) == -1 || child_init() == -1)
-		return EXIT_FAILED;
-	if (drop(s) == -1)
-		return EXIT_PRIVILEGE;
-	check_reloadable(s);
 	return server_run(&start) == 0 ? EXIT_DONE : EXIT_FAILED;
 }
 
@@ -329,7 +350,7 @@ main(int argc, char **argv)
 	if ((s = settings_load(o.config)) == NULL)
 		return EXIT_CONFIG;
 	if (o.check || o.show) {
-		code = check(&o, s);
+		code = check(&o, &s);
 		settings_free(s);
 		return code;
 	}

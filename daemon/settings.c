@@ -271,8 +271,17 @@ check_key_mode(const struct settings *s)
 {
 	struct stat st;
 
-	if (s->key == NULL || stat(s->key, &st) == -1)
+	if (s->key == NULL)
 		return 0;	/* Reading it will say why. */
+	if (!s->unprivileged && getuid() == s->daemon.uid &&
+	    access(s->key, R_OK) == -1 && errno == EACCES) {
+		log_error("the key %s cannot be read by the user %s; run: "
+		    "chown root:%s %s && chmod 0640 %s", s->key,
+		    s->daemon.name, s->daemon.name, s->key, s->key);
+		return -1;
+	}
+	if (stat(s->key, &st) == -1)
+		return 0;
 	if ((st.st_mode & S_IRWXO) != 0) {
 		log_error("the key %s is open to every user; run: chmod o= %s",
 		    s->key, s->key);
