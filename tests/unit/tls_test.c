@@ -1,0 +1,840 @@
+/* Tests of common/tls. */
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+
+#include "tests/unit/certificates.h"
+#include "tests/unit/unit.h"
+
+#include "common/buf.h"
+#include "common/fd.h"
+#include "common/tls.h"
+
+static char why[TLS_TEXT_MAX];
+
+static struct tls_files
+files_of(const char *certificate, const char *key, const char *authority,
+    const char *crl)
+{
+	struct tls_files f = { .certificate = certificate, .key = key,
+	    .authority = authority, .crl = crl };
+
+	return f;
+}
+
+static struct tls_context *
+server_with(const char *crl)
+{
+	struct tls_files f = files_of("server.pem", "server.key",
+	    "site/ca.pem", crl);
+	struct tls_context *c = tls_server_new(&f, why);
+
+	if (c == NULL)
+		fail_msg("%s", why);
+	return c;
+}
+
+/* A client that trusts the site, whoever issued its own certificate. */
+static struct tls_context *
+client_with(const char *name)
+{
+	char pem[64], key[64];
+	struct tls_files f = files_of(pem, key, "site/ca.pem", NULL);
+	struct tls_context *c;
+
+	(void)snprintf(pem, sizeof pem, "%s.pem", name);
+	(void)snprintf(key, sizeof key, "%s.key", name);
+	c = tls_client_new(&f, why);
+	if (c == NULL)
+		fail_msg("%s", why);
+	return c;
+}
+
+/*
+ * Two ends, and between them two wires with the test in the middle: what one
+ * end sends is passed on by carry(), or altered, or not.
+ */
+struct pair {
+	struct tls *client, *server;
+	int ends[2], wires[2];		/* Of the client, of the server. */
+	enum io client_io, server_io;
+	struct buf to_client, to_server, client_in, server_in;
+};
+
+static void
+open_pair(struct pair *p, struct tls_context *client,
+    struct tls_context *server, const char *name)
+{
+	int fds[2];
+
+	memset(p, 0, sizeof *p);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM |
+		    SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+		p->ends[i] = fds[0];
+		p->wires[i] = fds[1];
+	}
+	p->client = tls_open(client, p->ends[0], name);
+	p->server = tls_open(server, p->ends[1], NULL);
+	assert_non_null(p->client);
+	assert_non_null(p->server);
+	tls_context_free(client);	/* Counted by their connections. */
+	tls_context_free(server);
+	p->client_io = p->server_io = IO_WAIT;
+	buf_init(&p->to_client, 1 << 20);
+	buf_init(&p->to_server, 1 << 20);
+	buf_init(&p->client_in, 1 << 20);
+	buf_init(&p->server_in, 1 << 20);
+}
+
+static void
+close_pair(struct pair *p)
+{
+	tls_free(p->client);
+	tls_free(p->server);
+	fd_close_pair(p->ends);
+	fd_close_pair(p->wires);
+	buf_free(&p->to_client);
+	buf_free(&p->to_server);
+	buf_free(&p->client_in);
+	buf_free(&p->server_in);
+}
+
+/* Take what the ends have sent off the wires, without passing it on. */
+static void
+collect(struct pair *p)
+{
+	while (fd_fill(p->wires[0], &p->to_server, 65536) == IO_OK)
+		;
+	while (fd_fill(p->wires[1], &p->to_client, 65536) == IO_OK)
+		;
+}
+
+/* Pass on what has been collected. */
+static void
+deliver(struct pair *p)
+{
+	while (buf_used(&p->to_server) > 0 &&
+	    fd_drain(p->wires[1], &p->to_server) == IO_OK)
+		;
+	while (buf_used(&p->to_client) > 0 &&
+	    fd_drain(p->wires[0], &p->to_client) == IO_OK)
+		;
+}
+
+static void
+carry(struct pair *p)
+{
+	collect(p);
+	deliver(p);
+}
+
+/* Shake hands, as far as it goes. */
+static void
+shake(struct pair *p)
+{
+	for (int i = 0; i < 20; i++) {
+		if (p->client_io == IO_WAIT)
+			p->client_io = tls_handshake(p->client);
+		carry(p);
+		if (p->server_io == IO_WAIT)
+			p->server_io = tls_handshake(p->server);
+		carry(p);
+	}
+}
+
+/* A pair that has shaken hands. */
+static void
+open_good(struct pair *p)
+{
+	open_pair(p, client_with("alice"), server_with(NULL), "localhost");
+	shake(p);
+	if (p->client_io != IO_OK)
+		fail_msg("client: %s", tls_error(p->client));
+	if (p->server_io != IO_OK)
+		fail_msg("server: %s", tls_error(p->server));
+}
+
+static void
+send_text(struct tls *tls, const char *text)
+{
+	struct buf b;
+
+	buf_init(&b, 1000);
+	assert_int_equal(buf_put(&b, text, strlen(text)), 0);
+	assert_int_equal(tls_drain(tls, &b), IO_OK);
+	assert_int_equal(buf_used(&b), 0);
+	buf_free(&b);
+}
+
+static void
+expect_text(struct buf *b, const char *text)
+{
+	assert_int_equal(buf_used(b), strlen(text));
+	assert_memory_equal(buf_data(b), text, strlen(text));
+	buf_consume(b, strlen(text));
+}
+
+static void
+handshake(void **state)
+{
+	const struct tls_identity *id;
+	struct pair p;
+
+	(void)state;
+	open_pair(&p, client_with("alice"), server_with(NULL), "localhost");
+	assert_null(tls_peer(p.server));
+	shake(&p);
+	assert_int_equal(p.client_io, IO_OK);
+	assert_int_equal(p.server_io, IO_OK);
+	assert_int_equal(tls_failure(p.client), TLS_FAILURE_NONE);
+	assert_string_equal(tls_version(p.client), "TLSv1.3");
+	assert_string_equal(tls_version(p.server), "TLSv1.3");
+	assert_true(strlen(tls_cipher(p.server)) > 5);
+	id = tls_peer(p.server);
+	assert_non_null(id);
+	assert_string_equal(id->common_name, "alice");
+	assert_string_equal(id->subject, "CN=alice");
+	assert_string_equal(id->issuer, "CN=AIS_TEST_CA");
+	assert_true(strlen(id->serial) >= 10);
+	assert_int_equal(strspn(id->serial, "0123456789ABCDEF"),
+	    strlen(id->serial));
+	assert_int_equal(strlen(id->fingerprint), 64);
+	assert_int_equal(strspn(id->fingerprint, "0123456789abcdef"), 64);
+	assert_true(id->not_before == INT64_C(1577836800));
+	assert_true(id->not_after == INT64_C(4070908800));
+	assert_string_equal(tls_peer(p.client)->common_name, "server");
+	close_pair(&p);
+}
+
+/* The certificate's own number and fingerprint, as openssl has them. */
+static void
+identity(void **state)
+{
+	char *text, line[256];
+	struct pair p;
+	const struct tls_identity *id;
+
+	(void)state;
+	assert_int_equal(system("openssl x509 -in alice.pem -noout -serial "
+	    "> id; openssl x509 -in alice.pem -noout -fingerprint -sha256 | "
+	    "tr -d : | tr A-F a-f >> id"), 0);
+	text = unit_read("id");
+	open_good(&p);
+	id = tls_peer(p.server);
+	(void)snprintf(line, sizeof line, "serial=%s\n", id->serial);
+	assert_non_null(strstr(text, line));
+	(void)snprintf(line, sizeof line, "=%s\n", id->fingerprint);
+	assert_non_null(strstr(text, line));
+	close_pair(&p);
+	free(text);
+}
+
+static void
+bytes_both_ways(void **state)
+{
+	static uint8_t bytes[400000];
+	uint64_t seed = 16;
+	struct buf out[2], *in[2];
+	size_t sent[2] = { 0, 0 }, got[2] = { 0, 0 };
+	struct pair p;
+	struct tls *tls[2];
+
+	(void)state;
+	unit_fill(&seed, bytes, sizeof bytes);
+	open_good(&p);
+	tls[0] = p.client;
+	tls[1] = p.server;
+	in[0] = &p.client_in;
+	in[1] = &p.server_in;
+	buf_init(&out[0], 100000);
+	buf_init(&out[1], 100000);
+	for (int i = 0; got[0] < sizeof bytes || got[1] < sizeof bytes; i++) {
+		assert_true(i < 100000);
+		for (int side = 0; side < 2; side++) {
+			size_t n = unit_below(&seed, 50000);
+			enum io io;
+
+			n = n < sizeof bytes - sent[side] ? n :
+			    sizeof bytes - sent[side];
+			n = n < buf_room(&out[side]) ? n :
+			    buf_room(&out[side]);
+			assert_int_equal(buf_put(&out[side],
+			    bytes + sent[side], n), 0);
+			sent[side] += n;
+			io = tls_drain(tls[side], &out[side]);
+			assert_true(io == IO_OK || io == IO_WAIT);
+			carry(&p);
+			/* The other end reads into little room, or much. */
+			in[!side]->limit = 1 + unit_below(&seed, 70000);
+			io = tls_fill(tls[!side], in[!side]);
+			assert_true(io == IO_OK || io == IO_WAIT);
+			n = buf_used(in[!side]);
+			assert_int_equal(io == IO_OK, n > 0);
+			if (n > 0)
+				assert_memory_equal(buf_data(in[!side]),
+				    bytes + got[!side], n);
+			got[!side] += n;
+			buf_consume(in[!side], n);
+		}
+	}
+	buf_free(&out[0]);
+	buf_free(&out[1]);
+	close_pair(&p);
+}
+
+/* What is left within OpenSSL for want of room is told by tls_pending(). */
+static void
+pending(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	open_good(&p);
+	send_text(p.client, "0123456789");
+	carry(&p);
+	p.server_in.limit = 4;
+	assert_int_equal(tls_fill(p.server, &p.server_in), IO_OK);
+	expect_text(&p.server_in, "0123");
+	assert_true(tls_pending(p.server));
+	p.server_in.limit = 100;
+	assert_int_equal(tls_fill(p.server, &p.server_in), IO_OK);
+	expect_text(&p.server_in, "456789");
+	assert_false(tls_pending(p.server));
+	assert_int_equal(tls_fill(p.server, &p.server_in), IO_WAIT);
+	close_pair(&p);
+}
+
+/* Bytes that come in one piece with the end of the handshake. */
+static void
+early_bytes(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	open_pair(&p, client_with("alice"), server_with(NULL), "localhost");
+	p.client_io = tls_handshake(p.client);
+	carry(&p);
+	assert_int_equal(tls_handshake(p.server), IO_WAIT);
+	carry(&p);
+	assert_int_equal(tls_handshake(p.client), IO_OK);
+	send_text(p.client, "early");
+	carry(&p);
+	/* The descriptor has nothing more to tell after this. */
+	assert_int_equal(tls_handshake(p.server), IO_OK);
+	assert_true(tls_pending(p.server));
+	assert_int_equal(tls_fill(p.server, &p.server_in), IO_OK);
+	expect_text(&p.server_in, "early");
+	close_pair(&p);
+}
+
+static void
+events(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	open_pair(&p, client_with("alice"), server_with(NULL), "localhost");
+	assert_int_equal(tls_handshake(p.server), IO_WAIT);
+	assert_int_equal(tls_events(p.server, true, true), POLLIN);
+	shake(&p);
+	/* The server's first call was made before. */
+	assert_int_equal(p.server_io, IO_OK);
+	assert_int_equal(tls_events(p.server, false, false), 0);
+	assert_int_equal(tls_events(p.server, true, false), POLLIN);
+	assert_int_equal(tls_events(p.server, false, true), POLLOUT);
+	assert_int_equal(tls_events(p.server, true, true), POLLIN | POLLOUT);
+	close_pair(&p);
+}
+
+static void
+the_end(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	open_good(&p);
+	send_text(p.client, "last words");
+	tls_shutdown(p.client);
+	carry(&p);
+	assert_int_equal(tls_fill(p.server, &p.server_in), IO_OK);
+	expect_text(&p.server_in, "last words");
+	assert_int_equal(tls_fill(p.server, &p.server_in), IO_EOF);
+	assert_int_equal(tls_fill(p.server, &p.server_in), IO_EOF);
+	assert_int_equal(tls_failure(p.server), TLS_FAILURE_NONE);
+	/* The other direction is open still. */
+	send_text(p.server, "and mine");
+	close_pair(&p);
+}
+
+static void
+cut(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	open_good(&p);
+	send_text(p.client, "half a");
+	carry(&p);
+	fd_close(&p.wires[1]);
+	assert_int_equal(tls_fill(p.server, &p.server_in), IO_OK);
+	expect_text(&p.server_in, "half a");
+	assert_int_equal(tls_fill(p.server, &p.server_in), IO_ERROR);
+	assert_int_equal(tls_failure(p.server), TLS_FAILURE_CUT);
+	assert_true(strlen(tls_error(p.server)) > 0);
+	assert_int_equal(tls_fill(p.server, &p.server_in), IO_ERROR);
+	assert_int_equal(tls_failure(p.server), TLS_FAILURE_CUT);
+	close_pair(&p);
+
+	/* In the handshake. */
+	open_pair(&p, client_with("alice"), server_with(NULL), "localhost");
+	assert_int_equal(tls_handshake(p.client), IO_WAIT);
+	fd_close(&p.wires[0]);
+	assert_int_equal(tls_handshake(p.client), IO_ERROR);
+	assert_int_equal(tls_failure(p.client), TLS_FAILURE_CUT);
+	close_pair(&p);
+}
+
+/* Within a record, at any byte of it, nothing of it is delivered. */
+static void
+cut_within_a_record(void **state)
+{
+	struct pair p;
+	size_t whole = 1000;
+
+	(void)state;
+	for (size_t at = 1; at < whole; at += 5) {
+		open_good(&p);
+		send_text(p.client, "a record");
+		collect(&p);
+		whole = buf_used(&p.to_server);
+		assert_true(whole > 8);
+		p.to_server.used = at;
+		deliver(&p);
+		fd_close(&p.wires[1]);
+		assert_int_equal(tls_fill(p.server, &p.server_in), IO_ERROR);
+		assert_int_equal(tls_failure(p.server), TLS_FAILURE_CUT);
+		assert_int_equal(buf_used(&p.server_in), 0);
+		close_pair(&p);
+	}
+}
+
+/* One bit anywhere in a record: not a byte of it is delivered, and both sides
+ * know why. */
+static void
+altered(void **state)
+{
+	struct pair p;
+	size_t whole = 1000, headers = 0;
+
+	(void)state;
+	for (size_t at = 0; at < whole; at++) {
+		open_good(&p);
+		send_text(p.client, "a record");
+		collect(&p);
+		whole = buf_used(&p.to_server);
+		p.to_server.data[p.to_server.start + at] ^= 1;
+		deliver(&p);
+		/* A header that promises more is waited for. */
+		if (tls_fill(p.server, &p.server_in) == IO_WAIT) {
+			assert_true(at == 3 || at == 4);
+			headers++;
+			close_pair(&p);
+			continue;
+		}
+		assert_int_equal(buf_used(&p.server_in), 0);
+		assert_int_equal(tls_failure(p.server), TLS_FAILURE_ALTERED);
+		assert_true(strlen(tls_error(p.server)) > 0);
+		carry(&p);
+		assert_int_equal(tls_fill(p.client, &p.client_in), IO_ERROR);
+		/* By the alert, which is about the version if that was hit. */
+		assert_true(tls_failure(p.client) == TLS_FAILURE_ALTERED ||
+		    tls_failure(p.client) == TLS_FAILURE_REFUSED ||
+		    tls_failure(p.client) == TLS_FAILURE_PROTOCOL);
+		close_pair(&p);
+	}
+	assert_true(headers <= 2);
+}
+
+/* The good record before it is delivered, and the reason is not lost. */
+static void
+altered_behind_a_good_one(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	open_good(&p);
+	send_text(p.client, "good");
+	send_text(p.client, "bad");
+	collect(&p);
+	p.to_server.data[p.to_server.start + p.to_server.used - 1] ^= 1;
+	deliver(&p);
+	assert_int_equal(tls_fill(p.server, &p.server_in), IO_OK);
+	expect_text(&p.server_in, "good");
+	assert_true(tls_pending(p.server));
+	assert_int_equal(tls_fill(p.server, &p.server_in), IO_ERROR);
+	assert_int_equal(tls_failure(p.server), TLS_FAILURE_ALTERED);
+	assert_non_null(strstr(tls_error(p.server), "integrity"));
+	close_pair(&p);
+}
+
+/* After a failure nothing can be said any more, close_notify least of all. */
+static void
+no_farewell_after_a_failure(void **state)
+{
+	struct pair p;
+	struct buf b;
+
+	(void)state;
+	open_good(&p);
+	send_text(p.client, "bad");
+	collect(&p);
+	p.to_server.data[p.to_server.start + p.to_server.used - 1] ^= 1;
+	deliver(&p);
+	assert_int_equal(tls_fill(p.server, &p.server_in), IO_ERROR);
+	carry(&p);
+	tls_shutdown(p.server);
+	collect(&p);
+	assert_int_equal(buf_used(&p.to_client), 0);
+	buf_init(&b, 10);
+	assert_int_equal(buf_put(&b, "x", 1), 0);
+	assert_int_equal(tls_drain(p.server, &b), IO_ERROR);
+	assert_int_equal(tls_failure(p.server), TLS_FAILURE_ALTERED);
+	buf_free(&b);
+	close_pair(&p);
+}
+
+/* What was said before the connection broke can be read after a write has
+ * found it broken. */
+static void
+last_words(void **state)
+{
+	struct pair p;
+	struct buf b;
+
+	(void)state;
+	open_good(&p);
+	send_text(p.server, "goodbye");
+	carry(&p);
+	fd_close(&p.wires[0]);
+	buf_init(&b, 10);
+	assert_int_equal(buf_put(&b, "x", 1), 0);
+	assert_int_equal(tls_drain(p.client, &b), IO_ERROR);
+	assert_int_equal(tls_failure(p.client), TLS_FAILURE_CUT);
+	assert_int_equal(tls_fill(p.client, &p.client_in), IO_OK);
+	expect_text(&p.client_in, "goodbye");
+	assert_int_equal(tls_fill(p.client, &p.client_in), IO_ERROR);
+	assert_int_equal(tls_failure(p.client), TLS_FAILURE_CUT);
+	buf_free(&b);
+	close_pair(&p);
+}
+
+static void
+names(void **state)
+{
+	static const struct {
+		const char *name;
+		bool good;
+	} examples[] = {
+		{ "localhost", true }, { "LOCALHOST", true },
+		{ "127.0.0.1", true }, { "127.0.0.2", false },
+		{ "server", false },	/* Its CN, which does not count. */
+		{ "localhost.example", false }, { "::1", false },
+	};
+	struct pair p;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof examples / sizeof examples[0]; i++) {
+		open_pair(&p, client_with("alice"), server_with(NULL),
+		    examples[i].name);
+		shake(&p);
+		if ((p.client_io == IO_OK) != examples[i].good)
+			fail_msg("%s: %s", examples[i].name,
+			    tls_error(p.client));
+		if (!examples[i].good) {
+			assert_int_equal(tls_failure(p.client),
+			    TLS_FAILURE_NAME);
+			assert_non_null(strstr(tls_error(p.client),
+			    examples[i].name));
+			assert_non_null(strstr(tls_error(p.client),
+			    "localhost"));
+			assert_int_equal(p.server_io, IO_ERROR);
+			assert_int_equal(tls_failure(p.server),
+			    TLS_FAILURE_REFUSED);
+		}
+		close_pair(&p);
+	}
+}
+
+/* "client" with "crl" is refused by the server, which says "text". */
+static void
+refused(struct tls_context *client, const char *crl, const char *text)
+{
+	struct pair p;
+
+	open_pair(&p, client, server_with(crl), "localhost");
+	shake(&p);
+	assert_int_equal(p.server_io, IO_ERROR);
+	assert_int_equal(tls_failure(p.server), TLS_FAILURE_CERTIFICATE);
+	if (strstr(tls_error(p.server), text) == NULL)
+		fail_msg("%s", tls_error(p.server));
+	/* It knows whom it has refused. */
+	assert_non_null(tls_peer(p.server));
+	assert_true(strlen(tls_peer(p.server)->subject) > 3);
+	/* In TLS 1.3 a client learns it by its first read. */
+	if (p.client_io == IO_OK)
+		p.client_io = tls_fill(p.client, &p.client_in);
+	assert_int_equal(p.client_io, IO_ERROR);
+	assert_int_equal(tls_failure(p.client), TLS_FAILURE_REFUSED);
+	assert_int_equal(buf_used(&p.client_in), 0);
+	close_pair(&p);
+}
+
+static struct tls_context *
+client_that_trusts(const char *name, const char *authority)
+{
+	char pem[64], key[64];
+	struct tls_files f = files_of(pem, key, authority, NULL);
+
+	(void)snprintf(pem, sizeof pem, "%s.pem", name);
+	(void)snprintf(key, sizeof key, "%s.key", name);
+	return tls_client_new(&f, why);
+}
+
+static void
+refused_clients(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	refused(client_with("stranger"), NULL, "authority");
+	refused(client_with("server"), NULL, "keyUsage");
+	refused(client_with("revoked"), "crl.pem", "revoked");
+	/* Where the list is of no use, nobody is let in. */
+	refused(client_with("alice"), "oldcrl.pem", "revocation");
+
+	/* With a good list, or without one. */
+	open_pair(&p, client_with("alice"), server_with("crl.pem"),
+	    "localhost");
+	shake(&p);
+	assert_int_equal(p.server_io, IO_OK);
+	close_pair(&p);
+	open_pair(&p, client_with("revoked"), server_with(NULL), "localhost");
+	shake(&p);
+	assert_int_equal(p.server_io, IO_OK);
+	close_pair(&p);
+	open_pair(&p, client_with("both"), server_with("crl.pem"),
+	    "localhost");
+	shake(&p);
+	assert_int_equal(p.server_io, IO_OK);
+	close_pair(&p);
+}
+
+static void
+refused_server(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	open_pair(&p, client_that_trusts("alice", "other/ca.pem"),
+	    server_with(NULL), "localhost");
+	shake(&p);
+	assert_int_equal(p.client_io, IO_ERROR);
+	assert_int_equal(tls_failure(p.client), TLS_FAILURE_CERTIFICATE);
+	assert_non_null(strstr(tls_error(p.client), "authority"));
+	assert_int_equal(p.server_io, IO_ERROR);
+	assert_int_equal(tls_failure(p.server), TLS_FAILURE_REFUSED);
+	assert_null(tls_peer(p.server));
+	close_pair(&p);
+}
+
+/* A client's certificate does not make a server. */
+static void
+client_as_server(void **state)
+{
+	struct tls_files f = files_of("alice.pem", "alice.key", "site/ca.pem",
+	    NULL);
+	struct tls_context *c = tls_server_new(&f, why);
+	struct pair p;
+
+	(void)state;
+	assert_non_null(c);
+	open_pair(&p, client_with("both"), c, "localhost");
+	shake(&p);
+	assert_int_equal(p.client_io, IO_ERROR);
+	assert_int_equal(tls_failure(p.client), TLS_FAILURE_CERTIFICATE);
+	close_pair(&p);
+}
+
+static void
+not_tls(void **state)
+{
+	static const char *const texts[] = { "GET / HTTP/1.0\r\n\r\n",
+	    "SSH-2.0-OpenSSH_9.2\r\n", "\xff\xff\xff\xff\xff\xff\xff" };
+	struct pair p;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+		open_pair(&p, client_with("alice"), server_with(NULL),
+		    "localhost");
+		assert_true(write(p.wires[1], texts[i],
+		    strlen(texts[i])) > 0);
+		assert_int_equal(tls_handshake(p.server), IO_ERROR);
+		assert_true(tls_failure(p.server) == TLS_FAILURE_NOT_TLS ||
+		    tls_failure(p.server) == TLS_FAILURE_PROTOCOL);
+		assert_true(strlen(tls_error(p.server)) > 0);
+		assert_null(tls_peer(p.server));
+		assert_int_equal(tls_handshake(p.client), IO_WAIT);
+		assert_true(write(p.wires[0], texts[i],
+		    strlen(texts[i])) > 0);
+		assert_int_equal(tls_handshake(p.client), IO_ERROR);
+		assert_true(tls_failure(p.client) == TLS_FAILURE_NOT_TLS ||
+		    tls_failure(p.client) == TLS_FAILURE_PROTOCOL);
+		close_pair(&p);
+	}
+}
+
+/* No context, and a sentence that names the file. */
+static void
+no_context(const char *certificate, const char *key, const char *authority,
+    const char *crl, const char *named)
+{
+	struct tls_files f = files_of(certificate, key, authority, crl);
+
+	why[0] = '\0';
+	assert_null(tls_server_new(&f, why));
+	if (strstr(why, named) == NULL)
+		fail_msg("no %s in: %s", named, why);
+	why[0] = '\0';
+	assert_null(tls_client_new(&f, why));
+	if (strstr(why, named) == NULL)
+		fail_msg("no %s in: %s", named, why);
+}
+
+static void
+contexts(void **state)
+{
+	static const char s[] = "server.pem", k[] = "server.key",
+	    a[] = "site/ca.pem";
+	struct tls_files f = files_of(s, k, a, NULL);
+	struct tls_context *c;
+
+	(void)state;
+	unit_write("garbage", "not PEM");
+	unit_write("nothing", "");
+	no_context("gone.pem", k, a, NULL, "gone.pem");
+	no_context("garbage", k, a, NULL, "garbage");
+	no_context(s, "gone.key", a, NULL, "gone.key");
+	no_context(s, "garbage", a, NULL, "garbage");
+	no_context(s, "alice.key", a, NULL, "alice.key");
+	no_context(s, k, "gone", NULL, "gone");
+	no_context(s, k, "garbage", NULL, "garbage");
+	no_context(s, k, "nothing", NULL, "nothing");
+	no_context(s, k, a, "gone.crl", "gone.crl");
+	no_context(s, k, a, "garbage", "garbage");
+	no_context("expired.pem", "expired.key", a, NULL, "expired");
+	no_context("future.pem", "future.key", a, NULL, "2098");
+	no_context(NULL, k, a, NULL, "certificate");
+	no_context(s, NULL, a, NULL, "key");
+	no_context(s, k, NULL, NULL, "authority");
+	tls_context_free(NULL);
+	c = tls_server_new(&f, why);
+	assert_non_null(c);
+	assert_true(tls_context_expires(c) == INT64_C(4070908800));
+	tls_context_free(c);
+}
+
+/* A key that asks for a passphrase must not make a daemon wait for one. */
+static void
+passphrase(void **state)
+{
+	(void)state;
+	assert_int_equal(system("openssl ec -aes256 -passout pass:secret "
+	    "-in server.key -out locked.key 2> openssl.log"), 0);
+	no_context("server.pem", "locked.key", "site/ca.pem", NULL,
+	    "locked.key");
+}
+
+/* What our own clients would think of our certificate. */
+static void
+own_certificate(void **state)
+{
+	static const struct {
+		const char *certificate, *key, *authority, *crl;
+		bool good;
+	} examples[] = {
+		{ "server.pem", "server.key", "site/ca.pem", NULL, true },
+		{ "server.pem", "server.key", "site/ca.pem", "crl.pem",
+		    true },
+		{ "both.pem", "both.key", "site/ca.pem", NULL, true },
+		{ "alice.pem", "alice.key", "site/ca.pem", NULL, false },
+		{ "server.pem", "server.key", "other/ca.pem", NULL, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof examples / sizeof examples[0]; i++) {
+		struct tls_files f = files_of(examples[i].certificate,
+		    examples[i].key, examples[i].authority, examples[i].crl);
+		struct tls_context *c = tls_server_new(&f, why);
+
+		assert_non_null(c);
+		why[0] = '\0';
+		assert_int_equal(tls_server_check(c, why), examples[i].good ?
+		    0 : -1);
+		assert_int_equal(strlen(why) == 0, examples[i].good);
+		tls_context_free(c);
+	}
+}
+
+static char folder[UNIT_PATH_MAX];
+
+static int
+enter(void **state)
+{
+	(void)state;
+	(void)signal(SIGPIPE, SIG_IGN);
+	unit_enter(folder);
+	return certificates_make();
+}
+
+static int
+leave(void **state)
+{
+	(void)state;
+	unit_leave(folder);
+	return 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(handshake),
+		cmocka_unit_test(identity),
+		cmocka_unit_test(bytes_both_ways),
+		cmocka_unit_test(pending),
+		cmocka_unit_test(early_bytes),
+		cmocka_unit_test(events),
+		cmocka_unit_test(the_end),
+		cmocka_unit_test(cut),
+		cmocka_unit_test(cut_within_a_record),
+		cmocka_unit_test(altered),
+		cmocka_unit_test(altered_behind_a_good_one),
+		cmocka_unit_test(no_farewell_after_a_failure),
+		cmocka_unit_test(last_words),
+		cmocka_unit_test(names),
+		cmocka_unit_test(refused_clients),
+		cmocka_unit_test(refused_server),
+		cmocka_unit_test(client_as_server),
+		cmocka_unit_test(not_tls),
+		cmocka_unit_test(contexts),
+		cmocka_unit_test(passphrase),
+		cmocka_unit_test(own_certificate),
+	};
+
+	return cmocka_run_group_tests_name("tls", tests, enter, leave);
+}
