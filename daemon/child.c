@@ -277,7 +277,10 @@ child_begun(struct child *c, struct child_failure *f)
 int
 child_signal(const struct child *c, int sig)
 {
-	return kill(-c->pid, sig);
+	/* Before it has become the leader of its group it is alone. */
+	if (kill(-c->pid, sig) == 0)
+		return 0;
+	return errno == ESRCH ? kill(c->pid, sig) : -1;
 }
 
 void

@@ -78,7 +78,8 @@ int child_start_chdir(struct child *c, const struct child_plan *plan,
  */
 int child_begun(struct child *c, struct child_failure *f);
 
-/* Send "sig" to the child's process group.  0, or -1 with errno set. */
+/* Send "sig" to the child's process group, or to the child where it has not
+ * come so far.  0, or -1 with errno set. */
 int child_signal(const struct child *c, int sig);
 
 /* Close what is open. */
