@@ -117,7 +117,7 @@ class Daemon:
     keyword a key of aisd.conf.  "words" start the program.
     """
 
-    def __init__(self, words, directory, pair, rules=EVERYTHING, env=None,
+    def __init__(self, words, directory, pair, /, rules=EVERYTHING, env=None,
                  slowness=1, **keys):
         self.words = list(words)
         self.directory = pathlib.Path(directory)
