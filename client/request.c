@@ -476,10 +476,18 @@ put_body(struct request *r)
 static void
 write_link(struct request *r)
 {
+	enum io io = IO_OK;
+
 	if (r->broken || !link_is_open(&r->link) || r->shaking)
 		return;
-	put_body(r);
-	if (!link_has_output(&r->link) || link_write(&r->link) != IO_ERROR)
+	/* What stays in the queue is waited for; the body is not. */
+	do {
+		put_body(r);
+		if (link_has_output(&r->link))
+			io = link_write(&r->link);
+	} while (io == IO_OK && !link_has_output(&r->link) &&
+	    buf_used(&r->body) > 0);
+	if (io != IO_ERROR)
 		return;
 	read_link(r);
 	if (!r->broken)

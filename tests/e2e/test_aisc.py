@@ -1,0 +1,1092 @@
+"""aisc against a server that does what the test wants, and worse."""
+
+import errno
+import fcntl
+import os
+import pty
+import select
+import signal
+import socket
+import subprocess
+import termios
+import threading
+import time
+
+import pytest
+
+import pki
+import wire
+from aisc import said
+from wire import Code, Operation, Type
+
+MIB = 1024 * 1024
+
+
+class Recorder:
+    """A script that answers each request and keeps it.  "answer" has the
+    status or the refusal of a program; those in "ignoring" read no input."""
+
+    def __init__(self, stdout=b"", answer=None, ignoring=()):
+        self.requests, self.inputs = [], []
+        self.stdout, self.answer = stdout, answer or {}
+        self.ignoring = ignoring
+
+    def __call__(self, peer):
+        peer.hello()
+        here = b"/home/x"
+        while True:
+            try:
+                request = peer.expect_request()
+            except (wire.Closed, wire.Cut, wire.Mismatch):
+                return
+            self.requests.append(request)
+            words = request.words
+            if request.operation == Operation.CHDIR:
+                if words == [b"/nowhere"]:
+                    peer.refuse(request, Code.DIRECTORY, "no such directory")
+                    continue
+                here = words[0] if words and words != [b"."] else here
+                peer.send(Type.DIRECTORY, request.number, here)
+                continue
+            code = self.answer.get(words[0])
+            if isinstance(code, tuple):
+                peer.refuse(request, *code)
+                continue
+            peer.started(request)
+            if request.stdin and words[0] not in self.ignoring:
+                self.inputs.append(peer.read_stdin(request))
+            peer.stdout(request, self.stdout)
+            peer.exit(request, code or 0)
+
+
+def following(*steps):
+    """A script: greet, take the request, start it, then each step(peer,
+    request)."""
+    def script(peer):
+        peer.hello()
+        request = peer.expect_request()
+        peer.started(request)
+        for step in steps:
+            step(peer, request)
+        peer.drain()
+    return script
+
+
+def over(peer, request):
+    peer.exit(request, 0)
+
+
+@pytest.fixture
+def ask(aisc, fake_server):
+    """A function that runs aisc against a script."""
+    def run(script, *command, **how):
+        return aisc.run(fake_server(script).port, *command, **how)
+    return run
+
+
+# What is asked.
+
+@pytest.mark.parametrize("argv", [
+    ["true"], ["-v", "--help", "--"], ["", "a b", "\n", "'\"$*"],
+    ["x" * 100000, "y"], [b"\xff\xfe\x01".decode("utf-8", "surrogateescape")],
+])
+def test_argv_is_exact(ask, argv):
+    script = Recorder()
+    assert ask(script, *argv).returncode == 0
+    request, = script.requests
+    assert request.operation == Operation.RUN
+    assert request.words == [os.fsencode(word) for word in argv]
+    assert request.stdin and request.directory is None
+
+
+def test_two_dashes(ask):
+    script = Recorder()
+    ask(script, "--", "--", "x", options=["--"])
+    assert script.requests[0].words == [b"--", b"x"]
+
+
+def test_shell_directory_environment(ask):
+    script = Recorder()
+    done = ask(script, options=["-c", "a | b", "-C", "/tmp", "-e", "A=1",
+                                "--env", "B=2 3", "-e", "A=4", "-n"])
+    assert done.returncode == 0 and done.stderr == b""
+    request, = script.requests
+    assert request.operation == Operation.SHELL
+    assert request.words == [b"a | b"]
+    assert request.directory == b"/tmp"
+    assert request.env == [b"A=4", b"B=2 3"]
+    assert not request.stdin
+
+
+def test_request_does_not_wait_for_hello(ask):
+    def script(peer):
+        request = peer.expect_request()
+        peer.waiting(2)
+        peer.waiting(0)
+        peer.hello()
+        peer.started(request)
+        peer.exit(request, 5)
+        peer.drain()
+    done = ask(script, "true")
+    assert done.returncode == 5
+    assert done.stderr.splitlines() == [
+        b"aisc: waiting: 2 others are served first",
+        b"aisc: waiting: it is our turn next"]
+    assert ask(script, "true", options=["-q"]).stderr == b""
+
+
+def test_body_of_many_frames(ask):
+    script = Recorder()
+    argv = [str(n) * 20000 for n in range(9)] * 4
+    assert ask(script, "echo", *argv).returncode == 0
+    assert script.requests[0].argv == ["echo", *argv]
+
+
+def test_body_too_large(ask):
+    done = ask(Recorder(), *["x" * 100000] * 12)
+    assert (done.returncode, said(done.stderr)) == (255, "invalid")
+
+
+# How it ends.
+
+@pytest.mark.parametrize("fields, status", [
+    (dict(status=0), 0), (dict(status=255), 255),
+    (dict(status=9, end=wire.End.SIGNAL), 137),
+    (dict(status=15, end=wire.End.SIGNAL), 143)])
+def test_status(ask, fields, status):
+    done = ask(wire.answering(b"out", b"err", **fields), "x")
+    assert (done.returncode, done.stdout, done.stderr) == \
+        (status, b"out", b"err")
+
+
+@pytest.mark.parametrize("reason, name", [
+    (Code.TIMEOUT, "timeout"), (Code.OUTPUT, "limit"),
+    (Code.STOPPING, "stopped")])
+def test_ended_by_the_server(ask, reason, name):
+    done = ask(wire.answering(b"out", status=0, reason=reason), "x")
+    assert (done.returncode, said(done.stderr)) == (255, name)
+    assert done.stdout == b"out"
+
+
+CODES = [
+    (Code.DENIED, "denied"), (Code.DIRECTORY, "directory"),
+    (Code.RESOURCES, "resources"), (Code.AUDIT, "audit"),
+    (Code.BUSY, "busy"), (Code.TIMEOUT, "timeout"),
+    (Code.STOPPING, "stopped"), (Code.INVALID, "invalid"),
+    (Code.PROTOCOL, "protocol"), (99, "protocol")]
+
+
+@pytest.mark.parametrize("code, name", CODES)
+@pytest.mark.parametrize("text", ["", "because of \x1b[1m \"it\""])
+def test_refusals(ask, code, name, text):
+    for script in wire.refusing(code, text), wire.leaving(code, text):
+        done = ask(script, "x")
+        assert (done.returncode, said(done.stderr)) == (255, name)
+        assert b"\x1b" not in done.stderr
+        if text and code != 99:
+            assert b'because of \\x1b[1m "it"' in done.stderr
+
+
+def test_unknown_and_not_executable(ask):
+    done = ask(wire.refusing(Code.UNKNOWN, "unknown command: foo"), "foo")
+    assert (done.returncode, done.stderr) == \
+        (127, b"aisc: unknown command: foo\n")
+    done = ask(wire.refusing(Code.NOT_EXECUTABLE,
+                             "cannot execute x: permission denied"), "x")
+    assert (done.returncode, done.stderr) == \
+        (126, b"aisc: cannot execute x: permission denied\n")
+
+
+@pytest.mark.parametrize("how", ["close", "cut", "reset"])
+@pytest.mark.parametrize("stage", wire.STAGES)
+def test_cut_is_never_success(ask, stage, how):
+    if stage == "accepted":
+        done = ask_plain(ask, wire.ending(stage, how))
+    else:
+        done = ask(wire.ending(stage, how), "x")
+    assert (done.returncode, said(done.stderr)) == (255, "lost")
+    if how != "reset":      # It may take with it what has not been read.
+        assert done.stdout == (b"output\n" if stage == "output" else b"")
+
+
+def ask_plain(ask, script):
+    aisc = ask.__closure__[0].cell_contents
+    with wire.FakeServer(script, plain=True) as server:
+        return aisc.run(server.port, "x")
+
+
+def test_after_the_end_nothing_can_fail(ask):
+    for last in (lambda p, r: p.cut(), lambda p, r: p.reset(),
+                 lambda p, r: p.send_raw(b"\xff" * 100)):
+        done = ask(following(lambda p, r: p.stdout(r, b"all"), over, last),
+                   "x")
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"all", b"")
+
+
+@pytest.mark.parametrize("send", [
+    lambda p, r: p.send(0x77, r.number),
+    lambda p, r: p.send(Type.STDOUT, r.number, b""),
+    lambda p, r: p.send(Type.STDOUT, r.number + 1, b"x"),
+    lambda p, r: p.send(Type.STDOUT, 0, b"x"),
+    lambda p, r: p.send(Type.EXIT, r.number, b"short"),
+    lambda p, r: p.send(Type.EXIT, r.number, wire.exit_payload(256)),
+    lambda p, r: p.send(Type.STARTED, r.number, bytes(4)),
+    lambda p, r: p.send(Type.DIRECTORY, r.number, b"/"),
+    lambda p, r: p.send(Type.PING, 0, bytes(9)),
+    lambda p, r: p.send(Type.REQUEST, r.number, b"x"),
+    lambda p, r: p.window(r, wire.WINDOW_MAX + 1),
+    lambda p, r: p.window(r, 1, wire.Stream.STDOUT),
+    lambda p, r: p.send_raw(wire.HEADER.pack(Type.STDOUT, 1, 65528)),
+    lambda p, r: p.hello(),
+    lambda p, r: p.waiting(1),
+])
+def test_protocol_errors(aisc, fake_server, send):
+    told = []
+
+    def rest(peer, request):
+        frames, _ = peer.until_end()
+        told.extend(f for f in frames if f.type == Type.GOODBYE)
+    server = fake_server(following(send, rest))
+    done = aisc.run(server.port, "x")
+    assert (done.returncode, said(done.stderr)) == (255, "protocol")
+    server.join()
+    assert [wire.said(f.payload).code for f in told] == [Code.PROTOCOL]
+
+
+def test_more_output_than_granted(aisc, fake_server):
+    def flood(peer, request):
+        peer.send_raw(wire.frame(Type.STDOUT, request.number, bytes(65000))
+                      * (MIB // 65000 + 1))
+    read, write = os.pipe()
+    process = aisc.start(fake_server(following(flood)).port, "x",
+                         stdout=write, options=["-n"])
+    os.close(write)
+    time.sleep(0.5)
+    with os.fdopen(read, "rb") as f:
+        assert len(f.read()) == MIB // 65000 * 65000
+    assert process.wait(10) == 255
+    assert said(process.stderr.read()) == "protocol"
+    process.stderr.close()
+
+
+def test_ping(ask):
+    def ping(peer, request):
+        peer.send(Type.PING, 0, b"12345678")
+        assert peer.expect(Type.PONG).payload == b"12345678"
+        peer.exit(request, 0)
+
+    def script(peer):
+        peer.send(Type.PING, 0, b"")
+        peer.expect(Type.REQUEST)
+        assert peer.expect(Type.PONG).payload == b""
+        peer.hello()
+        peer.refuse(wire.Request(1, 1, [], [], None, False, {}), Code.DENIED)
+        peer.drain()
+    assert ask(following(ping), "x", options=["-n"]).returncode == 0
+    assert said(ask(script, "x").stderr) == "denied"
+
+
+# Streams.
+
+def test_input_waits_for_its_credit(aisc, fake_server):
+    """Nothing is read before the server takes it, and never more."""
+    def script(peer):
+        peer.hello()
+        request = peer.expect_request()
+        with pytest.raises(TimeoutError):
+            peer.receive(0.2)
+        peer.started(request, 5)
+        assert peer.expect(Type.STDIN).payload == b"01234"
+        with pytest.raises(TimeoutError):
+            peer.receive(0.2)
+        peer.window(request, 100)
+        assert peer.expect(Type.STDIN).payload == b"56789"
+        peer.expect(Type.STDIN_EOF)
+        peer.exit(request, 3)
+        peer.drain()
+    server = fake_server(script)
+    assert aisc.run(server.port, "x", input=b"0123456789").returncode == 3
+    server.join()
+    assert not server.errors
+
+
+def test_unread_input_stays(aisc, fake_server, tmp_path):
+    """What the server has not taken is still there for the next program."""
+    (tmp_path / "f").write_bytes(b"one\ntwo\n")
+    with open(tmp_path / "f", "rb") as f:
+        for options in [], ["-n"]:
+            server = fake_server(wire.refusing(Code.DENIED))
+            aisc.run(server.port, "x", stdin=f, options=options)
+            assert os.lseek(f.fileno(), 0, os.SEEK_CUR) == 0
+
+
+def test_directory_as_input(ask, tmp_path):
+    fd = os.open(tmp_path, os.O_RDONLY)
+    script = Recorder()
+    done = ask(script, "cat", stdin=fd)
+    os.close(fd)
+    assert done.returncode == 0 and script.inputs == [b""]
+    assert b"cannot read standard input: Is a directory" in done.stderr
+
+
+def test_flags_of_the_inherited_files_stay(aisc, fake_server):
+    """O_NONBLOCK would be set for everybody who has the pipe."""
+    seen = []
+    read, write = os.pipe()
+    other, inner = os.pipe()
+
+    def look(peer, request):
+        seen.extend(fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_NONBLOCK
+                    for fd in (read, write, other, inner))
+    server = fake_server(following(
+        lambda p, r: p.stdout(r, bytes(100)), look, over))
+    os.write(inner, b"input")
+    aisc.run(server.port, "x", stdin=other, stdout=write)
+    assert seen == [0, 0, 0, 0]
+    for fd in read, write, other, inner:
+        os.close(fd)
+
+
+def test_window_is_granted_when_written(aisc, fake_server):
+    """A reader that does not read stops the server at 1 MiB."""
+    got = []
+
+    def fill(peer, request):
+        assert request.credit[Type.STDOUT] == MIB
+        peer.stdout(request, bytes(MIB))
+        try:
+            while True:
+                got.append(peer.receive(0.5))
+        except TimeoutError:
+            got.append(None)
+        frame = peer.expect(Type.WINDOW, request.number, 10)
+        got.append(frame.payload)
+        peer.exit(request, 0)
+    read, write = os.pipe()
+    process = aisc.start(fake_server(following(fill)).port, "x",
+                         stdout=write, options=["-n"])
+    os.close(write)
+    while None not in got:
+        time.sleep(0.01)
+    assert got == [None]
+    with os.fdopen(read, "rb") as f:
+        assert f.read() == bytes(MIB)
+    assert process.wait(10) == 0
+    stream, credit = got[1][0], int.from_bytes(got[1][1:], "big")
+    assert stream == wire.Stream.STDOUT and MIB // 2 <= credit <= MIB
+    process.stderr.close()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket", "non-blocking", "fifo",
+                                  "file"])
+def test_output_is_complete(aisc, fake_server, tmp_path, kind):
+    data = os.urandom(3 * MIB + 17)
+    server = fake_server(wire.answering(data))
+    if kind == "socket":
+        ours, theirs = [s.detach() for s in socket.socketpair()]
+    elif kind == "fifo":
+        os.mkfifo(tmp_path / "fifo")
+        ours = os.open(tmp_path / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+        theirs = os.open(tmp_path / "fifo", os.O_WRONLY)
+        os.set_blocking(ours, True)
+    elif kind == "file":
+        theirs = os.open(tmp_path / "out", os.O_WRONLY | os.O_CREAT)
+        ours = os.open(tmp_path / "out", os.O_RDONLY)
+    else:
+        ours, theirs = os.pipe()
+        os.set_blocking(theirs, kind != "non-blocking")
+    process = aisc.start(server.port, "x", stdout=theirs)
+    os.close(theirs)
+    if kind == "file":
+        process.wait(20)
+    time.sleep(0.2)
+    with os.fdopen(ours, "rb") as f:
+        assert f.read() == data
+    assert process.wait(10) == 0
+    process.stderr.close()
+
+
+def test_reader_that_has_gone(aisc, fake_server):
+    server = fake_server(following(
+        lambda p, r: p.stdout(r, b"x" * 4 * MIB), over))
+    read, write = os.pipe()
+    process = aisc.start(server.port, "x", stdout=write)
+    os.close(write)
+    os.read(read, 1)
+    os.close(read)
+    assert process.wait(10) == 128 + signal.SIGPIPE
+    assert process.stderr.read() == b""
+    process.stderr.close()
+
+
+def test_full_disk(aisc, fake_server):
+    with open("/dev/full", "wb") as full:
+        done = aisc.run(fake_server(wire.answering(b"x")).port, "x",
+                        stdout=full)
+    assert (done.returncode, said(done.stderr)) == (255, "output")
+
+
+def test_nobody_reads_errors(aisc, fake_server):
+    """Like ssh, aisc can do without."""
+    read, write = os.pipe()
+    os.close(read)
+    server = fake_server(wire.answering(b"out", b"e" * 2 * MIB, status=4))
+    done = aisc.run(server.port, "x", stderr=write)
+    os.close(write)
+    assert (done.returncode, done.stdout) == (4, b"out")
+
+
+def test_closed_descriptors(aisc, fake_server):
+    """No socket lands on them."""
+    script = Recorder(b"x" * 100)
+    server = fake_server(script)
+    words = aisc.words(server.port, "x")
+    for closed in "0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-":
+        done = subprocess.run(
+            ["sh", "-c", 'exec "$@" ' + closed, "sh", *words],
+            capture_output=True, stdin=subprocess.DEVNULL,
+            env=aisc.environment(), timeout=20)
+        assert done.returncode == 0
+        assert done.stdout == (b"" if "1" in closed else b"x" * 100)
+    assert script.inputs == [b""] * 4
+    assert not server.errors
+
+
+# Signals and time.
+
+@pytest.fixture
+def running(aisc, fake_server):
+    """Start aisc with a command that runs; a function that sends it a signal
+    and returns the frames that come."""
+    class Running:
+        def __init__(self, **popen):
+            self.frames, self.started = [], threading.Event()
+
+            def script(peer):
+                peer.hello()
+                self.request = peer.expect_request()
+                peer.started(self.request)
+                self.peer = peer
+                self.started.set()
+                try:
+                    while True:
+                        self.frames.append(peer.receive())
+                except (wire.Closed, wire.Cut) as end:
+                    self.end = end
+            self.server = fake_server(script)
+            self.process = aisc.start(self.server.port, "x", popen=popen,
+                                      options=["-n"])
+            assert self.started.wait(10)
+
+        def signals(self, count):
+            deadline = time.monotonic() + 10
+            while len(self.frames) < count and time.monotonic() < deadline:
+                time.sleep(0.005)
+            return [f.payload for f in self.frames if f.type == Type.SIGNAL]
+
+        def ended(self):
+            out, err = self.process.communicate(timeout=10)
+            assert out == b""
+            return self.process.returncode, err
+    return Running
+
+
+def test_interrupt_goes_to_the_command(running):
+    r = running()
+    r.process.send_signal(signal.SIGINT)
+    assert r.signals(1) == [b"INT"]
+    r.process.send_signal(signal.SIGQUIT)
+    assert r.signals(2) == [b"INT", b"QUIT"]
+    time.sleep(1.1)
+    r.process.send_signal(signal.SIGINT)
+    assert r.signals(3) == [b"INT", b"QUIT", b"INT"]
+    r.peer.exit(r.request, 7)
+    assert r.ended() == (7, b"")
+
+
+def test_interrupt_twice(running):
+    r = running()
+    r.process.send_signal(signal.SIGINT)
+    assert r.signals(1) == [b"INT"]
+    r.process.send_signal(signal.SIGINT)
+    assert r.ended() == (130, b"")
+    r.server.join()
+    assert isinstance(r.end, wire.Closed)
+
+
+@pytest.mark.parametrize("signo", [signal.SIGTERM, signal.SIGHUP])
+def test_ended_by_a_signal(running, signo):
+    r = running()
+    r.process.send_signal(signo)
+    assert r.ended() == (128 + signo, b"")
+
+
+def test_ignored_signals_stay_ignored(running):
+    r = running(preexec_fn=lambda: signal.signal(signal.SIGINT,
+                                                 signal.SIG_IGN))
+    for _ in range(3):
+        r.process.send_signal(signal.SIGINT)
+    r.process.send_signal(signal.SIGQUIT)
+    assert r.signals(1) == [b"QUIT"]
+    r.peer.exit(r.request, 0)
+    assert r.ended() == (0, b"")
+
+
+def test_interrupt_while_waiting(aisc, fake_server):
+    waiting = threading.Event()
+
+    def script(peer):
+        peer.waiting(3)
+        waiting.set()
+        peer.drain()
+    process = aisc.start(fake_server(script).port, "x")
+    assert process.stderr.readline().startswith(b"aisc: waiting: 3 ")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) == 130
+    process.communicate()
+
+
+def test_time_limit(ask):
+    def script(peer):
+        peer.hello()
+        request = peer.expect_request()
+        peer.started(request)
+        peer.stdout(request, b"so far")
+        peer.drain()
+    begin = time.monotonic()
+    done = ask(script, "x", options=["--timeout", "0.5"])
+    assert (done.returncode, said(done.stderr)) == (255, "timeout")
+    assert done.stdout == b"so far"
+    assert 0.4 < time.monotonic() - begin < 10
+
+
+def test_silent_server(aisc):
+    """It accepts and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        done = aisc.run(port, "x", options=["--connect-timeout", "0.3"])
+        assert (done.returncode, said(done.stderr)) == (255, "connect")
+        assert b"does not answer within 0.3 seconds" in done.stderr
+        done = aisc.run(port, "x", options=["--timeout", "0.3"])
+        assert (done.returncode, said(done.stderr)) == (255, "timeout")
+
+
+def test_waiting_is_no_connecting(ask):
+    def script(peer):
+        peer.waiting(1)
+        time.sleep(0.6)
+        peer.hello()
+        request = peer.expect_request()
+        peer.started(request)
+        peer.exit(request, 0)
+        peer.drain()
+    done = ask(script, "x", options=["-q", "--connect-timeout", "0.3"])
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+# Before there is a session.
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def test_nobody_there(aisc):
+    done = aisc.run(free_port(), "x")
+    assert (done.returncode, said(done.stderr)) == (255, "connect")
+    assert b"Connection refused; look whether aisd runs" in done.stderr
+    done = aisc.run(1, "x", host="no.such.host.invalid")
+    assert (done.returncode, said(done.stderr)) == (255, "connect")
+
+
+@pytest.mark.parametrize("hello", [b"SSH-2.0-OpenSSH_9.2\r\n",
+                                   b"HTTP/1.0 400 Bad Request\r\n\r\n"])
+def test_not_tls(ask, hello):
+    def script(sock):
+        sock.sendall(hello)
+        sock.recv(4096)
+    done = ask_plain(ask, script)
+    assert (done.returncode, said(done.stderr)) == (255, "tls")
+    assert b"not TLS" in done.stderr and b"is aisd" in done.stderr
+
+
+def test_another_protocol(aisc, localhost):
+    tls = wire.context(True, *localhost[:3], alpn=("h2",))
+    with wire.FakeServer(wire.answering(), tls=tls) as server:
+        done = aisc.run(server.port, "x")
+    assert (done.returncode, said(done.stderr)) == (255, "tls")
+
+
+def test_name(aisc, fake_server, authority, tmp_path):
+    server = fake_server(wire.answering(), authority.make(
+        "web", "server", sans=["DNS:web.example.org", "DNS:*.site.example"]))
+    done = aisc.run(server.port, "x")
+    assert (done.returncode, said(done.stderr)) == (255, "name")
+    assert b"web.example.org" in done.stderr
+    aisc.config.write_text('hosts = ( { match = "web*"; host_name = '
+                           '"127.0.0.1"; server_name = "a.site.example"; } );')
+    assert aisc.run(server.port, "x", host="web").returncode == 0
+
+
+@pytest.mark.parametrize("name, address", [("localhost", "localhost"),
+                                           ("127.0.0.1", "127.0.0.1")])
+def test_addresses(ask, name, address):
+    assert ask(wire.answering(), "x", host=address).returncode == 0
+
+
+def test_port_behind_the_host(aisc, fake_server):
+    port = fake_server(wire.answering()).port
+    words = aisc.words(port, "x", host=f"localhost:{port}")
+    at = words.index("-p")
+    del words[at:at + 2]
+    assert subprocess.run(words, env=aisc.environment(), timeout=20,
+                          stdin=subprocess.DEVNULL).returncode == 0
+
+
+def test_refused_certificate(aisc, fake_server, tmp_path):
+    """In TLS 1.3 the client has finished before it is refused."""
+    stranger = pki.Authority(tmp_path / "other").client("alice")
+    server = fake_server(wire.answering())
+    for command in ["x"], ["x", *["y" * 100000] * 9]:
+        done = aisc.run(server.port, *command, pair=stranger._replace(
+            ca=aisc.pair.ca))
+        assert (done.returncode, said(done.stderr)) == (255, "tls")
+        assert b"refused our certificate" in done.stderr
+
+
+def test_key_that_others_can_read(aisc, fake_server, alice, tmp_path):
+    key = tmp_path / "key.pem"
+    key.write_bytes(open(alice.key, "rb").read())
+    port = fake_server(wire.answering()).port
+    for mode in 0o644, 0o640, 0o604, 0o620:
+        key.chmod(mode)
+        done = aisc.run(port, "x", pair=alice._replace(key=str(key)))
+        assert (done.returncode, said(done.stderr)) == (255, "config")
+        assert f"chmod 600 {key}".encode() in done.stderr
+    key.chmod(0o400)
+    assert aisc.run(port, "x", pair=alice._replace(
+        key=str(key))).returncode == 0
+
+
+@pytest.mark.parametrize("missing, option", [
+    ("ca", "--ca"), ("cert", "--cert"), ("key", "--key")])
+def test_missing_setting(aisc, alice, missing, option):
+    done = aisc.run(1, "x", pair=alice._replace(**{missing: None}))
+    assert (done.returncode, said(done.stderr)) == (255, "config")
+    assert option.encode() in done.stderr and b"aisc.conf" in done.stderr
+
+
+# Options and files.
+
+@pytest.mark.parametrize("words, says", [
+    ([], b"no HOST"), (["-p"], b"-p"), (["-p", "0", "h", "x"], b"--port"),
+    (["-p", "65536", "h", "x"], b"--port"), (["--frob", "h"], b"--frob"),
+    (["--timeout", "-1", "h"], b"--timeout"), (["-e", "A", "h"], b"--env"),
+    (["-c", "x", "h", "y"], b"-c"), (["h:99999", "x"], b"h:99999"),
+    ([":80", "x"], b":80"), (["h:0", "x"], b"0")])
+def test_usage(program, words, says):
+    done = subprocess.run([*program("aisc"), *words], capture_output=True,
+                          stdin=subprocess.DEVNULL, timeout=20)
+    assert (done.returncode, said(done.stderr)) == (255, "usage")
+    assert says in done.stderr and done.stderr.count(b"\n") == 1
+
+
+def test_help_fits_one_screen(program):
+    for option in "-h", "--help":
+        done = subprocess.run([*program("aisc"), option], timeout=20,
+                              capture_output=True, text=True)
+        assert done.returncode == 0 and done.stderr == ""
+        lines = done.stdout.splitlines()
+        assert len(lines) <= 24 and max(map(len, lines)) <= 79
+
+
+def shown(aisc, host=None, options=(), **env):
+    """The settings that aisc shows, as a dict of text."""
+    done = subprocess.run(
+        [*aisc.program, *options, "--show-config", *([host] if host else [])],
+        capture_output=True, text=True, timeout=20,
+        env=aisc.environment(**env))
+    assert done.returncode == 0, done.stderr
+    return dict(line.rstrip(";").split(" = ", 1)
+                for line in done.stdout.splitlines())
+
+
+def test_which_setting_wins(aisc, tmp_path):
+    user = tmp_path / "xdg" / "ais"
+    user.mkdir(parents=True)
+    (user / "aisc.conf").write_text("""
+        directory = "/top"; key = "key.pem"; authority = "/ca.pem";
+        certificate = "~/cert.pem"; timeout = "2 min";
+        hosts = (
+            { match = [ "x", "web-*" ]; port = 1001; directory = "/first"; },
+            { match = "web-*"; port = 1002; connect_timeout = 3;
+              environment = [ "A=1", "B=2" ]; },
+            { match = "*z"; allow_tls12 = true; }
+        );""")
+    env = dict(XDG_CONFIG_HOME=str(tmp_path / "xdg"))
+    got = shown(aisc, "web-1", ["--ca", "own.pem", "-e", "B=3", "-e", "C=4"],
+                **env)
+    assert got["port"] == "1001" and got["directory"] == '"/first"'
+    assert got["connect_timeout"] == "3" and got["timeout"] == "120"
+    assert got["key"] == f'"{user}/key.pem"'
+    assert got["certificate"] == f'"{aisc.directory}/cert.pem"'
+    assert got["authority"] == '"own.pem"'
+    assert got["environment"] == '[ "A=1", "B=3", "C=4" ]'
+    assert got["allow_tls12"] == "false"
+    assert shown(aisc, "a-z", **env)["allow_tls12"] == "true"
+    got = shown(aisc, "other", ["-p", "5"], **env)
+    assert got["port"] == "5" and got["directory"] == '"/top"'
+    assert shown(aisc, **env)["port"] == "4773"
+    got = shown(aisc, "web-1", ["-F", str(aisc.config)], **env)
+    assert got["port"] == "4773" and got["directory"] == '""'
+
+
+def test_file_in_the_home_directory(aisc):
+    path = aisc.directory / ".config" / "ais"
+    path.mkdir(parents=True)
+    (path / "aisc.conf").write_text("port = 1234;")
+    assert shown(aisc)["port"] == "1234"
+
+
+@pytest.mark.parametrize("text, says", [
+    ("port = 0;", b":1: port: out of range"),
+    ("\nprot = 1;", b":2: prot: there is no such key"),
+    ("port = ;", b":1: syntax error"),
+    ("match = \"x\";", b"match: there is no such key"),
+    ("hosts = ( { port = 1; } );", b"needs \"match\""),
+    ("hosts = ( { match = \"other\"; port = \"x\"; } );", b"port: must be"),
+    ("environment = [ \"A\" ];", b"A is not NAME=VALUE")])
+def test_bad_file(aisc, text, says):
+    aisc.config.write_text(text)
+    done = aisc.run(1, "x")
+    assert (done.returncode, said(done.stderr)) == (255, "config")
+    assert says in done.stderr and str(aisc.config).encode() in done.stderr
+
+
+def test_file_that_is_not_there(aisc):
+    aisc.config.unlink()
+    done = aisc.run(1, "x")
+    assert (done.returncode, said(done.stderr)) == (255, "config")
+
+
+def test_sample_is_all_defaults(aisc, srcdir):
+    assert shown(aisc, "web-1", ["-F", str(srcdir / "etc/aisc.conf")]) == \
+        shown(aisc, "web-1", ["-F", str(aisc.config)])
+
+
+def test_verbose(ask):
+    done = ask(wire.answering(b"out", status=3), "x", options=["-v"])
+    text = done.stderr.decode()
+    assert (done.returncode, done.stdout) == (3, b"out")
+    for words in ("TLSv1.3", "CN=localhost", "session: s1", "server: fake",
+                  "knows us as: client", "exit status 3 after 0.001 s",
+                  "3 bytes of output"):
+        assert words in text
+    assert all(line.startswith("aisc: ") for line in text.splitlines())
+
+
+# Scripts.
+
+def test_script(ask):
+    script = Recorder(b"out\n", {b"false": 1})
+    done = ask(script, input=b"""# A comment.
+echo 'a  b' "c" d\\ e
+
+  # And another.
+cd /srv
+ls
+pwd
+cd
+false""", options=["-e", "A=1"])
+    assert done.stderr == b""
+    assert done.stdout == b"out\nout\n/srv\nout\n"
+    assert done.returncode == 1
+    first, cd, ls, home, false = script.requests
+    assert first.argv == ["echo", "a  b", "c", "d e"]
+    assert first.env == [b"A=1"] and not first.stdin
+    assert (cd.operation, cd.words) == (Operation.CHDIR, [b"/srv"])
+    assert (home.operation, home.words) == (Operation.CHDIR, [])
+    assert [r.number for r in script.requests] == [1, 2, 3, 4, 5]
+
+
+def test_script_goes_on_after_a_refusal(ask):
+    script = Recorder(b"", {b"foo": (Code.UNKNOWN, "unknown command: foo"),
+                            b"bar": (Code.DENIED, "")})
+    done = ask(script, input=b"foo\nbar\ncd /nowhere\nx\n")
+    assert done.returncode == 0 and len(script.requests) == 4
+    assert [line[:20] for line in done.stderr.splitlines()] == [
+        b"aisc: unknown comman", b"aisc: denied: no rul", b"aisc: directory: no "]
+    assert ask(script, input=b"x\nfoo").returncode == 127
+    assert ask(script, input=b"exit 9\nx").returncode == 9
+
+
+@pytest.mark.parametrize("line, says", [
+    (b"ls | wc", b"line 2: | needs a shell"), (b"ls *.c", b"* needs a shell"),
+    (b"echo $HOME", b"$ needs a shell"), (b"echo 'x", b"quote is not closed"),
+    (b"cd a b", b"cd takes one directory"), (b"x\0y", b"NUL byte")])
+def test_script_with_a_bad_line(ask, line, says):
+    script = Recorder()
+    done = ask(script, input=b"a\n" + line + b"\n")
+    assert (done.returncode, said(done.stderr)) == (255, "invalid")
+    assert says in done.stderr and len(script.requests) == 1
+
+
+def test_script_in_a_directory(ask):
+    script = Recorder()
+    assert ask(script, input=b"pwd\n", options=["-C", "/x"]).stdout == b"/x\n"
+    done = ask(script, input=b"y\n", options=["-C", "/nowhere"])
+    assert (done.returncode, said(done.stderr)) == (255, "directory")
+    assert not [r for r in script.requests if r.words == [b"y"]]
+
+
+def test_script_ends_with_its_session(ask):
+    done = ask(wire.ending("started"), input=b"a\nb\n")
+    assert (done.returncode, said(done.stderr)) == (255, "lost")
+
+
+def test_script_keeps_the_session_alive(aisc, fake_server):
+    """PING is answered while the script has no next line."""
+    def script(peer):
+        peer.hello()
+        for number in range(2):
+            if number > 0:
+                peer.send(Type.PING, 0, b"?")
+                peer.expect(Type.PONG)
+            request = peer.expect_request()
+            peer.started(request)
+            peer.exit(request, 0)
+        peer.drain()
+    server = fake_server(script)
+    process = aisc.start(server.port, stdin=subprocess.PIPE)
+    process.stdin.write(b"a\n")
+    process.stdin.flush()
+    time.sleep(0.3)
+    out, err = process.communicate(b"b\n", 10)
+    assert (process.returncode, out, err) == (0, b"", b"")
+    server.join()
+    assert not server.errors
+
+
+def test_empty_script(ask):
+    done = ask(Recorder(), input=b"")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+# The prompt, as a person sees it.
+
+class Terminal:
+    """aisc with a terminal, and what it shows."""
+
+    def __init__(self, words, env):
+        self.shown = b""
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.execve(words[0], words, env)
+
+    def wait_for(self, text, timeout=15):
+        """What is shown up to "text", which is taken away."""
+        deadline = time.monotonic() + timeout
+        while text not in self.shown:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self.fd], [], [], left)[0]:
+                raise AssertionError(f"{text!r} is not in {self.shown!r}")
+            try:
+                self.shown += os.read(self.fd, 4096)
+            except OSError as e:
+                assert e.errno == errno.EIO
+                raise AssertionError(f"it ended: {self.shown!r}") from None
+        before, _, self.shown = self.shown.partition(text)
+        return before
+
+    def type(self, text):
+        os.write(self.fd, text)
+
+    def status(self, timeout=15):
+        """Its exit status."""
+        deadline = time.monotonic() + timeout
+        while True:
+            if select.select([self.fd], [], [], 0.05)[0]:
+                try:
+                    self.shown += os.read(self.fd, 4096)
+                except OSError:
+                    pass
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                os.close(self.fd)
+                return os.waitstatus_to_exitcode(status)
+            assert time.monotonic() < deadline, "it does not end"
+
+
+@pytest.fixture
+def terminal(aisc, fake_server):
+    def start(script, *command, **how):
+        server = script if isinstance(script, wire.FakeServer) \
+            else fake_server(script)
+        return Terminal(aisc.words(server.port, *command, **how),
+                        aisc.environment(TERM="xterm"))
+    return start
+
+
+PROMPT = b"localhost:/home/x> "
+
+
+def test_prompt(terminal):
+    script = Recorder(b"hello\n", {b"foo": (Code.UNKNOWN,
+                                            "unknown command: foo")})
+    t = terminal(script)
+    t.wait_for(PROMPT)
+    t.type(b"cd /srv\r")
+    t.wait_for(b"localhost:/srv> ")
+    t.type(b"echo 'a b' c | wc\r")
+    t.wait_for(b"aisc: invalid: | needs a shell")
+    t.wait_for(b"localhost:/srv> ")
+    t.type(b"foo\r")
+    t.wait_for(b"aisc: unknown command: foo\r\n")
+    t.wait_for(b"> ")
+    t.type(b"pwd\r")
+    t.wait_for(b"/srv\r\n")
+    t.wait_for(b"> ")
+    t.type(b"help\r")
+    t.wait_for(b"exit [N]")
+    t.wait_for(b"> ")
+    t.type(b"exit 3\r")
+    assert t.status() == 3
+
+
+def test_prompt_edits_and_remembers(terminal):
+    script = Recorder(b"", {b"echo": (Code.DENIED, "no echo")})
+    t = terminal(script)
+    t.wait_for(PROMPT)
+    t.type(b"exho x\x01\x1b[C\x1b[C\x08c\r")       # ^A, right, right, ^H
+    t.wait_for(b"aisc: denied")
+    t.wait_for(PROMPT)
+    t.type(b"\x1b[A\r")                             # Up.
+    t.wait_for(b"aisc: denied")
+    t.wait_for(PROMPT)
+    t.type(b"\x04")
+    assert t.status() == 255
+    assert [r.argv for r in script.requests[1:]] == [["echo", "x"]] * 2
+
+
+def test_prompt_interrupted(terminal):
+    script = Recorder()
+    t = terminal(script)
+    t.wait_for(PROMPT)
+    t.type(b"half a line\x03")
+    t.wait_for(PROMPT)
+    t.type(b"\x03")
+    t.wait_for(PROMPT)
+    t.type(b"\x04")
+    assert t.status() == 0
+    assert len(script.requests) == 1
+
+
+def test_prompt_command_reads_the_terminal(terminal):
+    script = Recorder(b"thanks\n", ignoring=[b"one", b"two"])
+    t = terminal(script)
+    t.wait_for(PROMPT)
+    t.type(b"cat\r")
+    t.wait_for(b"cat\r\n")
+    while len(script.requests) < 2:
+        time.sleep(0.01)
+    t.type(b"some text\n\x04")
+    t.wait_for(b"thanks\r\n")
+    t.wait_for(PROMPT)
+    assert script.inputs == [b"some text\n"]
+    # What is typed ahead is not for the command.
+    t.type(b"one\rtwo\r")
+    t.wait_for(PROMPT)
+    t.wait_for(PROMPT)
+    t.type(b"\x04")
+    assert t.status() == 0
+    assert [r.argv for r in script.requests[1:]] == [["cat"], ["one"], ["two"]]
+
+
+def test_prompt_interrupts_the_command(terminal):
+    def script(peer):
+        peer.hello()
+        home = peer.expect_request()
+        peer.send(Type.DIRECTORY, home.number, b"/home/x")
+        for _ in range(2):
+            request = peer.expect_request()
+            peer.started(request)
+            peer.stdout(request, b"running\n")
+            assert peer.expect(Type.SIGNAL).payload == b"INT"
+            peer.exit(request, 2, end=wire.End.SIGNAL)
+        request = peer.expect_request()
+        peer.started(request)
+        peer.stdout(request, b"running\n")
+        peer.drain()
+    t = terminal(script)
+    for _ in range(2):
+        t.wait_for(PROMPT)
+        t.type(b"sleep 100\r")
+        t.wait_for(b"running\r\n")
+        t.type(b"\x03")
+    t.wait_for(PROMPT)
+    t.type(b"stubborn\r")
+    t.wait_for(b"running\r\n")
+    t.type(b"\x03")
+    time.sleep(0.2)
+    t.type(b"\x03")
+    assert t.status() == 130
+
+
+def test_prompt_comes_back_after_a_loss(terminal, fake_server):
+    def first(peer):
+        peer.hello()
+        home = peer.expect_request()
+        peer.send(Type.DIRECTORY, home.number, b"/home/x")
+        to = peer.expect_request()
+        peer.send(Type.DIRECTORY, to.number, b"/srv")
+        peer.send(Type.PING, 0, b"")
+        peer.expect(Type.PONG)
+        peer.goodbye(Code.STOPPING, "the server is updated")
+    second = Recorder(b"here\n", ignoring=[b"ls"])
+    t = terminal(fake_server([first, second]))
+    t.wait_for(PROMPT)
+    t.type(b"cd /srv\r")
+    t.wait_for(b"aisc: stopped: the server is updated\r\n")
+    t.wait_for(b"localhost:/srv> ")
+    t.type(b"ls\r")
+    t.wait_for(b"here\r\n")
+    t.wait_for(b"localhost:/srv> ")
+    t.type(b"\x04")
+    assert t.status() == 0
+    assert [r.words for r in second.requests] == [[b"/srv"], [b"ls"]]
+
+
+def test_prompt_shows_no_foreign_bytes(terminal):
+    def script(peer):
+        peer.hello()
+        home = peer.expect_request()
+        peer.send(Type.DIRECTORY, home.number, b"/\x1b]0;x\x07/\xff")
+        peer.drain()
+    t = terminal(script)
+    t.wait_for(rb"localhost:/\x1b]0;x\x07/\xff> ")
+    t.type(b"\x04")
+    assert t.status() == 0
+
+
+def test_prompt_leaves_the_terminal_as_it_was(terminal):
+    t = terminal(Recorder(ignoring=[b"ls"]))
+    before = termios.tcgetattr(t.fd)
+    t.wait_for(PROMPT)
+    t.type(b"ls\r")
+    t.wait_for(PROMPT)
+    t.type(b"exit\r")
+    slave_mode = None
+    while True:
+        pid, _ = os.waitpid(t.pid, os.WNOHANG)
+        slave_mode = termios.tcgetattr(t.fd)
+        if pid:
+            break
+        time.sleep(0.01)
+    os.close(t.fd)
+    assert slave_mode[:4] == before[:4]
+
+
+def test_no_server_no_prompt(terminal, aisc):
+    t = Terminal(aisc.words(free_port()), aisc.environment(TERM="xterm"))
+    assert t.status() == 255
+    assert b"aisc: connect: " in t.shown and b"> " not in t.shown
