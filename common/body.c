@@ -147,7 +147,7 @@ take_item(struct body *body, uint8_t kind, const uint8_t *bytes, size_t n,
 	switch (kind) {
 	case PROTO_ITEM_OPERATION:
 		if (n != 1 || body->operation != 0 || bytes[0] < PROTO_RUN ||
-		    bytes[0] > PROTO_CHDIR)
+		    bytes[0] > PROTO_CAN)
 			return "the request's operation is malformed";
 		body->operation = (enum proto_operation)bytes[0];
 		return NULL;
@@ -189,6 +189,8 @@ check_words(const struct body *body)
 		return "a request for a shell takes one line";
 	if (body->operation == PROTO_CHDIR && body->nwords > 1)
 		return "a change of directory takes one path";
+	if (body->operation == PROTO_LIST && body->nwords != 0)
+		return "a request for the list takes no word";
 	return NULL;
 }
 

@@ -113,7 +113,13 @@ enum proto_operation {
 	/* Give one line to a shell. */
 	PROTO_SHELL		= 2,
 	/* Change the session's directory; no word: back to the home. */
-	PROTO_CHDIR		= 3
+	PROTO_CHDIR		= 3,
+	/* Which commands may I run?  Answered like a command, whose output is
+	 * a line for each: its name, a tab, and its summary. */
+	PROTO_LIST		= 4,
+	/* May I run this argv?  Answered like a command that ends with 0 or 1
+	 * and says why; without a word it names the rule that applies. */
+	PROTO_CAN		= 5
 };
 
 /* Streams, as WINDOW names them. */

@@ -76,6 +76,8 @@ class Operation(enum.IntEnum):
     RUN = 1
     SHELL = 2
     CHDIR = 3
+    LIST = 4
+    CAN = 5
 
 
 class Stream(enum.IntEnum):

@@ -191,6 +191,8 @@ words_of_operations(void **state)
 		{ PROTO_RUN, 1, SIZE_MAX },
 		{ PROTO_SHELL, 1, 1 },
 		{ PROTO_CHDIR, 0, 1 },
+		{ PROTO_LIST, 0, 0 },
+		{ PROTO_CAN, 0, SIZE_MAX },
 	};
 	struct buf b;
 
@@ -217,7 +219,8 @@ operations(void **state)
 		buf_init(&b, 1000);
 		put_operation(&b, v);
 		put_word(&b, "word");
-		expect(&b, v >= PROTO_RUN && v <= PROTO_CHDIR ?
+		expect(&b, v >= PROTO_RUN && v <= PROTO_CAN &&
+		    v != PROTO_LIST ?
 		    PROTO_CODE_NONE : PROTO_CODE_PROTOCOL);
 	}
 	/* Of exactly one byte, first, and once. */
