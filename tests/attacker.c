@@ -23,6 +23,8 @@
  *
  * "ids" prints the real, effective and saved user id.
  */
+#include <config.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>

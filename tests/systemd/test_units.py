@@ -1,0 +1,42 @@
+"""The files themselves: do systemd, the journal and logrotate take them?"""
+
+import re
+
+
+def test_verify(box):
+    """systemd finds nothing to say."""
+    done = box.run("systemd-analyze", "verify", "--man=no", "aisd.service",
+                   "aisd@two.service", "aisd.socket")
+    assert done.stdout + done.stderr == ""
+
+
+def test_exposure(box, record_property):
+    """The exposure that the unit's comment promises."""
+    said = box.run("systemd-analyze", "security", "--no-pager",
+                   "--offline=true", "aisd.service").stdout
+    level = float(re.search(r"exposure level for \S+ (\d+\.\d+)", said)[1])
+    record_property("exposure", level)
+    assert level <= 2.5
+
+
+def test_catalog(srcdir):
+    """Each kind of record has an entry, and each field in it is one that such
+    a record has."""
+    source = (srcdir / "daemon/audit.c").read_text()
+    ids = set(re.findall(r'"([0-9a-f]{32})"', source))
+    catalog = (srcdir / "systemd/aisd.catalog").read_text()
+    entries = re.findall(r"^-- (\S+)$", catalog, re.M)
+    assert sorted(entries) == sorted(ids)
+    known = set(re.findall(r'put(?:_number)?\(r?&?r?, "(\w+)"', source))
+    used = set(re.findall(r"@AIS_(\w+)@", catalog))
+    assert {name.lower() for name in used} <= known
+
+
+def test_reasons(srcdir):
+    """No directive of the service stands without a comment before it."""
+    text = (srcdir / "systemd/aisd.service.in").read_text()
+    service = text[text.index("[Service]"):text.index("[Install]")]
+    for block in re.split(r"\n\s*\n", service):
+        lines = block.splitlines()
+        if any(re.match(r"\w+=", line) for line in lines):
+            assert any(line.startswith("#") for line in lines), block
