@@ -137,7 +137,7 @@ usage(const char *what, const char *which)
 static void
 make_tables(char letters[2 * ROWS + 3], struct option longs[ROWS + 1])
 {
-	/* "+": the options end at HOST.  ":": we say ourselves what is wrong. */
+	/* "+": options end at HOST.  ":": we say ourselves what is wrong. */
 	char *p = letters;
 
 	*p++ = '+';

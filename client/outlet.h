@@ -26,6 +26,7 @@ struct outlet {
 	size_t slot;		/* In the poll set, for the owner. */
 };
 
+/* Make "o" the output to "fd", which stays open when it is closed. */
 void outlet_open(struct outlet *o, int fd);
 void outlet_close(struct outlet *o);
 

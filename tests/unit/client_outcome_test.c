@@ -1,0 +1,110 @@
+/* Tests of client/outcome. */
+#include <config.h>
+
+#include "tests/unit/unit.h"
+
+#include "client/outcome.h"
+
+static void
+printable(void **state)
+{
+	static const struct {
+		const char *in;
+		const char *out;
+	} cases[] = {
+		{ "", "" }, { "plain", "plain" }, { "\"a\"", "\"a\"" },
+		{ "a\\b", "a\\\\b" }, { "\\\"", "\\\\\"" },
+		{ "\\\\\"", "\\\\\\\\\"" }, { "\033[1m\n", "\\x1b[1m\\n" },
+		{ "gr\303\274n", "gr\303\274n" }, { "\377", "\\xff" },
+		{ "\342\200\256", "\\xe2\\x80\\xae" }
+	};
+	char out[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		assert_string_equal(outcome_printable(out, sizeof out,
+		    cases[i].in, strlen(cases[i].in)), cases[i].out);
+	assert_string_equal(outcome_printable(out, 8, "0123456789", 10),
+	    "0123...");
+}
+
+static void
+classes(void **state)
+{
+	struct outcome o = { .class = OUTCOME_DONE };
+
+	(void)state;
+	/* The table is in the order of the numbers. */
+	assert_string_equal(outcome_class_name(OUTCOME_DONE), "done");
+	assert_string_equal(outcome_class_name(OUTCOME_LOST), "lost");
+	assert_string_equal(outcome_class_name(OUTCOME_INTERRUPTED),
+	    "interrupted");
+	outcome_fail(&o, OUTCOME_LOST, "%s %d", "x", 3);
+	assert_int_equal(o.status, 255);
+	assert_string_equal(o.text, "x 3");
+	outcome_signal(&o, 15);
+	assert_int_equal(o.status, 143);
+	assert_string_equal(o.text, "");
+}
+
+static void
+codes(void **state)
+{
+	struct outcome o = { .class = OUTCOME_DONE };
+
+	(void)state;
+	for (uint16_t code = 0; code <= PROTO_CODE_INVALID; code++) {
+		outcome_code(&o, code, "");
+		assert_int_not_equal(o.class, OUTCOME_DONE);
+		assert_true(o.status > 125);
+		assert_true(strlen(o.text) > 5);
+		outcome_code(&o, code, "said \"so\"\n");
+		assert_string_equal(o.text, "said \"so\"\\n");
+	}
+	outcome_code(&o, PROTO_CODE_UNKNOWN, "");
+	assert_int_equal(o.status, 127);
+	outcome_code(&o, PROTO_CODE_NOT_EXECUTABLE, "");
+	assert_int_equal(o.status, 126);
+	outcome_code(&o, 999, "anything");
+	assert_int_equal(o.class, OUTCOME_PROTOCOL);
+	assert_int_equal(o.status, 255);
+}
+
+static void
+ends(void **state)
+{
+	struct frame_exit e = { .end = PROTO_END_EXIT, .status = 3 };
+	struct outcome o = { .class = OUTCOME_LOST };
+
+	(void)state;
+	outcome_exit(&o, &e);
+	assert_int_equal(o.class, OUTCOME_DONE);
+	assert_int_equal(o.status, 3);
+	assert_true(o.has_exit);
+	e.end = PROTO_END_SIGNAL;
+	e.status = 9;
+	outcome_exit(&o, &e);
+	assert_int_equal(o.status, 137);
+	/* A command that the server has ended is never a success. */
+	e.end = PROTO_END_EXIT;
+	e.status = 0;
+	e.reason = PROTO_CODE_TIMEOUT;
+	outcome_exit(&o, &e);
+	assert_int_equal(o.class, OUTCOME_TIMEOUT);
+	assert_int_equal(o.status, 255);
+	assert_true(o.has_exit);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(printable),
+		cmocka_unit_test(classes),
+		cmocka_unit_test(codes),
+		cmocka_unit_test(ends)
+	};
+
+	return cmocka_run_group_tests_name("client_outcome", tests, NULL,
+	    NULL);
+}

@@ -1,0 +1,241 @@
+/* Tests of client/outlet and of client/stream below it. */
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/socket.h>
+
+#include "tests/unit/unit.h"
+
+#include "client/outlet.h"
+
+#define PIECE	65527
+
+/* Both ends of a pipe, or of a pair of sockets. */
+static void
+open_pair(int pair[2], bool sockets)
+{
+	if (sockets)
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	else
+		assert_int_equal(pipe(pair), 0);
+}
+
+/* Read "n" bytes of the sequence, with "o" drained meanwhile. */
+static void
+read_sequence(int fd, struct outlet *o, size_t n)
+{
+	uint8_t bytes[4096];
+	size_t at = 0;
+	ssize_t got;
+
+	while (at < n) {
+		assert_int_equal(outlet_drain(o), 0);
+		got = read(fd, bytes, sizeof bytes);
+		assert_true(got > 0);
+		for (ssize_t i = 0; i < got; i++, at++)
+			assert_int_equal(bytes[i], (uint8_t)(at * 7));
+	}
+	assert_int_equal(at, n);
+}
+
+/* A whole window to a reader that reads only afterwards. */
+static void
+whole_window(bool sockets, bool blocking)
+{
+	static uint8_t all[OUTLET_WINDOW];
+	struct outlet o;
+	int pair[2], flags;
+
+	open_pair(pair, sockets);
+	if (!blocking)
+		assert_int_equal(fcntl(pair[1], F_SETFL, O_NONBLOCK), 0);
+	flags = fcntl(pair[1], F_GETFL);
+	for (size_t i = 0; i < sizeof all; i++)
+		all[i] = (uint8_t)(i * 7);
+	outlet_open(&o, pair[1]);
+	for (size_t at = 0; at < sizeof all; at += PIECE)
+		assert_int_equal(outlet_take(&o, all + at,
+		    sizeof all - at < PIECE ? sizeof all - at : PIECE), 0);
+	assert_true(outlet_waits(&o));
+	assert_int_equal(o.window, 0);
+	assert_int_equal(outlet_due(&o), 0);
+	read_sequence(pair[0], &o, sizeof all);
+	assert_false(outlet_waits(&o));
+	assert_int_equal(outlet_due(&o), OUTLET_WINDOW);
+	outlet_grant(&o);
+	assert_int_equal(o.window, OUTLET_WINDOW);
+	assert_int_equal(outlet_due(&o), 0);
+	/* Others who have this file see no difference. */
+	assert_int_equal(fcntl(pair[1], F_GETFL), flags);
+	outlet_close(&o);
+	assert_int_equal(close(pair[0]), 0);
+	assert_int_equal(close(pair[1]), 0);
+}
+
+static void
+windows(void **state)
+{
+	(void)state;
+	whole_window(false, true);
+	whole_window(false, false);
+	whole_window(true, true);
+	whole_window(true, false);
+}
+
+/* Where a pipe cannot be opened again, small steps do. */
+static void
+careful(void **state)
+{
+	static const uint8_t zeros[200000];
+	uint8_t bytes[4096];
+	struct stream s;
+	int pair[2];
+	size_t n, total = 0;
+	enum io io;
+
+	(void)state;
+	open_pair(pair, false);
+	stream_open(&s, pair[1], true);
+	s.kind = STREAM_CAREFUL;
+	while ((io = stream_write(&s, zeros, sizeof zeros, &n)) == IO_OK)
+		total += n;
+	assert_int_equal(io, IO_WAIT);
+	assert_int_equal(total, 65536);
+	stream_close(&s);
+	stream_open(&s, pair[0], false);
+	s.kind = STREAM_CAREFUL;
+	while ((io = stream_read(&s, bytes, sizeof bytes, &n)) == IO_OK)
+		total -= n;
+	assert_int_equal(io, IO_WAIT);
+	assert_int_equal(total, 0);
+	assert_int_equal(close(pair[1]), 0);
+	assert_int_equal(stream_read(&s, bytes, sizeof bytes, &n), IO_EOF);
+	stream_close(&s);
+	assert_int_equal(close(pair[0]), 0);
+}
+
+static void
+reading(void **state)
+{
+	char text[8];
+	struct stream s;
+	int pair[2];
+	size_t n;
+
+	(void)state;
+	for (int sockets = 0; sockets < 2; sockets++) {
+		open_pair(pair, sockets == 1);
+		stream_open(&s, pair[0], false);
+		assert_int_equal(stream_read(&s, text, sizeof text, &n),
+		    IO_WAIT);
+		assert_int_equal(write(pair[1], "abc", 3), 3);
+		assert_int_equal(stream_read(&s, text, sizeof text, &n),
+		    IO_OK);
+		assert_int_equal(n, 3);
+		assert_memory_equal(text, "abc", 3);
+		assert_int_equal(close(pair[1]), 0);
+		assert_int_equal(stream_read(&s, text, sizeof text, &n),
+		    IO_EOF);
+		stream_close(&s);
+		assert_int_equal(s.fd, -1);
+		assert_int_equal(close(pair[0]), 0);
+	}
+}
+
+/* The offset of a file is that of all who share it. */
+static void
+plain_file(void **state)
+{
+	char directory[UNIT_PATH_MAX], text[4];
+	struct stream s;
+	size_t n;
+	int fd;
+
+	(void)state;
+	unit_enter(directory);
+	unit_write("f", "0123456789");
+	assert_true((fd = open("f", O_RDWR)) >= 0);
+	stream_open(&s, fd, false);
+	assert_int_equal(stream_read(&s, text, sizeof text, &n), IO_OK);
+	assert_int_equal(n, 4);
+	assert_int_equal(s.fd, fd);
+	assert_int_equal(lseek(fd, 0, SEEK_CUR), 4);
+	stream_close(&s);
+	assert_int_equal(close(fd), 0);
+	assert_true((fd = open(directory, O_RDONLY)) >= 0);
+	stream_open(&s, fd, false);
+	assert_int_equal(stream_read(&s, text, sizeof text, &n), IO_ERROR);
+	assert_int_equal(errno, EISDIR);
+	assert_int_equal(close(fd), 0);
+	unit_leave(directory);
+}
+
+static void
+reader_gone(void **state)
+{
+	static const uint8_t zeros[PIECE];
+	struct outlet o;
+	int pair[2];
+
+	(void)state;
+	for (int sockets = 0; sockets < 2; sockets++) {
+		open_pair(pair, sockets == 1);
+		outlet_open(&o, pair[1]);
+		assert_int_equal(close(pair[0]), 0);
+		assert_int_equal(outlet_take(&o, zeros, sizeof zeros), -1);
+		assert_int_equal(errno, EPIPE);
+		assert_true(o.dead);
+		/* From now on everything is taken, and credit comes back. */
+		for (int i = 0; i < 8; i++)
+			assert_int_equal(outlet_take(&o, zeros, sizeof zeros),
+			    0);
+		assert_int_equal(outlet_due(&o), 9 * sizeof zeros);
+		assert_false(outlet_waits(&o));
+		assert_int_equal(outlet_drain(&o), 0);
+		outlet_close(&o);
+		assert_int_equal(close(pair[1]), 0);
+	}
+}
+
+static void
+reader_goes(void **state)
+{
+	static const uint8_t zeros[PIECE];
+	struct outlet o;
+	int pair[2];
+
+	(void)state;
+	open_pair(pair, false);
+	outlet_open(&o, pair[1]);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(outlet_take(&o, zeros, sizeof zeros), 0);
+	assert_true(outlet_waits(&o));
+	assert_int_equal(close(pair[0]), 0);
+	assert_int_equal(outlet_drain(&o), -1);
+	assert_int_equal(errno, EPIPE);
+	assert_false(outlet_waits(&o));
+	outlet_begin(&o);
+	assert_int_equal(o.window, OUTLET_WINDOW);
+	assert_true(o.dead);
+	outlet_close(&o);
+	assert_int_equal(close(pair[1]), 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(windows),
+		cmocka_unit_test(careful),
+		cmocka_unit_test(reading),
+		cmocka_unit_test(plain_file),
+		cmocka_unit_test(reader_gone),
+		cmocka_unit_test(reader_goes)
+	};
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests_name("client_outlet", tests, NULL,
+	    NULL);
+}
