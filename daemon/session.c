@@ -662,6 +662,16 @@ session_poll(struct session *s, struct pollset *ps)
 		    s->settings->idle_timeout);
 }
 
+/* The link has failed: not ended, but altered or cut. */
+static void
+lose_link(struct session *s)
+{
+	log_info("%s from %s: %s", s->identity.common_name, s->address,
+	    tls_error(s->link.tls));
+	end_link(s, tls_failure(s->link.tls) == TLS_FAILURE_ALTERED ?
+	    "altered" : "the connection was cut");
+}
+
 static void
 turn_link(struct session *s, const struct pollset *ps)
 {
@@ -675,12 +685,8 @@ turn_link(struct session *s, const struct pollset *ps)
 	else if (io == IO_EOF)
 		end_link(s, state_of(s) == IDLE ? "done" :
 		    "the client went away in the middle of a request");
-	else if (io == IO_ERROR) {
-		log_info("%s from %s: %s", s->identity.common_name,
-		    s->address, tls_error(s->link.tls));
-		end_link(s, tls_failure(s->link.tls) == TLS_FAILURE_ALTERED ?
-		    "altered" : "the connection was cut");
-	}
+	else if (io == IO_ERROR)
+		lose_link(s);
 }
 
 static void
@@ -731,9 +737,11 @@ flush(struct session *s)
 {
 	if (s->gone)
 		return;
-	if (link_write(&s->link) == IO_ERROR)
-		end_link(s, "the connection was cut");
-	else if (s->closing && !link_has_output(&s->link))
+	if (link_write(&s->link) == IO_ERROR) {
+		/* An alert that has come may say why. */
+		(void)link_read(&s->link);
+		lose_link(s);
+	} else if (s->closing && !link_has_output(&s->link))
 		end_link(s, s->close_reason);
 }
 
