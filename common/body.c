@@ -114,6 +114,10 @@ count_items(struct reader r, struct count *c, enum proto_code *code)
 		c->bytes += n + 1;
 		if (kind <= PROTO_ITEM_WINDOWS)
 			c->kinds[kind]++;
+		if (c->kinds[PROTO_ITEM_ENV] > PROTO_ENV_MAX) {
+			*code = PROTO_CODE_INVALID;
+			return "the request has too many variables";
+		}
 		if (c->invalid == NULL)
 			c->invalid = check_value(kind, bytes, n);
 	}

@@ -28,6 +28,8 @@
 #define PROTO_BODY_MAX		(1024 * 1024)
 /* Items in one request's body: words, environment and options together. */
 #define PROTO_ITEMS_MAX		65536
+/* Variables among them: each is looked up in the rules. */
+#define PROTO_ENV_MAX		1024
 /* One word or environment string; Linux refuses longer ones (MAX_ARG_STRLEN,
  * execve(2)), which counts the terminating NUL. */
 #define PROTO_WORD_MAX		(128 * 1024 - 1)

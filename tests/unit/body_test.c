@@ -437,6 +437,20 @@ many_items(void **state)
 	}
 }
 
+static void
+many_variables(void **state)
+{
+	struct buf b;
+
+	(void)state;
+	for (size_t extra = 0; extra < 2; extra++) {
+		begin(&b);
+		for (size_t i = 0; i < PROTO_ENV_MAX + extra; i++)
+			put(&b, PROTO_ITEM_ENV, "A=1", 3);
+		expect(&b, extra == 0 ? PROTO_CODE_NONE : PROTO_CODE_INVALID);
+	}
+}
+
 /* A body that is cut is whole only where an item ends. */
 static void
 cut_at_every_byte(void **state)
@@ -617,6 +631,7 @@ main(void)
 		cmocka_unit_test(strings),
 		cmocka_unit_test(every_byte),
 		cmocka_unit_test(many_items),
+		cmocka_unit_test(many_variables),
 		cmocka_unit_test(cut_at_every_byte),
 		cmocka_unit_test(broken_behind_a_bad_value),
 		cmocka_unit_test(garbage),
