@@ -161,6 +161,63 @@ get_fingerprint(X509 *cert, char out[TLS_FINGERPRINT_MAX])
 		(void)snprintf(out + (size_t)2 * i, 3, "%02x", md[i]);
 }
 
+/*
+ * A name of a subjectAltName with its kind before it; "" for what cannot be
+ * compared with safety.  To leave a name out can only ever grant less.
+ */
+static void
+get_san(const GENERAL_NAME *g, char out[TLS_NAME_MAX])
+{
+	const char *kind = g->type == GEN_DNS ? "DNS:" :
+	    g->type == GEN_EMAIL ? "EMAIL:" : g->type == GEN_URI ? "URI:" :
+	    g->type == GEN_IPADD ? "IP:" : NULL;
+	const unsigned char *p;
+	size_t used, n;
+
+	out[0] = '\0';
+	if (kind == NULL)
+		return;
+	p = ASN1_STRING_get0_data(g->d.ia5);
+	n = (size_t)ASN1_STRING_length(g->d.ia5);
+	used = strlen(kind);
+	if (g->type == GEN_IPADD) {
+		if ((n == 4 || n == 16) && inet_ntop(n == 4 ? AF_INET :
+		    AF_INET6, p, out + used, (socklen_t)(TLS_NAME_MAX - used))
+		    != NULL)
+			memcpy(out, kind, used);
+		return;
+	}
+	if (n == 0 || n >= TLS_NAME_MAX - used)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		if (p[i] < ' ' || p[i] > '~')
+			return;
+	}
+	memcpy(out, kind, used);
+	memcpy(out + used, p, n);
+	out[used + n] = '\0';
+}
+
+static void
+get_sans(X509 *cert, char out[TLS_SANS_MAX])
+{
+	GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name,
+	    NULL, NULL);
+	char name[TLS_NAME_MAX];
+	size_t used = 0, n;
+
+	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+		get_san(sk_GENERAL_NAME_value(names, i), name);
+		n = strlen(name) + 1;
+		if (n == 1 || n >= TLS_SANS_MAX - used)
+			continue;
+		memcpy(out + used, name, n);
+		used += n;
+	}
+	out[used] = '\0';
+	GENERAL_NAMES_free(names);
+}
+
 static void
 get_identity(X509 *cert, struct tls_identity *id)
 {
@@ -169,6 +226,7 @@ get_identity(X509 *cert, struct tls_identity *id)
 	get_name(X509_get_issuer_name(cert), id->issuer);
 	get_serial(cert, id->serial);
 	get_fingerprint(cert, id->fingerprint);
+	get_sans(cert, id->sans);
 	id->not_before = to_seconds(X509_get0_notBefore(cert));
 	id->not_after = to_seconds(X509_get0_notAfter(cert));
 }
@@ -916,6 +974,33 @@ const struct tls_identity *
 tls_peer(const struct tls *tls)
 {
 	return tls->has_peer ? &tls->peer : NULL;
+}
+
+int
+tls_identity_load(const char *path, struct tls_identity *id,
+    char why[TLS_TEXT_MAX])
+{
+	FILE *f = fopen(path, "re");
+	X509 *cert;
+
+	if (f == NULL) {
+		say(why, "cannot read the certificate %s: %s", path,
+		    strerror(errno));
+		return -1;
+	}
+	ERR_clear_error();
+	cert = PEM_read_X509(f, NULL, no_passphrase, NULL);
+	(void)fclose(f);
+	if (cert == NULL) {
+		say(why, "cannot use the certificate %s: %s; it must be PEM",
+		    path, last_reason());
+		return -1;
+	}
+	memset(id, 0, sizeof *id);
+	get_identity(cert, id);
+	X509_free(cert);
+	ERR_clear_error();
+	return 0;
 }
 
 const char *

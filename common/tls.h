@@ -27,6 +27,7 @@ struct tls;
 #define TLS_NAME_MAX	512
 #define TLS_SERIAL_MAX	64	/* RFC 5280, 4.1.2.2: 20 bytes at most. */
 #define TLS_FINGERPRINT_MAX 65	/* SHA-256 in hexadecimal. */
+#define TLS_SANS_MAX	4096
 
 /* The files of one side. */
 struct tls_files {
@@ -45,6 +46,13 @@ struct tls_identity {
 	char issuer[TLS_NAME_MAX];
 	char serial[TLS_SERIAL_MAX];	/* Hexadecimal, upper case. */
 	char fingerprint[TLS_FINGERPRINT_MAX];
+	/*
+	 * The subjectAltNames, one string after the other, each with its kind
+	 * before it: "DNS:", "EMAIL:", "URI:", "IP:".  An empty string ends
+	 * them.  Left out is a name with a byte that is not printable ASCII,
+	 * one of another kind, and what does not fit.
+	 */
+	char sans[TLS_SANS_MAX];
 	int64_t not_before;		/* Seconds since 1970. */
 	int64_t not_after;
 };
@@ -125,6 +133,13 @@ enum tls_failure tls_failure(const struct tls *tls);
 
 /* The peer, once it has shown a certificate, verified or not; else NULL. */
 const struct tls_identity *tls_peer(const struct tls *tls);
+
+/*
+ * Read who a certificate is for from the first one in the PEM file "path",
+ * without verifying it.  0, or -1 with a sentence in "why".
+ */
+int tls_identity_load(const char *path, struct tls_identity *id,
+    char why[TLS_TEXT_MAX]);
 
 /* The protocol version and the cipher, such as "TLSv1.3". */
 const char *tls_version(const struct tls *tls);

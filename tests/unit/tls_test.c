@@ -234,6 +234,109 @@ identity(void **state)
 	free(text);
 }
 
+/* Make san.pem with the alternative names "value"; load it into "id". */
+static void
+load_san(const char *value, struct tls_identity *id)
+{
+	static char command[16384];
+
+	(void)snprintf(command, sizeof command, "openssl req -new -x509 "
+	    "-key alice.key -config site/cnf -subj /CN=x -out san.pem "
+	    "-addext 'subjectAltName=%s' 2>/dev/null", value);
+	assert_int_equal(system(command), 0);
+	if (tls_identity_load("san.pem", id, why) == -1)
+		fail_msg("%s", why);
+}
+
+/* The names in "id", with a ";" behind each. */
+static const char *
+joined(const struct tls_identity *id)
+{
+	static char text[TLS_SANS_MAX + 1];
+	size_t used = 0;
+
+	for (const char *p = id->sans; *p != '\0'; p += strlen(p) + 1)
+		used += (size_t)snprintf(text + used, sizeof text - used,
+		    "%s;", p);
+	text[used] = '\0';
+	return text;
+}
+
+static void
+alternative_names(void **state)
+{
+	static const struct {
+		const char *value, *names;
+	} examples[] = {
+		{ "DNS:a.example,email:a@b.example,URI:spiffe://x/y,"
+		    "IP:192.0.2.1,IP:2001:db8::1,RID:1.2.3",
+		    "DNS:a.example;EMAIL:a@b.example;URI:spiffe://x/y;"
+		    "IP:192.0.2.1;IP:2001:db8::1;" },
+		/* "a", NUL, "b"; then "c". */
+		{ "DER:30:08:82:03:61:00:62:82:01:63", "DNS:c;" },
+		/* A line break, an escape, DEL, a byte of UTF-8, nothing. */
+		{ "DER:30:10:82:01:0a:81:01:1b:86:01:7f:82:01:c3:82:00:"
+		    "82:00", "" },
+		/* Addresses of 3 and of 8 bytes, which are none. */
+		{ "DER:30:0f:87:03:61:62:63:87:08:61:62:63:64:65:66:67:68",
+		    "" },
+		{ "DNS:~", "DNS:~;" },
+	};
+	struct tls_identity id;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof examples / sizeof *examples; i++) {
+		load_san(examples[i].value, &id);
+		assert_string_equal(joined(&id), examples[i].names);
+	}
+	assert_int_equal(tls_identity_load("alice.pem", &id, why), 0);
+	assert_string_equal(id.common_name, "alice");
+	assert_string_equal(id.sans, "");
+	assert_string_equal(id.issuer, "CN=AIS_TEST_CA");
+}
+
+/* What does not fit is left out whole, and what follows it may fit. */
+static void
+many_names(void **state)
+{
+	static char value[16384];
+	struct tls_identity id;
+	size_t used = 0, n = 0;
+
+	(void)state;
+	for (int i = 0; i < 200; i++)
+		used += (size_t)snprintf(value + used, sizeof value - used,
+		    "DNS:host%03d.a.domain.example,", i);
+	(void)snprintf(value + used, sizeof value - used, "DNS:x");
+	load_san(value, &id);
+	for (const char *p = id.sans; *p != '\0'; p += strlen(p) + 1) {
+		char name[64];
+
+		(void)snprintf(name, sizeof name, "DNS:host%03zu.a.domain."
+		    "example", n++);
+		if (strcmp(p, "DNS:x") != 0)
+			assert_string_equal(p, name);
+	}
+	assert_int_equal(n, 4095 / 29 + 1);
+	memset(value, 'n', 1000);
+	(void)snprintf(value + 1000, sizeof value - 1000, ",DNS:y");
+	memcpy(value, "DNS:", 4);
+	load_san(value, &id);
+	assert_string_equal(joined(&id), "DNS:y;");
+}
+
+static void
+identity_files(void **state)
+{
+	struct tls_identity id;
+
+	(void)state;
+	assert_int_equal(tls_identity_load("missing.pem", &id, why), -1);
+	assert_non_null(strstr(why, "missing.pem: No such file"));
+	assert_int_equal(tls_identity_load("alice.key", &id, why), -1);
+	assert_non_null(strstr(why, "cannot use the certificate alice.key"));
+}
+
 static void
 bytes_both_ways(void **state)
 {
@@ -815,6 +918,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(handshake),
 		cmocka_unit_test(identity),
+		cmocka_unit_test(alternative_names),
+		cmocka_unit_test(many_names),
+		cmocka_unit_test(identity_files),
 		cmocka_unit_test(bytes_both_ways),
 		cmocka_unit_test(pending),
 		cmocka_unit_test(early_bytes),
