@@ -1,7 +1,7 @@
 /*
  * attacker - what a command could try to do to the daemon, for the tests.
  *
- *	attacker daemon PID UID GID PORT [HOW:PATH...]
+ *	attacker daemon PID UID GID PORT [HOW:PATH...] [everybody]
  *	attacker snoop PID PROGRAM FILE
  *	attacker tree COUNT
  *	attacker comets COUNT
@@ -11,7 +11,8 @@
  * replace the process PID, whose user is UID:GID and which listens on PORT,
  * and to get at files: HOW is "read", "write", "remove" or "create".  Each
  * attempt is one line, "NAME denied: REASON" or "NAME WORKED"; some say
- * "NAME tried", and it is the daemon that shows whether they worked.
+ * "NAME tried", and it is the daemon that shows whether they worked.  With
+ * "everybody" it also ends all processes of its user, on the whole machine.
  *
  * "snoop" tries to read the memory of each child of PID before it has become
  * a program other than PROGRAM, until SIGTERM, and then writes to FILE how
@@ -114,7 +115,8 @@ attack_by_signals(void)
 	report("kill TERM", kill(target, SIGTERM));
 	report("kill STOP", kill(target, SIGSTOP));
 	report("kill KILL", kill(target, SIGKILL));
-	report("kill group", kill(-getpgid(target), SIGTERM));
+	if (getpgid(target) > 1 && getpgid(target) != getpgrp())
+		report("kill group", kill(-getpgid(target), SIGTERM));
 	report("tgkill", syscall(SYS_tgkill, target, target, SIGTERM));
 	report("rt_sigqueueinfo", syscall(SYS_rt_sigqueueinfo, target, SIGTERM,
 	    &si));
@@ -404,14 +406,15 @@ attack_daemon(int argc, char **argv)
 	for (char **p = argv + 4; *p != NULL; p++) {
 		char *path = strchr(*p, ':');
 
-		if (path == NULL)
+		if (path != NULL) {
+			*path++ = '\0';
+			attack_file(*p, path);
+		} else if (strcmp(*p, "everybody") == 0) {
+			(void)kill(-1, SIGTERM);
+			printf("kill everybody tried\n");
+		} else
 			return 2;
-		*path++ = '\0';
-		attack_file(*p, path);
 	}
-	/* All of this user's processes but this one. */
-	(void)kill(-1, SIGTERM);
-	printf("kill everybody tried\n");
 	return failures > 0;
 }
 

@@ -1,0 +1,216 @@
+"""Daemon and commands are two users, and neither can be the other.
+
+These tests start aisd as root, with two users that every machine has, and so
+need no systemd; tests/systemd has the same with the users of AIS.
+"""
+
+import grp
+import os
+import pathlib
+import pwd
+import shutil
+import subprocess
+import tempfile
+
+import pytest
+
+import attacks
+from aisd import Daemon
+
+USER, COMMAND_USER = "daemon", "nobody"
+
+
+def account(name):
+    entry = pwd.getpwnam(name)
+    return entry.pw_uid, entry.pw_gid
+
+
+@pytest.fixture(scope="module")
+def users(program):
+    """(uid, gid) of the daemon and of commands."""
+    if len(program("aisd")) > 1:
+        pytest.skip("valgrind cannot do what it needs as another user")
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to become other users")
+    try:
+        d, c = account(USER), account(COMMAND_USER)
+        grp.getgrgid(d[1]), grp.getgrgid(c[1])
+    except KeyError as e:
+        pytest.skip(f"needs two users: {e}")
+    if 0 in (*d, *c) or d[0] == c[0] or d[1] == c[1]:
+        pytest.skip(f"{USER} and {COMMAND_USER} are not two ordinary users")
+    return d, c
+
+
+@pytest.fixture
+def place(users):
+    """A directory that other users can enter, as tmp_path is not."""
+    with tempfile.TemporaryDirectory(prefix="ais-test-") as name:
+        path = pathlib.Path(name)
+        path.chmod(0o755)
+        yield path
+
+
+@pytest.fixture
+def make(program, place, localhost, users, slowness):
+    """A function that makes an aisd which drops to its user."""
+    daemons = []
+
+    def daemon(start=True, owner=(0, users[0][1]), mode=0o640, **keys):
+        home = place / f"aisd{len(daemons)}"
+        home.mkdir()
+        os.chown(home, *users[0])
+        pair = localhost
+        for kind in ("cert", "key", "ca"):
+            target = home / f"{kind}.pem"
+            shutil.copyfile(getattr(localhost, kind), target)
+            target.chmod(0o644)
+            pair = pair._replace(**{kind: str(target)})
+        os.chown(pair.key, *owner)
+        os.chmod(pair.key, mode)
+        # The daemon cannot be traced, and LeakSanitizer traces.
+        env = dict(os.environ, ASAN_OPTIONS="detect_leaks=0")
+        daemons.append(Daemon(
+            program("aisd"), home, pair, env=env, slowness=slowness,
+            unprivileged=None, user=USER, command_user=COMMAND_USER,
+            directory="/", **keys))
+        daemons[-1].conf.chmod(0o640)
+        os.chown(daemons[-1].conf, 0, users[0][1])
+        return daemons[-1].start() if start else daemons[-1]
+    yield daemon
+    try:
+        for one in daemons:
+            one.stop()
+    finally:
+        for one in daemons:
+            one.kill()
+
+
+@pytest.fixture
+def aisd(make):
+    return make()
+
+
+@pytest.fixture
+def attacker(builddir, place):
+    """attacker, where a command can run it."""
+    source = builddir / "tests" / "attacker"
+    if not source.exists():
+        pytest.skip("attacker is not built; make check builds it")
+    shutil.copy(source, place / "attacker")
+    (place / "attacker").chmod(0o755)
+    return str(place / "attacker")
+
+
+def test_attacks(aisd, connect, attacker, users):
+    """Nothing that a command can do reaches the daemon."""
+    before = aisd.usage()
+    session = connect()
+    result = session.run([
+        attacker, "daemon", str(aisd.pid), *map(str, users[0]),
+        str(aisd.port), f"read:{aisd.directory}/key.pem",
+        f"read:{aisd.conf}", f"read:{aisd.log}", f"write:{aisd.log}",
+        f"remove:{aisd.log}", f"create:{aisd.directory}",
+        "read:/etc/shadow"])
+    attacks.check_attacks(result.stdout)
+    assert result.status == 0
+    assert session.run(["true"]).status == 0
+    aisd.check_usage(before)
+    assert aisd.events("stop") == []
+
+
+def test_command(aisd, connect, users):
+    """A command has one user, no group and no right, three descriptors, a
+    session of its own and an environment made from nothing."""
+    session = connect()
+    text = session.run(["cat", "/proc/self/status"]).stdout.decode()
+    attacks.check_command(text, *users[1])
+    words = session.run(["cat", "/proc/self/stat"]).stdout.split()
+    assert words[0] == words[4] == words[5]
+    listed = session.run(["sh", "-c", "ls /proc/$$/fd; :"]).stdout.split()
+    assert listed == [b"0", b"1", b"2"]
+    environ = session.run(["cat", "/proc/self/environ"]).stdout
+    attacks.check_variables(environ, ["AIS_TEST_MARK"])
+
+
+def test_daemon(aisd, connect, users):
+    """The daemon is as it proved to itself, after a command as before."""
+    for _ in range(2):
+        path = pathlib.Path(f"/proc/{aisd.pid}")
+        attacks.check_daemon((path / "status").read_text(),
+                             (path / "environ").stat().st_uid, *users)
+        session = connect()
+        assert session.run(["true"]).status == 0
+        session.goodbye()
+
+
+def test_files(aisd, users):
+    """The log is the daemon's and nobody else's to write."""
+    stat = aisd.log.stat()
+    assert (stat.st_uid, stat.st_mode & 0o7777) == (users[0][0], 0o640)
+
+
+def test_reload(aisd, connect):
+    """As another user than it was started by, it can read all of it again."""
+    aisd.reload()
+    assert connect().run(["true"]).status == 0
+
+
+def test_snoop(aisd, connect, attacker, place, record_property):
+    """A process that was left behind cannot read the memory of children that
+    are not yet commands: there it would find the daemon's key."""
+    count = 1000
+    found = place / "snooped"
+    found.touch()
+    found.chmod(0o666)
+    program = os.readlink(f"/proc/{aisd.pid}/exe")
+    session = connect()
+    left = session.shell(f"{attacker} snoop {aisd.pid} {program} {found} "
+                         ">/dev/null 2>&1 & echo $!").stdout.decode().strip()
+    for _ in range(count):
+        assert session.run(["true"]).status == 0
+    assert session.shell(f"kill {left}; while kill -0 {left} 2>/dev/null; "
+                         "do :; done").status == 0
+    met, denied, read = map(int, found.read_text().split())
+    record_property("children met, kept from, read", f"{met} {denied} {read}")
+    assert read == 0
+    assert met > count / 10 and denied > 0
+
+
+@pytest.mark.parametrize("owner, mode, said", [
+    (lambda d, c: (0, d[1]), 0o644,
+     "the key {key} is open to every user; run: chmod o= {key}"),
+    (lambda d, c: (d[0], c[1]), 0o640,
+     "the key {key} is open to the command user nobody; run: chown "
+     "root:daemon {key} && chmod 0640 {key}"),
+    (lambda d, c: (c[0], d[1]), 0o640,
+     "the key {key} is open to the command user nobody; run: chown "
+     "root:daemon {key} && chmod 0640 {key}"),
+    (lambda d, c: (0, 0), 0o600,
+     "the key {key} cannot be read by the user daemon; run: chown "
+     "root:daemon {key} && chmod 0640 {key}"),
+], ids=["others", "shared-group", "their-own", "root-only"])
+def test_key(make, users, owner, mode, said):
+    """A key that a command could read, or the daemon cannot, is refused, by
+    the check as well."""
+    daemon = make(start=False, owner=owner(*users), mode=mode)
+    said = "aisd: " + said.format(key=daemon.keys["key"]) + "\n"
+    with pytest.raises(AssertionError, match="ended with 6"):
+        daemon.start()
+    assert daemon.stderr() == said
+    daemon.kill()
+    check = subprocess.run([*daemon.words, "-t", "-c", str(daemon.conf)],
+                           capture_output=True, text=True, env=daemon.env)
+    assert (check.returncode, check.stderr) == (6, said)
+
+
+@pytest.mark.parametrize("keys", [
+    {"command_user": USER}, {"user": "root"}, {"command_user": "root"}])
+def test_users(make, users, keys):
+    """The two must be two, and neither of them root."""
+    daemon = make(start=False)
+    daemon.configure(**keys)
+    with pytest.raises(AssertionError, match="ended with 4"):
+        daemon.start()
+    assert "refusing to run" in daemon.stderr()
+    daemon.kill()

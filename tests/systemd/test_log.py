@@ -1,0 +1,111 @@
+"""The records: in the journal, its catalog, the log file, after a rotation."""
+
+import signal
+
+import wire
+
+LOG = "/var/log/aisd/server.log"
+
+
+def test_journal(service, alice):
+    """A command is found by the fields of AIS, with all that is known."""
+    service.start()
+    pid = service.pid
+    assert service.run("sh", "-c", "echo 'a b'; exit 3").status == 3
+    session, = {record["AIS_SESSION"] for record in
+                service.journal("AIS_EVENT=command-start", f"_PID={pid}")}
+    start, end = service.journal(f"AIS_SESSION={session}", "AIS_REQUEST=1")
+    uid = service.box.run("id", "-u", "aisd").stdout.strip()
+    for record in (start, end):
+        assert record["AIS_PEER"] == "alice"
+        assert record["AIS_USER"] == "aisd-run"
+        assert record["AIS_RULE"] == "all"
+        assert record["AIS_ARGV"] == "sh -c 'echo '\\''a b'\\''; exit 3'"
+        assert record["AIS_SERIAL"].lstrip("0").upper() == \
+            alice.serial.lstrip("0").upper()
+        assert record["_UID"] == uid
+        assert record["_SYSTEMD_UNIT"] == "aisd.service"
+        assert record["SYSLOG_IDENTIFIER"] == "aisd"
+    assert (end["AIS_EXIT"], end["AIS_STDOUT_BYTES"]) == ("3", "4")
+    assert end["MESSAGE_ID"] != start["MESSAGE_ID"]
+    # The same is in the file.
+    event, = service.events("command-end", session=session)
+    for name in ("argv", "peer", "serial", "fingerprint", "exit",
+                 "duration_ms"):
+        assert event[name] == end[f"AIS_{name.upper()}"]
+
+
+def test_catalog(service):
+    """journalctl -x says what to do."""
+    service.start()
+    service.configure('{ name = "none"; peers = [ "alice" ]; '
+                      'commands = [ "/bin/true" ]; }')
+    service.systemctl("reload")
+    service.wait(lambda: service.events("reload"), "a reload")
+    assert service.run("id").refused
+    service.box.run("journalctl", "--sync")
+    said = service.box.run("journalctl", "-x", "-n", "1", "--no-pager",
+                           "AIS_EVENT=command-refused").stdout
+    assert "Subject: alice may not run a command" in said
+    assert 'add it to the rule "none"' in said
+
+
+def test_impostor(service):
+    """A command that writes to the journal in the daemon's name is told apart
+    by its user."""
+    service.start()
+    assert service.run("logger", "-t", "aisd", "all is well").status == 0
+    record, = service.journal("MESSAGE=all is well")
+    assert record["SYSLOG_IDENTIFIER"] == "aisd"
+    assert record["_UID"] == service.box.run(
+        "id", "-u", "aisd-run").stdout.strip()
+
+
+def test_file(service):
+    """The log is the daemon's to write, and the group adm's to read."""
+    service.start()
+    assert service.box.run("stat", "-c", "%U:%G %a", LOG).stdout == \
+        "aisd:adm 640\n"
+    assert service.events()[0]["event"] == "start"
+
+
+def test_rotation(service):
+    """logrotate puts the log away, and the daemon writes to a new one; the
+    command that runs meanwhile goes on."""
+    service.start()
+    client = service.client()
+    client.hello()
+    client.send_raw(wire.request_frames(client.next_number(), wire.body(
+        wire.Operation.RUN, ["sleep", "1000"])))
+    service.wait(lambda: service.events("command-start"), "it runs")
+    done = service.box.run("logrotate", "-f", "/etc/logrotate.d/aisd")
+    assert done.stderr == ""
+    service.wait(lambda: "has been opened again" in
+                 service.box.path(LOG).read_text(), "a new log")
+    client.signal("TERM")
+    assert client.follow(client.number).signal == signal.SIGTERM
+    event, = service.events("command-end")
+    assert event["argv"] == "sleep 1000"
+    assert "event=command-start" in \
+        service.box.path(f"{LOG}.1").read_text()
+    assert service.box.run("stat", "-c", "%U:%G %a", LOG,
+                           f"{LOG}.1").stdout == "aisd:adm 640\n" * 2
+
+
+def test_rotation_of_all(service, sysconfdir):
+    """Instances are told as well."""
+    box = service.box
+    service.start()
+    config = f"{sysconfdir}/aisd/two.conf"
+    box.path(config).write_text(
+        'listen = [ "127.0.0.1:4774" ]; '
+        'log_file = "/var/log/aisd/two.log"; rules = ( );\n')
+    box.run("systemctl", "start", "aisd@two")
+    try:
+        box.run("logrotate", "-f", "/etc/logrotate.d/aisd")
+        for log in (LOG, "/var/log/aisd/two.log"):
+            service.wait(lambda: "has been opened again" in
+                         box.path(log).read_text(), f"a new {log}")
+    finally:
+        box.run("systemctl", "stop", "aisd@two")
+        box.path(config).unlink()
