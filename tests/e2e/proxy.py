@@ -87,10 +87,11 @@ class Proxy:
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self.lock:
                 self.sockets += [client, server]
-            self._thread(self._pump, "up", client, server)
-            self._thread(self._pump, "down", server, client)
+            over = threading.Event()
+            self._thread(self._pump, "up", client, server, over)
+            self._thread(self._pump, "down", server, client, over)
 
-    def _pump(self, direction, source, sink):
+    def _pump(self, direction, source, sink, over):
         pending, index = b"", 0
         try:
             while True:
@@ -105,7 +106,7 @@ class Proxy:
                     if len(pending) < length:
                         break
                     record, pending = pending[:length], pending[length:]
-                    self._pass(direction, index, record, source, sink)
+                    self._pass(direction, index, record, sink, over)
                     index += 1
         except OSError:
             pass
@@ -117,17 +118,20 @@ class Proxy:
             for end in (source, sink):
                 self._end(end, cut.reset)
 
-    def _pass(self, direction, index, record, source, sink):
+    def _pass(self, direction, index, record, sink, over):
         cut = None
         try:
             passed = self.change(direction, index, record)
         except Cut as e:
             cut, passed = e, e.first
         with self.lock:
+            if over.is_set():       # Nothing goes back behind a cut.
+                raise ConnectionError()
             self.records.append(Record(direction, index, record, passed,
                                        cut is not None or passed != record))
-        if cut:
-            raise cut
+            if cut:
+                over.set()
+                raise cut
         sink.sendall(passed)
 
     @staticmethod
