@@ -48,7 +48,7 @@ static int
 give_line(struct lines *l, size_t n, const char **line, struct outcome *o)
 {
 	/* The buffer is ours, and its front is not looked at again. */
-	char *text = (char *)(uintptr_t)buf_data(&l->buf);
+	char *text = (char *)l->buf.data + l->buf.start;
 
 	l->taken = n + 1;
 	text[n] = '\0';

@@ -427,6 +427,7 @@ close_session(struct request *r)
 	if (link_is_open(&r->link) && !r->shaking)
 		(void)link_write(&r->link);
 	link_close(&r->link);
+	r->state = STATE_GREETING;	/* Of the next one. */
 	r->broken = false;
 }
 
