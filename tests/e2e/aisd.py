@@ -9,6 +9,7 @@ that it ended well: exit status 0, no report of a sanitizer or of valgrind, and
 no process left behind.
 """
 
+import contextlib
 import os
 import pathlib
 import re
@@ -130,6 +131,8 @@ class Daemon:
         self.slowness = slowness
         self.process = None
         self.port = None
+        self._inode = self._at = 0      # How far the log has been read.
+        self._lines, self._events = [], []
         self.rules = rules
         self.keys = {
             "listen": ["127.0.0.1:0"], "unprivileged": True,
@@ -236,15 +239,24 @@ class Daemon:
         assert not REPORTS.search(text), text
 
     def lines(self):
-        """The whole lines of the log."""
-        if not self.log.exists():
-            return []
-        text = self.log.read_bytes().decode("utf-8")
-        return text[:text.rfind("\n") + 1].splitlines()
+        """The whole lines of the log, and of what it was before a rotation
+        that happened since the last look."""
+        with contextlib.suppress(FileNotFoundError), open(self.log, "rb") as f:
+            file = os.fstat(f.fileno())
+            if (file.st_ino, file.st_size >= self._at) != (self._inode, True):
+                self._inode, self._at = file.st_ino, 0
+            f.seek(self._at)
+            data = f.read()
+            data = data[:data.rfind(b"\n") + 1]
+            self._at += len(data)
+            self._lines += data.decode("utf-8").split("\n")[:-1]
+        return self._lines
 
     def events(self, name=None, **fields):
         """The events of the log, those of one name with these fields."""
-        return [event for event in map(parse_line, self.lines())
+        lines = self.lines()
+        self._events += map(parse_line, lines[len(self._events):])
+        return [event for event in self._events
                 if name in (None, event["event"]) and
                 fields.items() <= event.items()]
 
