@@ -1,6 +1,9 @@
 #include <config.h>
 
-#include <stddef.h>
+#include <regex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "common/pattern.h"
 
@@ -37,4 +40,89 @@ pattern_match_any(const char *const *patterns, const char *text)
 			return true;
 	}
 	return false;
+}
+
+struct pattern {
+	const char *text;	/* NULL for an expression. */
+	regex_t expression;
+};
+
+struct pattern_set {
+	size_t count;
+	struct pattern patterns[];
+};
+
+/* Compile the expression "text", anchored at both ends. */
+static int
+compile(struct pattern *p, const char *text, char why[PATTERN_WHY_MAX])
+{
+	size_t size = strlen(text) + sizeof "^()$";
+	char *whole = malloc(size), reason[PATTERN_WHY_MAX / 2];
+	int e = REG_ESPACE;
+
+	if (whole != NULL) {
+		(void)snprintf(whole, size, "^(%s)$", text);
+		e = regcomp(&p->expression, whole, REG_EXTENDED | REG_NOSUB);
+		free(whole);
+	}
+	if (e == 0)
+		return 0;
+	(void)regerror(e, NULL, reason, sizeof reason);
+	(void)snprintf(why, PATTERN_WHY_MAX, "\"%.80s\" is no regular "
+	    "expression: %s", text, reason);
+	return -1;
+}
+
+struct pattern_set *
+pattern_compile(char *const *patterns, char why[PATTERN_WHY_MAX])
+{
+	struct pattern_set *set;
+	size_t n = 0;
+
+	while (patterns[n] != NULL)
+		n++;
+	set = calloc(1, sizeof *set + n * sizeof set->patterns[0]);
+	if (set == NULL) {
+		(void)snprintf(why, PATTERN_WHY_MAX, "out of memory");
+		return NULL;
+	}
+	for (; set->count < n; set->count++) {
+		struct pattern *p = &set->patterns[set->count];
+		const char *text = patterns[set->count];
+
+		if (*text != '~')
+			p->text = text;
+		else if (compile(p, text + 1, why) == -1) {
+			pattern_set_free(set);
+			return NULL;
+		}
+	}
+	return set;
+}
+
+bool
+pattern_set_match(const struct pattern_set *set, const char *text)
+{
+	bool fits = strnlen(text, PATTERN_TEXT_MAX + 1) <= PATTERN_TEXT_MAX;
+
+	for (size_t i = 0; i < set->count; i++) {
+		const struct pattern *p = &set->patterns[i];
+
+		if (p->text != NULL ? pattern_match(p->text, text) : fits &&
+		    regexec(&p->expression, text, 0, NULL, 0) == 0)
+			return true;
+	}
+	return false;
+}
+
+void
+pattern_set_free(struct pattern_set *set)
+{
+	if (set == NULL)
+		return;
+	for (size_t i = 0; i < set->count; i++) {
+		if (set->patterns[i].text == NULL)
+			regfree(&set->patterns[i].expression);
+	}
+	free(set);
 }

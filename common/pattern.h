@@ -1,10 +1,20 @@
 /*
- * pattern.h - names matched by patterns with "*".
+ * pattern.h - texts matched by patterns, always as a whole.
  */
 #ifndef AIS_PATTERN_H
 #define AIS_PATTERN_H
 
 #include <stdbool.h>
+#include <stddef.h>
+
+struct pattern_set;
+
+/* Room for a sentence about a pattern that cannot be used. */
+#define PATTERN_WHY_MAX	256
+
+/* No longer text is given to a regular expression, whose time may grow faster
+ * than the text: it does not match. */
+#define PATTERN_TEXT_MAX 4096
 
 /*
  * Does the whole of "text" match "pattern", where each "*" stands for any
@@ -14,5 +24,20 @@ bool pattern_match(const char *pattern, const char *text);
 
 /* Does "text" match one of "patterns", NULL terminated?  NULL is no list. */
 bool pattern_match_any(const char *const *patterns, const char *text);
+
+/*
+ * Compile "patterns", NULL terminated, which must outlive the set.  One that
+ * begins with "~" is an extended regular expression (POSIX.1-2017, 9.4),
+ * which has to match the whole text; any other is as for pattern_match().
+ * NULL with a sentence in "why".
+ */
+struct pattern_set *pattern_compile(char *const *patterns,
+    char why[PATTERN_WHY_MAX]);
+
+/* Does "text" match one pattern of the set? */
+bool pattern_set_match(const struct pattern_set *set, const char *text);
+
+/* Free a set; NULL is none. */
+void pattern_set_free(struct pattern_set *set);
 
 #endif

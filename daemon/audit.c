@@ -114,6 +114,10 @@ put_command(struct record *r, const struct audit_command *c)
 {
 	put_number(r, "request", "%lu", (unsigned long)c->request);
 	put(r, "rule", c->rule);
+	if (c->command != NULL && c->command[0] != '\0')
+		put(r, "command", c->command);
+	if (c->learned)
+		put(r, "learned", "true");
 	put(r, "user", c->user);
 	put(r, "directory", c->directory);
 	/* Without memory the record goes without it, which the "?" says. */

@@ -38,6 +38,8 @@ struct audit_end {
 struct audit_command {
 	uint32_t request;
 	const char *rule;
+	const char *command;	/* Of the rule's list; "" or NULL: none. */
+	bool learned;		/* It runs because the rule is learning. */
 	const char *user;
 	const char *directory;
 	char *const *argv;

@@ -4,8 +4,11 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/close_range.h>
+#include <linux/openat2.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -13,7 +16,9 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "daemon/child.h"
+#include "daemon/grant.h"
 #include "daemon/privilege.h"
+#include "daemon/terms.h"
 
 /* A pipe's size.  A larger one means fewer wake-ups; it is a wish, which
  * fs.pipe-user-pages-soft may refuse. */
@@ -25,6 +30,13 @@
 
 /* The two programs that a child can turn into. */
 enum purpose { EXECUTE, REPORT_DIRECTORY };
+
+/* A path below a directory gets the descriptor with this number, or one of
+ * those that follow it. */
+#define PATH_FD		10
+/* A process that has used up its processor time gets SIGXCPU, and KILL so many
+ * seconds later. */
+#define CPU_GRACE	5
 
 /* What the child needs from its parent. */
 struct start {
@@ -109,11 +121,160 @@ is_absent(int error)
 	    error == ELOOP || error == ENAMETOOLONG || error == ESTALE;
 }
 
+/* Set one limit, or what the hard limit leaves of it; 0 is none. */
+static int
+limit(int resource, int64_t value, int64_t extra)
+{
+	struct rlimit r;
+
+	if (value == 0)
+		return 0;
+	if (getrlimit((__rlimit_resource_t)resource, &r) == -1)
+		return -1;
+	if (r.rlim_max > (rlim_t)(value + extra))
+		r.rlim_max = (rlim_t)(value + extra);
+	r.rlim_cur = (rlim_t)value < r.rlim_max ? (rlim_t)value : r.rlim_max;
+	return setrlimit((__rlimit_resource_t)resource, &r);
+}
+
+static int
+set_limits(const struct limits *l)
+{
+	if (l->nice > 0 && setpriority(PRIO_PROCESS, 0, (int)l->nice) == -1)
+		return -1;
+	if (limit(RLIMIT_AS, l->memory_limit, 0) == -1 ||
+	    limit(RLIMIT_CPU, (l->cpu_limit + 999) / 1000, CPU_GRACE) == -1 ||
+	    limit(RLIMIT_NPROC, l->process_limit, 0) == -1)
+		return -1;
+	return limit(RLIMIT_NOFILE, l->open_files, 0);
+}
+
+/* Open "path" below "dir", never above it, by whatever links. */
+static int
+open_beneath(int dir, const char *path, unsigned long long flags)
+{
+	struct open_how how;
+
+	memset(&how, 0, sizeof how);
+	how.flags = O_PATH | O_CLOEXEC | flags;
+	how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+	return (int)syscall(SYS_openat2, dir, path, &how, sizeof how);
+}
+
+/*
+ * Open the path, or, where there is no such file, the directory that it would
+ * be in; "*last" is then its name there, which must not be a link.
+ */
+static int
+open_path(int dir, char *path, const char **last)
+{
+	int fd = open_beneath(dir, path, 0), keep = errno;
+	char *slash = strrchr(path, '/');
+	struct stat st;
+
+	*last = NULL;
+	if (fd != -1 || keep != ENOENT)
+		return fd;
+	*last = slash == NULL ? path : slash + 1;
+	if (slash == NULL)
+		fd = open_beneath(dir, ".", O_DIRECTORY);
+	else {
+		*slash = '\0';
+		fd = open_beneath(dir, path, O_DIRECTORY);
+		*slash = '/';
+	}
+	if (fd == -1)
+		return -1;
+	if (fstatat(fd, *last, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		errno = ELOOP;
+		return -1;
+	}
+	return fd;
+}
+
+/* Make the word of argv for "p": by descriptor, which nobody can move, or by
+ * name.  "text" is "/proc/self/fd/" and the number. */
+static int
+write_path(const struct grant_path *p, int fd, const char *last)
+{
+	size_t used = strlen(p->text), n = last == NULL ? 0 : strlen(last);
+	char name[32];
+	ssize_t length;
+
+	if (!p->pinned) {
+		memcpy(name, p->text, used + 1);
+		length = readlink(name, p->text, GRANT_PATH_TEXT - 1);
+		if (length <= 0 || length >= GRANT_PATH_TEXT - 1) {
+			errno = ENAMETOOLONG;
+			return -1;
+		}
+		used = (size_t)length;
+		p->text[used] = '\0';
+		if (close(fd) == -1)
+			return -1;
+	}
+	if (last == NULL)
+		return 0;
+	if (n + 2 > GRANT_PATH_TEXT - used) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	p->text[used] = '/';
+	memcpy(p->text + used + 1, last, n + 1);
+	return 0;
+}
+
+/* Open every path that has to be below a directory. */
+static int
+open_paths(const struct child_plan *plan)
+{
+	for (size_t i = 0; i < plan->below_count; i++) {
+		const struct grant_path *p = &plan->below[i];
+		const char *last;
+		int dir, fd, number = PATH_FD + (int)i;
+
+		dir = open(p->below, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (dir == -1 || (fd = open_path(dir, p->relative, &last)) ==
+		    -1 || dup2(fd, number) == -1)
+			return -1;
+		(void)close(dir);
+		(void)close(fd);
+		if (write_path(p, number, last) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+/*
+ * Execute the very file that is looked at.  A script's interpreter has to
+ * open it by descriptor, so it keeps that one.
+ */
+static void __attribute__((noreturn))
+execute_checked(const struct child_plan *plan, int report)
+{
+	int fd = open(plan->paths[0], O_PATH | O_CLOEXEC);
+	struct stat st;
+
+	if (fd == -1 || fstat(fd, &st) == -1)
+		give_up(report, CHILD_STAGE_EXEC, errno);
+	if ((st.st_mode & S_IWOTH) != 0 ||
+	    ((st.st_mode & S_IWGRP) != 0 && st.st_gid != 0))
+		give_up(report, CHILD_STAGE_UNSAFE, EACCES);
+	(void)syscall(SYS_execveat, fd, "", plan->argv, plan->env,
+	    AT_EMPTY_PATH);
+	if (errno == ENOENT && fcntl(fd, F_SETFD, 0) == 0)
+		(void)syscall(SYS_execveat, fd, "", plan->argv, plan->env,
+		    AT_EMPTY_PATH);
+	give_up(report, CHILD_STAGE_EXEC, errno);
+}
+
 static void __attribute__((noreturn))
 execute(const struct child_plan *plan, int report)
 {
 	int error = ENOENT;
 
+	if (plan->checked)
+		execute_checked(plan, report);
 	for (char *const *path = plan->paths; *path != NULL; path++) {
 		(void)execve(*path, plan->argv, plan->env);
 		/* What exists and cannot be executed is the better answer. */
@@ -151,11 +312,15 @@ become(struct start *s)
 	if (setsid() == -1 || arrange(s) == -1)
 		give_up(s->report, CHILD_STAGE_SETUP, errno);
 	(void)umask(plan->umask);
+	if (plan->limits != NULL && set_limits(plan->limits) == -1)
+		give_up(s->report, CHILD_STAGE_SETUP, errno);
 	if (privilege_enter(plan->account) == -1)
 		give_up(s->report, CHILD_STAGE_USER, errno);
 	if ((plan->directory[0] != '/' && chdir(plan->base) == -1) ||
 	    chdir(plan->directory) == -1)
 		give_up(s->report, CHILD_STAGE_DIRECTORY, errno);
+	if (open_paths(plan) == -1)
+		give_up(s->report, CHILD_STAGE_PATH, errno);
 	if (sigprocmask(SIG_SETMASK, &s->none, NULL) == -1)
 		give_up(s->report, CHILD_STAGE_SETUP, errno);
 	if (privilege_become(plan->account, plan->no_new_privs) == -1)
@@ -225,6 +390,9 @@ start(struct child *c, const struct child_plan *plan, bool alone,
 	s.fds[1] = p.out[1];
 	s.fds[2] = p.err[1];
 	s.report = p.report[1];
+	for (size_t i = 0; i < plan->below_count; i++)
+		(void)snprintf(plan->below[i].text, GRANT_PATH_TEXT,
+		    "/proc/self/fd/%zu", PATH_FD + i);
 	c->started_us = clock_now_us();
 	/*
 	 * Signals are blocked here, as everywhere but in ppoll(2), so no

@@ -15,11 +15,18 @@
 #include "common/fd.h"
 
 struct account;
+struct grant_path;
+struct limits;
 
 /* What is to be started, and as whom.  All is borrowed by child_start(). */
 struct child_plan {
-	char *const *paths;	/* To try in this order; absolute. */
+	char *const *paths;	/* To try in this order. */
+	bool checked;		/* The first alone, unless others can change
+				 * it; what was looked at is executed. */
 	char *const *argv;
+	const struct grant_path *below;	/* To open first, for argv. */
+	size_t below_count;
+	const struct limits *limits;
 	char *const *env;
 	const char *base;	/* Absolute; what "directory" is seen from. */
 	const char *directory;	/* To run in. */
@@ -34,6 +41,8 @@ enum child_stage {
 	CHILD_STAGE_SETUP,	/* Descriptors, signals, session. */
 	CHILD_STAGE_DIRECTORY,	/* The directory cannot be entered. */
 	CHILD_STAGE_USER,	/* The user cannot be changed to. */
+	CHILD_STAGE_PATH,	/* A path is not below its directory. */
+	CHILD_STAGE_UNSAFE,	/* Others can change the program. */
 	CHILD_STAGE_EXEC	/* None of the paths can be executed. */
 };
 

@@ -16,6 +16,19 @@
 /* How often a pipe is read in one turn, before others have theirs. */
 #define READS_PER_TURN	4
 
+/* How it has ended. */
+static void
+note_end(struct command *c, int status)
+{
+	c->reaped = true;
+	c->status = status;
+	c->ended_us = clock_now_us();
+	c->deadline = CLOCK_NEVER;
+	input_finish(&c->input);
+	output_finish(&c->outputs[0]);
+	output_finish(&c->outputs[1]);
+}
+
 void
 command_init(struct command *c, struct tree *tree)
 {
@@ -72,6 +85,23 @@ command_start(struct command *c, uint32_t number, bool is_chdir,
 	if (c->limits.time_limit > 0)
 		c->deadline = clock_in(c->limits.time_limit);
 	return 0;
+}
+
+void
+command_answer(struct command *c, uint32_t number, int fd, int status,
+    const uint32_t windows[2])
+{
+	memset(&c->child, 0, sizeof c->child);
+	c->child.in = c->child.err = c->child.report = -1;
+	c->child.out = fd;
+	c->child.started_us = clock_now_us();
+	c->state = COMMAND_STARTING;
+	c->number = number;
+	c->chdir = false;
+	input_begin(&c->input, &c->child.in, false);
+	output_begin(&c->outputs[0], PROTO_STDOUT, &c->child.out, windows[0]);
+	output_begin(&c->outputs[1], PROTO_STDERR, &c->child.err, windows[1]);
+	note_end(c, status << 8);
 }
 
 int
@@ -199,18 +229,6 @@ command_cut(struct command *c, enum proto_code code, const char *reason)
 	c->cut_reason = reason;
 	c->deadline = CLOCK_NEVER;
 	tree_end(c->tree, c->grace);
-}
-
-static void
-note_end(struct command *c, int status)
-{
-	c->reaped = true;
-	c->status = status;
-	c->ended_us = clock_now_us();
-	c->deadline = CLOCK_NEVER;
-	input_finish(&c->input);
-	output_finish(&c->outputs[0]);
-	output_finish(&c->outputs[1]);
 }
 
 void

@@ -15,8 +15,8 @@
 
 #include "common/proto.h"
 #include "daemon/child.h"
-#include "daemon/policy.h"
 #include "daemon/stream.h"
+#include "daemon/terms.h"
 
 struct audit_end;
 struct frame_exit;
@@ -37,7 +37,7 @@ struct command {
 	struct child child;
 	struct input input;
 	struct output outputs[2];	/* Standard output and error. */
-	struct policy_limits limits;
+	struct limits limits;
 	int64_t deadline;	/* Of the time limit. */
 	int64_t grace;		/* Between TERM and KILL, in ms. */
 	struct tree *tree;
@@ -60,6 +60,13 @@ void command_free(struct command *c);
  */
 int command_start(struct command *c, uint32_t number, bool is_chdir,
     const struct child_plan *plan, const uint32_t windows[2]);
+
+/*
+ * Take for a command what has run nothing: its output is the file "fd", which
+ * is read from where it stands, and closed; its exit status is "status".
+ */
+void command_answer(struct command *c, uint32_t number, int fd, int status,
+    const uint32_t windows[2]);
 
 /* As child_begun(): 1 and the state is RUNNING; 0; or -1, "f" is filled, and
  * there is no command any more. */

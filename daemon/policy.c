@@ -3,91 +3,100 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <time.h>
 
 #include "common/body.h"
 #include "common/conf.h"
 #include "common/log.h"
-#include "common/pattern.h"
 #include "common/tls.h"
+#include "common/words.h"
+#include "daemon/environ.h"
+#include "daemon/match.h"
 #include "daemon/policy.h"
 
 struct rule {
 	char *name;
-	char **peers;		/* Patterns of common names. */
+	struct match match;
 	bool anything;
-	char **commands;	/* Absolute paths. */
 	bool shell;
-	char **accept_environment;
-	struct policy_limits limits;
+	char *learn_until;	/* The last day, "YYYY-MM-DD". */
+	struct terms terms;
+	struct grant *grants;
+	size_t count;
+	int64_t learn_end;	/* The second after it, since 1970; or 0. */
+	char *where;		/* FILE:LINE. */
 };
 
 struct policy {
 	struct rule *rules;
 	size_t count;
-	struct policy_limits defaults;
+	struct terms defaults;
 };
-
-#define YEAR	(366LL * 86400 * 1000)
-#define PIB	(1LL << 50)
 
 static const struct conf_key rule_keys[] = {
 	{ "name", CONF_STRING, offsetof(struct rule, name), 0, 0 },
-	{ "peers", CONF_STRINGS, offsetof(struct rule, peers), 0, 0 },
+	MATCH_KEYS(struct rule, match),
 	{ "anything", CONF_BOOL, offsetof(struct rule, anything), 0, 0 },
-	{ "commands", CONF_STRINGS, offsetof(struct rule, commands), 0, 0 },
 	{ "shell", CONF_BOOL, offsetof(struct rule, shell), 0, 0 },
-	{ "accept_environment", CONF_STRINGS,
-	    offsetof(struct rule, accept_environment), 0, 0 },
-	{ "time_limit", CONF_SECONDS,
-	    offsetof(struct rule, limits.time_limit), 0, YEAR },
-	{ "output_limit", CONF_SIZE,
-	    offsetof(struct rule, limits.output_limit), 0, PIB },
-	{ "no_new_privs", CONF_BOOL,
-	    offsetof(struct rule, limits.no_new_privs), 0, 0 },
+	{ "learn_until", CONF_STRING, offsetof(struct rule, learn_until), 0,
+	    0 },
+	TERMS_KEYS(struct rule, terms),
+	{ "commands", CONF_GROUPS, 0, 0, 0 },
 };
 
 #define RULE_KEYS	(sizeof rule_keys / sizeof rule_keys[0])
 
-/*
- * What a pattern never grants: the loader's and the shells' own variables,
- * what systemd tells the daemon, and what AIS tells the command.  All but the
- * last can be granted by their full names.
- */
-static const char *const dangerous[] = {
-	"LD_*", "PATH", "IFS", "ENV", "BASH_ENV", "BASHOPTS", "SHELLOPTS",
-	"PS4", "GCONV_PATH", "GLIBC_TUNABLES", "LOCPATH", "NLSPATH",
-	"HOSTALIASES", "RES_OPTIONS", "TMPDIR", "NOTIFY_SOCKET", "LISTEN_*",
-	"WATCHDOG_*", "JOURNAL_STREAM", "CREDENTIALS_DIRECTORY", "HOME",
-	"USER", "LOGNAME", "SHELL", NULL
-};
+/* --- loading -------------------------------------------------------------- */
 
-/* What rules accept that do not say. */
-static const char *const usual[] = {
-	"LANG", "LANGUAGE", "LC_*", "TERM", "TZ", "GIT_PROTOCOL", NULL
-};
+/* A day as "YYYY-MM-DD" in UTC; the second after it, or -1. */
+static int64_t
+end_of_day(const char *text)
+{
+	struct tm tm;
+	const char *end;
+	time_t t;
 
-/* --- loading ----------------------------------------------------------- */
+	memset(&tm, 0, sizeof tm);
+	if (strlen(text) != 10 ||
+	    (end = strptime(text, "%Y-%m-%d", &tm)) == NULL || *end != '\0' ||
+	    (t = timegm(&tm)) == (time_t)-1)
+		return -1;
+	return (int64_t)t + 86400;
+}
 
 static int
-check_rule(const struct conf_group *group, const struct rule *rule)
+check_rule(const struct conf_group *group, struct rule *rule)
 {
-	int errors = 0;
+	char why[256];
+	int errors = match_prepare(&rule->match, group);
 
-	if (rule->peers == NULL)
-		errors += conf_complain(group, NULL, "the rule has no \"peers\""
-		    ": say whom it is for, as peers = [ \"*\" ];");
 	if (rule->name != NULL && strlen(rule->name) >= POLICY_NAME_MAX)
 		errors += conf_complain(group, "name", "longer than %d bytes",
 		    POLICY_NAME_MAX - 1);
-	if (rule->anything && rule->commands != NULL)
+	if (rule->anything && conf_has(group, "commands"))
 		errors += conf_complain(group, "commands", "the rule grants "
 		    "anything already; remove one of the two");
-	for (char **c = rule->commands; c != NULL && *c != NULL; c++) {
-		if (**c != '/' || strlen(*c) > PROTO_PATH_MAX)
-			errors += conf_complain(group, "commands", "\"%.100s\" "
-			    "is not an absolute path", *c);
-	}
+	if (terms_check(&rule->terms, why, sizeof why) != NULL)
+		errors += conf_complain(group, NULL, "%s", why);
+	if (rule->learn_until != NULL &&
+	    (rule->learn_end = end_of_day(rule->learn_until)) == -1)
+		errors += conf_complain(group, "learn_until", "must be a day, "
+		    "as \"2027-01-31\"");
 	return errors;
+}
+
+static int
+add_grant(void *context, const struct conf_group *group, const char *text)
+{
+	struct rule *rule = context;
+	struct grant *grants = realloc(rule->grants,
+	    (rule->count + 1) * sizeof *grants);
+
+	if (grants == NULL)
+		return conf_complain(group, NULL, "out of memory");
+	rule->grants = grants;
+	return grant_load(&grants[rule->count++], group, text, &rule->terms);
 }
 
 static int
@@ -95,39 +104,42 @@ add_rule(void *context, const struct conf_group *group, const char *text)
 {
 	struct policy *p = context;
 	struct rule *rules, *rule;
-	char name[32];
+	char name[32], where[CONF_STRING_MAX + 32];
 
 	if (text != NULL)
 		return conf_complain(group, NULL, "rules: an entry must be a "
 		    "group in braces");
-	rules = realloc(p->rules, (p->count + 1) * sizeof *rules);
-	if (rules == NULL)
-		return conf_complain(group, NULL, "out of memory");
-	p->rules = rules;
-	rule = &rules[p->count++];
+	if ((p->count & (p->count - 1)) == 0) {
+		rules = realloc(p->rules, 2 * (p->count + 1) * sizeof *rules);
+		if (rules == NULL)
+			return conf_complain(group, NULL, "out of memory");
+		p->rules = rules;
+	}
+	rule = &p->rules[p->count++];
 	memset(rule, 0, sizeof *rule);
-	rule->limits = p->defaults;
+	if (terms_copy(&rule->terms, &p->defaults) == -1)
+		return conf_complain(group, NULL, "out of memory");
 	if (conf_read_group(group, rule_keys, RULE_KEYS, rule) > 0)
 		return 1;
 	(void)snprintf(name, sizeof name, "%zu", p->count);
 	if (rule->name == NULL)
 		rule->name = strdup(name);
-	if (rule->accept_environment == NULL)
-		rule->accept_environment = conf_list(usual);
-	if (rule->name == NULL || rule->accept_environment == NULL)
+	rule->where = strdup(conf_group_where(group, where, sizeof where));
+	if (rule->name == NULL || rule->where == NULL)
 		return conf_complain(group, NULL, "out of memory");
-	return check_rule(group, rule);
+	return check_rule(group, rule) +
+	    conf_each_in(group, "commands", add_grant, rule);
 }
 
 struct policy *
-policy_load(struct conf *conf, const struct policy_limits *defaults,
-    int *errors)
+policy_load(struct conf *conf, const struct terms *defaults, int *errors)
 {
 	struct policy *p = calloc(1, sizeof *p);
 
-	if (p == NULL)
+	if (p == NULL || terms_copy(&p->defaults, defaults) == -1) {
+		policy_free(p);
 		return NULL;
-	p->defaults = *defaults;
+	}
 	*errors += conf_each(conf, "rules", add_rule, p);
 	return p;
 }
@@ -137,9 +149,18 @@ policy_free(struct policy *p)
 {
 	if (p == NULL)
 		return;
-	for (size_t i = 0; i < p->count; i++)
-		conf_free_values(rule_keys, RULE_KEYS, &p->rules[i]);
+	for (size_t i = 0; i < p->count; i++) {
+		struct rule *rule = &p->rules[i];
+
+		match_free(&rule->match);
+		for (size_t k = 0; k < rule->count; k++)
+			grant_free(&rule->grants[k]);
+		free(rule->grants);
+		free(rule->where);
+		conf_free_values(rule_keys, RULE_KEYS, rule);
+	}
 	free(p->rules);
+	terms_free(&p->defaults);
 	free(p);
 }
 
@@ -149,19 +170,51 @@ policy_count(const struct policy *p)
 	return p->count;
 }
 
+/* Of the conditions, those that are set; of the rest, all. */
+static void
+print_rule(FILE *out, const struct rule *rule)
+{
+	for (size_t i = 0; i < RULE_KEYS; i++) {
+		const char *name = rule_keys[i].name;
+		size_t at = rule_keys[i].offset;
+		char *const *value = (char *const *)(const void *)
+		    ((const char *)rule + at);
+
+		if ((at >= offsetof(struct rule, match) &&
+		    at < offsetof(struct rule, anything) && *value == NULL) ||
+		    (strcmp(name, "learn_until") == 0 && *value == NULL))
+			continue;
+		conf_print(out, &rule_keys[i], 1, rule, 2);
+	}
+	if (rule->count == 0)
+		return;
+	fputs("\t\tcommands = (", out);
+	for (size_t i = 0; i < rule->count; i++) {
+		fputs(i == 0 ? "\n" : ",\n", out);
+		grant_print(out, &rule->grants[i]);
+	}
+	fputs("\n\t\t);\n", out);
+}
+
 void
 policy_print(FILE *out, const struct policy *p)
 {
 	fputs("rules = (", out);
 	for (size_t i = 0; i < p->count; i++) {
 		fputs(i == 0 ? "\n\t{\n" : ",\n\t{\n", out);
-		conf_print(out, rule_keys, RULE_KEYS, &p->rules[i], 2);
+		print_rule(out, &p->rules[i]);
 		fputs("\t}", out);
 	}
 	fputs("\n);\n", out);
 }
 
-/* --- deciding ---------------------------------------------------------- */
+const char *
+policy_rule_name(const struct rule *rule)
+{
+	return rule->name;
+}
+
+/* --- deciding ------------------------------------------------------------- */
 
 static int __attribute__((format(printf, 3, 4)))
 refuse(struct decision *d, enum proto_code code, const char *format, ...)
@@ -176,251 +229,178 @@ refuse(struct decision *d, enum proto_code code, const char *format, ...)
 	return 0;
 }
 
-/* A list from the configuration, as one that is only read. */
-static const char *const *
-words_of(char **list)
-{
-	return (const char *const *)list;
-}
-
-static const struct rule *
-find_rule(const struct policy *p, const struct tls_identity *identity)
+const struct rule *
+policy_find(const struct policy *p, const struct tls_identity *identity,
+    const char *address)
 {
 	for (size_t i = 0; i < p->count; i++) {
-		if (pattern_match_any(words_of(p->rules[i].peers),
-		    identity->common_name))
+		if (match_peer(&p->rules[i].match, identity, address) == NULL)
 			return &p->rules[i];
 	}
 	return NULL;
 }
 
-/* May a client set the variable "name"? */
-static bool
-accepts_variable(const struct rule *rule, const char *name)
-{
-	const char *const *patterns = words_of(rule->accept_environment);
-
-	if (strncmp(name, "AIS_", 4) == 0)
-		return false;
-	if (!pattern_match_any(dangerous, name))
-		return pattern_match_any(patterns, name);
-	for (; *patterns != NULL; patterns++) {
-		if (strcmp(*patterns, name) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* A name is what a shell can name: letters, digits and "_", no digit first. */
-static size_t
-name_length(const char *variable)
-{
-	size_t n = strspn(variable, "abcdefghijklmnopqrstuvwxyz"
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
-
-	if (n == 0 || n > 255 || variable[n] != '=' ||
-	    (*variable >= '0' && *variable <= '9'))
-		return 0;
-	return n;
-}
-
-static int
-check_environment(const struct rule *rule, const struct body *request,
+static void
+check_environment(const struct terms *terms, const struct body *request,
     struct decision *d)
 {
 	char name[256];
-	size_t n;
 
 	for (size_t i = 0; i < request->nenv; i++) {
-		if ((n = name_length(request->env[i])) == 0)
-			return refuse(d, PROTO_CODE_INVALID, "an environment "
+		if (!environ_name(request->env[i], name)) {
+			(void)refuse(d, PROTO_CODE_INVALID, "an environment "
 			    "variable is not of the form NAME=VALUE");
-		memcpy(name, request->env[i], n);
-		name[n] = '\0';
-		if (!accepts_variable(rule, name))
-			return refuse(d, PROTO_CODE_DENIED, "the rule \"%s\" "
-			    "does not let clients set the variable %s; its key "
-			    "\"accept_environment\" would", d->rule, name);
+			return;
+		}
+		if (environ_is_accepted(name,
+		    (const char *const *)terms->accept_environment))
+			continue;
+		(void)refuse(d, PROTO_CODE_DENIED, "the rule \"%s\" does not "
+		    "let clients set the variable %s; its key "
+		    "\"accept_environment\" would", d->rule, name);
+		return;
 	}
-	return 0;
-}
-
-/* What the server sets by itself, beside the identity. */
-#define OWN_VARIABLES	13
-
-/* The environment is put together in one allocation. */
-struct arena {
-	char *p;
-	size_t left;
-};
-
-static char *__attribute__((format(printf, 2, 3)))
-print_to(struct arena *a, const char *format, ...)
-{
-	char *start = a->p;
-	va_list ap;
-	int n;
-
-	va_start(ap, format);
-	n = vsnprintf(a->p, a->left, format, ap);
-	va_end(ap);
-	if (n < 0 || (size_t)n >= a->left)
-		return NULL;
-	a->p += n + 1;
-	a->left -= (size_t)n + 1;
-	return start;
 }
 
 static char *
-print_path(struct arena *a, char *const *path)
+join_path(struct arena *a, char *const *path)
 {
-	char *start = print_to(a, "PATH=");
+	size_t size = sizeof "PATH=", used;
+	char *out;
 
-	for (char *const *p = path; start != NULL && *p != NULL; p++) {
-		a->p--;		/* Over the NUL. */
-		a->left++;
-		if (print_to(a, "%s%s", p == path ? "" : ":", *p) == NULL)
-			return NULL;
-	}
-	return start;
+	for (char *const *p = path; *p != NULL; p++)
+		size += strlen(*p) + 1;
+	if ((out = arena_alloc(a, size)) == NULL)
+		return NULL;
+	used = (size_t)snprintf(out, size, "PATH=");
+	for (char *const *p = path; *p != NULL; p++)
+		used += (size_t)snprintf(out + used, size - used, "%s%s",
+		    p == path ? "" : ":", *p);
+	return out;
 }
 
-static size_t
-list_length(char *const *list, size_t *bytes)
-{
-	size_t n = 0;
+/* What the server sets by itself. */
+#define OWN_VARIABLES	13
 
-	for (; list != NULL && list[n] != NULL; n++)
-		*bytes += strlen(list[n]) + 2;
-	return n;
-}
-
-/* Does a later entry of "env" set what "variable" sets? */
+/* Whether all of it could be made. */
 static bool
-is_overridden(const char *variable, char *const *later, size_t n)
-{
-	size_t length = strcspn(variable, "=") + 1;
-
-	for (size_t i = 0; i < n; i++) {
-		if (strncmp(variable, later[i], length) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Keep of the first "n" what nothing behind it overrides. */
-static size_t
-drop_overridden(char **env, size_t n)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		if (!is_overridden(env[i], env + i + 1, n - i - 1))
-			env[kept++] = env[i];
-	}
-	return kept;
-}
-
-/* The variables of our own, into "env"; their number, 0 if memory is short. */
-static size_t
-own_environment(char **env, struct arena *a, const struct policy_world *w,
-    const struct policy_peer *peer)
+own_environment(char *env[OWN_VARIABLES + 1], struct arena *a,
+    const struct policy_world *w, const struct policy_peer *peer)
 {
 	const struct tls_identity *id = peer->identity;
-	char name[LOG_ESCAPED_MAX(TLS_NAME_MAX)];
+	char cn[LOG_ESCAPED_MAX(TLS_NAME_MAX)];
 	size_t n = 0;
 
-	env[n++] = print_path(a, w->path);
-	env[n++] = print_to(a, "HOME=%s", w->home);
-	env[n++] = print_to(a, "USER=%s", w->user);
-	env[n++] = print_to(a, "LOGNAME=%s", w->user);
-	env[n++] = print_to(a, "SHELL=%s", w->shell);
-	env[n++] = print_to(a, "LANG=C.UTF-8");
-	env[n++] = print_to(a, "AIS_SESSION=%s", peer->session);
-	env[n++] = print_to(a, "AIS_REQUEST=%lu",
+	env[n++] = join_path(a, w->path);
+	env[n++] = arena_printf(a, "HOME=%s", w->home);
+	env[n++] = arena_printf(a, "USER=%s", w->user);
+	env[n++] = arena_printf(a, "LOGNAME=%s", w->user);
+	env[n++] = arena_printf(a, "SHELL=%s", w->shell);
+	env[n++] = arena_printf(a, "LANG=C.UTF-8");
+	env[n++] = arena_printf(a, "AIS_SESSION=%s", peer->session);
+	env[n++] = arena_printf(a, "AIS_REQUEST=%lu",
 	    (unsigned long)peer->request);
-	env[n++] = print_to(a, "AIS_PEER_CN=%s", log_escape(name, sizeof name,
+	env[n++] = arena_printf(a, "AIS_PEER_CN=%s", log_escape(cn, sizeof cn,
 	    id->common_name, strlen(id->common_name)));
-	env[n++] = print_to(a, "AIS_PEER_SUBJECT=%s", id->subject);
-	env[n++] = print_to(a, "AIS_PEER_SERIAL=%s", id->serial);
-	env[n++] = print_to(a, "AIS_PEER_FINGERPRINT=%s", id->fingerprint);
-	env[n++] = print_to(a, "AIS_PEER_ADDR=%s", peer->address);
-	for (size_t i = 0; i < n; i++) {
-		if (env[i] == NULL)
-			return 0;
-	}
-	return n;
+	env[n++] = arena_printf(a, "AIS_PEER_SUBJECT=%s", id->subject);
+	env[n++] = arena_printf(a, "AIS_PEER_SERIAL=%s", id->serial);
+	env[n++] = arena_printf(a, "AIS_PEER_FINGERPRINT=%s",
+	    id->fingerprint);
+	env[n++] = arena_printf(a, "AIS_PEER_ADDR=%s", peer->address);
+	env[n] = NULL;
+	while (n > 0 && env[n - 1] != NULL)
+		n--;
+	return n == 0;
 }
-
-/* Bytes that the own variables may take, names included. */
-#define OWN_BYTES	(8 * TLS_NAME_MAX + 1024)
 
 /* Every path that the name of a command may mean. */
-static size_t
-put_paths(char **paths, struct arena *a, const struct policy_world *w,
-    const char *name)
+static char **
+make_paths(struct arena *a, char *const *path, const char *name)
 {
 	size_t n = 0;
+	char **out;
 
+	while (path[n] != NULL)
+		n++;
+	if ((out = arena_alloc(a, (n + 2) * sizeof *out)) == NULL)
+		return NULL;
 	/* With a slash it is a path, if need be from the directory that the
 	 * child will be in. */
-	if (strchr(name, '/') != NULL)
-		paths[n++] = print_to(a, "%s", name);
-	else {
-		for (char *const *p = w->path; *p != NULL; p++)
-			paths[n++] = print_to(a, "%s/%s", *p, name);
+	if (strchr(name, '/') != NULL) {
+		out[0] = arena_printf(a, "%s", name);
+		out[1] = NULL;
+		return out[0] == NULL ? NULL : out;
 	}
-	paths[n] = NULL;
-	return n;
+	for (size_t i = 0; i < n; i++) {
+		if ((out[i] = arena_printf(a, "%s/%s", path[i], name)) == NULL)
+			return NULL;
+	}
+	out[n] = NULL;
+	return out;
 }
 
-/* Build the paths of "name" and the environment. */
+/* What is needed to run "name" on "terms"; -1 if memory is out. */
 static int
-build(const struct policy_world *w, const struct policy_peer *peer,
-    const struct body *request, const char *name, struct decision *d)
+prepare(struct decision *d, const struct policy_world *w,
+    const struct policy_peer *peer, const struct body *request,
+    const struct terms *terms, const char *name)
 {
-	size_t bytes = OWN_BYTES, dirs, extra, most, n;
-	struct arena a;
+	char *own[OWN_VARIABLES + 1];
+	struct environ_lists lists = {
+		.own = own, .set = terms->environment, .asked = request->env
+	};
 
-	dirs = list_length(w->path, &bytes);
-	bytes += (dirs + 1) * (strlen(name) + 2) + bytes + strlen(w->home) +
-	    2 * strlen(w->user) + strlen(w->shell);
-	extra = list_length(w->environment, &bytes);
-	most = (dirs + 2) + (OWN_VARIABLES + extra + request->nenv + 1);
-	d->memory = malloc(most * sizeof(char *) + bytes);
-	if (d->memory == NULL)
+	d->allowed = true;
+	d->limits = terms->limits;
+	d->umask = terms->umask;
+	d->wants_stdin = request->wants_stdin && terms->stdin;
+	/* The session's own directory, once it has one; else the rule's. */
+	d->base = peer->directory != NULL ? peer->directory :
+	    terms->directory != NULL ? terms->directory : w->start;
+	d->directory = request->directory != NULL ? request->directory : ".";
+	if (!own_environment(own, &d->memory, w, peer) ||
+	    (d->paths = make_paths(&d->memory, w->path, name)) == NULL ||
+	    (d->env = environ_build(&lists, &d->memory)) == NULL ||
+	    (d->base = arena_printf(&d->memory, "%s", d->base)) == NULL)
 		return -1;
-	d->paths = d->memory;
-	d->env = d->paths + dirs + 2;
-	a.p = (char *)(d->paths + most);
-	a.left = bytes;
-	(void)put_paths(d->paths, &a, w, name);
-	if ((n = own_environment(d->env, &a, w, peer)) == 0) {
-		decision_free(d);
-		return -1;
-	}
-	/* In this order a later one wins: the instance's over ours, the
-	 * client's, which the rule has accepted, over both. */
-	for (size_t i = 0; i < extra; i++)
-		d->env[n++] = w->environment[i];
-	for (size_t i = 0; i < request->nenv; i++)
-		d->env[n++] = request->env[i];
-	n = drop_overridden(d->env, n);
-	d->env[n] = NULL;
 	return 0;
 }
 
-/* The listed path that "name" means, by itself or by its last part; NULL. */
-static const char *
-find_command(const struct rule *rule, const char *name)
+static int
+decide_granted(const struct grant *g, const struct policy_world *w,
+    const struct policy_peer *peer, const struct body *request,
+    struct decision *d)
 {
-	for (char **c = rule->commands; c != NULL && *c != NULL; c++) {
-		const char *last = strrchr(*c, '/') + 1;
+	char why[POLICY_REASON_MAX / 2];
+	int fits;
 
-		if (strcmp(*c, name) == 0 || strcmp(last, name) == 0)
-			return *c;
-	}
-	return NULL;
+	(void)snprintf(d->command, sizeof d->command, "%s", g->name);
+	if ((d->logged = grant_mask(g, request->words, &d->memory)) == NULL)
+		return -1;
+	check_environment(&g->terms, request, d);
+	if (d->code != PROTO_CODE_NONE)
+		return 0;
+	fits = grant_fit(g, request->words, &d->memory, &d->argv, why,
+	    sizeof why);
+	if (fits == 0)
+		return refuse(d, PROTO_CODE_DENIED, "the rule \"%s\" does not "
+		    "grant this: %s", d->rule, why);
+	if (fits == -1)
+		return -1;
+	d->checked = true;
+	return prepare(d, w, peer, request, &g->terms, g->program);
+}
+
+static int
+decide_anything(const struct rule *rule, const struct policy_world *w,
+    const struct policy_peer *peer, const struct body *request,
+    struct decision *d)
+{
+	check_environment(&rule->terms, request, d);
+	if (d->code != PROTO_CODE_NONE)
+		return 0;
+	d->argv.argv = request->words;
+	return prepare(d, w, peer, request, &rule->terms, request->words[0]);
 }
 
 static int
@@ -435,13 +415,16 @@ decide_run(const struct rule *rule, const struct policy_world *w,
 	if (strlen(name) > PROTO_PATH_MAX)
 		return refuse(d, PROTO_CODE_UNKNOWN, "unknown command: its "
 		    "name is longer than %d bytes", PROTO_PATH_MAX);
-	if (!rule->anything && (name = find_command(rule, name)) == NULL)
-		return refuse(d, PROTO_CODE_DENIED, "the rule \"%s\" does not "
-		    "grant the command %.200s to \"%.100s\"", d->rule,
-		    request->words[0], peer->identity->common_name);
-	d->argv = request->words;
-	d->allowed = true;
-	return build(w, peer, request, name, d);
+	if (rule->anything)
+		return decide_anything(rule, w, peer, request, d);
+	for (size_t i = 0; i < rule->count; i++) {
+		if (grant_is_called(&rule->grants[i], name))
+			return decide_granted(&rule->grants[i], w, peer,
+			    request, d);
+	}
+	return refuse(d, PROTO_CODE_DENIED, "the rule \"%s\" does not grant "
+	    "the command %.200s to \"%.100s\"", d->rule, name,
+	    peer->identity->common_name);
 }
 
 static int
@@ -450,17 +433,78 @@ decide_shell(const struct rule *rule, const struct policy_world *w,
     struct decision *d)
 {
 	static char name[] = "sh", option[] = "-c";
+	char **argv;
 
 	if (!rule->shell)
 		return refuse(d, PROTO_CODE_DENIED, "the rule \"%s\" grants no "
 		    "shell to \"%.100s\"; its key \"shell\" would", d->rule,
 		    peer->identity->common_name);
-	d->shell[0] = name;
-	d->shell[1] = option;
-	d->shell[2] = request->words[0];
-	d->argv = d->shell;
+	check_environment(&rule->terms, request, d);
+	if (d->code != PROTO_CODE_NONE)
+		return 0;
+	if ((argv = arena_alloc(&d->memory, 4 * sizeof *argv)) == NULL)
+		return -1;
+	argv[0] = name;
+	argv[1] = option;
+	argv[2] = request->words[0];
+	argv[3] = NULL;
+	d->argv.argv = argv;
+	return prepare(d, w, peer, request, &rule->terms, w->shell);
+}
+
+/* A directory is entered as the command's user, who may or may not. */
+static int
+decide_chdir(const struct rule *rule, const struct policy_world *w,
+    const struct policy_peer *peer, const struct body *request,
+    struct decision *d)
+{
+	if (prepare(d, w, peer, request, &rule->terms, "chdir") == -1)
+		return -1;
+	d->directory = request->nwords > 0 ? request->words[0] :
+	    rule->terms.directory != NULL ? rule->terms.directory :
+	    w->start;
+	d->directory = arena_printf(&d->memory, "%s", d->directory);
+	return d->directory == NULL ? -1 : 0;
+}
+
+static int
+decide(const struct rule *rule, const struct policy_world *w,
+    const struct policy_peer *peer, const struct body *request,
+    struct decision *d)
+{
+	switch (request->operation) {
+	case PROTO_RUN:
+		return decide_run(rule, w, peer, request, d);
+	case PROTO_SHELL:
+		return decide_shell(rule, w, peer, request, d);
+	case PROTO_CHDIR:
+		return decide_chdir(rule, w, peer, request, d);
+	case PROTO_LIST:
+	case PROTO_CAN:
+		break;
+	}
+	/* These two are about what may be run, and run nothing. */
 	d->allowed = true;
-	return build(w, peer, request, w->shell, d);
+	return 0;
+}
+
+/* While the rule learns, what it would refuse is run, and said to be so. */
+static int
+learn(const struct rule *rule, const struct policy_world *w,
+    const struct policy_peer *peer, const struct body *request,
+    struct decision *d)
+{
+	struct rule open = *rule;
+
+	if (d->allowed || d->code != PROTO_CODE_DENIED ||
+	    peer->now >= rule->learn_end)
+		return 0;
+	open.anything = open.shell = true;
+	d->code = PROTO_CODE_NONE;
+	if (decide(&open, w, peer, request, d) == -1)
+		return -1;
+	d->learned = d->allowed;
+	return 0;
 }
 
 int
@@ -468,37 +512,206 @@ policy_decide(const struct policy *p, const struct policy_world *w,
     const struct policy_peer *peer, const struct body *request,
     struct decision *d)
 {
-	const struct rule *rule = find_rule(p, peer->identity);
+	const struct rule *rule = peer->rule;
 
 	memset(d, 0, sizeof *d);
+	if (rule == NULL)
+		rule = policy_find(p, peer->identity, peer->address);
 	if (rule == NULL)
 		return refuse(d, PROTO_CODE_DENIED, "no rule matches the "
 		    "client \"%.200s\"", peer->identity->subject);
 	(void)snprintf(d->rule, sizeof d->rule, "%s", rule->name);
-	d->limits = rule->limits;
-	d->base = peer->directory;
-	d->directory = request->directory != NULL ? request->directory : ".";
-	if (check_environment(rule, request, d) != 0 || d->code != 0)
+	if (decide(rule, w, peer, request, d) == 0 &&
+	    learn(rule, w, peer, request, d) == 0)
 		return 0;
-	switch (request->operation) {
-	case PROTO_RUN:
-		return decide_run(rule, w, peer, request, d);
-	case PROTO_SHELL:
-		return decide_shell(rule, w, peer, request, d);
-	case PROTO_CHDIR:
-		break;
-	}
-	/* A directory is entered as the command's user, who may or may not. */
-	d->directory = request->nwords > 0 ? request->words[0] : w->home;
-	d->allowed = true;
-	return build(w, peer, request, "chdir", d);
+	decision_free(d);
+	return -1;
 }
 
 void
 decision_free(struct decision *d)
 {
-	free(d->memory);
-	d->memory = NULL;
-	d->paths = NULL;
-	d->env = NULL;
+	arena_free(&d->memory);
+	d->paths = d->env = d->logged = d->argv.argv = NULL;
+	d->base = d->directory = NULL;
+}
+
+/* --- for people ----------------------------------------------------------- */
+
+void
+policy_list(FILE *out, const struct rule *rule)
+{
+	if (rule->anything)
+		fputs("*\tany program, by its name or path\n", out);
+	if (rule->shell)
+		fputs("-c LINE\ta line for the shell\n", out);
+	for (size_t i = 0; i < rule->count; i++)
+		fprintf(out, "%s\t%s\n", rule->grants[i].name,
+		    rule->grants[i].summary == NULL ? "" :
+		    rule->grants[i].summary);
+}
+
+static void
+print_limits(FILE *out, const struct limits *l)
+{
+	static const struct conf_key keys[] = {
+		{ "time_limit", CONF_SECONDS,
+		    offsetof(struct limits, time_limit), 0, 0 },
+		{ "output_limit", CONF_SIZE,
+		    offsetof(struct limits, output_limit), 0, 0 },
+		{ "memory_limit", CONF_SIZE,
+		    offsetof(struct limits, memory_limit), 0, 0 },
+		{ "cpu_limit", CONF_SECONDS,
+		    offsetof(struct limits, cpu_limit), 0, 0 },
+		{ "process_limit", CONF_INT,
+		    offsetof(struct limits, process_limit), 0, 0 },
+		{ "open_files", CONF_INT,
+		    offsetof(struct limits, open_files), 0, 0 },
+		{ "nice", CONF_INT, offsetof(struct limits, nice), 0, 0 },
+		{ "no_new_privs", CONF_BOOL,
+		    offsetof(struct limits, no_new_privs), 0, 0 },
+	};
+
+	conf_print(out, keys, sizeof keys / sizeof keys[0], l, 1);
+}
+
+static void
+explain_decision(FILE *out, const struct decision *d)
+{
+	char *argv;
+
+	if (!d->allowed) {
+		fprintf(out, "refused: %s\n", d->reason);
+		return;
+	}
+	fprintf(out, "allowed by the rule \"%s\"%s%s%s\n", d->rule,
+	    d->learned ? ", which is learning" : "",
+	    *d->command == '\0' ? "" : ", as its command ", d->command);
+	if (d->argv.argv != NULL &&
+	    (argv = words_join(d->argv.argv, 4096)) != NULL) {
+		fprintf(out, "\targv: %s\n", argv);
+		free(argv);
+	}
+	for (char **p = d->paths; p != NULL && *p != NULL; p++)
+		fprintf(out, "\tprogram: %s\n", *p);
+	fprintf(out, "\tdirectory: %s\n", d->directory[0] == '.' ?
+	    d->base : d->directory);
+	print_limits(out, &d->limits);
+}
+
+bool
+policy_explain(FILE *out, const struct policy *p,
+    const struct policy_world *w, const struct policy_peer *peer,
+    const struct body *request)
+{
+	const struct rule *rule = NULL;
+	struct decision d;
+	bool allowed;
+
+	for (size_t i = 0; i < p->count && rule == NULL; i++) {
+		const char *key = match_peer(&p->rules[i].match,
+		    peer->identity, peer->address);
+
+		fprintf(out, "%s: rule \"%s\": %s%s\n", p->rules[i].where,
+		    p->rules[i].name, key == NULL ? "matches" :
+		    "does not match, because of its key ", key == NULL ? "" :
+		    key);
+		if (key == NULL)
+			rule = &p->rules[i];
+	}
+	if (rule == NULL)
+		fputs("no rule matches: everything is refused\n", out);
+	if (rule == NULL || request == NULL)
+		return rule != NULL;
+	if (policy_decide(p, w, peer, request, &d) == -1) {
+		fputs("out of memory\n", out);
+		return false;
+	}
+	allowed = d.allowed;
+	explain_decision(out, &d);
+	decision_free(&d);
+	return allowed;
+}
+
+/* One limit against what the system allows us. */
+static int
+warn_limit(FILE *out, const char *where, const char *name, int resource,
+    int64_t value)
+{
+	struct rlimit r;
+
+	if (value == 0 || getrlimit(resource, &r) == -1 ||
+	    r.rlim_max == RLIM_INFINITY || (uint64_t)value <= r.rlim_max)
+		return 0;
+	fprintf(out, "%s: %s: above the hard limit of %llu, which holds\n",
+	    where, name, (unsigned long long)r.rlim_max);
+	return 1;
+}
+
+static int
+warn_limits(FILE *out, const char *where, const struct limits *l)
+{
+	return warn_limit(out, where, "memory_limit", RLIMIT_AS,
+	    l->memory_limit) + warn_limit(out, where, "cpu_limit", RLIMIT_CPU,
+	    l->cpu_limit / 1000) + warn_limit(out, where, "process_limit",
+	    RLIMIT_NPROC, l->process_limit) + warn_limit(out, where,
+	    "open_files", RLIMIT_NOFILE, l->open_files);
+}
+
+static int
+warn_rule(FILE *out, const struct rule *rule)
+{
+	char why[1024];
+	int n = warn_limits(out, rule->where, &rule->terms.limits);
+
+	if (!rule->anything && !rule->shell && rule->count == 0 &&
+	    rule->learn_end == 0) {
+		fprintf(out, "%s: the rule \"%s\" grants nothing\n",
+		    rule->where, rule->name);
+		n++;
+	}
+	for (size_t i = 0; i < rule->count; i++) {
+		const struct grant *g = &rule->grants[i];
+
+		n += warn_limits(out, g->where, &g->terms.limits);
+		if (grant_check_program(g, why, sizeof why) != NULL) {
+			fprintf(out, "%s: %s\n", g->where, why);
+			n++;
+		}
+		for (size_t k = 0; k < i; k++) {
+			if (strcmp(rule->grants[k].name, g->name) != 0)
+				continue;
+			fprintf(out, "%s: the command \"%s\" is never "
+			    "reached: %s has the same name\n", g->where,
+			    g->name, rule->grants[k].where);
+			n++;
+			break;
+		}
+	}
+	return n;
+}
+
+int
+policy_warn(FILE *out, const struct policy *p)
+{
+	const struct rule *all = NULL;
+	int n = 0;
+
+	if (p->count == 0) {
+		fputs("there are no rules: everything is refused\n", out);
+		n++;
+	}
+	for (size_t i = 0; i < p->count; i++) {
+		const struct rule *rule = &p->rules[i];
+
+		n += warn_rule(out, rule);
+		if (all != NULL) {
+			fprintf(out, "%s: the rule \"%s\" is never reached: "
+			    "%s matches everybody\n", rule->where, rule->name,
+			    all->where);
+			n++;
+		} else if (match_is_everybody(&rule->match))
+			all = rule;
+	}
+	return n;
 }

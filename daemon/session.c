@@ -1,15 +1,19 @@
 #include <config.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/body.h"
 #include "common/clock.h"
+#include "common/fd.h"
 #include "common/frame.h"
 #include "common/link.h"
 #include "common/log.h"
@@ -40,7 +44,8 @@ struct session {
 	struct tls_identity identity;
 	const struct settings *settings;
 	struct tree *tree;
-	char directory[PROTO_PATH_MAX + 1];
+	const struct rule *rule;	/* Of the settings; or NULL. */
+	char directory[PROTO_PATH_MAX + 1];	/* "" before any change. */
 	int64_t opened_us;	/* 0 once the end is on record. */
 	int64_t idle_since;
 	struct buf pieces;	/* Of a request's body. */
@@ -89,7 +94,6 @@ session_new(struct link *l, const char *address, const char *name,
     const struct settings *settings, struct tree *tree)
 {
 	struct session *s = calloc(1, sizeof *s);
-	struct policy_world world;
 
 	if (s == NULL)
 		return NULL;
@@ -104,8 +108,7 @@ session_new(struct link *l, const char *address, const char *name,
 	(void)snprintf(s->peer.session, sizeof s->peer.session, "%s", name);
 	s->peer.address = s->address;
 	s->peer.identity = &s->identity;
-	settings_world(settings, &world);
-	(void)snprintf(s->directory, sizeof s->directory, "%s", world.home);
+	s->rule = policy_find(settings->policy, &s->identity, s->address);
 	s->opened_us = clock_now_us();
 	s->idle_since = clock_now();
 	s->linger = -1;
@@ -145,7 +148,13 @@ session_free(struct session *s)
 void
 session_configure(struct session *s, const struct settings *settings)
 {
+	bool had = s->rule != NULL;
+
 	s->settings = settings;
+	s->rule = policy_find(settings->policy, &s->identity, s->address);
+	if (had && s->rule == NULL)
+		session_stop(s, PROTO_CODE_DENIED, "no-rule", "no rule of the "
+		    "server matches this client any more");
 }
 
 static enum state
@@ -250,9 +259,14 @@ fill_record(struct session *s)
 
 	s->record.rule = s->decision.rule;
 	s->record.user = s->settings->command.name;
+	s->record.command = s->decision.command;
+	s->record.learned = s->decision.learned;
 	s->record.directory = s->body.directory != NULL ? s->body.directory :
-	    s->directory;
+	    s->decision.base != NULL ? s->decision.base :
+	    *s->directory != '\0' ? s->directory : s->settings->start;
 	s->record.argv = s->body.nwords > 0 ? s->body.words : none;
+	if (s->decision.logged != NULL)
+		s->record.argv = s->decision.logged;
 	s->record.shell = s->body.operation == PROTO_SHELL;
 }
 
@@ -263,12 +277,16 @@ plan_child(const struct session *s, struct child_plan *plan)
 
 	memset(plan, 0, sizeof *plan);
 	plan->paths = d->paths;
-	plan->argv = d->argv;
+	plan->checked = d->checked;
+	plan->argv = d->argv.argv;
+	plan->below = d->argv.paths;
+	plan->below_count = d->argv.count;
+	plan->limits = &d->limits;
 	plan->env = d->env;
 	plan->base = d->base;
 	plan->directory = d->directory;
-	plan->umask = (mode_t)s->settings->umask;
-	plan->wants_stdin = s->body.wants_stdin;
+	plan->umask = (mode_t)d->umask;
+	plan->wants_stdin = d->wants_stdin;
 	plan->no_new_privs = d->limits.no_new_privs ||
 	    !s->settings->allow_setuid;
 	plan->account = settings_command_account(s->settings);
@@ -304,6 +322,68 @@ start_command(struct session *s)
 	drop_request(s, PROTO_CODE_RESOURCES, text);
 }
 
+/* May the words of the request be run?  Writes why; the exit status. */
+static int
+answer_can(struct session *s, const struct policy_world *world,
+    const struct policy_peer *peer, FILE *out)
+{
+	struct body run = s->body;
+	struct decision d;
+	int status;
+
+	if (run.nwords == 0) {
+		fprintf(out, "the rule \"%s\" applies\n", s->decision.rule);
+		return 0;
+	}
+	run.operation = PROTO_RUN;
+	if (policy_decide(s->settings->policy, world, peer, &run, &d) == -1)
+		return 1;
+	status = d.allowed ? 0 : 1;
+	if (d.allowed)
+		fprintf(out, "the rule \"%s\" grants it%s%s%s\n", d.rule,
+		    *d.command == '\0' ? "" : " as its command ", d.command,
+		    d.learned ? ", because it is learning" : "");
+	else
+		fprintf(out, "%s\n", d.reason);
+	decision_free(&d);
+	return status;
+}
+
+/* LIST and CAN: the answer is text, and goes the way of a command's. */
+static void
+answer_question(struct session *s, const struct policy_world *world,
+    const struct policy_peer *peer)
+{
+	int fd = memfd_create("answer", MFD_CLOEXEC), copy = -1, status = 0;
+	FILE *out = NULL;
+
+	if (fd != -1 && (copy = fcntl(fd, F_DUPFD_CLOEXEC, 0)) != -1)
+		out = fdopen(copy, "w");
+	if (out == NULL)
+		fd_close(&copy);
+	else if (s->body.operation == PROTO_LIST)
+		policy_list(out, s->rule);
+	else
+		status = answer_can(s, world, peer, out);
+	if (out == NULL || fclose(out) == EOF ||
+	    lseek(fd, 0, SEEK_SET) == -1) {
+		fd_close(&fd);
+		refuse(s, PROTO_CODE_RESOURCES, "the server cannot answer: it "
+		    "lacks memory or descriptors; try again later");
+		reset_request(s);
+		return;
+	}
+	command_answer(&s->command, s->record.request, fd, status,
+	    s->body.windows);
+}
+
+static bool
+is_question(const struct session *s)
+{
+	return s->body.operation == PROTO_LIST ||
+	    s->body.operation == PROTO_CAN;
+}
+
 /* Decide on a request that is complete, and act on it. */
 static void
 begin_request(struct session *s)
@@ -311,8 +391,9 @@ begin_request(struct session *s)
 	struct policy_world world;
 	struct policy_peer peer = {
 		.identity = &s->identity, .address = s->address,
-		.session = s->peer.session, .request = s->record.request,
-		.directory = s->directory
+		.rule = s->rule, .session = s->peer.session,
+		.request = s->record.request, .now = (int64_t)time(NULL),
+		.directory = *s->directory == '\0' ? NULL : s->directory
 	};
 
 	settings_world(s->settings, &world);
@@ -328,6 +409,10 @@ begin_request(struct session *s)
 		    s->decision.reason);
 		refuse(s, s->decision.code, s->decision.reason);
 		reset_request(s);
+		return;
+	}
+	if (is_question(s)) {
+		answer_question(s, &world, &peer);
 		return;
 	}
 	if (s->body.operation != PROTO_CHDIR) {
@@ -355,6 +440,19 @@ explain_failure(const struct session *s, const struct child_failure *f,
 		(void)snprintf(out, size, "cannot enter the directory %.500s: "
 		    "%s", s->decision.directory, strerror(f->error));
 		return PROTO_CODE_DIRECTORY;
+	}
+	if (f->stage == CHILD_STAGE_PATH) {
+		(void)snprintf(out, size, "a path in the arguments of %.500s "
+		    "%s%s", name, f->error == EXDEV ? "leads out of its "
+		    "directory" : "cannot be opened: ", f->error == EXDEV ? "" :
+		    strerror(f->error));
+		return PROTO_CODE_DENIED;
+	}
+	if (f->stage == CHILD_STAGE_UNSAFE) {
+		(void)snprintf(out, size, "others than its owner can change "
+		    "the program of %.500s; its operator has to mend that",
+		    name);
+		return PROTO_CODE_NOT_EXECUTABLE;
 	}
 	if (f->stage != CHILD_STAGE_EXEC || f->error == EAGAIN ||
 	    f->error == ENOMEM || f->error == ENFILE || f->error == EMFILE) {
@@ -413,7 +511,15 @@ finish_request(struct session *s)
 	struct audit_end end;
 	struct frame_exit e;
 
-	if (!s->command.chdir) {
+	if (s->command.limits.keep && tree_spare(s->tree) == -1)
+		log_errno("cannot keep what %s has left behind",
+		    s->record.argv[0]);
+	if (is_question(s)) {
+		command_exit(&s->command, &e);
+		if (can_speak(s))
+			check_put(s, frame_put_exit(&s->link.out,
+			    s->record.request, &e));
+	} else if (!s->command.chdir) {
 		command_end(&s->command, &end);
 		audit_command_end(&s->peer, &s->record, &end);
 		command_exit(&s->command, &e);
@@ -648,6 +754,22 @@ output_link(struct session *s)
 	return can_speak(s) ? &s->link : NULL;
 }
 
+/*
+ * Until when may the peer ask for nothing?  A command that has ended, but
+ * whose last output the peer does not take, is not waited for any longer.
+ */
+static int64_t
+idle_deadline(const struct session *s)
+{
+	int64_t since = s->idle_since;
+
+	if (state_of(s) == BUSY && !s->command.reaped)
+		return CLOCK_NEVER;
+	if (state_of(s) == BUSY)
+		since = s->command.ended_us / 1000;
+	return since + s->settings->idle_timeout;
+}
+
 void
 session_poll(struct session *s, struct pollset *ps)
 {
@@ -657,9 +779,8 @@ session_poll(struct session *s, struct pollset *ps)
 	pollset_deadline(ps, tree_deadline(s->tree));
 	if (s->closing && !s->gone)
 		pollset_deadline(ps, s->closing_deadline);
-	else if (!s->gone && state_of(s) != BUSY)
-		pollset_deadline(ps, s->idle_since +
-		    s->settings->idle_timeout);
+	else if (!s->gone)
+		pollset_deadline(ps, idle_deadline(s));
 }
 
 /* The link has failed: not ended, but altered or cut. */
@@ -710,8 +831,7 @@ turn_command(struct session *s, const struct pollset *ps)
 static void
 check_deadlines(struct session *s)
 {
-	if (can_speak(s) && state_of(s) != BUSY &&
-	    clock_past(s->idle_since + s->settings->idle_timeout))
+	if (can_speak(s) && clock_past(idle_deadline(s)))
 		close_politely(s, PROTO_CODE_TIMEOUT, "the session was idle "
 		    "for too long", "idle");
 	if (s->closing && !s->gone && clock_past(s->closing_deadline))
@@ -725,6 +845,9 @@ check_gone(struct session *s)
 	if (s->stop_text != NULL && state_of(s) != BUSY)
 		close_politely(s, s->stop_code, s->stop_text, s->stop_reason);
 	if (can_speak(s))
+		return;
+	/* A command may be one that goes on when its client is lost. */
+	if (state_of(s) == BUSY && !s->closing && s->command.limits.finish)
 		return;
 	if (state_of(s) == BUSY)
 		command_cut(&s->command, PROTO_CODE_NONE, s->close_reason);

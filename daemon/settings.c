@@ -15,13 +15,10 @@
 
 #define KEY(name, type, min, max) \
 	{ #name, type, offsetof(struct settings, name), min, max }
-#define LIMIT(name, type, min, max) \
-	{ #name, type, offsetof(struct settings, limits.name), min, max }
 
 #define SECOND	1000LL
 #define DAY	(86400 * SECOND)
 #define YEAR	(366 * DAY)
-#define PIB	(1LL << 50)
 
 static const struct conf_key keys[] = {
 	KEY(listen, CONF_STRINGS, 0, 0),
@@ -44,12 +41,7 @@ static const struct conf_key keys[] = {
 	KEY(kill_grace, CONF_SECONDS, 0, 3600 * SECOND),
 	KEY(path, CONF_STRINGS, 0, 0),
 	KEY(shell_program, CONF_PATH, 0, 0),
-	KEY(environment, CONF_STRINGS, 0, 0),
-	KEY(umask, CONF_OCTAL, 0, 0777),
-	KEY(directory, CONF_PATH, 0, 0),
-	LIMIT(time_limit, CONF_SECONDS, 0, YEAR),
-	LIMIT(output_limit, CONF_SIZE, 0, PIB),
-	LIMIT(no_new_privs, CONF_BOOL, 0, 0),
+	TERMS_KEYS(struct settings, terms),
 	{ "rules", CONF_GROUPS, 0, 0, 0 },
 };
 
@@ -64,11 +56,9 @@ set_defaults(struct settings *s)
 	static const char *const everywhere[] = { "*:" PROTO_PORT_TEXT, NULL };
 	static const char *const path[] = { "/usr/local/sbin",
 	    "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", NULL };
-	static const char *const nothing[] = { NULL };
 
 	s->listen = conf_list(everywhere);
 	s->path = conf_list(path);
-	s->environment = conf_list(nothing);
 	s->certificate = strdup(AIS_SYSCONFDIR "/aisd/server.pem");
 	s->key = strdup(AIS_SYSCONFDIR "/aisd/server.key");
 	s->authority = strdup(AIS_SYSCONFDIR "/aisd/ca.pem");
@@ -83,10 +73,8 @@ set_defaults(struct settings *s)
 	s->handshake_timeout = 10 * SECOND;
 	s->idle_timeout = 300 * SECOND;
 	s->kill_grace = 2 * SECOND;
-	s->umask = 022;
-	s->limits.no_new_privs = true;
-	if (s->listen == NULL || s->path == NULL || s->environment == NULL ||
-	    s->certificate == NULL || s->key == NULL || s->authority == NULL ||
+	if (terms_init(&s->terms) == -1 || s->listen == NULL ||
+	    s->path == NULL || s->certificate == NULL || s->key == NULL || s->authority == NULL ||
 	    s->user == NULL || s->command_user == NULL ||
 	    s->log_file == NULL || s->log_system == NULL ||
 	    s->log_level == NULL || s->shell_program == NULL)
@@ -178,11 +166,6 @@ check_lists(struct conf *conf, const struct settings *s)
 			errors += complain(conf, "path", "must be a list of "
 			    "absolute directories, without \":\"");
 	}
-	for (char **p = s->environment; *p != NULL; p++) {
-		if (**p == '=' || strchr(*p, '=') == NULL)
-			errors += complain(conf, "environment", "must be a "
-			    "list of \"NAME=VALUE\"");
-	}
 	return errors;
 }
 
@@ -207,12 +190,37 @@ static const char *const tls_keys[] = {
 	"certificate", "key", "authority", "crl"
 };
 
+/* What the keys that rules have as well are worth at the top level. */
+static int
+check_terms(struct conf *conf, struct settings *s)
+{
+	char why[256], *text;
+
+	if (terms_check(&s->terms, why, sizeof why) == NULL)
+		return 0;
+	/* "KEY: what it must be" */
+	text = strchr(why, ':');
+	*text = '\0';
+	return complain(conf, why, text + 2);
+}
+
+/* The home of the command user, or the root where it has none. */
+static const char *
+find_start(const struct settings *s)
+{
+	struct stat st;
+
+	return stat(s->command.home, &st) == 0 && S_ISDIR(st.st_mode) ?
+	    s->command.home : "/";
+}
+
 static int
 load_into(struct settings *s, struct conf *conf)
 {
 	int errors = conf_read(conf, keys, KEYS, s);
 
-	s->policy = policy_load(conf, &s->limits, &errors);
+	errors += check_terms(conf, s);
+	s->policy = policy_load(conf, &s->terms, &errors);
 	if (s->policy == NULL) {
 		log_error("cannot read the rules: out of memory");
 		return -1;
@@ -222,6 +230,7 @@ load_into(struct settings *s, struct conf *conf)
 		    sizeof s->where[i]);
 	errors += check_listen(conf, s) + check_words(conf, s) +
 	    check_lists(conf, s) + find_accounts(conf, s);
+	s->start = find_start(s);
 	return errors == 0 ? 0 : -1;
 }
 
@@ -353,9 +362,9 @@ settings_world(const struct settings *s, struct policy_world *w)
 	memset(w, 0, sizeof *w);
 	w->path = s->path;
 	w->shell = s->shell_program;
-	w->environment = s->environment;
 	w->user = s->command.name;
-	w->home = s->directory != NULL ? s->directory : s->command.home;
+	w->home = s->command.home;
+	w->start = s->start;
 }
 
 void

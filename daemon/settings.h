@@ -42,16 +42,14 @@ struct settings {
 
 	char **path;
 	char *shell_program;
-	char **environment;
-	int64_t umask;
-	char *directory;
-	struct policy_limits limits;	/* time_limit, output_limit */
+	struct terms terms;	/* Its keys stand among the others. */
 
 	/* Derived: where the four files of TLS are named, and what follows. */
 	char where[4][SETTINGS_WHERE_MAX];
 	struct policy *policy;
 	struct account daemon;
 	struct account command;
+	const char *start;	/* Where a session begins. */
 };
 
 /* The directory of further files for "file": FILE with ".d" behind it. */

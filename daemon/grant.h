@@ -1,0 +1,90 @@
+/*
+ * grant.h - one command that a rule grants: its program, its fixed words, and
+ * the slots that clients may fill.
+ */
+#ifndef AIS_GRANT_H
+#define AIS_GRANT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "daemon/terms.h"
+
+struct arena;
+struct slot;
+
+struct grant {
+	char *name;		/* What clients call it. */
+	char *program;		/* Absolute. */
+	char *summary;		/* For the list; or NULL. */
+	char **log_mask;	/* What is not to be logged; or NULL. */
+	bool any_arguments;	/* It was given as a path alone. */
+	struct terms terms;
+	struct slot *slots;
+	size_t count;
+	char *where;		/* FILE:LINE. */
+};
+
+/* The most paths in one argv that have to lie below a directory. */
+#define GRANT_PATHS_MAX	16
+/* Room for the text by which the program gets such a path. */
+#define GRANT_PATH_TEXT	4096
+
+/*
+ * A path that is to be opened below a directory before the program runs.  The
+ * word of argv is written by whoever opens it.
+ */
+struct grant_path {
+	const char *below;	/* The directory. */
+	char *relative;		/* The path, seen from it; never above it. */
+	bool pinned;		/* The program gets a descriptor's name. */
+	char *text;		/* GRANT_PATH_TEXT bytes, a word of argv. */
+};
+
+/* The argv that a client's words make. */
+struct grant_argv {
+	char **argv;		/* NULL terminated. */
+	struct grant_path paths[GRANT_PATHS_MAX];
+	size_t count;		/* Of paths. */
+};
+
+/*
+ * Read one entry of a rule's list "commands": a group, or a path as "text".
+ * "defaults" are the rule's terms.  Returns the number of errors, each after a
+ * message; grant_free() in either case.
+ */
+int grant_load(struct grant *g, const struct conf_group *group,
+    const char *text, const struct terms *defaults);
+void grant_free(struct grant *g);
+
+/* Does "name", the first word of a client, call this command? */
+bool grant_is_called(const struct grant *g, const char *name);
+
+/*
+ * Make the argv of the program from the client's "words", its first included.
+ * Memory comes from "a".  1 and "*out"; 0 and a sentence in "why" of "size"
+ * bytes if they do not fit; -1 if memory is out.
+ */
+int grant_fit(const struct grant *g, char *const *words, struct arena *a,
+    struct grant_argv *out, char *why, size_t size);
+
+/*
+ * The words as they may be logged: those that "log_mask" names are "***".
+ * Memory comes from "a"; NULL if it is out.
+ */
+char **grant_mask(const struct grant *g, char *const *words,
+    struct arena *a);
+
+/* Write it in libconfig syntax, two tabs deep. */
+void grant_print(FILE *out, const struct grant *g);
+
+/*
+ * Look at the program as it is now.  NULL, or a sentence in "why" of "size"
+ * bytes: it is missing, cannot be executed, or others can change it.
+ */
+const char *grant_check_program(const struct grant *g, char *why,
+    size_t size);
+
+#endif
