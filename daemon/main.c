@@ -17,6 +17,7 @@
 #include "common/net.h"
 #include "common/proto.h"
 #include "common/tls.h"
+#include "daemon/advice.h"
 #include "daemon/child.h"
 #include "daemon/privilege.h"
 #include "daemon/server.h"
@@ -29,6 +30,7 @@ enum {
 	EXIT_DONE = 0,
 	EXIT_FAILED = 1,
 	EXIT_USAGE = 2,
+	EXIT_WARNINGS = 3,
 	EXIT_PRIVILEGE = 4,
 	EXIT_CONFIG = 6
 };
@@ -41,12 +43,22 @@ struct options {
 	bool check;
 	bool show;
 	bool verbose;
+	bool quiet;		/* A check is about errors alone. */
+	const char *explain;	/* Whose rights to explain, or NULL. */
+	const char *suggest;	/* The log to learn from, or NULL. */
+	char **argv;		/* What is to be explained. */
 };
+
+/* Options without a letter. */
+enum { OPTION_EXPLAIN = 256, OPTION_SUGGEST };
 
 static const struct option long_options[] = {
 	{ "config", required_argument, NULL, 'c' },
 	{ "check-config", no_argument, NULL, 't' },
 	{ "show-config", no_argument, NULL, 'T' },
+	{ "quiet", no_argument, NULL, 'q' },
+	{ "explain", required_argument, NULL, OPTION_EXPLAIN },
+	{ "suggest", required_argument, NULL, OPTION_SUGGEST },
 	{ "port", required_argument, NULL, 'p' },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "version", no_argument, NULL, 'V' },
@@ -55,15 +67,21 @@ static const struct option long_options[] = {
 };
 
 static const char usage[] =
-    "Usage: aisd [-c FILE] [-p PORT] [-tTvVh]\n"
+    "Usage: aisd [-c FILE] [-p PORT] [-tqTvVh]\n"
+    "       aisd [-c FILE] --explain WHO [-- PROGRAM [ARG...]]\n"
+    "       aisd --suggest LOG\n"
     "Serve commands over mutual TLS, in the foreground.\n"
     "\n"
     "  -c, --config FILE    read FILE and FILE.d/*.conf\n"
     "                       (default: " DEFAULT_CONFIG ")\n"
     "  -p, --port PORT      listen on PORT, whatever \"listen\" says\n"
     "  -t, --check-config   check the configuration, and leave\n"
+    "  -q, --quiet          with -t: errors alone, no warnings\n"
     "  -T, --show-config    print the configuration in force, and leave\n"
     "  -v, --verbose        log to standard error as well, and more\n"
+    "      --explain WHO    say what the rules do for WHO: a certificate's\n"
+    "                       file, or names as CN=alice,FROM=192.0.2.1\n"
+    "      --suggest LOG    print rules for what was learned in LOG\n"
     "  -V, --version        print the version, and leave\n"
     "  -h, --help           print this, and leave\n"
     "\n"
@@ -78,7 +96,7 @@ parse_options(int argc, char **argv, struct options *o)
 
 	memset(o, 0, sizeof *o);
 	o->config = DEFAULT_CONFIG;
-	while ((c = getopt_long(argc, argv, "c:tTp:vVh", long_options,
+	while ((c = getopt_long(argc, argv, "c:tqTp:vVh", long_options,
 	    NULL)) != -1) {
 		switch (c) {
 		case 'c':
@@ -86,6 +104,15 @@ parse_options(int argc, char **argv, struct options *o)
 			break;
 		case 't':
 			o->check = true;
+			break;
+		case 'q':
+			o->quiet = true;
+			break;
+		case OPTION_EXPLAIN:
+			o->explain = optarg;
+			break;
+		case OPTION_SUGGEST:
+			o->suggest = optarg;
 			break;
 		case 'T':
 			o->show = true;
@@ -107,7 +134,8 @@ parse_options(int argc, char **argv, struct options *o)
 			return EXIT_USAGE;
 		}
 	}
-	if (optind < argc) {
+	o->argv = argv + optind;
+	if (optind < argc && o->explain == NULL) {
 		fprintf(stderr, "aisd: there are no operands, but \"%s\" is "
 		    "one\n", argv[optind]);
 		return EXIT_USAGE;
@@ -164,7 +192,7 @@ be_sane(struct options *o)
 			return -1;
 	} while (fd <= 2);
 	(void)close(fd);
-	return make_absolute(o) == -1 ? -1 : chdir("/");
+	return make_absolute(o);
 }
 
 /* Warnings and errors of the start go to standard error; from here on to
@@ -290,8 +318,12 @@ static int
 check(const struct options *o, struct settings **s)
 {
 	struct tls_context *context;
-	int code;
+	int code, warnings;
 
+	if (o->explain != NULL) {
+		code = advice_explain(stdout, *s, o->explain, o->argv);
+		return code == -1 ? EXIT_USAGE : code;
+	}
 	if (o->show) {
 		settings_print(stdout, *s);
 		return fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
@@ -301,6 +333,11 @@ check(const struct options *o, struct settings **s)
 	if ((context = settings_tls(*s)) == NULL)
 		return EXIT_CONFIG;
 	tls_context_free(context);
+	if (!o->quiet && (warnings = policy_warn(stderr, (*s)->policy)) > 0) {
+		fprintf(stderr, "aisd: the configuration %s can be used, with "
+		    "%d warnings\n", o->config, warnings);
+		return EXIT_WARNINGS;
+	}
 	fprintf(stderr, "aisd: the configuration %s is good: %zu rules\n",
 	    o->config, policy_count((*s)->policy));
 	return EXIT_DONE;
@@ -313,24 +350,43 @@ check(const struct options *o, struct settings **s)
  * needed.
  */
 static int
-serve(const struct options *o, struct settings *s)
+prepare(const struct options *o, struct server_start *start)
 {
-	struct server_start start = { .config = o->config, .settings = s };
+	struct settings *s = start->settings;
 	struct log_sink *sink;
 
-	if (open_sockets(&start, o) == -1 || child_init() == -1)
+	if (open_sockets(start, o) == -1 || child_init() == -1)
 		return EXIT_FAILED;
 	if (drop(s) == -1)
 		return EXIT_PRIVILEGE;
 	check_reloadable(o, s);
-	if ((start.context = settings_tls(s)) == NULL)
+	if ((start->context = settings_tls(s)) == NULL)
 		return EXIT_CONFIG;
 	if ((sink = open_log(s, o->verbose)) == NULL)
 		return EXIT_CONFIG;
 	if (s->log_file != NULL)
-		start.file = sink;
+		start->file = sink;
 	log_set_level(o->verbose ? LOG_LEVEL_DEBUG : level_of(s->log_level));
-	return server_run(&start) == 0 ? EXIT_DONE : EXIT_FAILED;
+	return EXIT_DONE;
+}
+
+/* Takes over "s". */
+static int
+serve(const struct options *o, struct settings *s)
+{
+	struct server_start start = { .config = o->config, .settings = s };
+	int code = EXIT_FAILED;
+
+	/* So that no file system is kept from being unmounted. */
+	if (chdir("/") == -1)
+		log_errno("cannot prepare to run");
+	else
+		code = prepare(o, &start);
+	if (code == EXIT_DONE)
+		return server_run(&start) == 0 ? EXIT_DONE : EXIT_FAILED;
+	tls_context_free(start.context);
+	settings_free(s);
+	return code;
 }
 
 int
@@ -347,9 +403,12 @@ main(int argc, char **argv)
 		log_errno("cannot prepare to run");
 		return EXIT_FAILED;
 	}
+	if (o.suggest != NULL)
+		return advice_suggest(stdout, o.suggest) == 0 ? EXIT_DONE :
+		    EXIT_FAILED;
 	if ((s = settings_load(o.config)) == NULL)
 		return EXIT_CONFIG;
-	if (o.check || o.show) {
+	if (o.check || o.show || o.explain != NULL) {
 		code = check(&o, &s);
 		settings_free(s);
 		return code;

@@ -633,14 +633,15 @@ policy_explain(FILE *out, const struct policy *p,
 	return allowed;
 }
 
-/* One limit against what the system allows us. */
+/* One limit against what the system allows us; "above" is that of the level
+ * above, where it has been looked at already. */
 static int
 warn_limit(FILE *out, const char *where, const char *name, int resource,
-    int64_t value)
+    int64_t value, int64_t above)
 {
 	struct rlimit r;
 
-	if (value == 0 || getrlimit(resource, &r) == -1 ||
+	if (value == 0 || value == above || getrlimit(resource, &r) == -1 ||
 	    r.rlim_max == RLIM_INFINITY || (uint64_t)value <= r.rlim_max)
 		return 0;
 	fprintf(out, "%s: %s: above the hard limit of %llu, which holds\n",
@@ -649,20 +650,25 @@ warn_limit(FILE *out, const char *where, const char *name, int resource,
 }
 
 static int
-warn_limits(FILE *out, const char *where, const struct limits *l)
+warn_limits(FILE *out, const char *where, const struct limits *l,
+    const struct limits *above)
 {
 	return warn_limit(out, where, "memory_limit", RLIMIT_AS,
-	    l->memory_limit) + warn_limit(out, where, "cpu_limit", RLIMIT_CPU,
-	    l->cpu_limit / 1000) + warn_limit(out, where, "process_limit",
-	    RLIMIT_NPROC, l->process_limit) + warn_limit(out, where,
-	    "open_files", RLIMIT_NOFILE, l->open_files);
+	    l->memory_limit, above->memory_limit) +
+	    warn_limit(out, where, "cpu_limit", RLIMIT_CPU,
+	    l->cpu_limit / 1000, above->cpu_limit / 1000) +
+	    warn_limit(out, where, "process_limit", RLIMIT_NPROC,
+	    l->process_limit, above->process_limit) +
+	    warn_limit(out, where, "open_files", RLIMIT_NOFILE,
+	    l->open_files, above->open_files);
 }
 
 static int
-warn_rule(FILE *out, const struct rule *rule)
+warn_rule(FILE *out, const struct rule *rule, const struct limits *above)
 {
+	const struct limits *ours = &rule->terms.limits;
 	char why[1024];
-	int n = warn_limits(out, rule->where, &rule->terms.limits);
+	int n = warn_limits(out, rule->where, ours, above);
 
 	if (!rule->anything && !rule->shell && rule->count == 0 &&
 	    rule->learn_end == 0) {
@@ -673,7 +679,7 @@ warn_rule(FILE *out, const struct rule *rule)
 	for (size_t i = 0; i < rule->count; i++) {
 		const struct grant *g = &rule->grants[i];
 
-		n += warn_limits(out, g->where, &g->terms.limits);
+		n += warn_limits(out, g->where, &g->terms.limits, ours);
 		if (grant_check_program(g, why, sizeof why) != NULL) {
 			fprintf(out, "%s: %s\n", g->where, why);
 			n++;
@@ -694,8 +700,9 @@ warn_rule(FILE *out, const struct rule *rule)
 int
 policy_warn(FILE *out, const struct policy *p)
 {
+	static const struct limits none;
 	const struct rule *all = NULL;
-	int n = 0;
+	int n = warn_limits(out, "the top level", &p->defaults.limits, &none);
 
 	if (p->count == 0) {
 		fputs("there are no rules: everything is refused\n", out);
@@ -704,7 +711,7 @@ policy_warn(FILE *out, const struct policy *p)
 	for (size_t i = 0; i < p->count; i++) {
 		const struct rule *rule = &p->rules[i];
 
-		n += warn_rule(out, rule);
+		n += warn_rule(out, rule, &p->defaults.limits);
 		if (all != NULL) {
 			fprintf(out, "%s: the rule \"%s\" is never reached: "
 			    "%s matches everybody\n", rule->where, rule->name,

@@ -74,7 +74,8 @@ set_defaults(struct settings *s)
 	s->idle_timeout = 300 * SECOND;
 	s->kill_grace = 2 * SECOND;
 	if (terms_init(&s->terms) == -1 || s->listen == NULL ||
-	    s->path == NULL || s->certificate == NULL || s->key == NULL || s->authority == NULL ||
+	    s->path == NULL || s->certificate == NULL || s->key == NULL ||
+	    s->authority == NULL ||
 	    s->user == NULL || s->command_user == NULL ||
 	    s->log_file == NULL || s->log_system == NULL ||
 	    s->log_level == NULL || s->shell_program == NULL)
