@@ -18,6 +18,7 @@
 #include "common/log.h"
 #include "common/net.h"
 #include "common/proto.h"
+#include "common/tls-crl.h"
 #include "common/tls.h"
 
 /* Longer chains than this have no place in a site of one authority. */
@@ -40,6 +41,9 @@ struct tls_context {
 	SSL_CTX *ssl;
 	bool server;
 	int64_t not_after;
+	int64_t authority_not_after;
+	struct revocation *crl;	/* NULL: revocation is not checked. */
+	bool old_crl;
 	size_t users;		/* The owner and every open connection. */
 };
 
@@ -292,6 +296,16 @@ is_chain_error(int e)
 	}
 }
 
+/* Is the error about the revocation list? */
+static bool
+is_crl_error(int e)
+{
+	return e == X509_V_ERR_CRL_HAS_EXPIRED ||
+	    e == X509_V_ERR_CRL_NOT_YET_VALID ||
+	    e == X509_V_ERR_UNABLE_TO_GET_CRL ||
+	    e == X509_V_ERR_KEYUSAGE_NO_CRL_SIGN;
+}
+
 /* A sentence for "cert", which fails with the X509_V_ERR "e".  "client": it
  * is a client's. */
 static void
@@ -319,11 +333,10 @@ explain(X509 *cert, int e, bool client, char out[TLS_TEXT_MAX])
 		    client ? "client" : "server");
 	else if (e == X509_V_ERR_CERT_REVOKED)
 		say(out, "the certificate \"%s\" has been revoked", subject);
-	else if (e == X509_V_ERR_CRL_HAS_EXPIRED ||
-	    e == X509_V_ERR_UNABLE_TO_GET_CRL)
+	else if (is_crl_error(e))
 		say(out, "the certificate \"%s\" cannot be checked for "
-		    "revocation: %s; make a new revocation list", subject,
-		    X509_verify_cert_error_string(e));
+		    "revocation: %s; make a new revocation list of \"%s\"",
+		    subject, X509_verify_cert_error_string(e), issuer);
 	else
 		say(out, "the certificate \"%s\" is not acceptable: %s",
 		    subject, X509_verify_cert_error_string(e));
@@ -337,25 +350,12 @@ is_leaf(X509 *cert)
 	    X509_check_ca(cert) == 0;
 }
 
-static int
-verify(int ok, X509_STORE_CTX *store)
+/* Note the reason why the peer is refused, for the error "e" of "cert". */
+static void
+note_refusal(struct tls *tls, X509 *leaf, X509 *cert, int e)
 {
-	SSL *ssl = X509_STORE_CTX_get_ex_data(store,
-	    SSL_get_ex_data_X509_STORE_CTX_idx());
-	struct tls *tls = SSL_get_app_data(ssl);
-	X509 *leaf = X509_STORE_CTX_get0_cert(store);
-	X509 *cert = X509_STORE_CTX_get_current_cert(store);
-	int e = X509_STORE_CTX_get_error(store);
 	char names[TLS_TEXT_MAX / 2];
 
-	if (ok == 1 && X509_STORE_CTX_get_error_depth(store) == 0 &&
-	    !is_leaf(leaf)) {
-		ok = 0;
-		e = X509_V_ERR_INVALID_PURPOSE;
-		X509_STORE_CTX_set_error(store, e);
-	}
-	if (ok == 1 || tls->failure != TLS_FAILURE_NONE)
-		return ok;
 	get_identity(leaf, &tls->peer);
 	tls->has_peer = true;
 	tls->failure = TLS_FAILURE_CERTIFICATE;
@@ -369,6 +369,64 @@ verify(int ok, X509_STORE_CTX *store)
 	} else
 		explain(cert == NULL ? leaf : cert, e, tls->context->server,
 		    tls->error);
+}
+
+/*
+ * Has "cert" or one of its authorities been revoked?  "store" has verified
+ * the chain.  1, or 0 after the error has been set.
+ */
+static int
+check_revocation(struct tls_context *c, X509_STORE_CTX *store)
+{
+	STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(store);
+	int n = sk_X509_num(chain), e;
+
+	for (int i = 0; i < n && c->crl != NULL; i++) {
+		X509 *cert = sk_X509_value(chain, i);
+
+		e = revocation_check(c->crl, cert, sk_X509_value(chain,
+		    i + 1 < n ? i + 1 : i), c->old_crl);
+		if (e == X509_V_OK)
+			continue;
+		X509_STORE_CTX_set_error(store, e);
+		X509_STORE_CTX_set_error_depth(store, i);
+		X509_STORE_CTX_set_current_cert(store, cert);
+		return 0;
+	}
+	return 1;
+}
+
+/*
+ * Everything that is asked of a chain, in a handshake and out of one.  The
+ * lists come last: to verify a list's signature is work, which no stranger
+ * shall be able to ask for.
+ */
+static int
+check_chain(X509_STORE_CTX *store, void *context)
+{
+	if (X509_verify_cert(store) != 1)
+		return 0;
+	if (!is_leaf(X509_STORE_CTX_get0_cert(store))) {
+		X509_STORE_CTX_set_error(store, X509_V_ERR_INVALID_PURPOSE);
+		X509_STORE_CTX_set_error_depth(store, 0);
+		return 0;
+	}
+	return check_revocation(context, store);
+}
+
+/* The same for a connection's peer, with the reason for people. */
+static int
+check_peer(X509_STORE_CTX *store, void *context)
+{
+	SSL *ssl = X509_STORE_CTX_get_ex_data(store,
+	    SSL_get_ex_data_X509_STORE_CTX_idx());
+	X509 *leaf = X509_STORE_CTX_get0_cert(store);
+
+	if (check_chain(store, context) == 1)
+		return 1;
+	note_refusal(SSL_get_app_data(ssl), leaf,
+	    X509_STORE_CTX_get_current_cert(store),
+	    X509_STORE_CTX_get_error(store));
 	return 0;
 }
 
@@ -457,9 +515,6 @@ static int
 load_authority(SSL_CTX *ssl, struct tls_files *files,
     char why[TLS_TEXT_MAX])
 {
-	X509_STORE *store = SSL_CTX_get_cert_store(ssl);
-	X509_LOOKUP *lookup;
-
 	files->at_fault = files->authority;
 	if (check_readable("authority", files->authority, why) == -1)
 		return -1;
@@ -469,21 +524,53 @@ load_authority(SSL_CTX *ssl, struct tls_files *files,
 		    last_reason());
 		return -1;
 	}
+	return 0;
+}
+
+/* The first of the authority's certificates to expire of those that have not
+ * expired yet; or else of all. */
+static int64_t
+first_to_expire(STACK_OF(X509_OBJECT) *authorities)
+{
+	int64_t now = (int64_t)time(NULL), first = 0;
+
+	for (int i = 0; i < sk_X509_OBJECT_num(authorities); i++) {
+		X509 *cert = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(
+		    authorities, i));
+		int64_t t = cert == NULL ? 0 :
+		    to_seconds(X509_get0_notAfter(cert));
+
+		if (cert != NULL && (first == 0 || (first < now ? t > first :
+		    t >= now && t < first)))
+			first = t;
+	}
+	return first;
+}
+
+/* Verify the lists that an authority at hand must have signed. */
+static int
+verify_lists(struct tls_context *c, char why[TLS_TEXT_MAX])
+{
+	X509_STORE *store = SSL_CTX_get_cert_store(c->ssl);
+	STACK_OF(X509) *certs = X509_STORE_get1_all_certs(store);
+	int result = revocation_verify(c->crl, certs, why);
+
+	sk_X509_pop_free(certs, X509_free);
+	return result;
+}
+
+static int
+load_lists(struct tls_context *c, struct tls_files *files,
+    char why[TLS_TEXT_MAX])
+{
+	c->authority_not_after = first_to_expire(X509_STORE_get0_objects(
+	    SSL_CTX_get_cert_store(c->ssl)));
 	if (files->crl == NULL)
 		return 0;
 	files->at_fault = files->crl;
-	if (check_readable("revocation list", files->crl, why) == -1)
-		return -1;
-	lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
-	if (lookup == NULL || X509_load_crl_file(lookup, files->crl,
-	    X509_FILETYPE_PEM) < 1) {
-		say(why, "cannot use the revocation list %s: %s; it must be "
-		    "PEM", files->crl, last_reason());
-		return -1;
-	}
-	(void)X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK |
-	    X509_V_FLAG_CRL_CHECK_ALL);
-	return 0;
+	c->old_crl = files->old_crl;
+	c->crl = revocation_load(files->crl, why);
+	return c->crl == NULL ? -1 : verify_lists(c, why);
 }
 
 /* Is our own certificate valid at this time? */
@@ -544,8 +631,10 @@ context_new(const SSL_METHOD *method, struct tls_files *files,
 	}
 	c->users = 1;
 	set_common(c->ssl, files);
+	SSL_CTX_set_cert_verify_callback(c->ssl, check_peer, c);
 	if (load_own(c->ssl, files, why) == 0 &&
 	    load_authority(c->ssl, files, why) == 0 &&
+	    load_lists(c, files, why) == 0 &&
 	    check_dates(c, files, why) == 0)
 		return c;
 	tls_context_free(c);
@@ -563,7 +652,7 @@ tls_server_new(struct tls_files *files, char why[TLS_TEXT_MAX])
 	(void)SSL_CTX_set_num_tickets(c->ssl, 0);
 	SSL_CTX_set_alpn_select_cb(c->ssl, select_alpn, NULL);
 	SSL_CTX_set_verify(c->ssl, SSL_VERIFY_PEER |
-	    SSL_VERIFY_FAIL_IF_NO_PEER_CERT, verify);
+	    SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
 	return c;
 }
 
@@ -575,7 +664,7 @@ tls_client_new(struct tls_files *files, char why[TLS_TEXT_MAX])
 
 	if (c == NULL)
 		return NULL;
-	SSL_CTX_set_verify(c->ssl, SSL_VERIFY_PEER, verify);
+	SSL_CTX_set_verify(c->ssl, SSL_VERIFY_PEER, NULL);
 	if (SSL_CTX_set_alpn_protos(c->ssl, ours, sizeof ours - 1) == 0)
 		return c;
 	say(why, "cannot make a TLS context: out of memory");
@@ -583,33 +672,57 @@ tls_client_new(struct tls_files *files, char why[TLS_TEXT_MAX])
 	return NULL;
 }
 
-int
-tls_server_check(struct tls_context *c, char why[TLS_TEXT_MAX])
+/* The record's word for a chain's error. */
+static const char *
+reason_word(int e)
+{
+	return e == X509_V_ERR_CERT_REVOKED ? "revoked" :
+	    e == X509_V_ERR_CERT_HAS_EXPIRED ? "expired" : "untrusted";
+}
+
+/* Check a chain out of a handshake, as the certificate of a client or of a
+ * server.  0, or -1 with a sentence and a word. */
+static int
+check_alone(struct tls_context *c, X509 *cert, STACK_OF(X509) *chain,
+    bool client, const char **reason, char why[TLS_TEXT_MAX])
 {
 	X509_STORE_CTX *store = X509_STORE_CTX_new();
-	X509 *cert = SSL_CTX_get0_certificate(c->ssl);
-	STACK_OF(X509) *chain = NULL;
+	X509 *at_fault;
 	int result = -1;
 
-	(void)SSL_CTX_get0_chain_certs(c->ssl, &chain);
+	*reason = "untrusted";
 	if (store == NULL || X509_STORE_CTX_init(store,
-	    SSL_CTX_get_cert_store(c->ssl), cert, chain) != 1)
-		say(why, "cannot check our own certificate: out of memory");
+	    SSL_CTX_get_cert_store(c->ssl), cert, chain) != 1 ||
+	    X509_STORE_CTX_set_default(store, client ? "ssl_client" :
+	    "ssl_server") != 1)
+		say(why, "cannot check a certificate: out of memory");
 	else {
-		(void)X509_STORE_CTX_set_purpose(store,
-		    X509_PURPOSE_SSL_SERVER);
-		if (X509_verify_cert(store) == 1 && is_leaf(cert))
+		X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(
+		    store), SECURITY_LEVEL);
+		X509_STORE_CTX_set_depth(store, DEPTH_MAX);
+		if (check_chain(store, c) == 1)
 			result = 0;
-		else if (X509_STORE_CTX_get_error(store) == X509_V_OK)
-			explain(cert, X509_V_ERR_INVALID_PURPOSE, false, why);
-		else
-			explain(X509_STORE_CTX_get_current_cert(store) == NULL ?
-			    cert : X509_STORE_CTX_get_current_cert(store),
-			    X509_STORE_CTX_get_error(store), false, why);
+		else {
+			at_fault = X509_STORE_CTX_get_current_cert(store);
+			explain(at_fault == NULL ? cert : at_fault,
+			    X509_STORE_CTX_get_error(store), client, why);
+			*reason = reason_word(X509_STORE_CTX_get_error(store));
+		}
 	}
 	X509_STORE_CTX_free(store);
 	ERR_clear_error();
 	return result;
+}
+
+int
+tls_server_check(struct tls_context *c, char why[TLS_TEXT_MAX])
+{
+	STACK_OF(X509) *chain = NULL;
+	const char *reason;
+
+	(void)SSL_CTX_get0_chain_certs(c->ssl, &chain);
+	return check_alone(c, SSL_CTX_get0_certificate(c->ssl), chain, false,
+	    &reason, why);
 }
 
 void
@@ -618,6 +731,7 @@ tls_context_free(struct tls_context *c)
 	if (c == NULL || --c->users > 0)
 		return;
 	SSL_CTX_free(c->ssl);
+	revocation_free(c->crl);
 	free(c);
 }
 
@@ -625,6 +739,18 @@ int64_t
 tls_context_expires(const struct tls_context *c)
 {
 	return c->not_after;
+}
+
+int64_t
+tls_context_authority_expires(const struct tls_context *c)
+{
+	return c->authority_not_after;
+}
+
+int64_t
+tls_context_crl_expires(const struct tls_context *c)
+{
+	return c->crl == NULL ? 0 : revocation_ends(c->crl);
 }
 
 /* --- one connection ---------------------------------------------------- */
@@ -956,6 +1082,29 @@ tls_shutdown(struct tls *tls)
 		(void)SSL_shutdown(tls->ssl);
 		ERR_clear_error();
 	}
+}
+
+int
+tls_recheck(struct tls *tls, struct tls_context *context, const char **reason,
+    char why[TLS_TEXT_MAX])
+{
+	return check_alone(context, SSL_get0_peer_certificate(tls->ssl),
+	    SSL_get_peer_cert_chain(tls->ssl), tls->context->server, reason,
+	    why);
+}
+
+int64_t
+tls_peer_expires(const struct tls *tls)
+{
+	STACK_OF(X509) *chain = SSL_get0_verified_chain(tls->ssl);
+	int64_t first = tls->peer.not_after, t;
+
+	for (int i = 0; i < sk_X509_num(chain); i++) {
+		t = to_seconds(X509_get0_notAfter(sk_X509_value(chain, i)));
+		if (t < first)
+			first = t;
+	}
+	return first;
 }
 
 const char *

@@ -34,7 +34,10 @@ struct tls_files {
 	const char *certificate;	/* PEM: own chain, leaf first. */
 	const char *key;		/* PEM: its private key. */
 	const char *authority;		/* PEM: the authority's. */
-	const char *crl;		/* PEM: revocation list, or NULL. */
+	const char *crl;		/* PEM: revocation lists, or a
+					 * directory of such *.pem, or NULL. */
+	bool old_crl;			/* A list past its nextUpdate is good
+					 * enough. */
 	bool allow_tls12;
 	const char *at_fault;		/* Set by a failure: which of them. */
 };
@@ -94,6 +97,13 @@ void tls_context_free(struct tls_context *context);
 /* Our own certificate's notAfter, in seconds since 1970. */
 int64_t tls_context_expires(const struct tls_context *context);
 
+/* The first notAfter to come among the authority's certificates. */
+int64_t tls_context_authority_expires(const struct tls_context *context);
+
+/* When the revocation list of one of the authorities is past its nextUpdate;
+ * 0: never. */
+int64_t tls_context_crl_expires(const struct tls_context *context);
+
 /*
  * Begin a connection over "fd", which stays the caller's.  A client names the
  * server that must answer (a DNS name or an address); a server passes NULL.
@@ -130,6 +140,18 @@ void tls_shutdown(struct tls *tls);
 /* Why the last call failed: a sentence for people, foreign bytes escaped. */
 const char *tls_error(const struct tls *tls);
 enum tls_failure tls_failure(const struct tls *tls);
+
+/*
+ * Would the peer's chain be accepted now, by "context"?  0, or -1 with a
+ * sentence in "why" and one word for the record in "reason": "revoked",
+ * "expired" or "untrusted".  The handshake is done.
+ */
+int tls_recheck(struct tls *tls, struct tls_context *context,
+    const char **reason, char why[TLS_TEXT_MAX]);
+
+/* When the first certificate of the peer's verified chain expires, in seconds
+ * since 1970.  The handshake is done. */
+int64_t tls_peer_expires(const struct tls *tls);
 
 /* The peer, once it has shown a certificate, verified or not; else NULL. */
 const struct tls_identity *tls_peer(const struct tls *tls);

@@ -13,7 +13,9 @@ LIBRARIES = {
     r"systemd/": "daemon/service",
     r"(editline/|histedit\.h)": "client/prompt",
 }
+# A flavour of a module, or a part of one that would be too long in one file.
 FLAVOURS = {
+    "common/tls-crl": "common/tls",
     "daemon/service-plain": "daemon/service",
     "client/prompt-plain": "client/prompt",
 }

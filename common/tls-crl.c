@@ -1,0 +1,583 @@
+#include <config.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include <openssl/asn1t.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+
+#include "common/serials.h"
+#include "common/tls-crl.h"
+
+/* A shorter "der" than this has no place for a header of 4 GiB of content. */
+#define HEADER_MAX	8
+
+/* A piece of DER. */
+struct span {
+	const uint8_t *data;
+	size_t size;
+};
+
+/* One list. */
+struct list {
+	X509_CRL *head;			/* All but the entries. */
+	struct serials *serials;
+	int64_t this_update;
+	int64_t next_update;		/* 0: none. */
+	EVP_PKEY *key;			/* Whose signature it has; NULL: not
+					 * known yet, and then: */
+	ASN1_STRING *tbs;		/* what is signed, entries and all. */
+};
+
+struct revocation {
+	struct list *lists;
+	size_t count;
+};
+
+static int64_t
+to_seconds(const ASN1_TIME *t)
+{
+	struct tm tm;
+
+	return t != NULL && ASN1_TIME_to_tm(t, &tm) == 1 ?
+	    (int64_t)timegm(&tm) : 0;
+}
+
+static void
+list_free(struct list *l)
+{
+	X509_CRL_free(l->head);
+	serials_free(l->serials);
+	EVP_PKEY_free(l->key);
+	ASN1_STRING_free(l->tbs);
+}
+
+void
+revocation_free(struct revocation *r)
+{
+	if (r == NULL)
+		return;
+	for (size_t i = 0; i < r->count; i++)
+		list_free(&r->lists[i]);
+	free(r->lists);
+	free(r);
+}
+
+/* --- DER: where the pieces of a list are --------------------------------- */
+
+/* Take the next value off "in": its whole into "whole" and its content into
+ * "content", either of which may be NULL.  The tag, or -1. */
+static int
+take(struct span *in, struct span *whole, struct span *content)
+{
+	const uint8_t *p = in->data;
+	long size;
+	int tag, class, result;
+
+	if (in->size == 0 || in->size > (size_t)INT32_MAX)
+		return -1;
+	result = ASN1_get_object(&p, &size, &tag, &class, (long)in->size);
+	/* 0x80 is an error; 1 would be a length to be found out. */
+	if ((result & 0x81) != 0 || size < 0)
+		return -1;
+	if (content != NULL)
+		*content = (struct span){ p, (size_t)size };
+	p += size;
+	if (whole != NULL)
+		*whole = (struct span){ in->data, (size_t)(p - in->data) };
+	in->size -= (size_t)(p - in->data);
+	in->data = p;
+	return class == V_ASN1_UNIVERSAL ? tag : tag | class << 8;
+}
+
+/* The tag of the next value, or -1. */
+static int
+next_tag(struct span in)
+{
+	return take(&in, NULL, NULL);
+}
+
+static bool
+is_time(int tag)
+{
+	return tag == V_ASN1_UTCTIME || tag == V_ASN1_GENERALIZEDTIME;
+}
+
+/*
+ * RFC 5280, 5.1: find what is signed in the list "der", in that the entries,
+ * which may be missing, and behind it the signature.  0, or -1.
+ */
+static int
+find_parts(struct span der, struct span *tbs, struct span *entries,
+    struct span *signature)
+{
+	struct span in, list;
+
+	if (take(&der, NULL, &list) != V_ASN1_SEQUENCE || der.size != 0 ||
+	    take(&list, tbs, &in) != V_ASN1_SEQUENCE)
+		return -1;
+	*signature = list;
+	if (next_tag(in) == V_ASN1_INTEGER)
+		(void)take(&in, NULL, NULL);		/* version */
+	if (take(&in, NULL, NULL) != V_ASN1_SEQUENCE ||	/* algorithm */
+	    take(&in, NULL, NULL) != V_ASN1_SEQUENCE ||	/* issuer */
+	    !is_time(take(&in, NULL, NULL)))		/* thisUpdate */
+		return -1;
+	if (is_time(next_tag(in)))
+		(void)take(&in, NULL, NULL);		/* nextUpdate */
+	*entries = (struct span){ in.data, 0 };
+	if (next_tag(in) == V_ASN1_SEQUENCE)
+		(void)take(&in, entries, NULL);
+	return 0;
+}
+
+/* Append bytes, of which there may be none. */
+static uint8_t *
+append(uint8_t *out, const uint8_t *data, size_t size)
+{
+	if (size > 0)
+		memcpy(out, data, size);
+	return out + size;
+}
+
+/*
+ * Read the list as OpenSSL does, but without its entries.  What comes out is
+ * good for the issuer, the dates, the extensions and the signature's value.
+ */
+static X509_CRL *
+parse_head(struct span tbs, struct span entries, struct span signature)
+{
+	struct span in = tbs, content;
+	size_t inner, before;
+	uint8_t *der, *p, *start;
+	const uint8_t *parse;
+	X509_CRL *head = NULL;
+	int outer;
+
+	(void)take(&in, NULL, &content);
+	before = (size_t)(entries.data - content.data);
+	inner = content.size - entries.size;
+	if ((der = malloc(inner + signature.size + (size_t)2 * HEADER_MAX)) ==
+	    NULL)
+		return NULL;
+	p = der;
+	outer = ASN1_object_size(1, (int)inner, V_ASN1_SEQUENCE) +
+	    (int)signature.size;
+	ASN1_put_object(&p, 1, outer, V_ASN1_SEQUENCE, V_ASN1_UNIVERSAL);
+	ASN1_put_object(&p, 1, (int)inner, V_ASN1_SEQUENCE, V_ASN1_UNIVERSAL);
+	start = append(p, content.data, before);
+	start = append(start, entries.data + entries.size, inner - before);
+	start = append(start, signature.data, signature.size);
+	parse = der;
+	head = d2i_X509_CRL(NULL, &parse, start - der);
+	free(der);
+	return head;
+}
+
+/* --- the entries --------------------------------------------------------- */
+
+/* Does the entry, behind its serial number, say more than we understand? */
+static bool
+is_plain(struct span entry)
+{
+	struct span all, one, content;
+
+	if (!is_time(take(&entry, NULL, NULL)))
+		return false;
+	if (entry.size == 0)
+		return true;
+	if (take(&entry, NULL, &all) != V_ASN1_SEQUENCE || entry.size != 0)
+		return false;
+	while (all.size > 0) {
+		if (take(&all, NULL, &one) != V_ASN1_SEQUENCE ||
+		    take(&one, NULL, NULL) != V_ASN1_OBJECT)
+			return false;
+		/* A critical extension: the entry is of another issuer. */
+		if (take(&one, NULL, &content) == V_ASN1_BOOLEAN &&
+		    (content.size != 1 || content.data[0] != 0))
+			return false;
+	}
+	return true;
+}
+
+/* The next entry's serial number.  0, or -1: there is none that we know. */
+static int
+take_serial(struct span *in, struct span *serial)
+{
+	struct span entry;
+
+	if (take(in, NULL, &entry) != V_ASN1_SEQUENCE ||
+	    take(&entry, NULL, serial) != V_ASN1_INTEGER ||
+	    serial->size == 0 || serial->size > SERIALS_BYTES_MAX)
+		return -1;
+	/* X.690, 8.3.2: as short as it can be, or it would not be found. */
+	if (serial->size > 1 && ((serial->data[0] == 0 &&
+	    serial->data[1] < 0x80) || (serial->data[0] == 0xff &&
+	    serial->data[1] >= 0x80)))
+		return -1;
+	return is_plain(entry) ? 0 : -1;
+}
+
+/* What is wrong with the entries, or NULL. */
+static const char *
+load_entries(struct list *l, struct span whole)
+{
+	struct span all = { NULL, 0 }, in, serial;
+	size_t count = 0, longest = 0;
+
+	if (whole.size > 0)
+		(void)take(&whole, NULL, &all);
+	for (in = all; in.size > 0; count++) {
+		if (take_serial(&in, &serial) == -1)
+			return "it has an entry that AIS does not understand";
+		if (serial.size > longest)
+			longest = serial.size;
+	}
+	if ((l->serials = serials_new(count, longest)) == NULL)
+		return "out of memory";
+	for (in = all; in.size > 0;) {
+		(void)take_serial(&in, &serial);
+		serials_add(l->serials, serial.data, serial.size);
+	}
+	serials_sort(l->serials);
+	return NULL;
+}
+
+/* --- one list ------------------------------------------------------------ */
+
+/*
+ * Is the list a whole one, of its issuer's certificates?  Then it may be used
+ * alone.  A partial list says otherwise by a critical extension.
+ */
+static bool
+is_whole(X509_CRL *head)
+{
+	for (int i = 0; i < X509_CRL_get_ext_count(head); i++) {
+		if (X509_EXTENSION_get_critical(X509_CRL_get_ext(head, i)))
+			return false;
+	}
+	return true;
+}
+
+/* Make the list of "der".  What is wrong, or NULL. */
+static const char *
+list_load(struct list *l, const uint8_t *der, long size, struct span *tbs)
+{
+	struct span whole = { der, (size_t)size }, entries, signature;
+
+	if (find_parts(whole, tbs, &entries, &signature) == -1 ||
+	    (l->head = parse_head(*tbs, entries, signature)) == NULL)
+		return "it is malformed";
+	if (!is_whole(l->head))
+		return "it has a critical extension: AIS takes whole lists "
+		    "alone, no partial, indirect or delta ones";
+	l->this_update = to_seconds(X509_CRL_get0_lastUpdate(l->head));
+	l->next_update = to_seconds(X509_CRL_get0_nextUpdate(l->head));
+	return load_entries(l, entries);
+}
+
+/*
+ * Has "issuer" signed the list?  Found out once: the list then remembers the
+ * key, and forgets what was signed.
+ */
+static bool
+list_is_of(struct list *l, X509 *issuer)
+{
+	EVP_PKEY *key = X509_get0_pubkey(issuer);
+	const ASN1_BIT_STRING *signature;
+	const X509_ALGOR *algorithm;
+	bool good;
+
+	if (key == NULL)
+		return false;
+	if (l->key != NULL)
+		return EVP_PKEY_eq(l->key, key) == 1;
+	X509_CRL_get0_signature(l->head, &signature, &algorithm);
+	good = ASN1_item_verify(ASN1_ITEM_rptr(ASN1_SEQUENCE), algorithm,
+	    signature, l->tbs, key) == 1;
+	ERR_clear_error();
+	if (!good || EVP_PKEY_up_ref(key) != 1)
+		return false;
+	l->key = key;
+	ASN1_STRING_free(l->tbs);
+	l->tbs = NULL;
+	return true;
+}
+
+static bool
+names_issuer(const struct list *l, const X509_NAME *name)
+{
+	return X509_NAME_cmp(X509_CRL_get_issuer(l->head), name) == 0;
+}
+
+/* --- files --------------------------------------------------------------- */
+
+static int __attribute__((format(printf, 3, 4)))
+complain(char why[TLS_TEXT_MAX], const char *path, const char *format, ...)
+{
+	va_list ap;
+	int n = snprintf(why, TLS_TEXT_MAX, "cannot use the revocation list "
+	    "%.250s: ", path);
+
+	va_start(ap, format);
+	(void)vsnprintf(why + n, TLS_TEXT_MAX - (size_t)n, format, ap);
+	va_end(ap);
+	ERR_clear_error();
+	return -1;
+}
+
+/* Add the list "der", which is taken over.  What is wrong, or NULL. */
+static const char *
+add_list(struct revocation *r, uint8_t *der, long size)
+{
+	struct list *lists = realloc(r->lists, (r->count + 1) *
+	    sizeof *lists), *l;
+	struct span tbs = { NULL, 0 };
+	const char *wrong;
+
+	if (lists == NULL) {
+		OPENSSL_free(der);
+		return "out of memory";
+	}
+	r->lists = lists;
+	l = &lists[r->count++];
+	memset(l, 0, sizeof *l);
+	if ((wrong = list_load(l, der, size, &tbs)) == NULL &&
+	    (l->tbs = ASN1_STRING_type_new(V_ASN1_SEQUENCE)) == NULL)
+		wrong = "out of memory";
+	if (wrong != NULL) {
+		OPENSSL_free(der);
+		return wrong;
+	}
+	/* In its place, so as to hold a long list only once. */
+	memmove(der, tbs.data, tbs.size);
+	ASN1_STRING_set0(l->tbs, der, (int)tbs.size);
+	return NULL;
+}
+
+static int
+load_stream(struct revocation *r, FILE *f, const char *path,
+    char why[TLS_TEXT_MAX])
+{
+	char *name, *header;
+	const char *wrong = NULL;
+	uint8_t *der;
+	size_t before = r->count;
+	long size;
+	unsigned long e;
+
+	ERR_clear_error();
+	while (wrong == NULL && PEM_read(f, &name, &header, &der, &size) == 1) {
+		if (strcmp(name, PEM_STRING_X509_CRL) == 0)
+			wrong = add_list(r, der, size);
+		else
+			OPENSSL_free(der);
+		OPENSSL_free(name);
+		OPENSSL_free(header);
+	}
+	e = ERR_peek_last_error();
+	if (wrong != NULL)
+		return complain(why, path, "%s", wrong);
+	/* After the last one there is nothing any more; before it, a list
+	 * that is not whole or has been damaged. */
+	if (ferror(f) || ERR_GET_REASON(e) != PEM_R_NO_START_LINE)
+		return complain(why, path, "%s; it must be PEM",
+		    ferror(f) ? strerror(errno) : ERR_reason_error_string(e));
+	if (r->count == before)
+		return complain(why, path, "there is none in it; it must be "
+		    "PEM");
+	ERR_clear_error();
+	return 0;
+}
+
+static int
+load_file(struct revocation *r, const char *path, char why[TLS_TEXT_MAX])
+{
+	FILE *f = fopen(path, "re");
+	int result;
+
+	if (f == NULL) {
+		(void)snprintf(why, TLS_TEXT_MAX, "cannot read the revocation "
+		    "list %s: %s", path, strerror(errno));
+		return -1;
+	}
+	result = load_stream(r, f, path, why);
+	(void)fclose(f);
+	return result;
+}
+
+static int
+is_pem(const struct dirent *d)
+{
+	size_t n = strlen(d->d_name);
+
+	return d->d_name[0] != '.' && n > 4 &&
+	    strcmp(d->d_name + n - 4, ".pem") == 0;
+}
+
+static int
+load_directory(struct revocation *r, const char *path, char why[TLS_TEXT_MAX])
+{
+	struct dirent **names;
+	int n = scandir(path, &names, is_pem, alphasort), result = 0;
+
+	if (n == -1) {
+		(void)snprintf(why, TLS_TEXT_MAX, "cannot read the directory "
+		    "of revocation lists %s: %s", path, strerror(errno));
+		return -1;
+	}
+	for (int i = 0; i < n; i++) {
+		size_t size = strlen(path) + strlen(names[i]->d_name) + 2;
+		char *file = result == 0 ? malloc(size) : NULL;
+
+		if (file != NULL) {
+			(void)snprintf(file, size, "%s/%s", path,
+			    names[i]->d_name);
+			result = load_file(r, file, why);
+			free(file);
+		} else if (result == 0)
+			result = complain(why, path, "out of memory");
+		free(names[i]);
+	}
+	free(names);
+	if (n == 0)
+		result = complain(why, path, "no file *.pem is in it");
+	return result;
+}
+
+struct revocation *
+revocation_load(const char *path, char why[TLS_TEXT_MAX])
+{
+	struct revocation *r = calloc(1, sizeof *r);
+	struct stat st;
+	int result;
+
+	if (r == NULL) {
+		(void)complain(why, path, "out of memory");
+		return NULL;
+	}
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		result = load_directory(r, path, why);
+	else
+		result = load_file(r, path, why);
+	if (result == 0)
+		return r;
+	revocation_free(r);
+	return NULL;
+}
+
+/* --- questions ----------------------------------------------------------- */
+
+int
+revocation_verify(struct revocation *r, STACK_OF(X509) *certs,
+    char why[TLS_TEXT_MAX])
+{
+	char name[128];
+
+	for (size_t i = 0; i < r->count; i++) {
+		struct list *l = &r->lists[i];
+		bool named = false, good = false;
+
+		for (int j = 0; j < sk_X509_num(certs) && !good; j++) {
+			X509 *issuer = sk_X509_value(certs, j);
+
+			if (!names_issuer(l, X509_get_subject_name(issuer)))
+				continue;
+			named = true;
+			good = list_is_of(l, issuer);
+		}
+		if (!named || good)
+			continue;
+		/* Escapes whatever is not printable ASCII. */
+		(void)X509_NAME_oneline(X509_CRL_get_issuer(l->head), name,
+		    sizeof name);
+		(void)snprintf(why, TLS_TEXT_MAX, "the revocation list of "
+		    "\"%s\" is not signed by the authority of this name",
+		    name);
+		return -1;
+	}
+	return 0;
+}
+
+/* The newest list of "issuer" and its X509_NAME "name". */
+static struct list *
+newest(struct revocation *r, const X509_NAME *name, X509 *issuer)
+{
+	struct list *found = NULL;
+
+	for (size_t i = 0; i < r->count; i++) {
+		struct list *l = &r->lists[i];
+
+		if (names_issuer(l, name) && (found == NULL ||
+		    l->this_update > found->this_update) &&
+		    list_is_of(l, issuer))
+			found = l;
+	}
+	return found;
+}
+
+int
+revocation_check(struct revocation *r, X509 *cert, X509 *issuer, bool old)
+{
+	struct list *l = newest(r, X509_get_issuer_name(cert), issuer);
+	const ASN1_INTEGER *number = X509_get0_serialNumber(cert);
+	int64_t now = (int64_t)time(NULL);
+	uint8_t serial[SERIALS_BYTES_MAX + 8], *p = serial;
+	struct span in, content;
+	int size;
+
+	if (l == NULL)
+		return X509_V_ERR_UNABLE_TO_GET_CRL;
+	if ((X509_get_key_usage(issuer) & KU_CRL_SIGN) == 0)
+		return X509_V_ERR_KEYUSAGE_NO_CRL_SIGN;
+	/* A number that is longer than any on a list is not on a list. */
+	size = i2d_ASN1_INTEGER(number, NULL);
+	if (size > 0 && size <= (int)sizeof serial) {
+		(void)i2d_ASN1_INTEGER(number, &p);
+		in = (struct span){ serial, (size_t)size };
+		if (take(&in, NULL, &content) == V_ASN1_INTEGER &&
+		    serials_has(l->serials, content.data, content.size))
+			return X509_V_ERR_CERT_REVOKED;
+	}
+	if (l->this_update > now)
+		return X509_V_ERR_CRL_NOT_YET_VALID;
+	if (l->next_update != 0 && l->next_update < now && !old)
+		return X509_V_ERR_CRL_HAS_EXPIRED;
+	return X509_V_OK;
+}
+
+/* The last nextUpdate among the lists of the issuer of "l"; 0: never. */
+static int64_t
+issuer_ends(const struct revocation *r, const struct list *l)
+{
+	int64_t ends = l->next_update;
+
+	for (size_t i = 0; i < r->count && ends != 0; i++) {
+		const struct list *other = &r->lists[i];
+
+		if (names_issuer(other, X509_CRL_get_issuer(l->head)) &&
+		    (other->next_update == 0 || other->next_update > ends))
+			ends = other->next_update;
+	}
+	return ends;
+}
+
+int64_t
+revocation_ends(const struct revocation *r)
+{
+	int64_t first = 0, ends;
+
+	for (size_t i = 0; i < r->count; i++) {
+		ends = issuer_ends(r, &r->lists[i]);
+		if (ends != 0 && (first == 0 || ends < first))
+			first = ends;
+	}
+	return first;
+}

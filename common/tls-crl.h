@@ -1,0 +1,48 @@
+/*
+ * tls-crl.h - certificate revocation lists: a part of common/tls, and for it
+ * alone.
+ *
+ * OpenSSL's own check digests the whole list again at each handshake, and
+ * keeps an object of some 300 bytes for each entry.  Here the signature is
+ * verified once, and of the entries their serial numbers alone are kept.
+ */
+#ifndef AIS_TLS_CRL_H
+#define AIS_TLS_CRL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <openssl/x509.h>
+
+#include "common/tls.h"
+
+struct revocation;
+
+/*
+ * Read all lists of the PEM file "path", or of the files *.pem of the
+ * directory "path".  NULL with a sentence in "why".
+ */
+struct revocation *revocation_load(const char *path, char why[TLS_TEXT_MAX]);
+void revocation_free(struct revocation *r);
+
+/*
+ * Verify the lists whose issuer is one of "certs".  0, or -1 with a sentence
+ * in "why": a list names one of them, and none of them has signed it.  A list
+ * of another issuer is verified when that one's certificate comes.
+ */
+int revocation_verify(struct revocation *r, STACK_OF(X509) *certs,
+    char why[TLS_TEXT_MAX]);
+
+/*
+ * Is "cert", which "issuer" has signed, on the newest of its lists?  X509_V_OK
+ * if there is one and the certificate is not on it, else an X509_V_ERR.  With
+ * "old" a list past its nextUpdate will do.
+ */
+int revocation_check(struct revocation *r, X509 *cert, X509 *issuer,
+    bool old);
+
+/* When the first of the authorities has no list in force any more: seconds
+ * since 1970, or 0: never. */
+int64_t revocation_ends(const struct revocation *r);
+
+#endif
