@@ -253,7 +253,12 @@ suggest_command(FILE *out, const char *rule, const char *argv)
 	fputs(words[0][0] == '/' ? ";\n" : ";\t# its absolute path\n", out);
 	fputs("\targuments = (", out);
 	for (size_t i = 1; i < count; i++) {
-		fputs(i == 1 ? " { one_of = [ " : ", { one_of = [ ", out);
+		fputs(i == 1 ? " { " : ", { ", out);
+		if (strcmp(words[i], "***") == 0) {
+			fputs("any = true; }", out);
+			continue;
+		}
+		fputs("one_of = [ ", out);
 		conf_print_string(out, words[i]);
 		fputs(" ]; }", out);
 	}

@@ -378,6 +378,24 @@ grant_fit(const struct grant *g, char *const *words, struct arena *a,
 	return 1;
 }
 
+char **
+grant_open(const struct grant *g, char *const *words, struct arena *a)
+{
+	size_t n = 0, k = 0;
+	char **argv;
+
+	while (words[n] != NULL)
+		n++;
+	if ((argv = arena_alloc(a, (n + g->count + 1) * sizeof *argv)) == NULL)
+		return NULL;
+	argv[k++] = g->program;
+	for (size_t i = 0; i < g->count && g->slots[i].kind == FIXED; i++)
+		argv[k++] = g->slots[i].fixed;
+	/* The client's own, its NULL included, without its name for us. */
+	memcpy(argv + k, words + 1, n * sizeof *argv);
+	return argv;
+}
+
 /* --- masking -------------------------------------------------------------- */
 
 static char stars[] = "***";

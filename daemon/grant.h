@@ -71,6 +71,13 @@ int grant_fit(const struct grant *g, char *const *words, struct arena *a,
     struct grant_argv *out, char *why, size_t size);
 
 /*
+ * The argv that the client's words make if its slots take anything: the
+ * program, the fixed words that come first, and the client's.  Memory comes
+ * from "a"; NULL if it is out.
+ */
+char **grant_open(const struct grant *g, char *const *words, struct arena *a);
+
+/*
  * The words as they may be logged: those that "log_mask" names are "***".
  * Memory comes from "a"; NULL if it is out.
  */

@@ -403,11 +403,25 @@ decide_anything(const struct rule *rule, const struct policy_world *w,
 	return prepare(d, w, peer, request, &rule->terms, request->words[0]);
 }
 
+/* The command of "rule" that "request" calls, or NULL. */
+static const struct grant *
+find_grant(const struct rule *rule, const struct body *request)
+{
+	if (request->operation != PROTO_RUN)
+		return NULL;
+	for (size_t i = 0; i < rule->count; i++) {
+		if (grant_is_called(&rule->grants[i], request->words[0]))
+			return &rule->grants[i];
+	}
+	return NULL;
+}
+
 static int
 decide_run(const struct rule *rule, const struct policy_world *w,
     const struct policy_peer *peer, const struct body *request,
     struct decision *d)
 {
+	const struct grant *g = find_grant(rule, request);
 	const char *name = request->words[0];
 
 	if (*name == '\0')
@@ -417,11 +431,8 @@ decide_run(const struct rule *rule, const struct policy_world *w,
 		    "name is longer than %d bytes", PROTO_PATH_MAX);
 	if (rule->anything)
 		return decide_anything(rule, w, peer, request, d);
-	for (size_t i = 0; i < rule->count; i++) {
-		if (grant_is_called(&rule->grants[i], name))
-			return decide_granted(&rule->grants[i], w, peer,
-			    request, d);
-	}
+	if (g != NULL)
+		return decide_granted(g, w, peer, request, d);
 	return refuse(d, PROTO_CODE_DENIED, "the rule \"%s\" does not grant "
 	    "the command %.200s to \"%.100s\"", d->rule, name,
 	    peer->identity->common_name);
@@ -494,17 +505,24 @@ learn(const struct rule *rule, const struct policy_world *w,
     const struct policy_peer *peer, const struct body *request,
     struct decision *d)
 {
+	const struct grant *g = find_grant(rule, request);
 	struct rule open = *rule;
+	int result;
 
 	if (d->allowed || d->code != PROTO_CODE_DENIED ||
 	    peer->now >= rule->learn_end)
 		return 0;
 	open.anything = open.shell = true;
 	d->code = PROTO_CODE_NONE;
-	if (decide(&open, w, peer, request, d) == -1)
-		return -1;
+	if (g == NULL)
+		result = decide(&open, w, peer, request, d);
+	else if ((d->argv.argv = grant_open(g, request->words,
+	    &d->memory)) == NULL)
+		result = -1;
+	else
+		result = prepare(d, w, peer, request, &g->terms, g->program);
 	d->learned = d->allowed;
-	return 0;
+	return result;
 }
 
 int
