@@ -663,7 +663,8 @@ def test_output_limit(make_aisd, connect, aisc, limit):
     assert result.exit.reason == Code.OUTPUT
     assert len(result.stdout) == limit
     # Both outputs count.
-    result = session.run(["sh", "-c", f"head -c {limit} /dev/zero; echo x >&2"])
+    result = session.run(["sh", "-c",
+                          f"head -c {limit} /dev/zero; echo x >&2"])
     assert result.exit.reason == Code.OUTPUT
     assert result.exit.out_bytes + result.exit.err_bytes == limit
     session.close()
