@@ -776,6 +776,7 @@ def test_output_that_nobody_takes(make_aisd, connect, limit, slowness):
     start = time.monotonic()
     if limit == "time_limit":
         result = client.follow(1)
+        client.number = 1
         assert result.exit.reason == Code.TIMEOUT and not result.stdout
         assert client.run(["true"]).status == 0
     else:
