@@ -23,7 +23,6 @@ note_end(struct command *c, int status)
 	c->reaped = true;
 	c->status = status;
 	c->ended_us = clock_now_us();
-	c->deadline = CLOCK_NEVER;
 	input_finish(&c->input);
 	output_finish(&c->outputs[0]);
 	output_finish(&c->outputs[1]);
