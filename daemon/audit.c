@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/log.h"
 #include "common/tls.h"
@@ -26,7 +27,7 @@ struct record {
 
 enum kind {
 	START, STOP, RELOAD, HANDSHAKE_FAILED, SESSION_OPEN, SESSION_CLOSE,
-	COMMAND_START, COMMAND_END, COMMAND_REFUSED
+	COMMAND_START, COMMAND_END, COMMAND_REFUSED, EXPIRY
 };
 
 static const struct {
@@ -52,6 +53,7 @@ static const struct {
 	    "0031263d89a02fcbedc03a01e2e07e92", LOG_LEVEL_NOTICE },
 	[COMMAND_REFUSED] = { "command-refused",
 	    "501616ff489ad9dbda9509995c9661a4", LOG_LEVEL_WARNING },
+	[EXPIRY] = { "expiry", "79242e230ff9b8121f9c808792aa3714", LOG_LEVEL_WARNING },
 };
 
 static void
@@ -188,6 +190,24 @@ audit_reload(bool done, const char *text)
 	if (!done)
 		r.event.level = LOG_LEVEL_ERROR;
 	put(&r, "result", done ? "done" : "failed");
+	(void)emit(&r, "%s", text);
+}
+
+void
+audit_expiry(const char *file, int64_t ends, bool bad, const char *text)
+{
+	struct record r;
+	time_t seconds = (time_t)ends;
+	struct tm tm;
+	char date[32];
+
+	begin(&r, EXPIRY);
+	if (bad)
+		r.event.level = LOG_LEVEL_ERROR;
+	put(&r, "file", file);
+	if (gmtime_r(&seconds, &tm) != NULL && strftime(date, sizeof date,
+	    "%Y-%m-%dT%H:%M:%SZ", &tm) > 0)
+		put(&r, "ends", date);
 	(void)emit(&r, "%s", text);
 }
 

@@ -51,6 +51,10 @@ void audit_start(const char *version, const char *listen);
 void audit_stop(const char *reason);
 void audit_reload(bool done, const char *text);
 
+/* A certificate or list in "file" runs out at "ends", in seconds since 1970;
+ * "bad": it has, and aisd or its clients cannot do without a new one. */
+void audit_expiry(const char *file, int64_t ends, bool bad, const char *text);
+
 /* A connection that did not become a session. */
 void audit_handshake_failed(const struct audit_peer *p, const char *reason);
 

@@ -339,27 +339,59 @@ make_paths(struct arena *a, char *const *path, const char *name)
 	return out;
 }
 
+/*
+ * May the client choose where the command runs?  Many programs read what lies
+ * there, so a command that is granted alone runs where its rule says.
+ */
+static bool
+chooses_directory(const struct rule *rule, const struct terms *terms)
+{
+	return rule->anything || rule->shell || terms->any_directory;
+}
+
+static int
+refuse_directory(struct decision *d)
+{
+	return refuse(d, PROTO_CODE_DENIED, "the rule \"%s\" does not let "
+	    "clients choose the directory; its key \"any_directory\" would",
+	    d->rule);
+}
+
+/* What is decided on, so that it can be handed around as one. */
+struct question {
+	const struct policy_world *world;
+	const struct policy_peer *peer;
+	const struct body *request;
+};
+
 /* What is needed to run "name" on "terms"; -1 if memory is out. */
 static int
-prepare(struct decision *d, const struct policy_world *w,
-    const struct policy_peer *peer, const struct body *request,
-    const struct terms *terms, const char *name)
+prepare(const struct rule *rule, const struct terms *terms,
+    const struct question *q, const char *name, struct decision *d)
 {
+	const struct policy_peer *peer = q->peer;
+	bool chooses = chooses_directory(rule, terms);
 	char *own[OWN_VARIABLES + 1];
 	struct environ_lists lists = {
-		.own = own, .set = terms->environment, .asked = request->env
+		.own = own, .set = terms->environment, .asked = q->request->env
 	};
 
+	if (q->request->directory != NULL && !chooses)
+		return refuse_directory(d);
 	d->allowed = true;
 	d->limits = terms->limits;
 	d->umask = terms->umask;
-	d->wants_stdin = request->wants_stdin && terms->stdin;
+	d->wants_stdin = q->request->wants_stdin && terms->stdin;
 	/* The session's own directory, once it has one; else the rule's. */
-	d->base = peer->directory != NULL ? peer->directory :
-	    terms->directory != NULL ? terms->directory : w->start;
-	d->directory = request->directory != NULL ? request->directory : ".";
-	if (!own_environment(own, &d->memory, w, peer) ||
-	    (d->paths = make_paths(&d->memory, w->path, name)) == NULL ||
+	d->base = terms->directory != NULL ? terms->directory :
+	    q->world->start;
+	if (peer->directory != NULL && chooses)
+		d->base = peer->directory;
+	d->directory = q->request->directory != NULL ? q->request->directory :
+	    ".";
+	if (!own_environment(own, &d->memory, q->world, peer) ||
+	    (d->paths = make_paths(&d->memory, q->world->path, name)) ==
+	    NULL ||
 	    (d->env = environ_build(&lists, &d->memory)) == NULL ||
 	    (d->base = arena_printf(&d->memory, "%s", d->base)) == NULL)
 		return -1;
@@ -367,20 +399,20 @@ prepare(struct decision *d, const struct policy_world *w,
 }
 
 static int
-decide_granted(const struct grant *g, const struct policy_world *w,
-    const struct policy_peer *peer, const struct body *request,
-    struct decision *d)
+decide_granted(const struct rule *rule, const struct grant *g,
+    const struct question *q, struct decision *d)
 {
 	char why[POLICY_REASON_MAX / 2];
 	int fits;
 
 	(void)snprintf(d->command, sizeof d->command, "%s", g->name);
-	if ((d->logged = grant_mask(g, request->words, &d->memory)) == NULL)
+	d->logged = grant_mask(g, q->request->words, &d->memory);
+	if (d->logged == NULL)
 		return -1;
-	check_environment(&g->terms, request, d);
+	check_environment(&g->terms, q->request, d);
 	if (d->code != PROTO_CODE_NONE)
 		return 0;
-	fits = grant_fit(g, request->words, &d->memory, &d->argv, why,
+	fits = grant_fit(g, q->request->words, &d->memory, &d->argv, why,
 	    sizeof why);
 	if (fits == 0)
 		return refuse(d, PROTO_CODE_DENIED, "the rule \"%s\" does not "
@@ -388,22 +420,21 @@ decide_granted(const struct grant *g, const struct policy_world *w,
 	if (fits == -1)
 		return -1;
 	d->checked = true;
-	return prepare(d, w, peer, request, &g->terms, g->program);
+	return prepare(rule, &g->terms, q, g->program, d);
 }
 
 static int
-decide_anything(const struct rule *rule, const struct policy_world *w,
-    const struct policy_peer *peer, const struct body *request,
+decide_anything(const struct rule *rule, const struct question *q,
     struct decision *d)
 {
-	check_environment(&rule->terms, request, d);
+	check_environment(&rule->terms, q->request, d);
 	if (d->code != PROTO_CODE_NONE)
 		return 0;
-	d->argv.argv = request->words;
-	return prepare(d, w, peer, request, &rule->terms, request->words[0]);
+	d->argv.argv = q->request->words;
+	return prepare(rule, &rule->terms, q, q->request->words[0], d);
 }
 
-/* The command of "rule" that "request" calls, or NULL. */
+/* The command of "rule" that the request calls, or NULL. */
 static const struct grant *
 find_grant(const struct rule *rule, const struct body *request)
 {
@@ -417,12 +448,11 @@ find_grant(const struct rule *rule, const struct body *request)
 }
 
 static int
-decide_run(const struct rule *rule, const struct policy_world *w,
-    const struct policy_peer *peer, const struct body *request,
+decide_run(const struct rule *rule, const struct question *q,
     struct decision *d)
 {
-	const struct grant *g = find_grant(rule, request);
-	const char *name = request->words[0];
+	const struct grant *g = find_grant(rule, q->request);
+	const char *name = q->request->words[0];
 
 	if (*name == '\0')
 		return refuse(d, PROTO_CODE_UNKNOWN, "unknown command: \"\"");
@@ -430,17 +460,16 @@ decide_run(const struct rule *rule, const struct policy_world *w,
 		return refuse(d, PROTO_CODE_UNKNOWN, "unknown command: its "
 		    "name is longer than %d bytes", PROTO_PATH_MAX);
 	if (rule->anything)
-		return decide_anything(rule, w, peer, request, d);
+		return decide_anything(rule, q, d);
 	if (g != NULL)
-		return decide_granted(g, w, peer, request, d);
+		return decide_granted(rule, g, q, d);
 	return refuse(d, PROTO_CODE_DENIED, "the rule \"%s\" does not grant "
 	    "the command %.200s to \"%.100s\"", d->rule, name,
-	    peer->identity->common_name);
+	    q->peer->identity->common_name);
 }
 
 static int
-decide_shell(const struct rule *rule, const struct policy_world *w,
-    const struct policy_peer *peer, const struct body *request,
+decide_shell(const struct rule *rule, const struct question *q,
     struct decision *d)
 {
 	static char name[] = "sh", option[] = "-c";
@@ -449,47 +478,48 @@ decide_shell(const struct rule *rule, const struct policy_world *w,
 	if (!rule->shell)
 		return refuse(d, PROTO_CODE_DENIED, "the rule \"%s\" grants no "
 		    "shell to \"%.100s\"; its key \"shell\" would", d->rule,
-		    peer->identity->common_name);
-	check_environment(&rule->terms, request, d);
+		    q->peer->identity->common_name);
+	check_environment(&rule->terms, q->request, d);
 	if (d->code != PROTO_CODE_NONE)
 		return 0;
 	if ((argv = arena_alloc(&d->memory, 4 * sizeof *argv)) == NULL)
 		return -1;
 	argv[0] = name;
 	argv[1] = option;
-	argv[2] = request->words[0];
+	argv[2] = q->request->words[0];
 	argv[3] = NULL;
 	d->argv.argv = argv;
-	return prepare(d, w, peer, request, &rule->terms, w->shell);
+	return prepare(rule, &rule->terms, q, q->world->shell, d);
 }
 
 /* A directory is entered as the command's user, who may or may not. */
 static int
-decide_chdir(const struct rule *rule, const struct policy_world *w,
-    const struct policy_peer *peer, const struct body *request,
+decide_chdir(const struct rule *rule, const struct question *q,
     struct decision *d)
 {
-	if (prepare(d, w, peer, request, &rule->terms, "chdir") == -1)
+	const struct body *request = q->request;
+
+	if (!chooses_directory(rule, &rule->terms))
+		return refuse_directory(d);
+	if (prepare(rule, &rule->terms, q, "chdir", d) == -1)
 		return -1;
 	d->directory = request->nwords > 0 ? request->words[0] :
 	    rule->terms.directory != NULL ? rule->terms.directory :
-	    w->start;
+	    q->world->start;
 	d->directory = arena_printf(&d->memory, "%s", d->directory);
 	return d->directory == NULL ? -1 : 0;
 }
 
 static int
-decide(const struct rule *rule, const struct policy_world *w,
-    const struct policy_peer *peer, const struct body *request,
-    struct decision *d)
+decide(const struct rule *rule, const struct question *q, struct decision *d)
 {
-	switch (request->operation) {
+	switch (q->request->operation) {
 	case PROTO_RUN:
-		return decide_run(rule, w, peer, request, d);
+		return decide_run(rule, q, d);
 	case PROTO_SHELL:
-		return decide_shell(rule, w, peer, request, d);
+		return decide_shell(rule, q, d);
 	case PROTO_CHDIR:
-		return decide_chdir(rule, w, peer, request, d);
+		return decide_chdir(rule, q, d);
 	case PROTO_LIST:
 	case PROTO_CAN:
 		break;
@@ -501,26 +531,24 @@ decide(const struct rule *rule, const struct policy_world *w,
 
 /* While the rule learns, what it would refuse is run, and said to be so. */
 static int
-learn(const struct rule *rule, const struct policy_world *w,
-    const struct policy_peer *peer, const struct body *request,
-    struct decision *d)
+learn(const struct rule *rule, const struct question *q, struct decision *d)
 {
-	const struct grant *g = find_grant(rule, request);
+	const struct grant *g = find_grant(rule, q->request);
 	struct rule open = *rule;
 	int result;
 
 	if (d->allowed || d->code != PROTO_CODE_DENIED ||
-	    peer->now >= rule->learn_end)
+	    q->peer->now >= rule->learn_end)
 		return 0;
 	open.anything = open.shell = true;
 	d->code = PROTO_CODE_NONE;
 	if (g == NULL)
-		result = decide(&open, w, peer, request, d);
-	else if ((d->argv.argv = grant_open(g, request->words,
+		result = decide(&open, q, d);
+	else if ((d->argv.argv = grant_open(g, q->request->words,
 	    &d->memory)) == NULL)
 		result = -1;
 	else
-		result = prepare(d, w, peer, request, &g->terms, g->program);
+		result = prepare(&open, &g->terms, q, g->program, d);
 	d->learned = d->allowed;
 	return result;
 }
@@ -530,6 +558,7 @@ policy_decide(const struct policy *p, const struct policy_world *w,
     const struct policy_peer *peer, const struct body *request,
     struct decision *d)
 {
+	const struct question q = { w, peer, request };
 	const struct rule *rule = peer->rule;
 
 	memset(d, 0, sizeof *d);
@@ -539,8 +568,7 @@ policy_decide(const struct policy *p, const struct policy_world *w,
 		return refuse(d, PROTO_CODE_DENIED, "no rule matches the "
 		    "client \"%.200s\"", peer->identity->subject);
 	(void)snprintf(d->rule, sizeof d->rule, "%s", rule->name);
-	if (decide(rule, w, peer, request, d) == 0 &&
-	    learn(rule, w, peer, request, d) == 0)
+	if (decide(rule, &q, d) == 0 && learn(rule, &q, d) == 0)
 		return 0;
 	decision_free(d);
 	return -1;

@@ -366,3 +366,18 @@ privilege_become(const struct account *c, bool no_new_privs)
 		return -1;
 	return 0;
 }
+
+pid_t
+privilege_end_all(const struct account *command)
+{
+	pid_t pid = fork();
+
+	if (pid != 0)
+		return pid;
+	/* As the command user alone: the daemon's processes are not met. */
+	if (privilege_enter(command) == -1 ||
+	    privilege_become(command, true) == -1)
+		_exit(1);
+	/* All but this one. */
+	_exit(kill(-1, SIGKILL) == -1);
+}

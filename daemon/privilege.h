@@ -59,4 +59,11 @@ int privilege_confine(bool allow_setuid);
 int privilege_enter(const struct account *command);
 int privilege_become(const struct account *command, bool no_new_privs);
 
+/*
+ * End all processes of the user "command", on the whole machine, at one
+ * stroke: none of them can fork its way out.  A child does it, which is the
+ * caller's to spare and to reap.  Returns its pid, or -1 with errno set.
+ */
+pid_t privilege_end_all(const struct account *command);
+
 #endif

@@ -34,6 +34,10 @@
 #define ACCEPT_PAUSE	200
 /* At most so many new connections a turn, so that the session has its own. */
 #define ACCEPTS_PER_TURN 16
+/* At most so many children are reaped in a turn. */
+#define REAPS_PER_TURN	256
+/* How often the status is told while a command runs. */
+#define STATUS_INTERVAL	1000
 /* Descriptors of one session: the link, the command's five. */
 #define SESSION_FDS	8
 /* What a peer may still send after the farewell, in reads a turn. */
@@ -498,11 +502,15 @@ reap(struct server *s)
 	int status;
 	pid_t pid;
 
-	while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0) {
+	/* A command may end processes as fast as we can count them. */
+	for (int i = 0; i < REAPS_PER_TURN; i++) {
+		if ((pid = wait4(-1, &status, WNOHANG, &usage)) <= 0)
+			return;
 		tree_reaped(&s->tree, pid);
 		if (s->session != NULL)
 			session_reaped(s->session, pid, status, &usage);
 	}
+	got_child = 1;
 }
 
 static void
@@ -606,6 +614,12 @@ poll_all(struct server *s)
 		session_poll(s->session, &s->ps);
 	if (s->watchdog > 0)
 		pollset_deadline(&s->ps, s->watchdog_next);
+	/* The status counts the seconds of a command. */
+	if (s->managed && s->session != NULL && !session_is_idle(s->session))
+		pollset_deadline(&s->ps, clock_in(STATUS_INTERVAL));
+	/* There was more to reap than one turn's share. */
+	if (got_child)
+		pollset_deadline(&s->ps, clock_now());
 }
 
 static void

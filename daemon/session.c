@@ -62,6 +62,8 @@ struct session {
 	enum proto_code stop_code;	/* With stop_text: end when idle. */
 	const char *stop_reason;
 	const char *stop_text;
+	char judgement[TLS_TEXT_MAX];	/* The text, if we judged. */
+	int64_t expires;
 	bool closing;		/* GOODBYE is in the queue. */
 	int64_t closing_deadline;
 	bool gone;		/* The link is of no use any more. */
@@ -104,6 +106,7 @@ session_new(struct link *l, const char *address, const char *name,
 	s->settings = settings;
 	s->tree = tree;
 	s->identity = *tls_peer(l->tls);
+	s->expires = tls_peer_expires(l->tls);
 	(void)snprintf(s->address, sizeof s->address, "%s", address);
 	(void)snprintf(s->peer.session, sizeof s->peer.session, "%s", name);
 	s->peer.address = s->address;
@@ -155,6 +158,22 @@ session_configure(struct session *s, const struct settings *settings)
 	if (had && s->rule == NULL)
 		session_stop(s, PROTO_CODE_DENIED, "no-rule", "no rule of the "
 		    "server matches this client any more");
+}
+
+void
+session_judge(struct session *s, struct tls_context *context)
+{
+	const char *reason;
+
+	if (!s->gone && tls_recheck(s->link.tls, context, &reason,
+	    s->judgement) == -1)
+		session_stop(s, PROTO_CODE_DENIED, reason, s->judgement);
+}
+
+int64_t
+session_expires(const struct session *s)
+{
+	return s->expires;
 }
 
 static enum state
@@ -875,7 +894,8 @@ session_turn(struct session *s, const struct pollset *ps)
 	turn_command(s, ps);
 	check_deadlines(s);
 	check_gone(s);
-	if (tree_go_on(s->tree) == -1)
+	if (tree_go_on(s->tree,
+	    settings_command_account(s->settings)) == -1)
 		command_abandon(&s->command);
 	if (command_is_finished(&s->command, output_link(s)))
 		finish_request(s);

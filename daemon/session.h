@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "common/proto.h"
@@ -20,6 +21,7 @@ struct pollset;
 struct rusage;
 struct session;
 struct settings;
+struct tls_context;
 struct tree;
 
 /*
@@ -40,6 +42,15 @@ int session_free(struct session *s);
 
 /* Decide and limit by "settings" from the next request on. */
 void session_configure(struct session *s, const struct settings *settings);
+
+/*
+ * Judge the peer's certificate again, by "context": if it would not be
+ * accepted now, the session is ended.
+ */
+void session_judge(struct session *s, struct tls_context *context);
+
+/* When the peer's certificate expires, in seconds since 1970. */
+int64_t session_expires(const struct session *s);
 
 /* Add to this turn what the session waits for. */
 void session_poll(struct session *s, struct pollset *ps);

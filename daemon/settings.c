@@ -26,6 +26,9 @@ static const struct conf_key keys[] = {
 	KEY(key, CONF_PATH, 0, 0),
 	KEY(authority, CONF_PATH, 0, 0),
 	KEY(crl, CONF_PATH, 0, 0),
+	KEY(crl_expired, CONF_STRING, 0, 0),
+	KEY(watch_interval, CONF_SECONDS, 0, DAY),
+	KEY(expiry_warning, CONF_INT, 0, 3650),
 	KEY(allow_tls12, CONF_BOOL, 0, 0),
 	KEY(user, CONF_STRING, 0, 0),
 	KEY(command_user, CONF_STRING, 0, 0),
@@ -62,12 +65,15 @@ set_defaults(struct settings *s)
 	s->certificate = strdup(AIS_SYSCONFDIR "/aisd/server.pem");
 	s->key = strdup(AIS_SYSCONFDIR "/aisd/server.key");
 	s->authority = strdup(AIS_SYSCONFDIR "/aisd/ca.pem");
+	s->crl_expired = strdup("error");
 	s->user = strdup("aisd");
 	s->command_user = strdup("aisd-run");
 	s->log_file = strdup(AIS_LOCALSTATEDIR "/log/aisd/server.log");
 	s->log_system = strdup("auto");
 	s->log_level = strdup("info");
 	s->shell_program = strdup("/bin/sh");
+	s->watch_interval = 60 * SECOND;
+	s->expiry_warning = 30;
 	s->max_handshakes = 64;
 	s->max_waiting = 32;
 	s->handshake_timeout = 10 * SECOND;
@@ -75,7 +81,7 @@ set_defaults(struct settings *s)
 	s->kill_grace = 2 * SECOND;
 	if (terms_init(&s->terms) == -1 || s->listen == NULL ||
 	    s->path == NULL || s->certificate == NULL || s->key == NULL ||
-	    s->authority == NULL ||
+	    s->authority == NULL || s->crl_expired == NULL ||
 	    s->user == NULL || s->command_user == NULL ||
 	    s->log_file == NULL || s->log_system == NULL ||
 	    s->log_level == NULL || s->shell_program == NULL)
@@ -139,8 +145,12 @@ check_words(struct conf *conf, const struct settings *s)
 	    "none", NULL };
 	static const char *const levels[] = { "error", "warning", "notice",
 	    "info", "debug", NULL };
+	static const char *const choices[] = { "error", "warning", NULL };
 	int errors = 0;
 
+	if (!is_one_of(s->crl_expired, choices))
+		errors += complain(conf, "crl_expired", "must be \"error\" or "
+		    "\"warning\"");
 	if (!is_one_of(s->log_system, systems))
 		errors += complain(conf, "log_system", "must be \"auto\", "
 		    "\"journal\", \"syslog\" or \"none\"");
@@ -334,7 +344,7 @@ settings_tls(const struct settings *s)
 	struct tls_files files = {
 		.certificate = s->certificate, .key = s->key,
 		.authority = s->authority, .crl = s->crl,
-		.allow_tls12 = s->allow_tls12
+		.old_crl = settings_old_crl(s), .allow_tls12 = s->allow_tls12
 	};
 	char why[TLS_TEXT_MAX];
 	struct tls_context *context;
@@ -347,6 +357,12 @@ settings_tls(const struct settings *s)
 	complain_tls(s, &files, why);
 	tls_context_free(context);
 	return NULL;
+}
+
+bool
+settings_old_crl(const struct settings *s)
+{
+	return strcmp(s->crl_expired, "warning") == 0;
 }
 
 /* --- views ------------------------------------------------------------- */

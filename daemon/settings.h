@@ -23,6 +23,9 @@ struct settings {
 	char *key;
 	char *authority;
 	char *crl;
+	char *crl_expired;	/* error or warning. */
+	int64_t watch_interval;
+	int64_t expiry_warning;	/* Days. */
 	bool allow_tls12;
 
 	char *user;
@@ -67,6 +70,9 @@ void settings_free(struct settings *s);
  * file's mode.  The caller owns the context.  NULL after a message.
  */
 struct tls_context *settings_tls(const struct settings *s);
+
+/* Is a revocation list that is past its nextUpdate used all the same? */
+bool settings_old_crl(const struct settings *s);
 
 /* The account of commands, or NULL where they run as the daemon's own. */
 const struct account *settings_command_account(const struct settings *s);

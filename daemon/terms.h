@@ -33,6 +33,7 @@ struct terms {
 	bool stdin;
 	int64_t umask;
 	char *directory;		/* NULL: the home. */
+	bool any_directory;		/* Clients may choose another. */
 	char **environment;		/* NAME=VALUE to set. */
 	char **accept_environment;	/* Patterns: names for clients. */
 	char *on_disconnect;		/* "kill" or "finish". */
@@ -63,6 +64,8 @@ struct terms {
 	{ "stdin", CONF_BOOL, offsetof(type, member.stdin), 0, 0 }, \
 	{ "umask", CONF_OCTAL, offsetof(type, member.umask), 0, 0777 }, \
 	{ "directory", CONF_PATH, offsetof(type, member.directory), 0, 0 }, \
+	{ "any_directory", CONF_BOOL, \
+	    offsetof(type, member.any_directory), 0, 0 }, \
 	{ "environment", CONF_STRINGS, \
 	    offsetof(type, member.environment), 0, 0 }, \
 	{ "accept_environment", CONF_STRINGS, \

@@ -12,12 +12,15 @@
 #include "common/clock.h"
 #include "common/fd.h"
 #include "common/log.h"
+#include "daemon/privilege.h"
 #include "daemon/tree.h"
 
 /* Deeper trees are ended all the same, a generation each round. */
 #define DEPTH_MAX	16
 /* How long a killed tree is given before the next look at it. */
 #define KILL_ROUND	5
+/* Those who still dodge KILL after this are ended at one stroke. */
+#define KILL_PATIENCE	100
 /* What has not ended this long after KILL will not end. */
 #define KILL_TIMEOUT	10000
 /* What is read at once of a list of children: a thousand or so. */
@@ -165,17 +168,26 @@ struct walk {
 	int sig;
 	int depth;
 	int count;
+	uint64_t sum;		/* Of those that can be signalled. */
 };
 
 static int
 signal_one(void *context, pid_t pid)
 {
 	struct walk *w = context;
+	int result = -1;
 
 	if (w->depth == 0) {
-		if (is_spared(w->tree, pid) || is_zombie(pid))
+		if (is_spared(w->tree, pid))
+			return 0;
+		/* Before anything else: it may fork and end at any moment. */
+		if (w->sig == SIGKILL)
+			result = kill(pid, SIGKILL);
+		if (is_zombie(pid))
 			return 0;
 		w->count++;
+		if (result == 0)
+			w->sum += (uint64_t)pid;
 	}
 	/* Children first: after its parent has ended, a process is a child of
 	 * ours, and would be met a second time. */
@@ -186,7 +198,8 @@ signal_one(void *context, pid_t pid)
 	}
 	/* It may have ended, or be one that sudo has made root's: then it
 	 * stays, and is counted. */
-	(void)kill(pid, w->sig);
+	if (w->sig != SIGKILL)
+		(void)kill(pid, w->sig);
 	return 0;
 }
 
@@ -202,6 +215,33 @@ tree_signal(const struct tree *t, int sig)
 	return w.count;
 }
 
+/*
+ * KILL to every child, once more.  What forks faster than we look is never the
+ * process that we have seen; what is stuck in the kernel always is.  Those
+ * who dodge cannot dodge kill(2) when it is meant for all of a user.
+ */
+static int
+kill_round(struct tree *t, const struct account *command)
+{
+	struct walk w = { .tree = t, .sig = SIGKILL };
+	pid_t pid;
+
+	if (tree_is_empty())
+		return 0;
+	if (each_child(0, signal_one, &w) == -1)
+		return -1;
+	if (w.sum != 0 && w.sum != t->seen && command != NULL &&
+	    clock_past(t->stroke)) {
+		t->stroke = clock_in(KILL_PATIENCE);
+		if ((pid = privilege_end_all(command)) == -1)
+			log_errno("cannot end what dodges its end");
+		else if (spare_one(t, pid) == -1)
+			log_errno("cannot spare the process %ld", (long)pid);
+	}
+	t->seen = w.sum;
+	return w.count;
+}
+
 void
 tree_end(struct tree *t, int64_t grace)
 {
@@ -212,10 +252,12 @@ tree_end(struct tree *t, int64_t grace)
 	t->ending = TREE_ENDING_POLITELY;
 	t->next = clock_in(grace);
 	t->last = clock_in(grace + KILL_TIMEOUT);
+	t->stroke = clock_in(grace + KILL_PATIENCE);
+	t->seen = 0;
 }
 
 int
-tree_go_on(struct tree *t)
+tree_go_on(struct tree *t, const struct account *command)
 {
 	int left;
 
@@ -225,7 +267,8 @@ tree_go_on(struct tree *t)
 		t->ending = TREE_ENDING_BY_FORCE;
 	else if (t->ending == TREE_ENDING_BY_FORCE)
 		return 0;
-	left = tree_signal(t, t->ending == TREE_ENDING_BY_FORCE ? SIGKILL : 0);
+	left = t->ending == TREE_ENDING_BY_FORCE ? kill_round(t, command) :
+	    tree_signal(t, 0);
 	if (left == 0) {
 		t->ending = TREE_AT_PEACE;
 		return 0;

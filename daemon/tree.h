@@ -21,6 +21,8 @@ enum tree_ending {
 	TREE_ENDING_BY_FORCE	/* KILL is sent, again and again. */
 };
 
+struct account;
+
 /* All zero at first. */
 struct tree {
 	pid_t *spared;		/* Children that are to be left alone. */
@@ -29,6 +31,8 @@ struct tree {
 	enum tree_ending ending;
 	int64_t next;		/* Deadline of the next step. */
 	int64_t last;		/* Deadline of the last. */
+	int64_t stroke;		/* When to end them all at one stroke. */
+	uint64_t seen;		/* Tells what was left in the last round. */
 };
 
 /* Can the kernel tell a process its children (CONFIG_PROC_CHILDREN)? */
@@ -59,11 +63,13 @@ void tree_end(struct tree *t, int64_t grace);
 
 /*
  * Go on with the ending, at tree_deadline() and whenever a child has been
- * reaped.  Children that outlive KILL for ten seconds, because they are
+ * reaped.  Processes that dodge KILL, by being another one at each moment, are
+ * ended with all others of the user "command", if that is not NULL, the spared
+ * among them.  Children that outlive KILL for ten seconds, because they are
  * root's or stuck in the kernel, are spared after a message: returns -1 then,
  * once; else 0.
  */
-int tree_go_on(struct tree *t);
+int tree_go_on(struct tree *t, const struct account *command);
 
 /* Is an ending under way, and when does it want to go on? */
 bool tree_is_ending(const struct tree *t);

@@ -1,0 +1,56 @@
+/*
+ * upkeep.h - what time does to identities: files that were renewed, and
+ * certificates and revocation lists that run out.
+ *
+ * It wakes the loop at a second of the calendar, which stays right when
+ * somebody sets the clock, and once an interval to look at the files.
+ */
+#ifndef AIS_UPKEEP_H
+#define AIS_UPKEEP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct pollset;
+struct settings;
+struct tls_context;
+struct upkeep;
+
+/* No second of the calendar. */
+#define UPKEEP_NEVER	INT64_MAX
+
+/* What upkeep_turn() answers, a bit each. */
+enum {
+	UPKEEP_ALARM = 1,	/* The second has come, or the clock was set. */
+	UPKEEP_FILES = 2	/* There are other files; read them. */
+};
+
+/* NULL after a message. */
+struct upkeep *upkeep_new(void);
+void upkeep_free(struct upkeep *u);
+
+/*
+ * Remember how the files look that "settings" name.  To be called before they
+ * are read, so that no change is missed; they are not asked to be read again
+ * before they look otherwise.
+ */
+void upkeep_mark(struct upkeep *u, const struct settings *settings);
+
+/*
+ * These are in force from now on; both must outlive "u", or be replaced.  What
+ * of them will soon run out is put on record.
+ */
+void upkeep_configure(struct upkeep *u, const struct settings *settings,
+    const struct tls_context *context);
+
+/* Add to this turn what is waited for.  "second" is when the caller wants to
+ * be woken, in seconds since 1970, or UPKEEP_NEVER. */
+void upkeep_poll(struct upkeep *u, struct pollset *ps, int64_t second);
+
+/* Do what the turn has brought; the bits of what the caller must do. */
+int upkeep_turn(struct upkeep *u, const struct pollset *ps);
+
+/* What runs out, for people: "; the certificate expires in 6 days", or "". */
+void upkeep_describe(const struct upkeep *u, char *out, size_t size);
+
+#endif
