@@ -26,6 +26,7 @@
 #include "daemon/session.h"
 #include "daemon/settings.h"
 #include "daemon/tree.h"
+#include "daemon/upkeep.h"
 
 /* After a farewell the peer has this long to close its side. */
 #define LINGER_TIMEOUT	1000
@@ -58,6 +59,8 @@ struct peer {
 	char address[NET_TEXT_MAX];
 	int64_t deadline;
 	uint32_t told;		/* Which place it was told, IN_LINE. */
+	bool early;		/* AT_THE_DOOR under an older context. */
+	int64_t expires;	/* Its certificate, IN_LINE. */
 };
 
 struct server {
@@ -75,6 +78,7 @@ struct server {
 	size_t count;
 	size_t capacity;
 	struct session *session;
+	struct upkeep *upkeep;
 	struct tree tree;
 	struct pollset ps;
 	sigset_t waiting_mask;
@@ -83,6 +87,7 @@ struct server {
 	bool stopping;
 	bool managed;		/* A service manager listens. */
 	char status[512];	/* What the service manager was told. */
+	char idle[64];		/* "idle since...", or "". */
 };
 
 /* --- signals: handlers set flags, which are read after the wait ---------- */
@@ -131,8 +136,11 @@ catch_signals(struct server *s)
 		if (sigaction(signals[i], &sa, NULL) == -1)
 			goto fail;
 	}
+	/* A peer that has gone and a log that may not grow are errors of
+	 * write(2), and not the end of the daemon. */
 	sa.sa_handler = SIG_IGN;
-	if (sigaction(SIGPIPE, &sa, NULL) == 0)
+	if (sigaction(SIGPIPE, &sa, NULL) == 0 &&
+	    sigaction(SIGXFSZ, &sa, NULL) == 0)
 		return 0;
 fail:
 	log_errno("cannot catch signals");
@@ -365,12 +373,28 @@ accept_from(struct server *s, int listener)
 	}
 }
 
+/* Is its certificate good still?  Who has none any more is sent away. */
+static bool
+judge_peer(struct server *s, struct peer *p)
+{
+	char why[TLS_TEXT_MAX];
+	const char *reason;
+
+	if (tls_recheck(p->link.tls, s->context, &reason, why) == 0)
+		return true;
+	turn_away(p, PROTO_CODE_DENIED, why);
+	return false;
+}
+
 /* The handshake is done: to the line, from which the session is taken. */
 static void
 let_in(struct server *s, struct peer *p)
 {
 	p->place = IN_LINE;
 	p->told = 0;
+	p->expires = tls_peer_expires(p->link.tls);
+	if (p->early && !judge_peer(s, p))
+		return;
 	/* One more than the line holds, if that one can have the session. */
 	if (count_place(s, IN_LINE) <= (size_t)s->settings->max_waiting +
 	    (s->session == NULL))
@@ -441,30 +465,71 @@ turn_leaving(struct server *s, struct peer *p)
 
 /* --- signals' work ------------------------------------------------------- */
 
+/* Everybody who has proved itself is asked whether that holds now. */
+static void
+judge_all(struct server *s)
+{
+	if (s->session != NULL)
+		session_judge(s->session, s->context);
+	for (size_t i = 0; i < s->count; i++) {
+		if (s->peers[i].place == IN_LINE)
+			(void)judge_peer(s, &s->peers[i]);
+		else if (s->peers[i].place == AT_THE_DOOR)
+			s->peers[i].early = true;
+	}
+}
+
+/* Put the certificates of "context" in force. */
+static void
+renew(struct server *s, struct tls_context *context)
+{
+	tls_context_free(s->context);
+	s->context = context;
+	upkeep_configure(s->upkeep, s->settings, context);
+	judge_all(s);
+}
+
+/* There are new files of the same names. */
+static void
+renew_files(struct server *s)
+{
+	struct tls_context *context = settings_tls(s->settings);
+
+	if (context == NULL) {
+		audit_reload(false, "certificate files have changed, and cannot "
+		    "be used; the old ones stay in force");
+		return;
+	}
+	audit_reload(true, "certificate files have changed, and have been "
+	    "read");
+	renew(s, context);
+}
+
 static void
 reload(struct server *s)
 {
-	struct settings *settings;
+	struct settings *settings, *old = s->settings;
 	struct tls_context *context = NULL;
 
 	service_notify("RELOADING=1\nMONOTONIC_USEC=%lld",
 	    (long long)clock_now_us());
 	settings = settings_load(s->config);
+	upkeep_mark(s->upkeep, settings != NULL ? settings : old);
 	if (settings != NULL)
 		context = settings_tls(settings);
 	if (context == NULL) {
 		settings_free(settings);
+		upkeep_mark(s->upkeep, old);
 		audit_reload(false, "the new configuration cannot be used; the "
 		    "old one stays in force");
 	} else {
-		settings_compare(s->settings, settings);
+		settings_compare(old, settings);
+		s->settings = settings;
 		if (s->session != NULL)
 			session_configure(s->session, settings);
-		settings_free(s->settings);
-		tls_context_free(s->context);
-		s->settings = settings;
-		s->context = context;
 		audit_reload(true, "the configuration has been read again");
+		renew(s, context);
+		settings_free(old);
 	}
 	service_notify("READY=1");
 }
@@ -539,26 +604,35 @@ handle_signals(struct server *s)
 
 /* --- the service manager ------------------------------------------------- */
 
-static void
-tell_status(struct server *s)
+/* What is said of an idle server. */
+static const char *
+idle_text(struct server *s)
 {
-	char status[sizeof s->status], since[32];
 	time_t now = time(NULL);
 	struct tm tm;
 
+	if (s->idle[0] == '\0' && gmtime_r(&now, &tm) != NULL)
+		(void)strftime(s->idle, sizeof s->idle,
+		    "idle since %Y-%m-%d %H:%M:%S UTC", &tm);
+	return s->idle;
+}
+
+static void
+tell_status(struct server *s)
+{
+	char status[sizeof s->status], term[192];
+	size_t used;
+
 	if (s->stopping || !s->managed)
 		return;
-	if (s->session != NULL)
+	if (s->session != NULL) {
+		s->idle[0] = '\0';
 		session_describe(s->session, status, sizeof status);
-	else if (strncmp(s->status, "idle", 4) == 0)
-		return;
-	else {
-		since[0] = '\0';
-		if (gmtime_r(&now, &tm) != NULL)
-			(void)strftime(since, sizeof since,
-			    "%Y-%m-%d %H:%M:%S UTC", &tm);
-		(void)snprintf(status, sizeof status, "idle since %s", since);
-	}
+	} else
+		(void)snprintf(status, sizeof status, "%s", idle_text(s));
+	used = strlen(status);
+	upkeep_describe(s->upkeep, term, sizeof term);
+	(void)snprintf(status + used, sizeof status - used, "%s", term);
 	if (strcmp(status, s->status) == 0)
 		return;
 	memcpy(s->status, status, sizeof status);
@@ -596,6 +670,22 @@ poll_peer(struct server *s, struct peer *p)
 	}
 }
 
+/* When the first of those who have proved themselves cannot do it again. */
+static int64_t
+first_expiry(const struct server *s)
+{
+	int64_t first = UPKEEP_NEVER;
+
+	if (s->session != NULL)
+		first = session_expires(s->session);
+	for (size_t i = 0; i < s->count; i++) {
+		if (s->peers[i].place == IN_LINE &&
+		    s->peers[i].expires < first)
+			first = s->peers[i].expires;
+	}
+	return first;
+}
+
 static void
 poll_all(struct server *s)
 {
@@ -612,6 +702,7 @@ poll_all(struct server *s)
 		poll_peer(s, &s->peers[i]);
 	if (s->session != NULL)
 		session_poll(s->session, &s->ps);
+	upkeep_poll(s->upkeep, &s->ps, first_expiry(s));
 	if (s->watchdog > 0)
 		pollset_deadline(&s->ps, s->watchdog_next);
 	/* The status counts the seconds of a command. */
@@ -650,6 +741,20 @@ turn_all(struct server *s)
 	sweep(s);
 }
 
+/* What has become of the certificates? */
+static void
+keep_up(struct server *s)
+{
+	int news = upkeep_turn(s->upkeep, &s->ps);
+
+	if (s->stopping)
+		return;
+	if ((news & UPKEEP_FILES) != 0)
+		renew_files(s);
+	else if ((news & UPKEEP_ALARM) != 0)
+		judge_all(s);
+}
+
 static int
 loop(struct server *s)
 {
@@ -662,6 +767,7 @@ loop(struct server *s)
 		}
 		feed_watchdog(s);
 		handle_signals(s);
+		keep_up(s);
 		turn_all(s);
 	}
 	return 0;
@@ -677,10 +783,13 @@ prepare(struct server *s)
 	    (size_t)s->settings->max_waiting + 2;
 	s->peers = calloc(s->capacity, sizeof *s->peers);
 	if (s->peers == NULL || pollset_init(&s->ps, s->capacity +
-	    SERVER_LISTENERS_MAX + SESSION_FDS) == -1) {
+	    SERVER_LISTENERS_MAX + SESSION_FDS + 1) == -1) {
 		log_error("cannot serve: out of memory");
 		return -1;
 	}
+	if ((s->upkeep = upkeep_new()) == NULL)
+		return -1;
+	upkeep_mark(s->upkeep, s->settings);
 	s->managed = getenv("NOTIFY_SOCKET") != NULL;
 	s->watchdog = service_watchdog();
 	s->watchdog_next = 0;
@@ -699,6 +808,7 @@ finish(struct server *s)
 	free(s->peers);
 	pollset_free(&s->ps);
 	tree_free(&s->tree);
+	upkeep_free(s->upkeep);
 	tls_context_free(s->context);
 	settings_free(s->settings);
 }
@@ -718,6 +828,7 @@ announce(const struct server *s)
 			    net_text(&address, true, one));
 	}
 	audit_start(PACKAGE_VERSION, text);
+	upkeep_configure(s->upkeep, s->settings, s->context);
 	service_notify("READY=1");
 }
 
