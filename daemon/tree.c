@@ -23,6 +23,8 @@
 #define KILL_PATIENCE	100
 /* What has not ended this long after KILL will not end. */
 #define KILL_TIMEOUT	10000
+/* Children may come faster than we look at them: a look has its end. */
+#define WALK_TIMEOUT	200
 /* What is read at once of a list of children: a thousand or so. */
 #define LIST_MAX	8192
 
@@ -169,6 +171,8 @@ struct walk {
 	int depth;
 	int count;
 	uint64_t sum;		/* Of those that can be signalled. */
+	int64_t deadline;
+	bool cut;		/* The deadline came before the last child. */
 };
 
 static int
@@ -177,6 +181,10 @@ signal_one(void *context, pid_t pid)
 	struct walk *w = context;
 	int result = -1;
 
+	if (clock_past(w->deadline)) {
+		w->cut = true;
+		return 1;
+	}
 	if (w->depth == 0) {
 		if (is_spared(w->tree, pid))
 			return 0;
@@ -203,16 +211,27 @@ signal_one(void *context, pid_t pid)
 	return 0;
 }
 
+/* Fill "w" by a walk with "sig".  Returns as tree_signal(). */
+static int
+walk(struct walk *w, const struct tree *t, int sig)
+{
+	memset(w, 0, sizeof *w);
+	w->tree = t;
+	w->sig = sig;
+	w->deadline = clock_in(WALK_TIMEOUT);
+	if (tree_is_empty())
+		return 0;
+	if (each_child(0, signal_one, w) == -1)
+		return -1;
+	return w->cut && w->count == 0 ? 1 : w->count;
+}
+
 int
 tree_signal(const struct tree *t, int sig)
 {
-	struct walk w = { .tree = t, .sig = sig };
+	struct walk w;
 
-	if (tree_is_empty())
-		return 0;
-	if (each_child(0, signal_one, &w) == -1)
-		return -1;
-	return w.count;
+	return walk(&w, t, sig);
 }
 
 /*
@@ -223,15 +242,12 @@ tree_signal(const struct tree *t, int sig)
 static int
 kill_round(struct tree *t, const struct account *command)
 {
-	struct walk w = { .tree = t, .sig = SIGKILL };
+	struct walk w;
+	int left = walk(&w, t, SIGKILL);
+	bool dodges = w.cut || (w.sum != 0 && w.sum != t->seen);
 	pid_t pid;
 
-	if (tree_is_empty())
-		return 0;
-	if (each_child(0, signal_one, &w) == -1)
-		return -1;
-	if (w.sum != 0 && w.sum != t->seen && command != NULL &&
-	    clock_past(t->stroke)) {
+	if (dodges && command != NULL && clock_past(t->stroke)) {
 		t->stroke = clock_in(KILL_PATIENCE);
 		if ((pid = privilege_end_all(command)) == -1)
 			log_errno("cannot end what dodges its end");
@@ -239,7 +255,7 @@ kill_round(struct tree *t, const struct account *command)
 			log_errno("cannot spare the process %ld", (long)pid);
 	}
 	t->seen = w.sum;
-	return w.count;
+	return left;
 }
 
 void
