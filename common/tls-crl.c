@@ -548,7 +548,7 @@ revocation_check(struct revocation *r, X509 *cert, X509 *issuer, bool old)
 	}
 	if (l->this_update > now)
 		return X509_V_ERR_CRL_NOT_YET_VALID;
-	if (l->next_update != 0 && l->next_update < now && !old)
+	if (l->next_update != 0 && l->next_update <= now && !old)
 		return X509_V_ERR_CRL_HAS_EXPIRED;
 	return X509_V_OK;
 }

@@ -165,7 +165,7 @@ def root(work, name="AIS_CA", **how):
 
 def _certify(work, name, purpose, issuer, *, sans=None, start=-300,
              end=30 * DAY, key="p256", digest="sha256",
-             usage="digitalSignature", authority=False):
+             usage="digitalSignature", authority=False, more=()):
     """Make a key and a certificate.
 
     purpose   a key of PURPOSES
@@ -177,6 +177,7 @@ def _certify(work, name, purpose, issuer, *, sans=None, start=-300,
     digest    for the signature: "sha256", "sha1"
     usage     keyUsage, "" for none
     authority whether it may sign others
+    more      further lines of openssl's section of extensions
     """
     os.makedirs(work, exist_ok=True)
     here = tempfile.mkdtemp(dir=os.path.abspath(work))
@@ -187,7 +188,7 @@ def _certify(work, name, purpose, issuer, *, sans=None, start=-300,
         sans = LOOPBACK if purpose in ("server", "both") else ()
     if authority:
         usage = "keyCertSign, cRLSign"
-    _write_config(here, subject, purpose, sans, usage, authority)
+    _write_config(here, subject, purpose, sans, usage, authority, more)
 
     config = os.path.join(here, "openssl.cnf")
     request = os.path.join(here, "request.pem")
@@ -216,7 +217,7 @@ def _date(seconds):
     return time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + seconds))
 
 
-def _write_config(here, subject, purpose, sans, usage, authority):
+def _write_config(here, subject, purpose, sans, usage, authority, more):
     os.mkdir(os.path.join(here, "new"))
     open(os.path.join(here, "index.txt"), "w", encoding="ascii").close()
     lines = [
@@ -232,6 +233,7 @@ def _write_config(here, subject, purpose, sans, usage, authority):
         "subjectKeyIdentifier = hash",
         "authorityKeyIdentifier = keyid",
     ]
+    lines += more
     if usage:
         lines.append("keyUsage = critical, " + usage)
     if PURPOSES[purpose]:
@@ -269,6 +271,37 @@ def _put_subject(path, old, new, key):
     with open(path, "w", encoding="ascii") as file:
         file.write("-----BEGIN CERTIFICATE-----\n%s-----END CERTIFICATE-----\n"
                    % base64.encodebytes(der).decode())
+
+
+def revocations(signer, path, serials=(), start=-300, end=DAY, extensions=b"",
+                entry=b""):
+    """Write the revocation list of "signer", whose key is of EC, to "path".
+    "serials" are numbers, "start" and "end" seconds from now (no "end": the
+    list does not say), "extensions" DER for the list and "entry" for each
+    entry.  Fast enough for a million."""
+    with open(signer.cert, encoding="ascii") as file:
+        cert = base64.b64decode("".join(file.read().split("-----")[2].split()))
+    name = _der_parts(_der_parts(cert)[0])[5]
+    when = _der(0x18, _date(start).encode())
+    entries = b"".join(
+        _der(0x30, _der(2, n.to_bytes(n.bit_length() // 8 + 1, "big")) + when
+             + entry) for n in serials)
+    algorithm = _der(0x30, bytes.fromhex("06082a8648ce3d040302"))
+    signed = _der(0x30, b"\2\1\1" + algorithm + name + when + (
+        b"" if end is None else _der(0x18, _date(end).encode())) + (
+        _der(0x30, entries) if entries else b"") + (
+        _der(0xa0, _der(0x30, extensions)) if extensions else b""))
+    signature = run("openssl", "dgst", "-sha256", "-sign", signer.key,
+                    data=signed)
+    der = _der(0x30, signed + algorithm + _der(3, b"\0" + signature))
+    with open(path, "w", encoding="ascii") as file:
+        file.write("-----BEGIN X509 CRL-----\n%s-----END X509 CRL-----\n"
+                   % base64.encodebytes(der).decode())
+    return path
+
+
+def _der(tag, content):
+    return bytes([tag]) + _der_length(len(content)) + content
 
 
 def _der_length(size):
