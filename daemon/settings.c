@@ -410,27 +410,26 @@ same_list(char *const *a, char *const *b)
 void
 settings_compare(const struct settings *a, const struct settings *b)
 {
-	const char *changed = NULL;
+	const struct {
+		const char *key;
+		bool same;
+	} fixed[] = {
+		{ "listen", same_list(a->listen, b->listen) },
+		{ "user", same_text(a->user, b->user) },
+		{ "command_user", same_text(a->command_user,
+		    b->command_user) },
+		{ "unprivileged", a->unprivileged == b->unprivileged },
+		{ "allow_setuid", a->allow_setuid == b->allow_setuid },
+		{ "log_file", same_text(a->log_file, b->log_file) },
+		{ "log_system", same_text(a->log_system, b->log_system) },
+		{ "log_level", same_text(a->log_level, b->log_level) },
+		{ "max_handshakes", a->max_handshakes == b->max_handshakes },
+		{ "max_waiting", a->max_waiting == b->max_waiting },
+	};
 
-	if (!same_list(a->listen, b->listen))
-		changed = "listen";
-	else if (!same_text(a->user, b->user))
-		changed = "user";
-	else if (!same_text(a->command_user, b->command_user))
-		changed = "command_user";
-	else if (a->unprivileged != b->unprivileged)
-		changed = "unprivileged";
-	else if (a->allow_setuid != b->allow_setuid)
-		changed = "allow_setuid";
-	else if (!same_text(a->log_file, b->log_file))
-		changed = "log_file";
-	else if (!same_text(a->log_system, b->log_system))
-		changed = "log_system";
-	else if (a->max_handshakes != b->max_handshakes)
-		changed = "max_handshakes";
-	else if (a->max_waiting != b->max_waiting)
-		changed = "max_waiting";
-	if (changed != NULL)
-		log_warning("the new value of \"%s\" takes effect only after a "
-		    "restart", changed);
+	for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++) {
+		if (!fixed[i].same)
+			log_warning("the new value of \"%s\" takes effect only "
+			    "after a restart", fixed[i].key);
+	}
 }
