@@ -542,6 +542,12 @@ learn(const struct rule *rule, const struct question *q, struct decision *d)
 		return 0;
 	open.anything = open.shell = true;
 	d->code = PROTO_CODE_NONE;
+	/* A variable may mean more to a program than any argument: it is
+	 * refused while the rule learns as well. */
+	if (g != NULL)
+		check_environment(&g->terms, q->request, d);
+	if (d->code != PROTO_CODE_NONE)
+		return 0;
 	if (g == NULL)
 		result = decide(&open, q, d);
 	else if ((d->argv.argv = grant_open(g, q->request->words,
