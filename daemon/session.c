@@ -56,6 +56,7 @@ struct session {
 	struct body body;
 	struct decision decision;
 	struct audit_command record;
+	char user[ACCOUNT_NAME_MAX];	/* A reload may change the settings. */
 	struct command command;
 
 	/* The end. */
@@ -280,7 +281,9 @@ fill_record(struct session *s)
 	static char *none[] = { nothing, NULL };
 
 	s->record.rule = s->decision.rule;
-	s->record.user = s->settings->command.name;
+	(void)snprintf(s->user, sizeof s->user, "%s",
+	    s->settings->command.name);
+	s->record.user = s->user;
 	s->record.command = s->decision.command;
 	s->record.learned = s->decision.learned;
 	s->record.directory = s->body.directory != NULL ? s->body.directory :
