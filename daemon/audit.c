@@ -53,7 +53,8 @@ static const struct {
 	    "0031263d89a02fcbedc03a01e2e07e92", LOG_LEVEL_NOTICE },
 	[COMMAND_REFUSED] = { "command-refused",
 	    "501616ff489ad9dbda9509995c9661a4", LOG_LEVEL_WARNING },
-	[EXPIRY] = { "expiry", "79242e230ff9b8121f9c808792aa3714", LOG_LEVEL_WARNING },
+	[EXPIRY] = { "expiry", "79242e230ff9b8121f9c808792aa3714",
+	    LOG_LEVEL_WARNING },
 };
 
 static void

@@ -496,8 +496,8 @@ renew_files(struct server *s)
 	struct tls_context *context = settings_tls(s->settings);
 
 	if (context == NULL) {
-		audit_reload(false, "certificate files have changed, and cannot "
-		    "be used; the old ones stay in force");
+		audit_reload(false, "certificate files have changed, and "
+		    "cannot be used; the old ones stay in force");
 		return;
 	}
 	audit_reload(true, "certificate files have changed, and have been "

@@ -1,8 +1,10 @@
 """Identity in time: revocation, expiry, renewed files, a second judgement."""
 
 import os
+import random
 import shutil
 import ssl
+import statistics
 import subprocess
 import time
 
@@ -502,3 +504,50 @@ def test_certificate_of_the_server_expires(make_aisd, root):
     daemon = make_aisd(pair=pair)
     event = daemon.wait_event("expiry", file=str(pair.cert), level="error")
     assert "has expired" in event["msg"]
+
+
+# A list of a million.
+
+def handshake(daemon, tls):
+    """Seconds from the connection to the first byte of the session."""
+    began = time.perf_counter()
+    with wire.socket.create_connection(("127.0.0.1", daemon.port), 10) as raw:
+        raw.setsockopt(wire.socket.IPPROTO_TCP, wire.socket.TCP_NODELAY, 1)
+        with tls.wrap_socket(raw, server_hostname="localhost") as s:
+            s.recv(1)
+            return time.perf_counter() - began
+
+
+def memory(daemon, name):
+    """One of the sizes of /proc/PID/status, in MiB."""
+    with open(f"/proc/{daemon.pid}/status", encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file
+                    if line.startswith(name + ":")) // 1024
+
+
+@pytest.mark.alone
+@pytest.mark.limit(300)
+def test_a_million_entries(make_aisd, root, server, client, tmp_path,
+                           measurable):
+    """In the worst order: loaded in bounded time and memory; a handshake
+    costs what it costs without."""
+    bob, chance = root.make("bob"), random.Random(3)
+    numbers = [chance.getrandbits(159) for _ in range(1000000)]
+    numbers[chance.randrange(len(numbers))] = number(bob)
+    plain = make_aisd(pair=server)
+    big = make_aisd(pair=server, start=False, crl=pki.revocations(
+        root, tmp_path / "crl.pem", numbers))
+    began = time.monotonic()
+    big.start(60)
+    assert time.monotonic() - began < 10
+    assert memory(big, "VmHWM") < 160
+    assert memory(big, "VmRSS") < 64
+    assert "has been revoked" in refusal(big, bob)
+
+    tls = wire.context(False, *client[:3])
+    times = {plain: [], big: []}
+    for _ in range(200):
+        for daemon, taken in times.items():
+            taken.append(handshake(daemon, tls))
+    ratio = statistics.median(times[big]) / statistics.median(times[plain])
+    assert ratio < 1.2

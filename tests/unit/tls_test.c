@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "tests/unit/certificates.h"
 #include "tests/unit/unit.h"
@@ -893,6 +894,163 @@ own_certificate(void **state)
 	}
 }
 
+/* A server's context that knows "authority", with the lists of "crl". */
+static struct tls_context *
+context_with(const char *authority, const char *crl, bool old)
+{
+	struct tls_files f = files_of("both.pem", "both.key", authority, crl);
+	struct tls_context *c;
+
+	f.old_crl = old;
+	c = tls_server_new(&f, why);
+	if (c == NULL)
+		fail_msg("%s", why);
+	return c;
+}
+
+/* The same peer, judged by one context after the other. */
+static void
+judged_again(void **state)
+{
+	static const struct {
+		const char *name, *authority, *crl;
+		bool old;
+		const char *reason;		/* NULL: good. */
+	} examples[] = {
+		{ "alice", "site/ca.pem", NULL, false, NULL },
+		{ "alice", "site/ca.pem", "crl.pem", false, NULL },
+		{ "alice", "site/ca.pem", "oldcrl.pem", true, NULL },
+		{ "alice", "site/ca.pem", "oldcrl.pem", false, "untrusted" },
+		{ "alice", "other/ca.pem", NULL, false, "untrusted" },
+		{ "revoked", "site/ca.pem", NULL, false, NULL },
+		{ "revoked", "site/ca.pem", "crl.pem", false, "revoked" },
+		{ "revoked", "site/ca.pem", "oldcrl.pem", true, "revoked" },
+		{ "revoked", "site/ca.pem", "lists", false, "revoked" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof examples / sizeof *examples; i++) {
+		struct tls_context *c = context_with(examples[i].authority,
+		    examples[i].crl, examples[i].old);
+		const char *reason = NULL;
+		struct pair p;
+		int result;
+
+		open_pair(&p, client_with(examples[i].name), server_with(NULL),
+		    "localhost");
+		shake(&p);
+		assert_int_equal(p.server_io, IO_OK);
+		assert_true(tls_peer_expires(p.server) <
+		    tls_peer(p.server)->not_after);
+		why[0] = '\0';
+		result = tls_recheck(p.server, c, &reason, why);
+		assert_int_equal(result, examples[i].reason == NULL ? 0 : -1);
+		if (result == -1)
+			assert_string_equal(reason, examples[i].reason);
+		assert_int_equal(why[0] == '\0', result == 0);
+		close_pair(&p);
+		tls_context_free(c);
+	}
+}
+
+/* What a context knows of its end. */
+static void
+ends(void **state)
+{
+	struct tls_context *c = context_with("site/ca.pem", "lists", false);
+	int64_t now = (int64_t)time(NULL), month = 30 * 86400;
+
+	(void)state;
+	assert_true(tls_context_expires(c) == INT64_C(4070908800));
+	assert_in_range(tls_context_authority_expires(c), now + month - 3600,
+	    now + month);
+	assert_in_range(tls_context_crl_expires(c), now + month - 3600,
+	    now + month);
+	tls_context_free(c);
+	/* The newest list of an authority counts, and a list in use. */
+	c = context_with("site/ca.pem", "oldcrl.pem", true);
+	assert_true(tls_context_crl_expires(c) == INT64_C(1580515200));
+	tls_context_free(c);
+	c = context_with("site/ca.pem", NULL, false);
+	assert_true(tls_context_crl_expires(c) == 0);
+	tls_context_free(c);
+}
+
+static void
+lists_that_cannot_be_used(void **state)
+{
+	static const struct {
+		const char *crl, *says;
+	} examples[] = {
+		{ "alice.pem", "there is none in it" },
+		{ "missing.pem", "No such file" },
+		{ "site", "there is none in it" },
+		{ "empty", "no file *.pem is in it" },
+		{ "forged.pem", "is not signed by the authority" },
+	};
+
+	(void)state;
+	assert_int_equal(system("mkdir empty; cp crl.pem empty/crl; "
+	    "cp crl.pem empty/.pem; "
+	    "sed 's/AIS_TEST_CA/AIS_TEST_CB/' site/cnf > cnf; "
+	    "openssl req -config cnf -x509 -newkey ec -pkeyopt "
+	    "ec_paramgen_curve:P-256 -nodes -keyout cb.key -out cb.pem "
+	    "-subj /CN=AIS_TEST_CA 2>/dev/null; openssl ca -config site/cnf "
+	    "-cert cb.pem -keyfile cb.key -gencrl -out forged.pem "
+	    "2>/dev/null"), 0);
+	for (size_t i = 0; i < sizeof examples / sizeof *examples; i++) {
+		struct tls_files f = files_of("both.pem", "both.key",
+		    "site/ca.pem", examples[i].crl);
+
+		assert_null(tls_server_new(&f, why));
+		assert_ptr_equal(f.at_fault, f.crl);
+		if (strstr(why, examples[i].says) == NULL)
+			fail_msg("%s: %s", examples[i].crl, why);
+	}
+}
+
+/* A list with one bit changed, anywhere, vouches for nobody. */
+static void
+damaged_lists(void **state)
+{
+	char *der;
+	size_t n = 0;
+	FILE *f;
+
+	(void)state;
+	assert_int_equal(system("openssl crl -in crl.pem -outform DER -out "
+	    "crl.der"), 0);
+	f = fopen("crl.der", "r");
+	der = malloc(4096);
+	assert_non_null(f);
+	assert_non_null(der);
+	n = fread(der, 1, 4096, f);
+	assert_int_equal(fclose(f), 0);
+	for (size_t i = 0; i < n; i++) {
+		struct tls_files files = files_of("both.pem", "both.key",
+		    "site/ca.pem", "damaged.pem");
+		struct tls_context *c;
+		bool accepted;
+
+		der[i] ^= 1;
+		f = fopen("damaged.der", "w");
+		assert_non_null(f);
+		assert_int_equal(fwrite(der, 1, n, f), n);
+		assert_int_equal(fclose(f), 0);
+		der[i] ^= 1;
+		assert_int_equal(system("{ echo '-----BEGIN X509 CRL-----'; "
+		    "openssl base64 -in damaged.der; "
+		    "echo '-----END X509 CRL-----'; } > damaged.pem"), 0);
+		/* With another issuer's name it is somebody else's, and then
+		 * nobody can be checked. */
+		c = tls_server_new(&files, why);
+		accepted = c != NULL && tls_server_check(c, why) == 0;
+		assert_false(accepted);
+		tls_context_free(c);
+	}
+	free(der);
+}
+
 static char folder[UNIT_PATH_MAX];
 
 static int
@@ -901,7 +1059,10 @@ enter(void **state)
 	(void)state;
 	(void)signal(SIGPIPE, SIG_IGN);
 	unit_enter(folder);
-	return certificates_make();
+	if (certificates_make() != 0)
+		return -1;
+	return system("mkdir lists && cp crl.pem lists/b.pem && "
+	    "cp oldcrl.pem lists/a.pem && cp alice.key lists/key");
 }
 
 static int
@@ -940,6 +1101,10 @@ main(void)
 		cmocka_unit_test(contexts),
 		cmocka_unit_test(passphrase),
 		cmocka_unit_test(own_certificate),
+		cmocka_unit_test(judged_again),
+		cmocka_unit_test(ends),
+		cmocka_unit_test(lists_that_cannot_be_used),
+		cmocka_unit_test(damaged_lists),
 	};
 
 	return cmocka_run_group_tests_name("tls", tests, enter, leave);
