@@ -1,0 +1,379 @@
+/* Tests of daemon/child. */
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "tests/unit/unit.h"
+
+#include "common/fd.h"
+#include "daemon/child.h"
+#include "daemon/grant.h"
+#include "daemon/privilege.h"
+#include "daemon/terms.h"
+
+static char top[UNIT_PATH_MAX];
+static struct child child;
+static struct child_plan plan;
+static char texts[3][512], *words[4], *paths[4];
+static char *env[] = { (char[]){ "A=1" }, NULL };
+static char output[65536];
+static bool alone;
+
+static int
+set_up(void **state)
+{
+	(void)state;
+	memset(&plan, 0, sizeof plan);
+	plan.paths = paths;
+	plan.argv = words;
+	plan.env = env;
+	plan.base = top;
+	plan.directory = ".";
+	plan.umask = 027;
+	plan.no_new_privs = true;
+	return child_init();
+}
+
+/* Set argv, and with it the program. */
+static void
+set_words(const char *a, const char *b, const char *c)
+{
+	const char *from[] = { a, b, c };
+
+	memset(words, 0, sizeof words);
+	for (size_t i = 0; i < 3 && from[i] != NULL; i++) {
+		words[i] = texts[i];
+		assert_true(strlen(from[i]) < sizeof texts[i]);
+		(void)snprintf(texts[i], sizeof texts[i], "%s", from[i]);
+	}
+	paths[0] = words[0];
+	paths[1] = NULL;
+}
+
+/* Wait for what child_begun() says. */
+static int
+wait_begun(struct child_failure *f)
+{
+	struct pollfd p = { .fd = child.report, .events = POLLIN };
+	int begun = child_begun(&child, f);
+
+	if (begun == 0) {
+		assert_false(alone);
+		assert_int_equal(poll(&p, 1, 20000), 1);
+		begun = child_begun(&child, f);
+	}
+	assert_int_not_equal(begun, 0);
+	return begun;
+}
+
+/* Read standard output to its end, reap, and return the wait status. */
+static int
+finish(void)
+{
+	size_t used = 0;
+	int status;
+	ssize_t n;
+
+	assert_int_equal(fd_set_blocking(child.out, true), 0);
+	while ((n = read(child.out, output + used,
+	    sizeof output - 1 - used)) > 0)
+		used += (size_t)n;
+	output[used] = '\0';
+	assert_int_equal(waitpid(child.pid, &status, 0), child.pid);
+	child_close(&child);
+	return status;
+}
+
+static int
+run(void)
+{
+	struct child_failure f;
+
+	assert_int_equal(child_start(&child, &plan, alone), 0);
+	assert_int_equal(wait_begun(&f), 1);
+	return finish();
+}
+
+/* Start what cannot run; why it does not. */
+static struct child_failure
+refused(void)
+{
+	struct child_failure f;
+	int status;
+
+	assert_int_equal(child_start(&child, &plan, alone), 0);
+	assert_int_equal(wait_begun(&f), -1);
+	assert_int_equal(waitpid(child.pid, &status, 0), child.pid);
+	child_close(&child);
+	return f;
+}
+
+static void
+statuses_and_words(void **state)
+{
+	(void)state;
+	set_words("/bin/sh", "-c", "printf '%s|' \"$0\" \"$A\" \"$B\"; exit 3");
+	assert_int_equal(WEXITSTATUS(run()), 3);
+	assert_string_equal(output, "/bin/sh|1||");
+	set_words("/bin/sh", "-c", "kill -9 $$");
+	assert_int_equal(WTERMSIG(run()), SIGKILL);
+}
+
+static void
+a_clean_process(void **state)
+{
+	char expected[512];
+
+	(void)state;
+	/* Descriptors, with the one that ls opens; session; umask. */
+	set_words("/bin/sh", "-c", "ls /proc/self/fd | tr '\\n' ' '; "
+	    "umask; pwd; test $(ps -o sid= -p $$) = $$ && echo leader; "
+	    "sed -n '/^Sig[BIC]/p;/NoNewPrivs/p' /proc/self/status | "
+	    "tr '\\n\\t' '  '");
+	assert_int_equal(WEXITSTATUS(run()), 0);
+	(void)snprintf(expected, sizeof expected, "0 1 2 3 0027\n%s\nleader\n"
+	    "SigBlk: 0000000000000000 SigIgn: 0000000000000000 "
+	    "SigCgt: 0000000000000000 NoNewPrivs: 1 ", top);
+	assert_string_equal(output, expected);
+}
+
+static void
+standard_input(void **state)
+{
+	struct child_failure f;
+
+	(void)state;
+	set_words("/bin/cat", NULL, NULL);
+	assert_int_equal(WEXITSTATUS(run()), 0);
+	assert_string_equal(output, "");
+	plan.wants_stdin = true;
+	assert_int_equal(child_start(&child, &plan, alone), 0);
+	assert_int_equal(wait_begun(&f), 1);
+	assert_int_equal(write(child.in, "hello", 5), 5);
+	fd_close(&child.in);
+	assert_int_equal(WEXITSTATUS(finish()), 0);
+	assert_string_equal(output, "hello");
+}
+
+static void
+programs_that_cannot_run(void **state)
+{
+	struct child_failure f;
+
+	(void)state;
+	set_words("/no/such/program", NULL, NULL);
+	f = refused();
+	assert_int_equal(f.stage, CHILD_STAGE_EXEC);
+	assert_int_equal(f.error, ENOENT);
+	unit_write("text", "text\n");
+	set_words("./text", NULL, NULL);
+	f = refused();
+	assert_int_equal(f.stage, CHILD_STAGE_EXEC);
+	assert_int_equal(f.error, EACCES);
+	/* The next path is tried; but what exists is the better answer. */
+	set_words("./text", NULL, NULL);
+	paths[1] = (char[]){ "/no/such/program" };
+	paths[2] = NULL;
+	assert_int_equal(refused().error, EACCES);
+	paths[1] = (char[]){ "/bin/true" };
+	assert_int_equal(WEXITSTATUS(run()), 0);
+	plan.directory = "/no/such/directory";
+	f = refused();
+	assert_int_equal(f.stage, CHILD_STAGE_DIRECTORY);
+	assert_int_equal(f.error, ENOENT);
+}
+
+static void
+checked_programs(void **state)
+{
+	(void)state;
+	plan.checked = true;
+	set_words("/bin/echo", "hello", NULL);
+	assert_int_equal(WEXITSTATUS(run()), 0);
+	assert_string_equal(output, "hello\n");
+
+	unit_write("script", "#!/bin/sh\necho script \"$1\"\n");
+	assert_int_equal(chmod("script", 0755), 0);
+	set_words("./script", "x", NULL);
+	assert_int_equal(WEXITSTATUS(run()), 0);
+	assert_string_equal(output, "script x\n");
+
+	assert_int_equal(chmod("script", 0757), 0);
+	assert_int_equal(refused().stage, CHILD_STAGE_UNSAFE);
+	set_words("./nothing", NULL, NULL);
+	assert_int_equal(refused().error, ENOENT);
+}
+
+static void
+change_of_directory(void **state)
+{
+	struct child_failure f;
+	char expected[UNIT_PATH_MAX + 8];
+
+	(void)state;
+	assert_true(mkdir("sub", 0755) == 0 || errno == EEXIST);
+	set_words("/bin/true", NULL, NULL);
+	plan.directory = "sub/../sub";
+	assert_int_equal(child_start_chdir(&child, &plan, alone), 0);
+	assert_int_equal(wait_begun(&f), 1);
+	assert_int_equal(WEXITSTATUS(finish()), 0);
+	(void)snprintf(expected, sizeof expected, "%s/sub", top);
+	assert_string_equal(output, expected);
+	plan.directory = "nowhere";
+	assert_int_equal(child_start_chdir(&child, &plan, alone), 0);
+	assert_int_equal(wait_begun(&f), -1);
+	assert_int_equal(f.stage, CHILD_STAGE_DIRECTORY);
+	assert_int_equal(waitpid(child.pid, NULL, 0), child.pid);
+	child_close(&child);
+}
+
+static void
+limits(void **state)
+{
+	struct limits l;
+	char *end;
+
+	(void)state;
+	memset(&l, 0, sizeof l);
+	plan.limits = &l;
+	l.open_files = 17;
+	l.cpu_limit = 2500;
+	l.memory_limit = 1 << 30;
+	l.nice = 3;
+	set_words("/bin/sh", "-c", "ulimit -n; ulimit -t; ulimit -v; "
+	    "ps -o ni= -p $$");
+	assert_int_equal(WEXITSTATUS(run()), 0);
+	assert_int_equal(strtol(output, &end, 10), 17);
+	assert_int_equal(strtol(end, &end, 10), 3);
+	assert_int_equal(strtol(end, &end, 10), 1 << 20);
+	assert_int_equal(strtol(end, &end, 10), 3);
+}
+
+/* One path slot; whether the command ran. */
+static bool
+below(const char *path, bool pinned, struct child_failure *f)
+{
+	static char text[GRANT_PATH_TEXT], relative[256];
+	static struct grant_path p;
+	int begun;
+
+	(void)snprintf(relative, sizeof relative, "%s", path);
+	p.below = top;
+	p.relative = relative;
+	p.pinned = pinned;
+	p.text = text;
+	plan.below = &p;
+	plan.below_count = 1;
+	assert_int_equal(child_start(&child, &plan, alone), 0);
+	begun = wait_begun(f);
+	(void)finish();
+	return begun == 1;
+}
+
+static void
+paths_below(void **state)
+{
+	char expected[UNIT_PATH_MAX + 16];
+	struct child_failure f;
+
+	(void)state;
+	unit_write("file", "inside");
+	(void)unlink("in");
+	(void)unlink("out");
+	assert_int_equal(symlink("file", "in"), 0);
+	assert_int_equal(symlink("/etc/passwd", "out"), 0);
+	set_words("/bin/sh", "-c", "cat /proc/self/fd/10");
+	assert_true(below("file", true, &f));
+	assert_string_equal(output, "inside");
+	assert_true(below("in", true, &f));
+	assert_string_equal(output, "inside");
+	assert_false(below("out", true, &f));
+	assert_int_equal(f.stage, CHILD_STAGE_PATH);
+	assert_int_equal(f.error, EXDEV);
+	assert_false(below("out", false, &f));
+	assert_false(below("missing/file", true, &f));
+
+	/* By name, no descriptor is left open. */
+	set_words("/bin/sh", "-c", "test ! -e /proc/self/fd/10 && echo none");
+	assert_true(below("file", false, &f));
+	assert_string_equal(output, "none\n");
+	(void)snprintf(expected, sizeof expected, "%s/new", top);
+	/* With fork the text is the child's alone. */
+	if (alone) {
+		assert_true(below("new", false, &f));
+		assert_string_equal(plan.below->text, expected);
+		assert_true(below("new", true, &f));
+		assert_string_equal(plan.below->text, "/proc/self/fd/10/new");
+	}
+}
+
+static void
+no_descriptors(void **state)
+{
+	struct rlimit was, few = { 0, 0 };
+	int left = open("/dev/null", O_RDONLY);
+
+	(void)state;
+	set_words("/bin/true", NULL, NULL);
+	plan.wants_stdin = true;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+	/* With room for none, one, two... of the eight that it takes. */
+	for (int n = 0; n < 8; n++) {
+		few.rlim_max = was.rlim_max;
+		few.rlim_cur = (rlim_t)(left + n);
+		(void)close(left);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+		assert_int_equal(child_start(&child, &plan, alone), -1);
+		assert_int_equal(errno, EMFILE);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+		/* Nothing is left behind. */
+		assert_int_equal(open("/dev/null", O_RDONLY), left);
+	}
+	(void)close(left);
+}
+
+static int
+enter(void **state)
+{
+	(void)state;
+	unit_enter(top);
+	return signal(SIGPIPE, SIG_IGN) == SIG_ERR;
+}
+
+static int
+leave(void **state)
+{
+	(void)state;
+	unit_leave(top);
+	return 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(statuses_and_words, set_up),
+		cmocka_unit_test_setup(a_clean_process, set_up),
+		cmocka_unit_test_setup(standard_input, set_up),
+		cmocka_unit_test_setup(programs_that_cannot_run, set_up),
+		cmocka_unit_test_setup(checked_programs, set_up),
+		cmocka_unit_test_setup(change_of_directory, set_up),
+		cmocka_unit_test_setup(limits, set_up),
+		cmocka_unit_test_setup(paths_below, set_up),
+		cmocka_unit_test_setup(no_descriptors, set_up),
+	};
+	int failed;
+
+	alone = true;
+	failed = cmocka_run_group_tests_name("child by vfork", tests, enter,
+	    leave);
+	alone = false;
+	return failed + cmocka_run_group_tests_name("child by fork", tests,
+	    enter, leave);
+}

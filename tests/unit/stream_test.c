@@ -1,0 +1,298 @@
+/* Tests of daemon/stream. */
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+
+#include "tests/unit/unit.h"
+
+#include "common/buf.h"
+#include "common/fd.h"
+#include "common/frame.h"
+#include "daemon/stream.h"
+
+/* A stream's pipe: what is ours, and the command's end. */
+static int ours, theirs;
+
+static void
+open_pipe(int our_end)
+{
+	int pair[2];
+
+	assert_int_equal(fd_pipe(pair, our_end), 0);
+	ours = pair[our_end];
+	theirs = pair[1 - our_end];
+}
+
+static int
+close_both(void **state)
+{
+	(void)state;
+	fd_close(&ours);
+	fd_close(&theirs);
+	return 0;
+}
+
+static void
+write_all(const void *bytes, size_t n)
+{
+	assert_int_equal(write(theirs, bytes, n), (ssize_t)n);
+}
+
+/* --- output --------------------------------------------------------------- */
+
+static void
+output_becomes_frames(void **state)
+{
+	struct output o;
+	struct buf out;
+	struct frame f;
+
+	(void)state;
+	buf_init(&out, 1000);
+	open_pipe(0);
+	output_begin(&o, PROTO_STDERR, &ours, 100);
+	assert_int_equal(output_room(&o, 70), 70);
+	assert_int_equal(output_room(&o, 700), 100);
+	assert_int_equal(output_read(&o, &out, 7, 70), 0);
+	assert_int_equal(buf_used(&out), 0);
+	assert_false(output_is_done(&o));
+
+	write_all("abcdef", 6);
+	assert_int_equal(output_read(&o, &out, 7, 4), 4);
+	assert_int_equal(frame_peek(&out, &f), 1);
+	assert_int_equal(f.type, PROTO_STDERR);
+	assert_int_equal(f.request, 7);
+	assert_int_equal(f.length, 4);
+	assert_memory_equal(f.payload, "abcd", 4);
+	assert_int_equal(o.credit, 96);
+	assert_int_equal(o.bytes, 4);
+	assert_int_equal(output_read(&o, &out, 7, 90), 2);
+	assert_int_equal(o.credit, 94);
+
+	fd_close(&theirs);
+	assert_int_equal(output_read(&o, &out, 7, 90), 0);
+	assert_int_equal(ours, -1);
+	assert_true(output_is_done(&o));
+	assert_int_equal(output_room(&o, 90), 0);
+	assert_int_equal(output_read(&o, &out, 7, 90), 0);
+	buf_free(&out);
+}
+
+static void
+output_without_a_reader(void **state)
+{
+	struct output o;
+
+	(void)state;
+	open_pipe(0);
+	output_begin(&o, PROTO_STDOUT, &ours, 100);
+	write_all("abcdef", 6);
+	assert_int_equal(output_read(&o, NULL, 1, 4), 4);
+	/* Dropped, it costs no credit and is not counted. */
+	assert_int_equal(o.credit, 100);
+	assert_int_equal(o.bytes, 0);
+}
+
+static void
+output_without_memory(void **state)
+{
+	struct output o;
+	struct buf out;
+
+	(void)state;
+	buf_init(&out, 10);
+	open_pipe(0);
+	output_begin(&o, PROTO_STDOUT, &ours, 100);
+	write_all("abcdef", 6);
+	assert_int_equal(output_read(&o, &out, 1, 50), -1);
+}
+
+static void
+output_after_the_end(void **state)
+{
+	struct output o;
+	struct buf out;
+
+	(void)state;
+	buf_init(&out, 1000);
+	open_pipe(0);
+	output_begin(&o, PROTO_STDOUT, &ours, 100);
+	write_all("abcdef", 6);
+	output_finish(&o);
+	assert_false(output_is_done(&o));
+	/* What somebody writes after the end is not the command's. */
+	write_all("LATE", 4);
+	assert_int_equal(output_room(&o, 90), 6);
+	assert_int_equal(output_read(&o, &out, 1, 90), 6);
+	assert_true(output_is_done(&o));
+	assert_int_equal(output_read(&o, &out, 1, 90), 0);
+	assert_int_equal(o.bytes, 6);
+	/* An empty pipe is done at once. */
+	fd_close(&theirs);
+	fd_close(&ours);
+	open_pipe(0);
+	output_begin(&o, PROTO_STDOUT, &ours, 100);
+	output_finish(&o);
+	assert_true(output_is_done(&o));
+	buf_free(&out);
+}
+
+static void
+output_credit(void **state)
+{
+	struct output o;
+
+	(void)state;
+	open_pipe(0);
+	output_begin(&o, PROTO_STDOUT, &ours, 5);
+	assert_int_equal(output_grant(&o, PROTO_WINDOW_MAX - 5), 0);
+	assert_int_equal(o.credit, PROTO_WINDOW_MAX);
+	assert_int_equal(output_grant(&o, 0), 0);
+	assert_int_equal(output_grant(&o, 1), -1);
+	assert_int_equal(output_grant(&o, UINT32_MAX), -1);
+	assert_int_equal(o.credit, PROTO_WINDOW_MAX);
+}
+
+/* --- input ---------------------------------------------------------------- */
+
+static const uint8_t bytes[STREAM_INPUT_WINDOW + 1];
+
+static void
+input_reaches_the_pipe(void **state)
+{
+	struct input in;
+	char got[16];
+
+	(void)state;
+	open_pipe(1);
+	input_init(&in);
+	input_begin(&in, &ours, true);
+	assert_int_equal(in.granted, STREAM_INPUT_WINDOW);
+	assert_null(input_take(&in, (const uint8_t *)"hello", 5));
+	assert_int_equal(in.granted, STREAM_INPUT_WINDOW - 5);
+	input_write(&in);
+	assert_int_equal(read(theirs, got, sizeof got), 5);
+	assert_memory_equal(got, "hello", 5);
+	assert_int_equal(in.bytes, 5);
+	/* Five bytes are not worth a frame. */
+	assert_int_equal(input_regrant(&in), 0);
+	input_end(&in);
+	input_write(&in);
+	assert_int_equal(ours, -1);
+	assert_int_equal(read(theirs, got, sizeof got), 0);
+	buf_free(&in.queue);
+}
+
+static void
+input_is_bounded(void **state)
+{
+	struct input in;
+
+	(void)state;
+	open_pipe(1);
+	input_init(&in);
+	input_begin(&in, &ours, true);
+	assert_non_null(input_take(&in, bytes, 0));
+	assert_non_null(input_take(&in, bytes, STREAM_INPUT_WINDOW + 1));
+	assert_null(input_take(&in, bytes, STREAM_INPUT_WINDOW));
+	assert_int_equal(in.granted, 0);
+	assert_non_null(input_take(&in, bytes, 1));
+	buf_free(&in.queue);
+	fd_close(&ours);
+	fd_close(&theirs);
+
+	open_pipe(1);
+	input_begin(&in, &ours, false);
+	assert_non_null(input_take(&in, bytes, 1));
+	input_begin(&in, &ours, true);
+	input_end(&in);
+	assert_non_null(input_take(&in, bytes, 1));
+}
+
+/* A reader that takes everything gets all of it, through a window that is
+ * granted again and again, and never beyond it. */
+static void
+input_window(void **state)
+{
+	static uint8_t piece[40000], got[65536];
+	uint64_t seed = 1, sum = 0, back = 0;
+	size_t total = 4 * STREAM_INPUT_WINDOW, sent = 0, received = 0;
+	uint32_t credit = STREAM_INPUT_WINDOW;
+	struct input in;
+
+	(void)state;
+	open_pipe(1);
+	assert_int_equal(fd_set_blocking(theirs, false), 0);
+	input_init(&in);
+	input_begin(&in, &ours, true);
+	while (received < total) {
+		size_t n = total - sent < sizeof piece ? total - sent :
+		    sizeof piece;
+		ssize_t r;
+
+		if (n > credit)
+			n = credit;
+		if (n > 0) {
+			unit_fill(&seed, piece, n);
+			for (size_t i = 0; i < n; i++)
+				sum = sum * 31 + piece[i];
+			assert_null(input_take(&in, piece, n));
+			sent += n;
+			credit -= (uint32_t)n;
+		}
+		input_write(&in);
+		credit += input_regrant(&in);
+		assert_true(credit <= STREAM_INPUT_WINDOW);
+		assert_int_equal(in.granted, credit);
+		r = read(theirs, got, sizeof got);
+		for (ssize_t i = 0; i < r; i++)
+			back = back * 31 + got[i];
+		received += r > 0 ? (size_t)r : 0;
+	}
+	assert_true(sum == back);
+	assert_int_equal(in.bytes, total);
+	buf_free(&in.queue);
+}
+
+static void
+input_that_nobody_reads(void **state)
+{
+	struct input in;
+
+	(void)state;
+	(void)signal(SIGPIPE, SIG_IGN);
+	open_pipe(1);
+	input_init(&in);
+	input_begin(&in, &ours, true);
+	fd_close(&theirs);
+	assert_null(input_take(&in, bytes, 10));
+	input_write(&in);
+	assert_int_equal(ours, -1);
+	/* The peer cannot know yet: what it sends is dropped, without more
+	 * credit. */
+	assert_null(input_take(&in, bytes, STREAM_INPUT_WINDOW - 10));
+	assert_int_equal(buf_used(&in.queue), 0);
+	assert_int_equal(input_regrant(&in), 0);
+	buf_free(&in.queue);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(output_becomes_frames, close_both),
+		cmocka_unit_test_teardown(output_without_a_reader, close_both),
+		cmocka_unit_test_teardown(output_without_memory, close_both),
+		cmocka_unit_test_teardown(output_after_the_end, close_both),
+		cmocka_unit_test_teardown(output_credit, close_both),
+		cmocka_unit_test_teardown(input_reaches_the_pipe, close_both),
+		cmocka_unit_test_teardown(input_is_bounded, close_both),
+		cmocka_unit_test_teardown(input_window, close_both),
+		cmocka_unit_test_teardown(input_that_nobody_reads, close_both),
+	};
+
+	ours = theirs = -1;
+	return cmocka_run_group_tests_name("stream", tests, NULL, NULL);
+}

@@ -1,0 +1,260 @@
+/* Tests of daemon/tree. */
+#include <config.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include "tests/unit/unit.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "daemon/tree.h"
+
+/* How long a test waits for what must come, in milliseconds. */
+#define PATIENCE	20000
+
+static struct tree tree;
+
+static int
+set_up(void **state)
+{
+	(void)state;
+	memset(&tree, 0, sizeof tree);
+	return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	tree_free(&tree);
+	while (!tree_is_empty()) {
+		(void)tree_signal(&tree, SIGKILL);
+		(void)waitpid(-1, NULL, 0);
+	}
+	return 0;
+}
+
+/* Reap what has ended. */
+static void
+reap(void)
+{
+	pid_t pid;
+
+	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+		tree_reaped(&tree, pid);
+}
+
+/* A child that sleeps until a signal ends it; "pipe" says that it is there. */
+static pid_t
+sleeper(bool ignores_term)
+{
+	int ready[2];
+	char c;
+	pid_t pid;
+
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	assert_int_not_equal(pid, -1);
+	if (pid == 0) {
+		if (ignores_term)
+			(void)signal(SIGTERM, SIG_IGN);
+		if (write(ready[1], "x", 1) == 1)
+			for (;;)
+				pause();
+		_exit(1);
+	}
+	(void)close(ready[1]);
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	(void)close(ready[0]);
+	return pid;
+}
+
+/* "n" processes that have left their session, their parent and TERM behind. */
+static void
+dodgers(int n)
+{
+	int ready[2];
+	char c;
+
+	assert_int_equal(pipe(ready), 0);
+	for (int i = 0; i < n; i++) {
+		pid_t pid = fork();
+
+		assert_int_not_equal(pid, -1);
+		if (pid > 0) {
+			(void)waitpid(pid, NULL, 0);
+			continue;
+		}
+		(void)setsid();
+		if (fork() == 0) {
+			(void)setsid();
+			(void)signal(SIGTERM, SIG_IGN);
+			if (write(ready[1], "x", 1) == 1)
+				for (;;)
+					pause();
+		}
+		_exit(0);
+	}
+	for (int i = 0; i < n; i++)
+		assert_int_equal(read(ready[0], &c, 1), 1);
+	(void)close(ready[0]);
+	(void)close(ready[1]);
+}
+
+/* Go on with the ending until it is done; how long it took. */
+static int64_t
+finish(void)
+{
+	int64_t start = clock_now(), deadline = clock_in(PATIENCE);
+
+	while (tree_is_ending(&tree)) {
+		assert_false(clock_past(deadline));
+		reap();
+		assert_int_equal(tree_go_on(&tree, NULL), 0);
+		(void)usleep(1000);
+	}
+	reap();
+	return clock_now() - start;
+}
+
+static void
+empty_tree(void **state)
+{
+	(void)state;
+	assert_true(tree_is_supported());
+	assert_true(tree_is_empty());
+	assert_int_equal(tree_signal(&tree, 0), 0);
+	assert_int_equal(tree_spare(&tree), 0);
+	assert_int_equal(tree.count, 0);
+	tree_end(&tree, 1000);
+	assert_false(tree_is_ending(&tree));
+	assert_true(tree_deadline(&tree) == CLOCK_NEVER);
+	assert_int_equal(tree_go_on(&tree, NULL), 0);
+}
+
+static void
+zombies_are_none(void **state)
+{
+	pid_t pid = fork();
+	siginfo_t si;
+
+	(void)state;
+	if (pid == 0)
+		_exit(0);
+	assert_int_equal(waitid(P_PID, (id_t)pid, &si, WEXITED | WNOWAIT), 0);
+	assert_false(tree_is_empty());
+	assert_int_equal(tree_signal(&tree, 0), 0);
+	tree_end(&tree, 0);
+	assert_false(tree_is_ending(&tree));
+	reap();
+	assert_true(tree_is_empty());
+}
+
+static void
+politely(void **state)
+{
+	pid_t pid = sleeper(false);
+
+	(void)state;
+	assert_int_equal(tree_signal(&tree, 0), 1);
+	tree_end(&tree, PATIENCE);
+	assert_true(tree_is_ending(&tree));
+	assert_true(finish() < PATIENCE / 2);
+	assert_true(tree_is_empty());
+	assert_int_equal(kill(pid, 0), -1);
+}
+
+static void
+by_force(void **state)
+{
+	(void)state;
+	(void)sleeper(true);
+	tree_end(&tree, 100);
+	/* Not before the grace is over. */
+	assert_true(tree_deadline(&tree) <= clock_in(100));
+	assert_true(finish() >= 95);
+	assert_true(tree_is_empty());
+}
+
+static void
+stopped_processes_hear_term(void **state)
+{
+	pid_t pid = sleeper(false);
+	siginfo_t si;
+
+	(void)state;
+	assert_int_equal(kill(pid, SIGSTOP), 0);
+	assert_int_equal(waitid(P_PID, (id_t)pid, &si, WSTOPPED | WNOWAIT), 0);
+	tree_end(&tree, PATIENCE);
+	assert_true(finish() < PATIENCE / 2);
+}
+
+static void
+those_that_hide(void **state)
+{
+	(void)state;
+	dodgers(30);
+	assert_int_equal(tree_signal(&tree, 0), 30);
+	tree_end(&tree, 0);
+	(void)finish();
+	assert_true(tree_is_empty());
+}
+
+static void
+the_spared_stay(void **state)
+{
+	pid_t kept = sleeper(false), ended;
+
+	(void)state;
+	assert_int_equal(tree_spare(&tree), 0);
+	assert_int_equal(tree_spare(&tree), 0);
+	assert_int_equal(tree.count, 1);
+	assert_int_equal(tree_signal(&tree, SIGTERM), 0);
+	ended = sleeper(false);
+	tree_end(&tree, 0);
+	(void)finish();
+	assert_int_equal(kill(kept, 0), 0);
+	assert_int_equal(kill(ended, 0), -1);
+	/* Once it is reaped, its number is nobody's. */
+	assert_int_equal(kill(kept, SIGKILL), 0);
+	assert_int_equal(waitpid(kept, NULL, 0), kept);
+	tree_reaped(&tree, kept);
+	assert_int_equal(tree.count, 0);
+	tree_reaped(&tree, kept);
+	assert_int_equal(tree.count, 0);
+}
+
+static void
+many_are_spared(void **state)
+{
+	(void)state;
+	dodgers(200);
+	assert_int_equal(tree_spare(&tree), 0);
+	assert_int_equal(tree.count, 200);
+	assert_int_equal(tree_signal(&tree, SIGKILL), 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(empty_tree, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(zombies_are_none, set_up,
+		    tear_down),
+		cmocka_unit_test_setup_teardown(politely, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(by_force, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(stopped_processes_hear_term,
+		    set_up, tear_down),
+		cmocka_unit_test_setup_teardown(those_that_hide, set_up,
+		    tear_down),
+		cmocka_unit_test_setup_teardown(the_spared_stay, set_up,
+		    tear_down),
+		cmocka_unit_test_setup_teardown(many_are_spared, set_up,
+		    tear_down),
+	};
+
+	return cmocka_run_group_tests_name("tree", tests, NULL, NULL);
+}
