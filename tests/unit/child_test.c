@@ -23,7 +23,7 @@ static struct child_plan plan;
 static char texts[3][512], *words[4], *paths[4];
 static char *env[] = { (char[]){ "A=1" }, NULL };
 static char output[65536];
-static bool alone;
+static bool alone, changing;
 
 static int
 set_up(void **state)
@@ -37,6 +37,7 @@ set_up(void **state)
 	plan.directory = ".";
 	plan.umask = 027;
 	plan.no_new_privs = true;
+	changing = false;
 	return child_init();
 }
 
@@ -64,7 +65,9 @@ wait_begun(struct child_failure *f)
 	int begun = child_begun(&child, f);
 
 	if (begun == 0) {
-		assert_false(alone);
+		/* After vfork the exec has been; only where there is none,
+		 * the report may still be open for a moment. */
+		assert_true(!alone || changing);
 		assert_int_equal(poll(&p, 1, 20000), 1);
 		begun = child_begun(&child, f);
 	}
@@ -220,6 +223,7 @@ change_of_directory(void **state)
 	assert_true(mkdir("sub", 0755) == 0 || errno == EEXIST);
 	set_words("/bin/true", NULL, NULL);
 	plan.directory = "sub/../sub";
+	changing = true;
 	assert_int_equal(child_start_chdir(&child, &plan, alone), 0);
 	assert_int_equal(wait_begun(&f), 1);
 	assert_int_equal(WEXITSTATUS(finish()), 0);
