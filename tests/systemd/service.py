@@ -42,8 +42,9 @@ class Service:
         self.key_mode("root:aisd", "0640")
         if os.environ.get("AIS_SANITIZERS") == "yes":
             # The daemon cannot be traced, and LeakSanitizer traces.
-            self.drop_in("[Service]\nEnvironment=ASAN_OPTIONS=detect_leaks=0",
-                         "sanitizers")
+            for unit in (self.unit, "aisd@.service"):
+                self.drop_in("[Service]\nEnvironment=ASAN_OPTIONS="
+                             "detect_leaks=0", "sanitizers", unit)
         else:
             self.box.run("systemctl", "daemon-reload")
 
@@ -73,9 +74,9 @@ class Service:
         self.box.run("chown", owner, KEY)
         self.box.run("chmod", mode, KEY)
 
-    def drop_in(self, text, name="test"):
+    def drop_in(self, text, name="test", unit=unit):
         """Change the unit, as "systemctl edit" does."""
-        directory = f"/run/systemd/system/{self.unit}.d"
+        directory = f"/run/systemd/system/{unit}.d"
         self.box.run("mkdir", "-p", directory)
         self.box.path(f"{directory}/{name}.conf").write_text(text + "\n")
         self.box.run("systemctl", "daemon-reload")
