@@ -380,8 +380,10 @@ judge_peer(struct server *s, struct peer *p)
 	char why[TLS_TEXT_MAX];
 	const char *reason;
 
-	if (tls_recheck(p->link.tls, s->context, &reason, why) == 0)
+	if (tls_recheck(p->link.tls, s->context, &reason, why) == 0) {
+		p->expires = tls_peer_expires(p->link.tls);
 		return true;
+	}
 	turn_away(p, PROTO_CODE_DENIED, why);
 	return false;
 }
@@ -515,15 +517,16 @@ reload(struct server *s)
 	    (long long)clock_now_us());
 	settings = settings_load(s->config);
 	upkeep_mark(s->upkeep, settings != NULL ? settings : old);
-	if (settings != NULL)
+	if (settings != NULL) {
+		settings_inherit(settings, old);
 		context = settings_tls(settings);
+	}
 	if (context == NULL) {
 		settings_free(settings);
 		upkeep_mark(s->upkeep, old);
 		audit_reload(false, "the new configuration cannot be used; the "
 		    "old one stays in force");
 	} else {
-		settings_compare(old, settings);
 		s->settings = settings;
 		if (s->session != NULL)
 			session_configure(s->session, settings);
@@ -676,6 +679,8 @@ first_expiry(const struct server *s)
 {
 	int64_t first = UPKEEP_NEVER;
 
+	if (s->stopping)
+		return first;
 	if (s->session != NULL)
 		first = session_expires(s->session);
 	for (size_t i = 0; i < s->count; i++) {

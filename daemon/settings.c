@@ -408,23 +408,23 @@ same_list(char *const *a, char *const *b)
 }
 
 void
-settings_compare(const struct settings *a, const struct settings *b)
+settings_inherit(struct settings *s, const struct settings *old)
 {
 	const struct {
 		const char *key;
 		bool same;
 	} fixed[] = {
-		{ "listen", same_list(a->listen, b->listen) },
-		{ "user", same_text(a->user, b->user) },
-		{ "command_user", same_text(a->command_user,
-		    b->command_user) },
-		{ "unprivileged", a->unprivileged == b->unprivileged },
-		{ "allow_setuid", a->allow_setuid == b->allow_setuid },
-		{ "log_file", same_text(a->log_file, b->log_file) },
-		{ "log_system", same_text(a->log_system, b->log_system) },
-		{ "log_level", same_text(a->log_level, b->log_level) },
-		{ "max_handshakes", a->max_handshakes == b->max_handshakes },
-		{ "max_waiting", a->max_waiting == b->max_waiting },
+		{ "listen", same_list(old->listen, s->listen) },
+		{ "user", same_text(old->user, s->user) },
+		{ "command_user", same_text(old->command_user,
+		    s->command_user) },
+		{ "unprivileged", old->unprivileged == s->unprivileged },
+		{ "allow_setuid", old->allow_setuid == s->allow_setuid },
+		{ "log_file", same_text(old->log_file, s->log_file) },
+		{ "log_system", same_text(old->log_system, s->log_system) },
+		{ "log_level", same_text(old->log_level, s->log_level) },
+		{ "max_handshakes", old->max_handshakes == s->max_handshakes },
+		{ "max_waiting", old->max_waiting == s->max_waiting },
 	};
 
 	for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++) {
@@ -432,4 +432,13 @@ settings_compare(const struct settings *a, const struct settings *b)
 			log_warning("the new value of \"%s\" takes effect only "
 			    "after a restart", fixed[i].key);
 	}
+	/* What a start has made of them cannot be undone: another user, say,
+	 * would be one that nobody may become any more. */
+	s->unprivileged = old->unprivileged;
+	s->allow_setuid = old->allow_setuid;
+	s->daemon = old->daemon;
+	s->command = old->command;
+	s->start = find_start(s);
+	s->max_handshakes = old->max_handshakes;
+	s->max_waiting = old->max_waiting;
 }

@@ -84,8 +84,9 @@ void settings_world(const struct settings *s, struct policy_world *w);
 void settings_print(FILE *out, const struct settings *s);
 
 /*
- * Say which keys differ between "a" and "b" that only a restart can change.
+ * "s" is to take the place of "old".  Say which keys differ that only a
+ * restart can change, and keep in "s" what they were.
  */
-void settings_compare(const struct settings *a, const struct settings *b);
+void settings_inherit(struct settings *s, const struct settings *old);
 
 #endif

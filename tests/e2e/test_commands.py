@@ -842,3 +842,17 @@ def test_directory_that_the_command_may_not_enter(privileged_aisd, connect,
     refused(session.run(["true"], directory=str(closed)), Code.DIRECTORY,
             "Permission denied")
     assert session.run(["pwd"]).stdout == b"/\n"
+
+
+def test_reload_does_not_change_users(privileged_aisd, connect):
+    """What only a restart can change stays as it is until then."""
+    daemon = privileged_aisd("proxy", "backup", 100)
+    session = connect(daemon=daemon)
+    assert session.run(["id", "-un"]).stdout == b"backup\n"
+    daemon.configure(command_user="lp", user="man", allow_setuid=True)
+    daemon.reload()
+    assert "restart" in daemon.wait_event("message", level="warning")["msg"]
+    for _ in range(2):
+        assert session.run(["id", "-un"]).stdout == b"backup\n"
+        assert session.run(["sh", "-c", "echo $USER"]).stdout == b"backup\n"
+        session = connect(daemon=daemon)
