@@ -1,0 +1,70 @@
+/*
+ * messages.h - what the modules under test have said, to be looked at.
+ *
+ * messages_begin() catches all events; each adds its text, and a newline, to
+ * "messages".  messages_end() lets them go to standard error again.
+ */
+#ifndef AIS_MESSAGES_H
+#define AIS_MESSAGES_H
+
+#include "tests/unit/unit.h"
+
+#include "common/log.h"
+
+static char messages[65536];
+
+static int
+messages_take(void *context, const struct log_event *e)
+{
+	size_t used = strlen(messages);
+
+	(void)context;
+	(void)snprintf(messages + used, sizeof messages - used, "%s\n",
+	    e->text);
+	return 0;
+}
+
+static struct log_sink messages_sink = {
+	.name = "messages", .take = messages_take
+};
+
+static inline void
+messages_begin(void)
+{
+	log_reset();
+	messages[0] = '\0';
+	assert_int_equal(log_add_sink(&messages_sink), 0);
+}
+
+static inline void
+messages_end(void)
+{
+	log_reset();
+}
+
+/* Was one said that begins with "place" and has "text"?  Then forget all. */
+static inline void
+messages_expect(const char *place, const char *text)
+{
+	const char *line = messages, *end, *found;
+
+	for (; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+		if (strncmp(line, place, strlen(place)) != 0)
+			continue;
+		found = strstr(line, text);
+		if (found != NULL && found < end) {
+			messages[0] = '\0';
+			return;
+		}
+	}
+	fail_msg("no \"%s...%s\" in: %s", place, text, messages);
+}
+
+/* Nothing was said. */
+static inline void
+messages_expect_none(void)
+{
+	assert_string_equal(messages, "");
+}
+
+#endif
