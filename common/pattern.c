@@ -62,7 +62,7 @@ compile(struct pattern *p, const char *text, char why[PATTERN_WHY_MAX])
 
 	if (whole != NULL) {
 		(void)snprintf(whole, size, "^(%s)$", text);
-		e = regcomp(&p->expression, whole, REG_EXTENDED | REG_NOSUB);
+		e = regcomp(&p->expression, whole, REG_EXTENDED);
 		free(whole);
 	}
 	if (e == 0)
@@ -100,16 +100,30 @@ pattern_compile(char *const *patterns, char why[PATTERN_WHY_MAX])
 	return set;
 }
 
+/*
+ * Does the expression match all of "text"?  The anchors do not suffice: they
+ * belong to parts of "^(a)|(b)$", of which the C library makes what it can.
+ * A match is the longest of the leftmost, so it is the whole if one is.
+ */
+static bool
+matches(const struct pattern *p, const char *text)
+{
+	size_t n = strnlen(text, PATTERN_TEXT_MAX + 1);
+	regmatch_t m;
+
+	return n <= PATTERN_TEXT_MAX &&
+	    regexec(&p->expression, text, 1, &m, 0) == 0 &&
+	    m.rm_so == 0 && (size_t)m.rm_eo == n;
+}
+
 bool
 pattern_set_match(const struct pattern_set *set, const char *text)
 {
-	bool fits = strnlen(text, PATTERN_TEXT_MAX + 1) <= PATTERN_TEXT_MAX;
-
 	for (size_t i = 0; i < set->count; i++) {
 		const struct pattern *p = &set->patterns[i];
 
-		if (p->text != NULL ? pattern_match(p->text, text) : fits &&
-		    regexec(&p->expression, text, 0, NULL, 0) == 0)
+		if (p->text != NULL ? pattern_match(p->text, text) :
+		    matches(p, text))
 			return true;
 	}
 	return false;

@@ -1,6 +1,7 @@
 /* Tests of common/pattern. */
 #include <config.h>
 
+#include "tests/unit/memory.h"
 #include "tests/unit/unit.h"
 
 #include "common/pattern.h"
@@ -110,6 +111,134 @@ lists(void **state)
 	assert_false(pattern_match_any(NULL, "a"));
 }
 
+/* Does the expression, or plain pattern, match? */
+static bool
+set_matches(const char *pattern, const char *text)
+{
+	char copy[64], *patterns[] = { copy, NULL }, why[PATTERN_WHY_MAX];
+	struct pattern_set *set;
+	bool result;
+
+	(void)snprintf(copy, sizeof copy, "%s", pattern);
+	set = pattern_compile(patterns, why);
+	if (set == NULL)
+		fail_msg("%s", why);
+	result = pattern_set_match(set, text);
+	pattern_set_free(set);
+	return result;
+}
+
+static void
+sets(void **state)
+{
+	static const struct {
+		const char *pattern, *text;
+		bool matches;
+	} rows[] = {
+		/* Without "~" as pattern_match() has it. */
+		{ "al*", "alice", true }, { "al*", "mal", false },
+		{ "a.c", "abc", false }, { "", "", true }, { "", "a", false },
+		/* With it an expression, for all of the text. */
+		{ "~a.c", "abc", true }, { "~a.c", "abcd", false },
+		{ "~a.c", "xabc", false }, { "~", "", true },
+		{ "~", "a", false }, { "~[0-9]+", "42", true },
+		{ "~[0-9]+", "42\n", false }, { "~[0-9]+", "a42", false },
+		{ "~(a|ab)(c|bcd)", "abcd", true }, { "~a|ab", "ab", true },
+		{ "~a|b", "a", true }, { "~a|b", "b", true },
+		{ "~a|b", "ax", false }, { "~a|b", "xb", false },
+		{ "~^a$", "a", true }, { "~^a", "ab", false },
+		{ "~a*", "aaab", false }, { "~x{2,3}", "xxxx", false },
+		{ "~x{2,3}", "xxx", true }, { "~\\.", ".", true },
+		{ "~\\.", "x", false }, { "~.*", "a\nb", true },
+		/* Parentheses do not lead out of what was put around it. */
+		{ "~a)|(b", "axx", false }, { "~a)|(b", "xxb", false },
+		{ "~a)|(b", "", false },
+		{ "~~a", "~a", true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		if (set_matches(rows[i].pattern, rows[i].text) !=
+		    rows[i].matches)
+			fail_msg("\"%s\" and \"%s\"", rows[i].pattern,
+			    rows[i].text);
+	}
+}
+
+static void
+sets_of_some(void **state)
+{
+	char one[] = "a", two[] = "~b+", three[] = "c*";
+	char *patterns[] = { one, two, three, NULL }, *none[] = { NULL };
+	char why[PATTERN_WHY_MAX];
+	struct pattern_set *set = pattern_compile(patterns, why);
+
+	(void)state;
+	assert_non_null(set);
+	assert_true(pattern_set_match(set, "a"));
+	assert_true(pattern_set_match(set, "bb"));
+	assert_true(pattern_set_match(set, "cd"));
+	assert_false(pattern_set_match(set, "bd"));
+	assert_false(pattern_set_match(set, ""));
+	pattern_set_free(set);
+	set = pattern_compile(none, why);
+	assert_non_null(set);
+	assert_false(pattern_set_match(set, ""));
+	pattern_set_free(set);
+	pattern_set_free(NULL);
+}
+
+static void
+no_expressions(void **state)
+{
+	static const char *const texts[] = { "~(", "~[", "~[a", "~a{2",
+	    "~a{3,2}", "~\\", "~*a" };
+	char good[] = "~ok", copy[16], why[PATTERN_WHY_MAX];
+	char *patterns[] = { good, copy, NULL };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+		(void)snprintf(copy, sizeof copy, "%s", texts[i]);
+		why[0] = '\0';
+		if (pattern_compile(patterns, why) != NULL)
+			fail_msg("%s", texts[i]);
+		/* It names the one that is wrong, as it was written. */
+		assert_non_null(strstr(why, texts[i] + 1));
+		assert_null(strstr(why, "^("));
+	}
+}
+
+/* A text that is too long for an expression is so for no plain pattern. */
+static void
+long_texts(void **state)
+{
+	static char text[PATTERN_TEXT_MAX + 2];
+
+	(void)state;
+	memset(text, 'a', PATTERN_TEXT_MAX);
+	assert_true(set_matches("~a*", text));
+	assert_true(set_matches("a*", text));
+	text[PATTERN_TEXT_MAX] = 'a';
+	assert_false(set_matches("~a*", text));
+	assert_true(set_matches("a*", text));
+}
+
+static void
+out_of_memory(void **state)
+{
+	char one[] = "~a", *patterns[] = { one, NULL };
+	char why[PATTERN_WHY_MAX];
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		why[0] = '\0';
+		memory_fail_at(i);
+		assert_null(pattern_compile(patterns, why));
+		assert_true(memory_has_failed());
+		assert_true(strlen(why) > 5);
+	}
+}
+
 int
 main(void)
 {
@@ -118,6 +247,11 @@ main(void)
 		cmocka_unit_test(as_defined),
 		cmocka_unit_test(no_explosion),
 		cmocka_unit_test(lists),
+		cmocka_unit_test(sets),
+		cmocka_unit_test(sets_of_some),
+		cmocka_unit_test(no_expressions),
+		cmocka_unit_test(long_texts),
+		cmocka_unit_test(out_of_memory),
 	};
 
 	return cmocka_run_group_tests_name("pattern", tests, NULL, NULL);
