@@ -19,6 +19,9 @@
 /* A shorter "der" than this has no place for a header of 4 GiB of content. */
 #define HEADER_MAX	8
 
+/* A million entries take 55 MiB. */
+#define FILE_SIZE_MAX	(256L * 1024 * 1024)
+
 /* A piece of DER. */
 struct span {
 	const uint8_t *data;
@@ -400,10 +403,15 @@ load_stream(struct revocation *r, FILE *f, const char *path,
 static int
 load_file(struct revocation *r, const char *path, char why[TLS_TEXT_MAX])
 {
-	FILE *f = fopen(path, "re");
+	struct stat st;
+	FILE *f = NULL;
 	int result;
 
-	if (f == NULL) {
+	/* A pipe would keep us waiting. */
+	if (stat(path, &st) == 0 && (!S_ISREG(st.st_mode) ||
+	    st.st_size > FILE_SIZE_MAX))
+		return complain(why, path, "it is no file of up to 256 MiB");
+	if ((f = fopen(path, "re")) == NULL) {
 		(void)snprintf(why, TLS_TEXT_MAX, "cannot read the revocation "
 		    "list %s: %s", path, strerror(errno));
 		return -1;

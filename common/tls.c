@@ -59,6 +59,7 @@ struct tls {
 	bool write_wants_read;
 	bool has_peer;
 	struct tls_identity peer;
+	int64_t expires;	/* The first of the peer's chain. */
 	enum tls_failure failure;
 	char error[TLS_TEXT_MAX];
 };
@@ -680,33 +681,59 @@ reason_word(int e)
 	    e == X509_V_ERR_CERT_HAS_EXPIRED ? "expired" : "untrusted";
 }
 
+/* The first notAfter of a chain. */
+static int64_t
+chain_expires(STACK_OF(X509) *chain)
+{
+	int64_t first = INT64_MAX, t;
+
+	for (int i = 0; i < sk_X509_num(chain); i++) {
+		t = to_seconds(X509_get0_notAfter(sk_X509_value(chain, i)));
+		if (t < first)
+			first = t;
+	}
+	return first;
+}
+
+/* What has come of a check, and of whose certificate. */
+struct verdict {
+	bool client;
+	const char *reason;	/* A word, */
+	char *why;		/* and a sentence. */
+	int64_t expires;
+};
+
 /* Check a chain out of a handshake, as the certificate of a client or of a
- * server.  0, or -1 with a sentence and a word. */
+ * server.  0, or -1 with the reasons. */
 static int
 check_alone(struct tls_context *c, X509 *cert, STACK_OF(X509) *chain,
-    bool client, const char **reason, char why[TLS_TEXT_MAX])
+    struct verdict *v)
 {
 	X509_STORE_CTX *store = X509_STORE_CTX_new();
 	X509 *at_fault;
 	int result = -1;
 
-	*reason = "untrusted";
+	v->reason = "untrusted";
 	if (store == NULL || X509_STORE_CTX_init(store,
 	    SSL_CTX_get_cert_store(c->ssl), cert, chain) != 1 ||
-	    X509_STORE_CTX_set_default(store, client ? "ssl_client" :
+	    X509_STORE_CTX_set_default(store, v->client ? "ssl_client" :
 	    "ssl_server") != 1)
-		say(why, "cannot check a certificate: out of memory");
+		say(v->why, "cannot check a certificate: out of memory");
 	else {
 		X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(
 		    store), SECURITY_LEVEL);
 		X509_STORE_CTX_set_depth(store, DEPTH_MAX);
-		if (check_chain(store, c) == 1)
+		if (check_chain(store, c) == 1) {
+			v->expires = chain_expires(
+			    X509_STORE_CTX_get0_chain(store));
 			result = 0;
-		else {
+		} else {
 			at_fault = X509_STORE_CTX_get_current_cert(store);
 			explain(at_fault == NULL ? cert : at_fault,
-			    X509_STORE_CTX_get_error(store), client, why);
-			*reason = reason_word(X509_STORE_CTX_get_error(store));
+			    X509_STORE_CTX_get_error(store), v->client,
+			    v->why);
+			v->reason = reason_word(X509_STORE_CTX_get_error(
+			    store));
 		}
 	}
 	X509_STORE_CTX_free(store);
@@ -718,11 +745,10 @@ int
 tls_server_check(struct tls_context *c, char why[TLS_TEXT_MAX])
 {
 	STACK_OF(X509) *chain = NULL;
-	const char *reason;
+	struct verdict v = { .why = why };
 
 	(void)SSL_CTX_get0_chain_certs(c->ssl, &chain);
-	return check_alone(c, SSL_CTX_get0_certificate(c->ssl), chain, false,
-	    &reason, why);
+	return check_alone(c, SSL_CTX_get0_certificate(c->ssl), chain, &v);
 }
 
 void
@@ -966,6 +992,7 @@ tls_handshake(struct tls *tls)
 	}
 	get_identity(cert, &tls->peer);
 	tls->has_peer = true;
+	tls->expires = chain_expires(SSL_get0_verified_chain(tls->ssl));
 	/* The first frames may have been read along with the handshake. */
 	tls->more = SSL_has_pending(tls->ssl) == 1;
 	SSL_get0_alpn_selected(tls->ssl, &alpn, &length);
@@ -1088,23 +1115,21 @@ int
 tls_recheck(struct tls *tls, struct tls_context *context, const char **reason,
     char why[TLS_TEXT_MAX])
 {
-	return check_alone(context, SSL_get0_peer_certificate(tls->ssl),
-	    SSL_get_peer_cert_chain(tls->ssl), tls->context->server, reason,
-	    why);
+	struct verdict v = { .client = tls->context->server, .why = why };
+
+	if (check_alone(context, SSL_get0_peer_certificate(tls->ssl),
+	    SSL_get_peer_cert_chain(tls->ssl), &v) == 0) {
+		tls->expires = v.expires;
+		return 0;
+	}
+	*reason = v.reason;
+	return -1;
 }
 
 int64_t
 tls_peer_expires(const struct tls *tls)
 {
-	STACK_OF(X509) *chain = SSL_get0_verified_chain(tls->ssl);
-	int64_t first = tls->peer.not_after, t;
-
-	for (int i = 0; i < sk_X509_num(chain); i++) {
-		t = to_seconds(X509_get0_notAfter(sk_X509_value(chain, i)));
-		if (t < first)
-			first = t;
-	}
-	return first;
+	return tls->expires;
 }
 
 const char *

@@ -149,8 +149,8 @@ enum tls_failure tls_failure(const struct tls *tls);
 int tls_recheck(struct tls *tls, struct tls_context *context,
     const char **reason, char why[TLS_TEXT_MAX]);
 
-/* When the first certificate of the peer's verified chain expires, in seconds
- * since 1970.  The handshake is done. */
+/* When the first certificate expires of the chain by which the peer was last
+ * accepted, in seconds since 1970.  The handshake is done. */
 int64_t tls_peer_expires(const struct tls *tls);
 
 /* The peer, once it has shown a certificate, verified or not; else NULL. */

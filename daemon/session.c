@@ -166,12 +166,15 @@ session_judge(struct session *s, struct tls_context *context)
 {
 	const char *reason;
 
-	if (s->gone || tls_recheck(s->link.tls, context, &reason,
-	    s->judgement) == 0)
-		return;
-	session_stop(s, PROTO_CODE_DENIED, reason, s->judgement);
 	/* Judged once, it need not be woken for that again. */
 	s->expires = INT64_MAX;
+	if (s->gone)
+		return;
+	if (tls_recheck(s->link.tls, context, &reason, s->judgement) == 0) {
+		s->expires = tls_peer_expires(s->link.tls);
+		return;
+	}
+	session_stop(s, PROTO_CODE_DENIED, reason, s->judgement);
 }
 
 int64_t

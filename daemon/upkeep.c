@@ -187,11 +187,13 @@ describe(const struct upkeep *u, size_t i, int64_t now, char *out,
 
 	if (left <= 0)
 		(void)snprintf(out, size, "the %s has expired", names[i]);
+	else if (left < DAY)
+		(void)snprintf(out, size, "the %s expires within a day",
+		    names[i]);
 	else
-		(void)snprintf(out, size, "the %s expires in %lld %s",
-		    names[i], (long long)(left < DAY ? left / 3600 :
-		    left / DAY), left < DAY ? "hours" : left < 2 * DAY ?
-		    "day" : "days");
+		(void)snprintf(out, size, "the %s expires in %lld day%s",
+		    names[i], (long long)(left / DAY), left < 2 * DAY ? "" :
+		    "s");
 }
 
 /* Speak of a term, if it is time. */

@@ -3,6 +3,7 @@
 import os
 import random
 import shutil
+import socket
 import ssl
 import statistics
 import subprocess
@@ -168,7 +169,7 @@ def test_revoked_at_the_door(make_aisd, root, server, client, crl):
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     tls = wire.context(False, *client[:3]).wrap_bio(
         incoming, outgoing, server_hostname="localhost")
-    raw = wire.socket.create_connection(("127.0.0.1", daemon.port), 10)
+    raw = socket.create_connection(("127.0.0.1", daemon.port), 10)
     with pytest.raises(ssl.SSLWantReadError):
         tls.do_handshake()
     raw.sendall(outgoing.read())
@@ -426,7 +427,7 @@ def test_renewed_files_are_noticed(make_aisd, root, client, tmp_path):
 
     def serial():
         tls = wire.context(False, *client[:3])
-        with wire.socket.create_connection(("127.0.0.1", daemon.port)) as raw:
+        with socket.create_connection(("127.0.0.1", daemon.port)) as raw:
             with tls.wrap_socket(raw, server_hostname="localhost") as s:
                 return int(s.getpeercert()["serialNumber"], 16)
     assert serial() == number(first)
@@ -489,6 +490,50 @@ def test_warning_of_the_certificate(make_aisd, root, days, warns):
     assert len(daemon.events("expiry", file=str(pair.cert))) == warns
 
 
+def test_warning_in_the_status(make_aisd, root, tmp_path, builddir):
+    """The service manager is told."""
+    if "#define HAVE_LIBSYSTEMD 1" not in (builddir / "config.h").read_text():
+        pytest.skip("built without libsystemd")
+    pair = root.make("localhost", "server", end=5 * DAY + 3600)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "n"))
+        manager.settimeout(10)
+        make_aisd(pair=pair, env={**os.environ,
+                                  "NOTIFY_SOCKET": str(tmp_path / "n")})
+        said = b""
+        while b"STATUS=" not in said:
+            said = manager.recv(4096)
+    assert b"STATUS=idle since" in said
+    assert b"; the certificate expires in 5 days" in said
+
+
+def test_other_chain_after_the_first_has_expired(make_aisd, root, server,
+                                                 open_session, slowness,
+                                                 tmp_path):
+    """A renewed authority between the two keeps the session alive."""
+    life = 5 * slowness
+    branch = root.intermediate("Branch", end=life)
+    ends = time.time() + life
+    pair = branch.make("alice")
+    daemon = make_aisd(pair=server)
+    session = open_session(daemon, pair)
+    assert session.run(["true"]).status == 0
+    renewed = tmp_path / "renewed.pem"
+    request = tmp_path / "request.pem"
+    pki.run("openssl", "x509", "-x509toreq", "-copy_extensions", "copyall",
+            "-in", branch.cert, "-signkey", branch.key, "-out", request)
+    pki.run("openssl", "x509", "-req", "-in", request, "-out", renewed,
+            "-CA", root.cert, "-CAkey", root.key, "-days", "9",
+            "-copy_extensions", "copyall", "-set_serial", "77")
+    both = tmp_path / "both.pem"
+    both.write_text(open(root.cert).read() + renewed.read_text())
+    daemon.configure(authority=both)
+    daemon.reload()
+    time.sleep(max(0.0, ends + 1 - time.time()))
+    assert session.run(["echo", "on"]).stdout == b"on\n"
+    assert not daemon.events("session-close")
+
+
 @pytest.mark.parametrize("configured, warns", [(0, False), (3, False),
                                                (10, True), (60, True)])
 def test_when_to_warn(make_aisd, root, configured, warns):
@@ -511,8 +556,8 @@ def test_certificate_of_the_server_expires(make_aisd, root):
 def handshake(daemon, tls):
     """Seconds from the connection to the first byte of the session."""
     began = time.perf_counter()
-    with wire.socket.create_connection(("127.0.0.1", daemon.port), 10) as raw:
-        raw.setsockopt(wire.socket.IPPROTO_TCP, wire.socket.TCP_NODELAY, 1)
+    with socket.create_connection(("127.0.0.1", daemon.port), 10) as raw:
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with tls.wrap_socket(raw, server_hostname="localhost") as s:
             s.recv(1)
             return time.perf_counter() - began
