@@ -68,23 +68,36 @@ conf_group_where(const struct conf_group *group, char *out, size_t size)
 	return where(setting_of(group), out, size);
 }
 
-static int __attribute__((format(printf, 2, 3)))
-complain(const config_setting_t *s, const char *format, ...)
+int
+conf_error(const char *place, const char *format, ...)
 {
-	char text[COMPLAINT_MAX], place[WHERE_MAX];
+	const struct log_field field = { "place", place, strlen(place) };
 	struct log_event e = { .level = LOG_LEVEL_ERROR,
-	    .name = "config-error" };
-	char whole[COMPLAINT_MAX + WHERE_MAX + 2];
+	    .name = "config-error", .fields = &field,
+	    .count = *place == '\0' ? 0 : 1 };
+	char text[COMPLAINT_MAX], whole[COMPLAINT_MAX + WHERE_MAX + 2];
 	va_list ap;
 
 	va_start(ap, format);
 	(void)vsnprintf(text, sizeof text, format, ap);
 	va_end(ap);
-	(void)snprintf(whole, sizeof whole, "%s: %s",
-	    where(s, place, sizeof place), text);
+	(void)snprintf(whole, sizeof whole, "%s%s%s", place,
+	    *place == '\0' ? "" : ": ", text);
 	e.text = whole;
 	(void)log_emit(&e);
 	return 1;
+}
+
+static int __attribute__((format(printf, 2, 3)))
+complain(const config_setting_t *s, const char *format, ...)
+{
+	char text[COMPLAINT_MAX], place[WHERE_MAX];
+	va_list ap;
+
+	va_start(ap, format);
+	(void)vsnprintf(text, sizeof text, format, ap);
+	va_end(ap);
+	return conf_error(where(s, place, sizeof place), "%s", text);
 }
 
 int
@@ -112,17 +125,19 @@ static int
 add_file(struct conf *conf, const char *path)
 {
 	config_t *c = &conf->files[conf->count];
+	char place[WHERE_MAX];
 	const char *file;
 	char *copy = NULL;
 	FILE *f;
 
 	if (conf->count == CONF_FILES_MAX) {
-		log_error("%s: more than %d configuration files", path,
+		(void)conf_error(path, "more than %d configuration files",
 		    CONF_FILES_MAX);
 		return -1;
 	}
 	if ((f = fopen(path, "re")) == NULL || (copy = strdup(path)) == NULL) {
-		log_errno("cannot read the configuration %s", path);
+		(void)conf_error("", "cannot read the configuration %s: %s",
+		    path, strerror(errno));
 		if (f != NULL)
 			(void)fclose(f);
 		return -1;
@@ -135,8 +150,9 @@ add_file(struct conf *conf, const char *path)
 	if (config_read_file(c, path) == CONFIG_TRUE)
 		return 0;
 	file = config_error_file(c);
-	log_error("%s:%d: %s", file == NULL ? path : file,
-	    config_error_line(c), config_error_text(c));
+	(void)snprintf(place, sizeof place, "%s:%d", file == NULL ? path :
+	    file, config_error_line(c));
+	(void)conf_error(place, "%s", config_error_text(c));
 	return -1;
 }
 
@@ -166,7 +182,8 @@ add_directory(struct conf *conf, const char *directory)
 	if (n == -1 && errno == ENOENT)
 		return 0;
 	if (n == -1) {
-		log_errno("cannot read the directory %s", directory);
+		(void)conf_error("", "cannot read the directory %s: %s",
+		    directory, strerror(errno));
 		return -1;
 	}
 	for (int i = 0; i < n; i++) {
@@ -174,7 +191,8 @@ add_directory(struct conf *conf, const char *directory)
 		    names[i]->d_name);
 
 		if (length < 0 || (size_t)length >= sizeof path) {
-			log_error("%s: a name in it is too long", directory);
+			(void)conf_error(directory, "a name in it is too "
+			    "long");
 			result = -1;
 		}
 		if (result == 0)
@@ -652,6 +670,49 @@ print_value(FILE *out, const struct conf_key *key, const void *place)
 	case CONF_GROUPS:
 		break;
 	}
+}
+
+static bool
+same_text(const char *a, const char *b)
+{
+	return (a == NULL || b == NULL) ? a == b : strcmp(a, b) == 0;
+}
+
+static bool
+same_list(char *const *a, char *const *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	for (; *a != NULL && *b != NULL; a++, b++) {
+		if (strcmp(*a, *b) != 0)
+			return false;
+	}
+	return *a == *b;
+}
+
+bool
+conf_same(const struct conf_key *key, const void *a, const void *b)
+{
+	const void *x = (const char *)a + key->offset;
+	const void *y = (const char *)b + key->offset;
+
+	switch (key->type) {
+	case CONF_BOOL:
+		return *(const bool *)x == *(const bool *)y;
+	case CONF_INT:
+	case CONF_SECONDS:
+	case CONF_SIZE:
+	case CONF_OCTAL:
+		return *(const int64_t *)x == *(const int64_t *)y;
+	case CONF_STRING:
+	case CONF_PATH:
+		return same_text(*(char *const *)x, *(char *const *)y);
+	case CONF_STRINGS:
+		return same_list(*(char **const *)x, *(char **const *)y);
+	case CONF_GROUPS:
+		break;
+	}
+	return true;
 }
 
 void

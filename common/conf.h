@@ -97,6 +97,17 @@ const char *conf_group_where(const struct conf_group *group, char *out,
 int conf_complain(const struct conf_group *group, const char *name,
     const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/*
+ * The same for a place that is given, as "FILE:LINE" or "FILE", or "" for
+ * none.  All that is wrong with a configuration is said by this: an event
+ * named "config-error".
+ */
+int conf_error(const char *place, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Do "a" and "b" hold the same value of "key"?  CONF_GROUPS have none. */
+bool conf_same(const struct conf_key *key, const void *a, const void *b);
+
 /* Write the values of "base" in libconfig syntax, "indent" tabs deep. */
 void conf_print(FILE *out, const struct conf_key *table, size_t n,
     const void *base, int indent);

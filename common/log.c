@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,6 +21,9 @@ static struct log_sink *sinks[LOG_SINKS_MAX];
 static size_t sink_count;
 static enum log_level max_level = LOG_LEVEL_INFO;
 static const char *prefix = "";
+static const struct log_kind *kinds;
+static size_t kind_count;
+static uint64_t nowhere;	/* Events that no sink took. */
 
 const char *
 log_level_name(enum log_level level)
@@ -92,8 +96,9 @@ escape_byte(char out[5], unsigned char c)
 	return (size_t)snprintf(out, 5, "\\x%02x", c);
 }
 
-/* As log_escape(); "quotes": for text that stands in double quotes. */
-static char *
+/* As log_escape(); "quotes": for text that stands in double quotes.  Whether
+ * all of it is there. */
+static bool
 escape(char *out, size_t size, const void *bytes, size_t n, bool quotes)
 {
 	const unsigned char *p = bytes;
@@ -101,7 +106,7 @@ escape(char *out, size_t size, const void *bytes, size_t n, bool quotes)
 	char piece[5];
 
 	if (size == 0)
-		return out;
+		return false;
 	while (i < n) {
 		if (p[i] == '\\' || (p[i] == '"' && quotes) ||
 		    (length = safe_character(p + i, n - i)) == 0) {
@@ -123,25 +128,27 @@ escape(char *out, size_t size, const void *bytes, size_t n, bool quotes)
 			whole = used;
 	}
 	out[used] = '\0';
-	return out;
+	return true;
 
 cut:
 	length = size - 1 - whole;
 	memcpy(out + whole, "...", length < 3 ? length : 3);
 	out[whole + (length < 3 ? length : 3)] = '\0';
-	return out;
+	return false;
 }
 
 char *
 log_escape(char *out, size_t size, const void *bytes, size_t n)
 {
-	return escape(out, size, bytes, n, true);
+	(void)escape(out, size, bytes, n, true);
+	return out;
 }
 
 char *
 log_printable(char *out, size_t size, const char *text)
 {
-	return escape(out, size, text, strlen(text), false);
+	(void)escape(out, size, text, strlen(text), false);
+	return out;
 }
 
 /* Can the text stand in a logfmt line without quotes? */
@@ -185,12 +192,22 @@ format_time(char out[40], int64_t time_us)
 	(void)snprintf(out, 40, "%s.%06dZ", day, (int)(time_us % 1000000));
 }
 
+/* Add "name" to the list of values that were cut. */
+static void
+put_cut(char *cut, size_t size, const char *name)
+{
+	size_t used = strlen(cut);
+
+	(void)snprintf(cut + used, size - used, "%s%s", used > 0 ? "," : "",
+	    name);
+}
+
 size_t
 log_format(char *out, size_t size, const struct log_event *e)
 {
 	/* Room is kept for the mark of a cut and the newline. */
 	size_t limit = size - sizeof " cut=true\n", used = 0;
-	char time[40], value[LOG_VALUE_MAX];
+	char time[40], value[LOG_VALUE_MAX], cut[256] = "";
 	bool fits;
 
 	format_time(time, e->time_us);
@@ -198,12 +215,15 @@ log_format(char *out, size_t size, const struct log_event *e)
 	    put_field(out, limit, &used, "level", log_level_name(e->level)) &&
 	    put_field(out, limit, &used, "event", e->name);
 	for (size_t i = 0; fits && i < e->count; i++) {
-		log_escape(value, sizeof value, e->fields[i].value,
-		    e->fields[i].length);
+		if (!escape(value, sizeof value, e->fields[i].value,
+		    e->fields[i].length, true))
+			put_cut(cut, sizeof cut, e->fields[i].name);
 		fits = put_field(out, limit, &used, e->fields[i].name, value);
 	}
-	log_escape(value, LOG_TEXT_MAX, e->text, strlen(e->text));
-	fits = fits && put_field(out, limit, &used, "msg", value);
+	if (!escape(value, LOG_TEXT_MAX, e->text, strlen(e->text), true))
+		put_cut(cut, sizeof cut, "msg");
+	fits = fits && put_field(out, limit, &used, "msg", value) &&
+	    (cut[0] == '\0' || put_field(out, limit, &used, "cut", cut));
 	if (!fits) {
 		memcpy(out + used, " cut=true", 9);
 		used += 9;
@@ -234,18 +254,46 @@ time_of_day_us(void)
 	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
-/* Tell every sink that works that "about" fails, or works again; where it is
- * the only one, its own records say that some are missing. */
-static void
-report_sink(struct log_sink *about, const char *text)
+/* The MESSAGE_ID of events of this name, or NULL. */
+static const char *
+id_of(const char *name)
 {
+	for (size_t i = 0; i < kind_count; i++) {
+		if (strcmp(kinds[i].name, name) == 0)
+			return kinds[i].message_id;
+	}
+	return NULL;
+}
+
+/* What there is to say of a sink. */
+struct report {
+	enum log_level level;
+	const char *state;	/* "failing", "working", "renewed". */
+	uint64_t lost;		/* Events, there... */
+	uint64_t nowhere;	/* ...and of them, everywhere. */
+};
+
+/* Tell every sink that works about "about", which may be one of them; where
+ * it is the only one, its own records say that some are missing. */
+static void
+tell(const struct log_sink *about, const struct report *r, const char *text)
+{
+	char lost[24], none[24];
+	const struct log_field fields[] = {
+		{ "sink", about->name, strlen(about->name) },
+		{ "state", r->state, strlen(r->state) },
+		{ "lost", lost, (size_t)snprintf(lost, sizeof lost, "%llu",
+		    (unsigned long long)r->lost) },
+		{ "nowhere", none, (size_t)snprintf(none, sizeof none, "%llu",
+		    (unsigned long long)r->nowhere) },
+	};
 	struct log_event e = {
-		.level = LOG_LEVEL_ERROR, .name = "log-sink", .text = text,
+		.level = r->level, .name = "log-sink", .text = text,
+		.message_id = id_of("log-sink"), .fields = fields,
+		.count = sizeof fields / sizeof fields[0],
 		.time_us = time_of_day_us()
 	};
 
-	if (!about->failing)
-		e.level = LOG_LEVEL_NOTICE;
 	for (size_t i = 0; i < sink_count; i++) {
 		/* One that fails as well says so at its own next event. */
 		if (!sinks[i]->failing)
@@ -253,30 +301,54 @@ report_sink(struct log_sink *about, const char *text)
 	}
 }
 
+static void
+tell_failing(const struct log_sink *s, int error)
+{
+	const struct report r = { .level = LOG_LEVEL_ERROR,
+	    .state = "failing", .lost = s->lost };
+	char text[LOG_TEXT_MAX];
+
+	(void)snprintf(text, sizeof text, "cannot write to %s: %s; its records "
+	    "are lost until it can be written again", s->name,
+	    strerror(error));
+	tell(s, &r, text);
+}
+
+static void
+tell_working(const struct log_sink *s)
+{
+	const struct report r = { .level = nowhere > 0 ? LOG_LEVEL_ERROR :
+	    LOG_LEVEL_NOTICE, .state = "working", .lost = s->lost,
+	    .nowhere = nowhere };
+	char text[LOG_TEXT_MAX], all[80] = "";
+
+	if (nowhere > 0)
+		(void)snprintf(all, sizeof all, ", and %llu of them "
+		    "everywhere", (unsigned long long)nowhere);
+	(void)snprintf(text, sizeof text, "%s can be written again; %llu "
+	    "records are missing there%s", s->name,
+	    (unsigned long long)s->lost, all);
+	nowhere = 0;
+	tell(s, &r, text);
+}
+
 /* Give "e" to one sink, and keep account of its failing.  Whether it took. */
 static bool
 offer(struct log_sink *s, const struct log_event *e)
 {
-	char text[LOG_TEXT_MAX];
+	bool failed = s->failing;
 
 	if (s->take(s->context, e) == -1) {
 		s->lost++;
-		if (!s->failing) {
-			s->failing = true;
-			(void)snprintf(text, sizeof text, "cannot write to %s: "
-			    "%s; its records are lost until it can be written "
-			    "again", s->name, strerror(errno));
-			report_sink(s, text);
-		}
+		s->failing = true;
+		if (!failed)
+			tell_failing(s, errno);
 		return false;
 	}
-	if (s->failing) {
+	if (failed) {
 		s->failing = false;
-		(void)snprintf(text, sizeof text, "%s can be written again; "
-		    "%llu records are missing there", s->name,
-		    (unsigned long long)s->lost);
+		tell_working(s);
 		s->lost = 0;
-		report_sink(s, text);
 	}
 	return true;
 }
@@ -287,12 +359,23 @@ log_emit(struct log_event *e)
 	int taken = 0, keep = errno;
 
 	e->time_us = time_of_day_us();
+	if (e->message_id == NULL)
+		e->message_id = id_of(e->name);
 	if (sink_count == 0)
 		taken += take_stderr(NULL, e) == 0;
 	for (size_t i = 0; i < sink_count; i++)
 		taken += offer(sinks[i], e);
+	if (taken == 0)
+		nowhere++;
 	errno = keep;
 	return taken;
+}
+
+void
+log_set_kinds(const struct log_kind *table, size_t count)
+{
+	kinds = table;
+	kind_count = count;
 }
 
 static void __attribute__((format(printf, 2, 0)))
@@ -344,12 +427,13 @@ void
 log_reset(void)
 {
 	sink_count = 0;
+	nowhere = 0;
 }
 
 size_t
 log_sinks(void)
 {
-	return sink_count;
+	return sink_count == 0 ? 1 : sink_count;
 }
 
 void
@@ -374,6 +458,47 @@ struct log_file {
 };
 
 static int
+open_log(const char *path)
+{
+	return open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW |
+	    O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+}
+
+/* Write to "fd" from now on. */
+static void
+use_file(struct log_file *f, int fd)
+{
+	(void)close(f->fd);
+	f->fd = fd;
+	f->torn = false;
+}
+
+/*
+ * A file that was renamed takes lines until somebody says that a new one is
+ * due.  One that was deleted has lines that nobody will read, so another is
+ * begun at once.  0, or -1 with errno set.
+ */
+static int
+renew_deleted(struct log_file *f)
+{
+	const struct report r = { .level = LOG_LEVEL_WARNING,
+	    .state = "renewed" };
+	char text[LOG_TEXT_MAX];
+	struct stat st;
+	int fd;
+
+	if (fstat(f->fd, &st) == -1 || st.st_nlink > 0)
+		return 0;
+	if ((fd = open_log(f->path)) == -1)
+		return -1;
+	use_file(f, fd);
+	(void)snprintf(text, sizeof text, "the log file %s had been deleted, "
+	    "and a new one was begun", f->path);
+	tell(&f->sink, &r, text);
+	return 0;
+}
+
+static int
 take_file(void *context, const struct log_event *e)
 {
 	struct log_file *f = context;
@@ -381,6 +506,8 @@ take_file(void *context, const struct log_event *e)
 	size_t n, skip = 1;
 	ssize_t done;
 
+	if (renew_deleted(f) == -1)
+		return -1;
 	/* A line that a full disk has torn is ended first, so that a reader
 	 * loses that one line and no other. */
 	line[0] = '\n';
@@ -400,17 +527,6 @@ take_file(void *context, const struct log_event *e)
 	return 0;
 }
 
-static int
-open_log(const char *path)
-{
-	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW |
-	    O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
-
-	if (fd == -1)
-		log_errno("cannot open the log file %s", path);
-	return fd;
-}
-
 struct log_sink *
 log_file_open(const char *path)
 {
@@ -422,6 +538,7 @@ log_file_open(const char *path)
 	}
 	memcpy(f->path, path, strlen(path) + 1);
 	if ((f->fd = open_log(path)) == -1) {
+		log_errno("cannot open the log file %s", path);
 		free(f);
 		return NULL;
 	}
@@ -437,11 +554,12 @@ log_file_reopen(struct log_sink *sink)
 	struct log_file *f = sink->context;
 	int fd = open_log(f->path);
 
-	if (fd == -1)
+	if (fd == -1) {
+		log_errno("cannot open the log file %s again, so the old one "
+		    "stays in use", f->path);
 		return -1;
-	(void)close(f->fd);
-	f->fd = fd;
-	f->torn = false;
+	}
+	use_file(f, fd);
 	return 0;
 }
 

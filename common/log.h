@@ -31,14 +31,16 @@ struct log_field {
 struct log_event {
 	enum log_level level;
 	const char *name;	/* Stable, such as "command-start". */
-	const char *message_id;	/* 32 hexadecimal digits, or NULL. */
+	const char *message_id;	/* 32 hexadecimal digits; NULL: as
+				 * log_set_kinds() has it. */
 	const char *text;	/* One sentence for people; escaped. */
 	const struct log_field *fields;
 	size_t count;		/* Of fields. */
 	int64_t time_us;	/* Since 1970; set by log_emit(). */
 };
 
-/* The longest field value in a line of text; the rest is cut, and marked. */
+/* The longest field value in a line of text, escaped; the rest is cut, and the
+ * line says so. */
 #define LOG_VALUE_MAX	4096
 /* The longest text of one event. */
 #define LOG_TEXT_MAX	2048
@@ -54,6 +56,19 @@ struct log_sink {
 	bool failing;		/* Kept by log_emit(). */
 	uint64_t lost;		/* Events lost since it began to fail. */
 };
+
+/* A kind of event: the names and numbers that never change. */
+struct log_kind {
+	const char *name;
+	const char *message_id;
+	enum log_level level;	/* The usual one. */
+};
+
+/*
+ * Events of these names have these MESSAGE_IDs.  The table of "count" kinds
+ * is kept by the caller for good.
+ */
+void log_set_kinds(const struct log_kind *kinds, size_t count);
 
 /* At most this many sinks. */
 #define LOG_SINKS_MAX	4
@@ -74,11 +89,12 @@ void log_set_level(enum log_level level);
 /*
  * Give "e" to every sink, or to standard error where no sink has been added.
  * Returns how many sinks took it.  A sink that begins to fail is reported to
- * the others, once; one that works again, with what it lost, to all.
+ * the others, once; one that works again, with what it lost and what no sink
+ * had, to all.  These reports are events named "log-sink".
  */
 int log_emit(struct log_event *e);
 
-/* The number of sinks that have been added. */
+/* The number of sinks that an event goes to, which is at least one. */
 size_t log_sinks(void);
 
 /* Emit a plain message, an event named "message". */
@@ -113,7 +129,8 @@ char *log_printable(char *out, size_t size, const char *text);
 
 /*
  * Write "e" as one logfmt line, newline included, into "out".  Returns its
- * length; a line that does not fit is cut before a field and marked with
+ * length.  Values that were cut are named at the end of the line, as in
+ * cut=argv; a line that does not fit is cut before a field and marked with
  * cut=true.  "size" is at least 512.
  */
 size_t log_format(char *out, size_t size, const struct log_event *e);
@@ -126,7 +143,8 @@ const char *log_level_name(enum log_level level);
  * created if missing, never through a symbolic link) and returns the sink, or
  * NULL after a message.  log_file_reopen() opens the path again, for a file
  * that has been rotated away; 0, or -1 after a message, with the old file
- * still in use.  log_file_close() closes and frees.
+ * still in use.  A file that was deleted is begun anew at the next event, which
+ * is reported.  log_file_close() closes and frees.
  */
 struct log_sink *log_file_open(const char *path);
 int log_file_reopen(struct log_sink *sink);

@@ -27,14 +27,13 @@ struct record {
 
 enum kind {
 	START, STOP, RELOAD, HANDSHAKE_FAILED, SESSION_OPEN, SESSION_CLOSE,
-	COMMAND_START, COMMAND_END, COMMAND_REFUSED, EXPIRY
+	COMMAND_START, COMMAND_END, COMMAND_REFUSED, LIMIT_HIT, EXPIRY,
+	CONFIG_ERROR,		/* Of common/conf. */
+	LOG_SINK		/* Of common/log. */
 };
 
-static const struct {
-	const char *name;
-	const char *message_id;
-	enum log_level level;
-} kinds[] = {
+/* The level is the usual one: what has failed is more urgent. */
+static const struct log_kind kinds[] = {
 	[START] = { "start", "0ccc175dcd15a3d46d7614c1303b91ac",
 	    LOG_LEVEL_NOTICE },
 	[STOP] = { "stop", "d2ec233de56a11fb19db0a577edb46f3",
@@ -53,9 +52,21 @@ static const struct {
 	    "0031263d89a02fcbedc03a01e2e07e92", LOG_LEVEL_NOTICE },
 	[COMMAND_REFUSED] = { "command-refused",
 	    "501616ff489ad9dbda9509995c9661a4", LOG_LEVEL_WARNING },
+	[LIMIT_HIT] = { "limit-hit", "c6b6e8a8a96545dda9963644e86c577d",
+	    LOG_LEVEL_WARNING },
 	[EXPIRY] = { "expiry", "79242e230ff9b8121f9c808792aa3714",
 	    LOG_LEVEL_WARNING },
+	[CONFIG_ERROR] = { "config-error", "4489898d697b4a20a2821b33abe309c1",
+	    LOG_LEVEL_ERROR },
+	[LOG_SINK] = { "log-sink", "a49e99c1580b491c8919ccc71aa1080a",
+	    LOG_LEVEL_ERROR },
 };
+
+void
+audit_init(void)
+{
+	log_set_kinds(kinds, sizeof kinds / sizeof kinds[0]);
+}
 
 static void
 begin(struct record *r, enum kind kind)
@@ -97,6 +108,22 @@ put_number(struct record *r, const char *name, const char *format, ...)
 	put(r, name, text);
 }
 
+/* Microseconds, as milliseconds. */
+static void
+put_duration(struct record *r, const char *name, int64_t us)
+{
+	put_number(r, name, "%lld.%03lld", (long long)us / 1000,
+	    (long long)us % 1000);
+}
+
+static void
+put_bytes(struct record *r, uint64_t in, uint64_t out, uint64_t err)
+{
+	put_number(r, "stdin_bytes", "%llu", (unsigned long long)in);
+	put_number(r, "stdout_bytes", "%llu", (unsigned long long)out);
+	put_number(r, "stderr_bytes", "%llu", (unsigned long long)err);
+}
+
 static void
 put_peer(struct record *r, const struct audit_peer *p)
 {
@@ -126,6 +153,9 @@ put_command(struct record *r, const struct audit_command *c)
 	/* Without memory the record goes without it, which the "?" says. */
 	r->argv = words_join(c->argv, ARGV_MAX);
 	put(r, c->shell ? "line" : "argv", r->argv == NULL ? "?" : r->argv);
+	/* The cut of words_join() can be told from no word of a client. */
+	if (r->argv != NULL && strlen(r->argv) > ARGV_MAX)
+		put(r, "argv_cut", "true");
 }
 
 static int __attribute__((format(printf, 2, 3)))
@@ -154,11 +184,10 @@ peer_name(const struct audit_peer *p)
 	    p->identity->common_name : p->identity->subject;
 }
 
-/* How people see the command in a sentence: not all of it. */
-static const char *
-command_name(const struct audit_command *c)
+const char *
+audit_command_name(const struct audit_command *c)
 {
-	return c->argv[0];
+	return c->shell ? "a line of the shell" : c->argv[0];
 }
 
 void
@@ -183,7 +212,7 @@ audit_stop(const char *reason)
 }
 
 void
-audit_reload(bool done, const char *text)
+audit_reload(bool done, const char *changed, const char *text)
 {
 	struct record r;
 
@@ -191,7 +220,9 @@ audit_reload(bool done, const char *text)
 	if (!done)
 		r.event.level = LOG_LEVEL_ERROR;
 	put(&r, "result", done ? "done" : "failed");
-	(void)emit(&r, "%s", text);
+	put(&r, "changed", changed);
+	(void)emit(&r, "%s%s%s", text, *changed == '\0' ? "" : "; changed: ",
+	    changed);
 }
 
 void
@@ -236,28 +267,47 @@ audit_session_open(const struct audit_peer *p)
 
 void
 audit_session_close(const struct audit_peer *p, const char *reason,
-    uint32_t commands, int64_t duration_us)
+    const struct audit_sums *sums)
 {
 	struct record r;
 
 	begin(&r, SESSION_CLOSE);
 	put_peer(&r, p);
 	put(&r, "reason", reason);
-	put_number(&r, "commands", "%lu", (unsigned long)commands);
-	put_number(&r, "duration_ms", "%lld", (long long)duration_us / 1000);
+	put_number(&r, "commands", "%lu", (unsigned long)sums->commands);
+	put_duration(&r, "duration_ms", sums->duration_us);
+	put_bytes(&r, sums->in_bytes, sums->out_bytes, sums->err_bytes);
 	(void)emit(&r, "%s from %s has left: %s", peer_name(p), p->address,
 	    reason);
 }
 
 bool
-audit_command_start(const struct audit_peer *p, const struct audit_command *c)
+audit_command_start(const struct audit_peer *p, const struct audit_command *c,
+    bool strict)
 {
+	size_t needed = strict ? log_sinks() : 1;
 	struct record r;
 
 	begin(&r, COMMAND_START);
 	put_peer(&r, p);
 	put_command(&r, c);
-	return emit(&r, "%s starts %.200s", peer_name(p), command_name(c)) > 0;
+	return (size_t)emit(&r, "%s starts %.200s", peer_name(p),
+	    audit_command_name(c)) >= needed;
+}
+
+void
+audit_limit_hit(const struct audit_peer *p, const struct audit_command *c,
+    const char *limit, int64_t value)
+{
+	struct record r;
+
+	begin(&r, LIMIT_HIT);
+	put_peer(&r, p);
+	put_command(&r, c);
+	put(&r, "limit", limit);
+	put_number(&r, "value", "%lld", (long long)value);
+	(void)emit(&r, "%.200s of %s has reached its limit: %s",
+	    audit_command_name(c), peer_name(p), limit);
 }
 
 void
@@ -274,16 +324,10 @@ audit_command_end(const struct audit_peer *p, const struct audit_command *c,
 		put_number(&r, "exit", "%d", e->exit);
 	if (e->signal > 0)
 		put_number(&r, "signal", "%d", e->signal);
-	put_number(&r, "duration_ms", "%lld.%03lld",
-	    (long long)e->duration_us / 1000, (long long)e->duration_us % 1000);
-	put_number(&r, "cpu_ms", "%lld.%03lld", (long long)e->cpu_us / 1000,
-	    (long long)e->cpu_us % 1000);
-	put_number(&r, "stdin_bytes", "%llu", (unsigned long long)e->in_bytes);
-	put_number(&r, "stdout_bytes", "%llu",
-	    (unsigned long long)e->out_bytes);
-	put_number(&r, "stderr_bytes", "%llu",
-	    (unsigned long long)e->err_bytes);
-	(void)emit(&r, "%.200s of %s has ended: %s", command_name(c),
+	put_duration(&r, "duration_ms", e->duration_us);
+	put_duration(&r, "cpu_ms", e->cpu_us);
+	put_bytes(&r, e->in_bytes, e->out_bytes, e->err_bytes);
+	(void)emit(&r, "%.200s of %s has ended: %s", audit_command_name(c),
 	    peer_name(p), e->reason);
 }
 
@@ -298,5 +342,5 @@ audit_command_refused(const struct audit_peer *p,
 	put_command(&r, c);
 	put(&r, "reason", reason);
 	(void)emit(&r, "%s may not run %.200s: %s", peer_name(p),
-	    command_name(c), reason);
+	    audit_command_name(c), reason);
 }

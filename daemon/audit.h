@@ -2,7 +2,8 @@
  * audit.h - one structured record for each thing that operators ask about.
  *
  * The names of events and fields, and the MESSAGE_IDs, are an interface:
- * aisd(8) documents them, systemd/aisd.catalog explains them.
+ * aisd(8) documents them, systemd/aisd.catalog explains them.  Of a command's
+ * words only argv or line has more than the first.
  */
 #ifndef AIS_AUDIT_H
 #define AIS_AUDIT_H
@@ -34,7 +35,17 @@ struct audit_end {
 	uint64_t err_bytes;
 };
 
-/* A command, as it is on record. */
+/* What a session comes to. */
+struct audit_sums {
+	uint32_t commands;	/* That were started. */
+	int64_t duration_us;
+	uint64_t in_bytes;
+	uint64_t out_bytes;
+	uint64_t err_bytes;
+};
+
+/* A command, as it is on record: its words are what the log may see, those
+ * that a rule masks having been replaced. */
 struct audit_command {
 	uint32_t request;
 	const char *rule;
@@ -46,10 +57,19 @@ struct audit_command {
 	bool shell;		/* argv is one line for a shell. */
 };
 
-/* The daemon's life. */
+/* How people see the command in a sentence: not all of it, for what a rule
+ * masks or a line of a shell holds is nobody else's. */
+const char *audit_command_name(const struct audit_command *c);
+
+/* Give every event its MESSAGE_ID, those of other modules too.  Once, before
+ * there are any. */
+void audit_init(void);
+
+/* The daemon's life.  "changed" names the keys that have other values now, or
+ * whose files have other contents, with commas between. */
 void audit_start(const char *version, const char *listen);
 void audit_stop(const char *reason);
-void audit_reload(bool done, const char *text);
+void audit_reload(bool done, const char *changed, const char *text);
 
 /* A certificate or list in "file" runs out at "ends", in seconds since 1970;
  * "bad": it has, and aisd or its clients cannot do without a new one. */
@@ -61,14 +81,18 @@ void audit_handshake_failed(const struct audit_peer *p, const char *reason);
 /* A session's life; "reason" and the sums are of its end. */
 void audit_session_open(const struct audit_peer *p);
 void audit_session_close(const struct audit_peer *p, const char *reason,
-    uint32_t commands, int64_t duration_us);
+    const struct audit_sums *sums);
 
 /*
- * A command begins.  Returns whether a sink took the record: without one the
- * command must not run.
+ * A command begins.  Returns whether a sink took the record or, where
+ * "strict", all did: if not, the command must not run.
  */
 bool audit_command_start(const struct audit_peer *p,
-    const struct audit_command *c);
+    const struct audit_command *c, bool strict);
+
+/* The limit of this key, which has this value, ends the command. */
+void audit_limit_hit(const struct audit_peer *p,
+    const struct audit_command *c, const char *limit, int64_t value);
 
 /* It has ended, or could not be started. */
 void audit_command_end(const struct audit_peer *p,

@@ -304,3 +304,27 @@ command_end(const struct command *c, struct audit_end *e)
 	e->out_bytes = c->outputs[0].bytes;
 	e->err_bytes = c->outputs[1].bytes;
 }
+
+const char *
+command_limit(const struct command *c, int64_t *value)
+{
+	int sig = c->reaped && WIFSIGNALED(c->status) ? WTERMSIG(c->status) : 0;
+
+	if (c->state == COMMAND_NONE)
+		return NULL;
+	if (c->cut == PROTO_CODE_TIMEOUT) {
+		*value = c->limits.time_limit;
+		return "time_limit";
+	}
+	if (c->cut == PROTO_CODE_OUTPUT) {
+		*value = c->limits.output_limit;
+		return "output_limit";
+	}
+	/* The kernel's signal, and its last word to who ignores that. */
+	if (c->limits.cpu_limit > 0 && (sig == SIGXCPU || (sig == SIGKILL &&
+	    c->cpu_us / 1000 >= c->limits.cpu_limit))) {
+		*value = c->limits.cpu_limit;
+		return "cpu_limit";
+	}
+	return NULL;
+}

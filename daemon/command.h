@@ -103,6 +103,10 @@ bool command_is_finished(const struct command *c, const struct link *l);
 void command_exit(const struct command *c, struct frame_exit *e);
 void command_end(const struct command *c, struct audit_end *e);
 
+/* The key of the limit that ends it or has ended it, and its value; or NULL.
+ * Those on memory, processes and files are not known: a call fails in it. */
+const char *command_limit(const struct command *c, int64_t *value);
+
 /* Forget it: there is no command. */
 void command_reset(struct command *c);
 

@@ -18,6 +18,7 @@
 #include "common/proto.h"
 #include "common/tls.h"
 #include "daemon/advice.h"
+#include "daemon/audit.h"
 #include "daemon/child.h"
 #include "daemon/privilege.h"
 #include "daemon/server.h"
@@ -397,6 +398,7 @@ main(int argc, char **argv)
 	int code;
 
 	log_set_prefix("aisd: ");
+	audit_init();
 	if ((code = parse_options(argc, argv, &o)) != -1)
 		return code;
 	if (be_sane(&o) == -1) {

@@ -496,14 +496,17 @@ static void
 renew_files(struct server *s)
 {
 	struct tls_context *context = settings_tls(s->settings);
+	char changes[SETTINGS_CHANGES_MAX];
 
+	(void)settings_changes(s->settings, s->settings,
+	    upkeep_changes(s->upkeep), changes, sizeof changes);
 	if (context == NULL) {
-		audit_reload(false, "certificate files have changed, and "
-		    "cannot be used; the old ones stay in force");
+		audit_reload(false, changes, "certificate files have changed, "
+		    "and cannot be used; the old ones stay in force");
 		return;
 	}
-	audit_reload(true, "certificate files have changed, and have been "
-	    "read");
+	audit_reload(true, changes, "certificate files have changed, and have "
+	    "been read");
 	renew(s, context);
 }
 
@@ -512,6 +515,7 @@ reload(struct server *s)
 {
 	struct settings *settings, *old = s->settings;
 	struct tls_context *context = NULL;
+	char changes[SETTINGS_CHANGES_MAX];
 
 	service_notify("RELOADING=1\nMONOTONIC_USEC=%lld",
 	    (long long)clock_now_us());
@@ -524,13 +528,15 @@ reload(struct server *s)
 	if (context == NULL) {
 		settings_free(settings);
 		upkeep_mark(s->upkeep, old);
-		audit_reload(false, "the new configuration cannot be used; the "
-		    "old one stays in force");
+		audit_reload(false, "", "the new configuration cannot be used; "
+		    "the old one stays in force");
 	} else {
 		s->settings = settings;
 		if (s->session != NULL)
 			session_configure(s->session, settings);
-		audit_reload(true, "the configuration has been read again");
+		audit_reload(true, settings_changes(old, settings,
+		    upkeep_changes(s->upkeep), changes, sizeof changes),
+		    "the configuration has been read again");
 		renew(s, context);
 		settings_free(old);
 	}

@@ -50,7 +50,7 @@ struct session {
 	int64_t idle_since;
 	struct buf pieces;	/* Of a request's body. */
 	uint32_t last;		/* The newest request's number. */
-	uint32_t commands;	/* How many were started. */
+	struct audit_sums sums;
 
 	/* The request that is being served. */
 	struct body body;
@@ -58,6 +58,7 @@ struct session {
 	struct audit_command record;
 	char user[ACCOUNT_NAME_MAX];	/* A reload may change the settings. */
 	struct command command;
+	bool limited;		/* A limit of it is on record. */
 
 	/* The end. */
 	enum proto_code stop_code;	/* With stop_text: end when idle. */
@@ -273,6 +274,7 @@ reset_request(struct session *s)
 	decision_free(&s->decision);
 	body_free(&s->body);
 	buf_free(&s->pieces);
+	s->limited = false;
 	s->idle_since = clock_now();
 }
 
@@ -416,6 +418,8 @@ is_question(const struct session *s)
 static void
 begin_request(struct session *s)
 {
+	static const char unrecorded[] = "the command cannot be put on record, "
+	    "so it does not run; the server's log needs its operator";
 	struct policy_world world;
 	struct policy_peer peer = {
 		.identity = &s->identity, .address = s->address,
@@ -444,14 +448,15 @@ begin_request(struct session *s)
 		return;
 	}
 	if (s->body.operation != PROTO_CHDIR) {
-		if (!audit_command_start(&s->peer, &s->record)) {
-			refuse(s, PROTO_CODE_AUDIT, "the command cannot be put "
-			    "on record, so it does not run; the server's log "
-			    "needs its operator");
+		if (!audit_command_start(&s->peer, &s->record,
+		    settings_audit_strict(s->settings))) {
+			/* A log that has the start has this as its end. */
+			audit_command_refused(&s->peer, &s->record, unrecorded);
+			refuse(s, PROTO_CODE_AUDIT, unrecorded);
 			reset_request(s);
 			return;
 		}
-		s->commands++;
+		s->sums.commands++;
 	}
 	start_command(s);
 }
@@ -532,6 +537,14 @@ finish_chdir(struct session *s)
 	    s->record.request, s->directory, (size_t)n));
 }
 
+static void
+add_sums(struct session *s, const struct audit_end *e)
+{
+	s->sums.in_bytes += e->in_bytes;
+	s->sums.out_bytes += e->out_bytes;
+	s->sums.err_bytes += e->err_bytes;
+}
+
 /* The command is finished: the record, and the peer, are told. */
 static void
 finish_request(struct session *s)
@@ -541,7 +554,7 @@ finish_request(struct session *s)
 
 	if (s->command.limits.keep && tree_spare(s->tree) == -1)
 		log_errno("cannot keep what %s has left behind",
-		    s->record.argv[0]);
+		    audit_command_name(&s->record));
 	if (is_question(s)) {
 		command_exit(&s->command, &e);
 		if (can_speak(s))
@@ -550,6 +563,7 @@ finish_request(struct session *s)
 	} else if (!s->command.chdir) {
 		command_end(&s->command, &end);
 		audit_command_end(&s->peer, &s->record, &end);
+		add_sums(s, &end);
 		command_exit(&s->command, &e);
 		if (can_speak(s))
 			check_put(s, frame_put_exit(&s->link.out,
@@ -856,6 +870,20 @@ turn_command(struct session *s, const struct pollset *ps)
 		    PROTO_STREAM_STDIN, credit));
 }
 
+/* A limit that the command has reached is on record, once. */
+static void
+check_limit(struct session *s)
+{
+	const char *limit;
+	int64_t value;
+
+	if (s->limited || s->command.chdir || is_question(s) ||
+	    (limit = command_limit(&s->command, &value)) == NULL)
+		return;
+	s->limited = true;
+	audit_limit_hit(&s->peer, &s->record, limit, value);
+}
+
 static void
 check_deadlines(struct session *s)
 {
@@ -901,6 +929,7 @@ session_turn(struct session *s, const struct pollset *ps)
 {
 	turn_link(s, ps);
 	turn_command(s, ps);
+	check_limit(s);
 	check_deadlines(s);
 	check_gone(s);
 	if (tree_go_on(s->tree,
@@ -911,8 +940,8 @@ session_turn(struct session *s, const struct pollset *ps)
 	flush(s);
 	check_gone(s);
 	if (session_is_over(s) && s->opened_us != 0) {
-		audit_session_close(&s->peer, s->close_reason, s->commands,
-		    clock_now_us() - s->opened_us);
+		s->sums.duration_us = clock_now_us() - s->opened_us;
+		audit_session_close(&s->peer, s->close_reason, &s->sums);
 		s->opened_us = 0;
 	}
 }
@@ -937,8 +966,8 @@ session_describe(const struct session *s, char *out, size_t size)
 	if (state_of(s) == BUSY) {
 		char command[128];
 
-		log_escape(command, sizeof command, s->record.argv[0],
-		    strlen(s->record.argv[0]));
+		log_printable(command, sizeof command,
+		    audit_command_name(&s->record));
 		(void)snprintf(out, size, "serving %s from %s: %s (%lld s)",
 		    name, s->address, command, (long long)(clock_now_us() -
 		    s->command.child.started_us) / 1000000);

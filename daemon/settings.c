@@ -37,6 +37,7 @@ static const struct conf_key keys[] = {
 	KEY(log_file, CONF_PATH, 0, 0),
 	KEY(log_system, CONF_STRING, 0, 0),
 	KEY(log_level, CONF_STRING, 0, 0),
+	KEY(audit, CONF_STRING, 0, 0),
 	KEY(max_handshakes, CONF_INT, 1, 1024),
 	KEY(max_waiting, CONF_INT, 0, 1024),
 	KEY(handshake_timeout, CONF_SECONDS, 100, 3600 * SECOND),
@@ -71,6 +72,7 @@ set_defaults(struct settings *s)
 	s->log_file = strdup(AIS_LOCALSTATEDIR "/log/aisd/server.log");
 	s->log_system = strdup("auto");
 	s->log_level = strdup("info");
+	s->audit = strdup("any");
 	s->shell_program = strdup("/bin/sh");
 	s->watch_interval = 60 * SECOND;
 	s->expiry_warning = 30;
@@ -84,7 +86,8 @@ set_defaults(struct settings *s)
 	    s->authority == NULL || s->crl_expired == NULL ||
 	    s->user == NULL || s->command_user == NULL ||
 	    s->log_file == NULL || s->log_system == NULL ||
-	    s->log_level == NULL || s->shell_program == NULL)
+	    s->log_level == NULL || s->audit == NULL ||
+	    s->shell_program == NULL)
 		return -1;
 	return 0;
 }
@@ -96,16 +99,9 @@ static int
 complain(struct conf *conf, const char *name, const char *text)
 {
 	char place[CONF_STRING_MAX + 32];
-	struct log_event e = { .level = LOG_LEVEL_ERROR,
-	    .name = "config-error" };
-	char whole[sizeof place + 1024];
 
-	(void)conf_where(conf, name, place, sizeof place);
-	(void)snprintf(whole, sizeof whole, "%s%s%s: %s", place,
-	    *place == '\0' ? "" : ": ", name, text);
-	e.text = whole;
-	(void)log_emit(&e);
-	return 1;
+	return conf_error(conf_where(conf, name, place, sizeof place),
+	    "%s: %s", name, text);
 }
 
 static int
@@ -146,11 +142,15 @@ check_words(struct conf *conf, const struct settings *s)
 	static const char *const levels[] = { "error", "warning", "notice",
 	    "info", "debug", NULL };
 	static const char *const choices[] = { "error", "warning", NULL };
+	static const char *const audits[] = { "any", "strict", NULL };
 	int errors = 0;
 
 	if (!is_one_of(s->crl_expired, choices))
 		errors += complain(conf, "crl_expired", "must be \"error\" or "
 		    "\"warning\"");
+	if (!is_one_of(s->audit, audits))
+		errors += complain(conf, "audit", "must be \"any\" or "
+		    "\"strict\"");
 	if (!is_one_of(s->log_system, systems))
 		errors += complain(conf, "log_system", "must be \"auto\", "
 		    "\"journal\", \"syslog\" or \"none\"");
@@ -295,24 +295,26 @@ check_key_mode(const struct settings *s)
 		return 0;	/* Reading it will say why. */
 	if (!s->unprivileged && getuid() == s->daemon.uid &&
 	    access(s->key, R_OK) == -1 && errno == EACCES) {
-		log_error("the key %s cannot be read by the user %s; run: "
-		    "chown root:%s %s && chmod 0640 %s", s->key,
+		(void)conf_error(s->where[1], "the key %s cannot be read by "
+		    "the user %s; run: chown root:%s %s && chmod 0640 %s",
+		    s->key,
 		    s->daemon.name, s->daemon.name, s->key, s->key);
 		return -1;
 	}
 	if (stat(s->key, &st) == -1)
 		return 0;
 	if ((st.st_mode & S_IRWXO) != 0) {
-		log_error("the key %s is open to every user; run: chmod o= %s",
-		    s->key, s->key);
+		(void)conf_error(s->where[1], "the key %s is open to every "
+		    "user; run: chmod o= %s", s->key, s->key);
 		return -1;
 	}
 	if (s->unprivileged)
 		return 0;
 	if (st.st_uid == s->command.uid || (st.st_gid == s->command.gid &&
 	    (st.st_mode & S_IRWXG) != 0)) {
-		log_error("the key %s is open to the command user %s; run: "
-		    "chown root:%s %s && chmod 0640 %s", s->key,
+		(void)conf_error(s->where[1], "the key %s is open to the "
+		    "command user %s; run: chown root:%s %s && chmod 0640 %s",
+		    s->key,
 		    s->command.name, s->daemon.name, s->key, s->key);
 		return -1;
 	}
@@ -329,13 +331,12 @@ complain_tls(const struct settings *s, const struct tls_files *files,
 
 	for (size_t i = 0; i < 4; i++) {
 		if (names[i] == files->at_fault) {
-			log_error("%s%s%s: %s", s->where[i],
-			    *s->where[i] == '\0' ? "" : ": ", tls_keys[i],
+			(void)conf_error(s->where[i], "%s: %s", tls_keys[i],
 			    why);
 			return;
 		}
 	}
-	log_error("%s", why);
+	(void)conf_error("", "%s", why);
 }
 
 struct tls_context *
@@ -365,6 +366,12 @@ settings_old_crl(const struct settings *s)
 	return strcmp(s->crl_expired, "warning") == 0;
 }
 
+bool
+settings_audit_strict(const struct settings *s)
+{
+	return strcmp(s->audit, "strict") == 0;
+}
+
 /* --- views ------------------------------------------------------------- */
 
 const struct account *
@@ -391,46 +398,70 @@ settings_print(FILE *out, const struct settings *s)
 	policy_print(out, s->policy);
 }
 
+/* Do both have the same rules? */
 static bool
-same_text(const char *a, const char *b)
+same_rules(const struct policy *a, const struct policy *b)
 {
-	return (a == NULL || b == NULL) ? a == b : strcmp(a, b) == 0;
+	char *text[2] = { NULL, NULL };
+	size_t size[2] = { 0, 0 };
+	bool same = false;
+
+	for (size_t i = 0; i < 2; i++) {
+		FILE *f = open_memstream(&text[i], &size[i]);
+
+		if (f == NULL)
+			goto end;	/* To be told once too often is fine. */
+		policy_print(f, i == 0 ? a : b);
+		if (fclose(f) == EOF)
+			goto end;
+	}
+	same = strcmp(text[0], text[1]) == 0;
+end:
+	free(text[0]);
+	free(text[1]);
+	return same;
 }
 
+/* Whether the file of the key has changed, by the bits of "files". */
 static bool
-same_list(char *const *a, char *const *b)
+has_new_file(const char *key, unsigned files)
 {
-	for (; *a != NULL && *b != NULL; a++, b++) {
-		if (strcmp(*a, *b) != 0)
-			return false;
+	for (size_t i = 0; i < 4; i++) {
+		if (strcmp(tls_keys[i], key) == 0)
+			return (files & 1U << i) != 0;
 	}
-	return *a == *b;
+	return false;
+}
+
+char *
+settings_changes(const struct settings *a, const struct settings *b,
+    unsigned files, char *out, size_t size)
+{
+	size_t used = 0;
+
+	*out = '\0';
+	for (const struct conf_key *key = keys; key < keys + KEYS; key++) {
+		bool same = key->type == CONF_GROUPS ?
+		    same_rules(a->policy, b->policy) : conf_same(key, a, b);
+
+		if (used < size && (!same || has_new_file(key->name, files)))
+			used += (size_t)snprintf(out + used, size - used,
+			    "%s%s", used > 0 ? "," : "", key->name);
+	}
+	return out;
 }
 
 void
 settings_inherit(struct settings *s, const struct settings *old)
 {
-	const struct {
-		const char *key;
-		bool same;
-	} fixed[] = {
-		{ "listen", same_list(old->listen, s->listen) },
-		{ "user", same_text(old->user, s->user) },
-		{ "command_user", same_text(old->command_user,
-		    s->command_user) },
-		{ "unprivileged", old->unprivileged == s->unprivileged },
-		{ "allow_setuid", old->allow_setuid == s->allow_setuid },
-		{ "log_file", same_text(old->log_file, s->log_file) },
-		{ "log_system", same_text(old->log_system, s->log_system) },
-		{ "log_level", same_text(old->log_level, s->log_level) },
-		{ "max_handshakes", old->max_handshakes == s->max_handshakes },
-		{ "max_waiting", old->max_waiting == s->max_waiting },
-	};
+	static const char *const fixed[] = { "listen", "user", "command_user",
+	    "unprivileged", "allow_setuid", "log_file", "log_system",
+	    "log_level", "max_handshakes", "max_waiting", NULL };
 
-	for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++) {
-		if (!fixed[i].same)
+	for (const struct conf_key *key = keys; key < keys + KEYS; key++) {
+		if (is_one_of(key->name, fixed) && !conf_same(key, old, s))
 			log_warning("the new value of \"%s\" takes effect only "
-			    "after a restart", fixed[i].key);
+			    "after a restart", key->name);
 	}
 	/* What a start has made of them cannot be undone: another user, say,
 	 * would be one that nobody may become any more. */

@@ -36,6 +36,7 @@ struct settings {
 	char *log_file;
 	char *log_system;	/* auto, journal, syslog or none. */
 	char *log_level;
+	char *audit;		/* any or strict. */
 
 	int64_t max_handshakes;
 	int64_t max_waiting;
@@ -79,6 +80,20 @@ const struct account *settings_command_account(const struct settings *s);
 
 /* What the policy needs to know beside its rules; borrows from "s". */
 void settings_world(const struct settings *s, struct policy_world *w);
+
+/* Must every log have the record of a command before it starts? */
+bool settings_audit_strict(const struct settings *s);
+
+/*
+ * Name the keys whose values differ between "a" and "b", with commas between,
+ * in "out" of "size" bytes; the files of the first four, in their order, have
+ * changed where the bit of "files" is set.  Returns "out".
+ */
+char *settings_changes(const struct settings *a, const struct settings *b,
+    unsigned files, char *out, size_t size);
+
+/* Room for all of them. */
+#define SETTINGS_CHANGES_MAX	1024
 
 /* Write all keys in libconfig syntax, with their values in force. */
 void settings_print(FILE *out, const struct settings *s);

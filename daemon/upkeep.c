@@ -38,14 +38,21 @@ struct term {
 
 #define NOT_YET		INT32_MAX
 
+/* How files look: certificate, key, authority, list. */
+#define FILES		4
+struct looks {
+	uint64_t hash[FILES];
+};
+
 struct upkeep {
 	const struct settings *settings;
 	struct term terms[TERMS];
 	int timer;
 	size_t slot;
 	int64_t armed;		/* The timer's second. */
-	uint64_t known;		/* How the files looked when they were read, */
-	uint64_t seen;		/* and at the last look. */
+	struct looks known;	/* How the files looked when they were read, */
+	struct looks seen;	/* and at the last look. */
+	unsigned changes;	/* What was not as known; a bit each. */
 	int64_t next_look;
 };
 
@@ -105,42 +112,65 @@ mix_directory(uint64_t *hash, const char *path)
 }
 
 /* How the files look now. */
-static uint64_t
+static struct looks
 look(const struct settings *s)
 {
-	const char *const files[] = { s->certificate, s->key, s->authority,
-	    s->crl };
-	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+	const char *const files[FILES] = { s->certificate, s->key,
+	    s->authority, s->crl };
+	struct looks now;
 	struct stat st;
 
-	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+	for (size_t i = 0; i < FILES; i++) {
+		now.hash[i] = UINT64_C(0xcbf29ce484222325);
 		if (files[i] == NULL)
 			continue;
-		mix_file(&hash, AT_FDCWD, files[i], &st);
+		mix_file(&now.hash[i], AT_FDCWD, files[i], &st);
 		if (S_ISDIR(st.st_mode))
-			mix_directory(&hash, files[i]);
+			mix_directory(&now.hash[i], files[i]);
 	}
-	return hash;
+	return now;
+}
+
+/* Which files differ, a bit each. */
+static unsigned
+compare(const struct looks *a, const struct looks *b)
+{
+	unsigned bits = 0;
+
+	for (unsigned i = 0; i < FILES; i++)
+		bits |= (unsigned)(a->hash[i] != b->hash[i]) << i;
+	return bits;
 }
 
 void
 upkeep_mark(struct upkeep *u, const struct settings *settings)
 {
-	u->known = u->seen = look(settings);
+	struct looks now = look(settings);
+
+	u->changes = compare(&now, &u->known);
+	u->known = u->seen = now;
+}
+
+unsigned
+upkeep_changes(const struct upkeep *u)
+{
+	return u->changes;
 }
 
 /* Have the files changed, and settled? */
 static bool
 have_changed(struct upkeep *u)
 {
-	uint64_t now = look(u->settings), before = u->seen;
+	struct looks now = look(u->settings), before = u->seen;
+	unsigned changes = compare(&now, &u->known);
 
 	u->seen = now;
-	u->next_look = clock_in(now == u->known ||
+	u->next_look = clock_in(changes == 0 ||
 	    u->settings->watch_interval < SETTLE_TIME ?
 	    u->settings->watch_interval : SETTLE_TIME);
-	if (now == u->known || now != before)
+	if (changes == 0 || compare(&now, &before) != 0)
 		return false;
+	u->changes = changes;
 	u->known = now;
 	return true;
 }

@@ -36,6 +36,10 @@ void upkeep_free(struct upkeep *u);
  */
 void upkeep_mark(struct upkeep *u, const struct settings *settings);
 
+/* Which of certificate, key, authority and crl, a bit each in this order, had
+ * changed when they were last remembered, or found to be other ones. */
+unsigned upkeep_changes(const struct upkeep *u);
+
 /*
  * These are in force from now on; both must outlive "u", or be replaced.  What
  * of them will soon run out is put on record.

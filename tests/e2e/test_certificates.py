@@ -550,7 +550,7 @@ def test_revocation_list_that_cannot_be_used(site, make_aisd, aisc, others,
     assert aisc.run(daemon.port, "true", pair=alice).returncode == 0
     crl.write_text("no list\n")
     daemon.reload("failed")
-    assert str(crl) in daemon.wait_event("message", level="error")["msg"]
+    assert str(crl) in daemon.wait_event("config-error")["msg"]
     assert aisc.run(daemon.port, "true", pair=alice).returncode == 0
     # A list of somebody else says nothing about our certificates.
     shutil.copy(others.crl(), crl)
@@ -577,11 +577,11 @@ def test_renewed_certificate(site, make_aisd, aisc):
     assert new.serial != old.serial
     assert serial() == old.serial
     daemon.configure(certificate=new.cert, key=new.key)
-    daemon.reload()
+    assert daemon.reload()["changed"] == "certificate,key"
     assert serial() == new.serial
     # A bad one is not taken, and the file is named.
     daemon.configure(certificate=new.cert, key=old.key)
     daemon.reload("failed")
-    assert old.key in daemon.events("message", level="error")[-1]["msg"]
+    assert old.key in daemon.events("config-error")[-1]["msg"]
     assert serial() == new.serial
     assert aisc.run(daemon.port, "true", pair=alice).returncode == 0

@@ -313,7 +313,7 @@ def test_lists_that_cannot_be_used(make_aisd, root, server, client, crl,
         says = "No such file"
     daemon.configure(crl=bad)
     daemon.reload("failed")
-    said = daemon.events("message", level="error")[-1]["msg"]
+    said = daemon.events("config-error")[-1]["msg"]
     assert says in said and "aisd.conf:" in said and "crl: " in said
     assert serves(daemon, client)
     done = subprocess.run([*daemon.words, "-t", "-c", daemon.conf],

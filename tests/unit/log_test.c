@@ -307,7 +307,7 @@ long_value(void **state)
 	assert_true(strncmp(end, "... ", 4) == 0 ||
 	    strncmp(end, "...\" ", 5) == 0);
 	assert_non_null(strstr(out, " next=here "));
-	assert_null(strstr(out, "cut=true"));
+	assert_non_null(strstr(out, " msg=text cut=long\n"));
 	assert_true(strlen(out) < LOG_VALUE_MAX + 200);
 	assert_true(strlen(out) > LOG_VALUE_MAX - 10);
 }
@@ -366,6 +366,7 @@ struct sample {
 	int taken;
 	char text[LOG_TEXT_MAX];
 	char name[64];
+	char id[40];
 	enum log_level level;
 	int64_t time_us;
 };
@@ -384,6 +385,8 @@ take(void *context, const struct log_event *e)
 	s->time_us = e->time_us;
 	(void)snprintf(s->text, sizeof s->text, "%s", e->text);
 	(void)snprintf(s->name, sizeof s->name, "%s", e->name);
+	(void)snprintf(s->id, sizeof s->id, "%s", e->message_id == NULL ? "" :
+	    e->message_id);
 	return 0;
 }
 
@@ -436,7 +439,7 @@ every_sink(void **state)
 	assert_string_equal(two.name, "message");
 	assert_int_equal(two.level, LOG_LEVEL_WARNING);
 	log_reset();
-	assert_int_equal(log_sinks(), 0);
+	assert_int_equal(log_sinks(), 1);	/* Standard error. */
 }
 
 static void
@@ -548,9 +551,51 @@ report_of_failing(void **state)
 	(void)log_emit(&e);
 	assert_non_null(strstr(good.text, "the/bad/one"));
 	assert_non_null(strstr(good.text, "3"));
-	/* With none left nobody has it, and nobody is told. */
+	assert_null(strstr(good.text, "everywhere"));
+	/* With none left nobody has it, which is told when one is back. */
 	bad.broken = good.broken = true;
-	assert_int_equal(log_emit(&e), 0);
+	for (int i = 0; i < 7; i++)
+		assert_int_equal(log_emit(&e), 0);
+	good.broken = false;
+	assert_int_equal(log_emit(&e), 1);
+	assert_string_equal(good.text, "good can be written again; 7 records "
+	    "are missing there, and 7 of them everywhere");
+	assert_int_equal(good.level, LOG_LEVEL_ERROR);
+	/* The other one misses one that "good" has; it is told but once. */
+	bad.broken = false;
+	assert_int_equal(log_emit(&e), 2);
+	assert_non_null(strstr(good.text, "8 records are missing there"));
+	assert_null(strstr(good.text, "everywhere"));
+}
+
+/* Names that stay have their numbers, whoever emits them. */
+static void
+numbers_of_kinds(void **state)
+{
+	static const struct log_kind kinds[] = {
+		{ "one", "11111111111111111111111111111111", LOG_LEVEL_INFO },
+		{ "log-sink", "22222222222222222222222222222222",
+		    LOG_LEVEL_ERROR },
+	};
+	struct log_event e = { .level = LOG_LEVEL_INFO, .name = "one",
+	    .text = "text" };
+	struct sample s, bad;
+
+	(void)state;
+	open_sample(&s, "sample");
+	log_set_kinds(kinds, 2);
+	(void)log_emit(&e);
+	assert_string_equal(s.id, kinds[0].message_id);
+	e.name = "two";
+	e.message_id = NULL;
+	(void)log_emit(&e);
+	assert_string_equal(s.id, "");
+	open_sample(&bad, "bad");
+	bad.broken = true;
+	(void)log_emit(&e);
+	assert_string_equal(s.name, "log-sink");
+	assert_string_equal(s.id, kinds[1].message_id);
+	log_set_kinds(NULL, 0);
 }
 
 /* What goes to standard error while "act" runs; the caller frees it. */
@@ -670,6 +715,50 @@ reopen(void **state)
 	text = unit_read("rotated.2");
 	assert_non_null(strstr(text, "msg=still"));
 	assert_non_null(strstr(text, "level=error"));
+	free(text);
+	log_reset();
+	log_file_close(sink);
+}
+
+/* Who deletes the file gets a new one, as soon as there can be one. */
+static void
+deleted(void **state)
+{
+	struct log_event e = { .level = LOG_LEVEL_NOTICE, .name = "event",
+	    .text = "happened" };
+	struct log_sink *sink;
+	struct sample other;
+	char *text;
+
+	(void)state;
+	assert_int_equal(mkdir("here", 0700), 0);
+	sink = log_file_open("here/log");
+	assert_non_null(sink);
+	assert_int_equal(log_add_sink(sink), 0);
+	open_sample(&other, "other");
+	log_info("before");
+	assert_int_equal(unlink("here/log"), 0);
+	log_info("after");
+	assert_string_equal(other.text, "after");
+	text = unit_read("here/log");
+	assert_non_null(strstr(text, "state=renewed"));
+	assert_non_null(strstr(text, "msg=after"));
+	assert_null(strstr(text, "msg=before"));
+	free(text);
+
+	/* Without its directory it fails like any other. */
+	assert_int_equal(unlink("here/log"), 0);
+	assert_int_equal(rmdir("here"), 0);
+	assert_int_equal(log_emit(&e), 1);
+	assert_int_equal(log_emit(&e), 1);
+	assert_true(sink->failing);
+	assert_int_equal(sink->lost, 2);
+	assert_int_equal(mkdir("here", 0700), 0);
+	assert_int_equal(log_emit(&e), 2);
+	assert_false(sink->failing);
+	text = unit_read("here/log");
+	assert_non_null(strstr(text, "msg=happened"));
+	assert_non_null(strstr(text, "2 records are missing there\""));
 	free(text);
 	log_reset();
 	log_file_close(sink);
@@ -818,6 +907,8 @@ main(void)
 		cmocka_unit_test_teardown(standard_error, reset),
 		cmocka_unit_test_teardown(file, reset),
 		cmocka_unit_test_teardown(reopen, reset),
+		cmocka_unit_test_teardown(numbers_of_kinds, reset),
+		cmocka_unit_test_teardown(deleted, reset),
 		cmocka_unit_test_teardown(truncated, reset),
 		cmocka_unit_test_teardown(not_through_a_link, reset),
 		cmocka_unit_test_teardown(full_disk, reset),
