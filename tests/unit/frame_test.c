@@ -375,6 +375,9 @@ code_and_text_from_outside(void **state)
 		assert_int_equal(frame_get_code(&f, &code, text), -1);
 		wire[i] = 0xff;
 	}
+	wire[2] = '\0';
+	f = frame_of(wire, 3);
+	assert_int_equal(frame_get_code(&f, &code, text), -1);
 }
 
 static void
