@@ -28,20 +28,31 @@ terms_init(struct terms *t)
 	    t->on_disconnect != NULL && t->background != NULL ? 0 : -1;
 }
 
+/* A copy of "text", or NULL of NULL; "*failed" if memory is out. */
+static char *
+copy(const char *text, bool *failed)
+{
+	char *out = text == NULL ? NULL : strdup(text);
+
+	*failed = *failed || (text != NULL && out == NULL);
+	return out;
+}
+
 int
 terms_copy(struct terms *t, const struct terms *from)
 {
+	bool failed = false;
+
 	*t = *from;
-	t->directory = from->directory == NULL ? NULL :
-	    strdup(from->directory);
+	t->directory = copy(from->directory, &failed);
 	t->environment = conf_list((const char *const *)from->environment);
 	t->accept_environment = conf_list(
 	    (const char *const *)from->accept_environment);
-	t->on_disconnect = strdup(from->on_disconnect);
-	t->background = strdup(from->background);
-	return (from->directory == NULL || t->directory != NULL) &&
-	    t->environment != NULL && t->accept_environment != NULL &&
-	    t->on_disconnect != NULL && t->background != NULL ? 0 : -1;
+	/* An empty string in a file is NULL, and terms_check() will say so. */
+	t->on_disconnect = copy(from->on_disconnect, &failed);
+	t->background = copy(from->background, &failed);
+	return !failed && t->environment != NULL &&
+	    t->accept_environment != NULL ? 0 : -1;
 }
 
 /* For a table of the terms alone. */

@@ -209,6 +209,12 @@ static const struct {
 	    "\"NAME=VALUE\"" },
 	{ "on_disconnect = \"stay\";", 2, "on_disconnect: must be \"kill\"" },
 	{ "background = \"\";", 2, "background: must be \"kill\" or" },
+	{ "on_disconnect = \"\"; rules = ( { peers = \"*\"; } );", 2,
+	    "on_disconnect: must be \"kill\"" },
+	{ "rules = ( { peers = \"*\"; background = \"\"; commands = ( \"/x\" "
+	    "); } );", 2, "background: must be" },
+	{ "rules = ( { peers = \"*\"; commands = ( { program = \"/x\"; "
+	    "on_disconnect = \"\"; } ); } );", 2, "on_disconnect: must be" },
 	{ "rules = [ 1 ];", 2, "rules: an entry of it must be a group" },
 	{ "rules = ( \"x\" );", 2, "rules: an entry must be a group" },
 	{ "rules = { };", 2, "rules: must be a list, in parentheses" },
