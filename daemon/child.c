@@ -49,9 +49,25 @@ struct start {
 
 static int null_fd = -1;
 
+/*
+ * The two signals that libc keeps to itself may be ignored where we come from,
+ * and its sigaction(3) does not touch them.  The kernel's structure begins
+ * with the handler, and is all zero for the default.
+ */
+static void
+reset_private_signals(void)
+{
+	unsigned long none[8] = { 0 };
+
+	for (int sig = SIGRTMIN_KERNEL; sig < SIGRTMIN; sig++)
+		(void)syscall(SYS_rt_sigaction, sig, none, NULL,
+		    (size_t)_NSIG / 8);
+}
+
 int
 child_init(void)
 {
+	reset_private_signals();
 	if (null_fd == -1)
 		null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null_fd != -1)
