@@ -278,8 +278,6 @@ def test_instance(service, sysconfdir):
         box.path(config).unlink()
 
 
-@pytest.mark.xfail(reason="libsystemd brings seven more libraries",
-                   strict=False)
 def test_memory(service, measurable, record_property):
     """Idle, it stays below 8 MiB."""
     service.start()
