@@ -741,14 +741,51 @@ check_alone(struct tls_context *c, X509 *cert, STACK_OF(X509) *chain,
 	return result;
 }
 
-int
-tls_server_check(struct tls_context *c, char why[TLS_TEXT_MAX])
+/* Check our own chain. */
+static int
+check_own(struct tls_context *c, bool client, char why[TLS_TEXT_MAX])
 {
 	STACK_OF(X509) *chain = NULL;
-	struct verdict v = { .why = why };
+	struct verdict v = { .client = client, .why = why };
 
 	(void)SSL_CTX_get0_chain_certs(c->ssl, &chain);
 	return check_alone(c, SSL_CTX_get0_certificate(c->ssl), chain, &v);
+}
+
+int
+tls_server_check(struct tls_context *c, char why[TLS_TEXT_MAX])
+{
+	return check_own(c, false, why);
+}
+
+int
+tls_client_check(struct tls_context *c, char why[TLS_TEXT_MAX])
+{
+	return check_own(c, true, why);
+}
+
+/* Fill "id" from "cert", if there is one. */
+static int
+identify(X509 *cert, struct tls_identity *id)
+{
+	if (cert == NULL)
+		return -1;
+	memset(id, 0, sizeof *id);
+	get_identity(cert, id);
+	ERR_clear_error();
+	return 0;
+}
+
+int
+tls_context_certificate(const struct tls_context *c, size_t n,
+    struct tls_identity *id)
+{
+	STACK_OF(X509) *chain = NULL;
+
+	if (n == 0)
+		return identify(SSL_CTX_get0_certificate(c->ssl), id);
+	(void)SSL_CTX_get0_chain_certs(c->ssl, &chain);
+	return identify(sk_X509_value(chain, (int)n - 1), id);
 }
 
 void
@@ -1151,6 +1188,13 @@ tls_peer(const struct tls *tls)
 }
 
 int
+tls_peer_certificate(const struct tls *tls, size_t n, struct tls_identity *id)
+{
+	return identify(sk_X509_value(SSL_get0_verified_chain(tls->ssl),
+	    (int)n), id);
+}
+
+int
 tls_identity_load(const char *path, struct tls_identity *id,
     char why[TLS_TEXT_MAX])
 {
@@ -1170,10 +1214,8 @@ tls_identity_load(const char *path, struct tls_identity *id,
 		    path, last_reason());
 		return -1;
 	}
-	memset(id, 0, sizeof *id);
-	get_identity(cert, id);
+	(void)identify(cert, id);
 	X509_free(cert);
-	ERR_clear_error();
 	return 0;
 }
 

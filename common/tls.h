@@ -91,6 +91,17 @@ struct tls_context *tls_client_new(struct tls_files *files,
  */
 int tls_server_check(struct tls_context *context, char why[TLS_TEXT_MAX]);
 
+/* The same of a client's context: would a server take our certificate, if its
+ * authority is ours? */
+int tls_client_check(struct tls_context *context, char why[TLS_TEXT_MAX]);
+
+/*
+ * The certificate number "n" of our own file, which begins with 0, our own.
+ * 0, or -1: it has no such.
+ */
+int tls_context_certificate(const struct tls_context *context, size_t n,
+    struct tls_identity *id);
+
 /* Contexts are counted by their connections: free whenever it is unused. */
 void tls_context_free(struct tls_context *context);
 
@@ -155,6 +166,12 @@ int64_t tls_peer_expires(const struct tls *tls);
 
 /* The peer, once it has shown a certificate, verified or not; else NULL. */
 const struct tls_identity *tls_peer(const struct tls *tls);
+
+/* The certificate number "n" of the chain by which the peer was accepted in
+ * the handshake; 0 is its own, the last one an authority's of ours.  0, or -1:
+ * there is no such. */
+int tls_peer_certificate(const struct tls *tls, size_t n,
+    struct tls_identity *id);
 
 /*
  * Read who a certificate is for from the first one in the PEM file "path",

@@ -865,6 +865,56 @@ passphrase(void **state)
 
 /* What our own clients would think of our certificate. */
 static void
+own_client_certificate(void **state)
+{
+	static const struct {
+		const char *certificate, *key, *authority, *says;
+	} examples[] = {
+		{ "alice.pem", "alice.key", "site/ca.pem", "" },
+		{ "both.pem", "both.key", "site/ca.pem", "" },
+		{ "server.pem", "server.key", "site/ca.pem", "as a client" },
+		{ "stranger.pem", "stranger.key", "site/ca.pem",
+		    "configured authority" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof examples / sizeof examples[0]; i++) {
+		struct tls_files f = files_of(examples[i].certificate,
+		    examples[i].key, examples[i].authority, NULL);
+		struct tls_context *c = tls_client_new(&f, why);
+		bool good = examples[i].says[0] == '\0';
+
+		assert_non_null(c);
+		why[0] = '\0';
+		assert_int_equal(tls_client_check(c, why), good ? 0 : -1);
+		assert_non_null(strstr(why, examples[i].says));
+		assert_int_equal(strlen(why) == 0, good);
+		tls_context_free(c);
+	}
+}
+
+static void
+certificates(void **state)
+{
+	struct tls_context *c = client_with("alice");
+	struct tls_identity id;
+	struct pair p;
+
+	(void)state;
+	assert_int_equal(tls_context_certificate(c, 0, &id), 0);
+	assert_string_equal(id.subject, "CN=alice");
+	assert_int_equal(tls_context_certificate(c, 1, &id), -1);
+	tls_context_free(c);
+	open_good(&p);
+	assert_int_equal(tls_peer_certificate(p.client, 0, &id), 0);
+	assert_string_equal(id.subject, "CN=server");
+	assert_int_equal(tls_peer_certificate(p.client, 1, &id), 0);
+	assert_string_equal(id.subject, "CN=AIS_TEST_CA");
+	assert_int_equal(tls_peer_certificate(p.client, 2, &id), -1);
+	close_pair(&p);
+}
+
+static void
 own_certificate(void **state)
 {
 	static const struct {
@@ -1101,6 +1151,8 @@ main(void)
 		cmocka_unit_test(contexts),
 		cmocka_unit_test(passphrase),
 		cmocka_unit_test(own_certificate),
+		cmocka_unit_test(own_client_certificate),
+		cmocka_unit_test(certificates),
 		cmocka_unit_test(judged_again),
 		cmocka_unit_test(ends),
 		cmocka_unit_test(lists_that_cannot_be_used),
