@@ -57,6 +57,12 @@ closing(void **state)
 	assert_int_equal(pair[1], -1);
 	assert_int_equal(errno, EXDEV);
 	assert_false(is_open(was));
+	assert_int_equal(pipe(pair), 0);
+	fd = pair[0];
+	was = pair[1];
+	fd_close_pair(pair);
+	assert_false(is_open(fd));
+	assert_false(is_open(was));
 }
 
 static void
@@ -155,6 +161,29 @@ filling(void **state)
 	errno = 0;
 	assert_int_equal(fd_fill(-1, &b, 100), IO_ERROR);
 	assert_int_equal(errno, EBADF);
+	buf_free(&b);
+}
+
+static void
+single_bytes(void **state)
+{
+	struct buf b;
+	int pair[2];
+	char c = 0;
+
+	(void)state;
+	buf_init(&b, 2);
+	assert_int_equal(fd_pipe(pair, 0), 0);
+	assert_int_equal(buf_put(&b, "x", 1), 0);
+	assert_int_equal(fd_drain(pair[1], &b), IO_OK);
+	assert_int_equal(buf_used(&b), 0);
+	assert_int_equal(read(pair[0], &c, 1), 1);
+	assert_int_equal(c, 'x');
+	assert_int_equal(write(pair[1], "y", 1), 1);
+	assert_int_equal(fd_fill(pair[0], &b, 1), IO_OK);
+	assert_int_equal(buf_used(&b), 1);
+	assert_int_equal(*buf_data(&b), 'y');
+	fd_close_pair(pair);
 	buf_free(&b);
 }
 
@@ -276,6 +305,20 @@ files(void **state)
 	}
 }
 
+/* One whose size is not what the kernel says, as in /proc. */
+static void
+other_size(void **state)
+{
+	char *data;
+	size_t size = 0;
+
+	(void)state;
+	data = fd_read_file("/proc/self/status", 100000, &size);
+	if (data != NULL)
+		assert_int_equal(strlen(data), size);
+	free(data);
+}
+
 static void
 no_files(void **state)
 {
@@ -353,10 +396,12 @@ main(void)
 		cmocka_unit_test(pipes),
 		cmocka_unit_test(no_more_pipes),
 		cmocka_unit_test(filling),
+		cmocka_unit_test(single_bytes),
 		cmocka_unit_test(full_at_the_end),
 		cmocka_unit_test(draining),
 		cmocka_unit_test(fill_out_of_memory),
 		cmocka_unit_test(files),
+		cmocka_unit_test(other_size),
 		cmocka_unit_test(no_files),
 		cmocka_unit_test(no_leak),
 	};
