@@ -17,6 +17,8 @@
 #include "client/settings.h"
 #include "client/stream.h"
 #include "client/request.h"
+#include "client/check.h"
+#include "client/question.h"
 #include "client/commands.h"
 
 /* Long names of hosts, and of ports. */
@@ -24,12 +26,18 @@
 #define PORT_MAX	8
 /* A year is no limit. */
 #define SECONDS_MAX	(365.0 * 86400)
+/* A century. */
+#define DAYS_MAX	36500
 
 /* What the command line says, and what the files add to it. */
 struct call {
 	struct settings settings;
 	char *shell;		/* The line for a shell, or NULL. */
 	char *file;		/* The configuration to use alone, or NULL. */
+	bool list;		/* What to do in place of running. */
+	bool can;
+	bool checks;
+	struct check check;
 	bool show_config;
 	bool help;
 	bool version;
@@ -42,10 +50,12 @@ struct call {
 /* The options that have no letter. */
 enum {
 	LONG_CA = 256, LONG_CERT, LONG_KEY, LONG_TIMEOUT, LONG_CONNECT_TIMEOUT,
-	LONG_SHOW_CONFIG
+	LONG_LIST, LONG_CAN, LONG_CHECK, LONG_JSON, LONG_WARN_DAYS,
+	LONG_CRITICAL_DAYS, LONG_SHOW_CONFIG
 };
 
 #define SETTING(name)	offsetof(struct call, settings.name)
+#define CALL(name)	offsetof(struct call, name)
 
 /* What an option's value becomes. */
 enum kind {
@@ -53,6 +63,7 @@ enum kind {
 	KIND_TEXT,		/* char * */
 	KIND_PORT,		/* int64_t */
 	KIND_SECONDS,		/* int64_t, milliseconds */
+	KIND_DAYS,		/* int64_t */
 	KIND_VARIABLE		/* Added to the environment. */
 };
 
@@ -66,13 +77,13 @@ static const struct row {
 	size_t offset;		/* In struct call. */
 } rows[] = {
 	{ 'c', "command", "LINE", "let the server's shell run LINE",
-	    KIND_TEXT, offsetof(struct call, shell) },
+	    KIND_TEXT, CALL(shell) },
 	{ 'C', "directory", "DIR", "run in the directory DIR",
 	    KIND_TEXT, SETTING(directory) },
 	{ 'e', "env", "NAME=VALUE", "set a variable for the command",
 	    KIND_VARIABLE, 0 },
 	{ 'F', "config", "FILE", "read FILE in place of all aisc.conf",
-	    KIND_TEXT, offsetof(struct call, file) },
+	    KIND_TEXT, CALL(file) },
 	{ 'n', "no-stdin", NULL, "give the command no standard input",
 	    KIND_FLAG, SETTING(no_stdin) },
 	{ 'p', "port", "PORT", "connect to PORT (" PROTO_PORT_TEXT ")",
@@ -92,13 +103,27 @@ static const struct row {
 	{ LONG_CONNECT_TIMEOUT, "connect-timeout", "SECONDS",
 	    "time limit for connecting (10)",
 	    KIND_SECONDS, SETTING(connect_timeout) },
+	{ LONG_LIST, "list", NULL, "show what you may run",
+	    KIND_FLAG, CALL(list) },
+	{ LONG_CAN, "can", NULL, "ask if you may run it, and run nothing",
+	    KIND_FLAG, CALL(can) },
+	{ LONG_CHECK, "check", NULL,
+	    "check files, server, certificates, as a plugin",
+	    KIND_FLAG, CALL(checks) },
+	{ LONG_WARN_DAYS, "warn-days", "N",
+	    "warn if a certificate has fewer days left (30)",
+	    KIND_DAYS, CALL(check.warn_days) },
+	{ LONG_CRITICAL_DAYS, "critical-days", "N", "the same, critical (7)",
+	    KIND_DAYS, CALL(check.critical_days) },
+	{ LONG_JSON, "json", NULL, "answer --list, --can or --check as JSON",
+	    KIND_FLAG, CALL(check.json) },
 	{ LONG_SHOW_CONFIG, "show-config", NULL,
 	    "show the settings for HOST and exit",
-	    KIND_FLAG, offsetof(struct call, show_config) },
+	    KIND_FLAG, CALL(show_config) },
 	{ 'h', "help", NULL, "show this and exit",
-	    KIND_FLAG, offsetof(struct call, help) },
+	    KIND_FLAG, CALL(help) },
 	{ 'V', "version", NULL, "show the version and exit",
-	    KIND_FLAG, offsetof(struct call, version) }
+	    KIND_FLAG, CALL(version) }
 };
 
 #define ROWS	(sizeof rows / sizeof rows[0])
@@ -109,9 +134,9 @@ print_help(void)
 	char option[64];
 
 	(void)fputs(
-	    "usage: aisc [OPTION...] HOST[:PORT] PROGRAM [ARG...]\n"
-	    "       aisc [OPTION...] -c LINE HOST[:PORT]\n"
-	    "       aisc [OPTION...] HOST[:PORT]\n", stdout);
+	    "usage: aisc [OPTION...] [--can] HOST[:PORT] [PROGRAM [ARG...]]\n"
+	    "       aisc [OPTION...] -c LINE|--list|--check HOST[:PORT]\n",
+	    stdout);
 	for (size_t i = 0; i < ROWS; i++) {
 		const struct row *r = &rows[i];
 		int n = 0;
@@ -193,6 +218,11 @@ take_value(struct call *call, const struct row *row, const char *text)
 			return -1;
 		*(int64_t *)place = (int64_t)(v * 1000);
 		return 0;
+	case KIND_DAYS:
+		if (take_number(text, 0, DAYS_MAX, &v) == -1)
+			return -1;
+		*(int64_t *)place = (int64_t)v;
+		return 0;
 	}
 	return -1;
 }
@@ -231,26 +261,56 @@ take_rest(struct call *call, int argc, char **argv)
 	return 0;
 }
 
+/*
+ * All options are looked at, also behind one that is wrong: whether this is a
+ * check decides how that is told.
+ */
 static int
 parse(struct call *call, int argc, char **argv)
 {
 	char letters[2 * ROWS + 3];
 	struct option longs[ROWS + 1];
-	int c;
+	int c, result = 0;
 
 	make_tables(letters, longs);
 	optind = 0;		/* Begin anew. */
 	while ((c = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
+		if (result == -1 && c != LONG_CHECK && c != LONG_JSON)
+			continue;
 		if (c == ':')
-			return usage("there is something missing behind ",
+			result = usage("there is something missing behind ",
 			    argv[optind - 1]);
-		if (c == '?')
-			return usage("this option does not exist or takes no "
-			    "value: ", argv[optind - 1]);
-		if (take_option(call, c) == -1)
-			return -1;
+		else if (c == '?')
+			result = usage("this option does not exist or takes "
+			    "no value: ", argv[optind - 1]);
+		else if (take_option(call, c) == -1)
+			result = -1;
 	}
-	return take_rest(call, argc - optind, argv + optind);
+	return result == -1 ? -1 :
+	    take_rest(call, argc - optind, argv + optind);
+}
+
+/* Is there one thing to do, and what it needs? */
+static int
+check_call(const struct call *call)
+{
+	int questions = call->list + call->can + call->checks;
+
+	if (call->host[0] == '\0' && !call->show_config)
+		return usage("there is no HOST", "");
+	if (questions > 1 || (questions == 1 && call->shell != NULL))
+		return usage("-c, --list, --can and --check exclude each "
+		    "other", "");
+	if (call->check.json && questions == 0)
+		return usage("--json goes with --list, --can or --check", "");
+	if (call->argv == NULL)
+		return 0;
+	if (call->shell != NULL)
+		return usage("-c LINE leaves no place for ", call->argv[0]);
+	if (call->list || call->checks)
+		return usage("--list and --check leave no place for ",
+		    call->argv[0]);
+	return 0;
 }
 
 /* HOST:PORT, unless -p says something else. */
@@ -278,19 +338,23 @@ configure(struct call *call, int argc, char **argv)
 		return -1;
 	if (call->help || call->version)
 		return 0;
-	if (call->host[0] == '\0' && !call->show_config)
-		return usage("there is no HOST", "");
-	if (call->shell != NULL && call->argv != NULL)
-		return usage("-c LINE leaves no place for ", call->argv[0]);
+	if (check_call(call) == -1)
+		return -1;
 	settings_free(&call->settings);
 	if (settings_load(&call->settings, call->file,
 	    call->host[0] == '\0' ? NULL : call->host) == -1 ||
-	    take_port(call) == -1)
+	    take_port(call) == -1 || parse(call, argc, argv) == -1)
 		return -1;
-	return parse(call, argc, argv);
+	/* Who monitors wants an answer in time, and nothing but one. */
+	if (call->checks) {
+		call->settings.quiet = true;
+		if (call->settings.timeout == 0)
+			call->settings.timeout = CHECK_TIMEOUT;
+	}
+	return 0;
 }
 
-/* Run the one command of the command line. */
+/* Run the one command of the command line, or ask whether it may be. */
 static int
 run_one(const struct call *call, struct request *r)
 {
@@ -301,13 +365,18 @@ run_one(const struct call *call, struct request *r)
 	    .directory = s->directory, .wants_stdin = !s->no_stdin };
 	struct outcome outcome;
 
+	while (body.env != NULL && body.env[body.nenv] != NULL)
+		body.nenv++;
+	if (call->can) {
+		body.operation = PROTO_CAN;
+		body.wants_stdin = false;
+		return question_can(s, r, &body, call->check.json);
+	}
 	if (call->shell != NULL) {
 		body.operation = PROTO_SHELL;
 		body.words = line;
 		body.nwords = 1;
 	}
-	while (body.env != NULL && body.env[body.nenv] != NULL)
-		body.nenv++;
 	request_ask(r, &body, &outcome);
 	outcome_report(&outcome);
 	if (s->verbose)
@@ -325,7 +394,11 @@ run(const struct call *call)
 		outcome_say("resources: out of memory");
 		return OUTCOME_FAILED;
 	}
-	if (call->argv != NULL || call->shell != NULL)
+	if (call->list)
+		status = question_list(&call->settings, r, call->check.json);
+	else if (call->checks)
+		status = check_run(&call->check, &call->settings, r);
+	else if (call->can || call->argv != NULL || call->shell != NULL)
 		status = run_one(call, r);
 	else
 		status = commands_run(&call->settings, r);
@@ -336,7 +409,8 @@ run(const struct call *call)
 int
 main(int argc, char **argv)
 {
-	struct call call = { .shell = NULL };
+	struct call call = { .check = { .warn_days = CHECK_WARN_DAYS,
+	    .critical_days = CHECK_CRITICAL_DAYS } };
 	int status = 0;
 
 	if (stream_fill_gaps() == -1)
@@ -344,7 +418,8 @@ main(int argc, char **argv)
 	/* A reader that has gone is an error of write(2). */
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (configure(&call, argc, argv) == -1)
-		status = OUTCOME_FAILED;
+		status = !call.checks ? OUTCOME_FAILED : check_unknown(
+		    &call.check, call.host[0] == '\0' ? NULL : call.host);
 	else if (call.help)
 		print_help();
 	else if (call.version)

@@ -1,5 +1,7 @@
 #include <config.h>
 
+#include <errno.h>
+
 #include "client/outlet.h"
 
 /*
@@ -14,6 +16,7 @@ outlet_open(struct outlet *o, int fd)
 	stream_open(&o->stream, fd, true);
 	buf_init(&o->queue, QUEUE);
 	o->dead = false;
+	o->keep = NULL;
 	outlet_begin(o);
 }
 
@@ -22,6 +25,12 @@ outlet_close(struct outlet *o)
 {
 	stream_close(&o->stream);
 	buf_free(&o->queue);
+}
+
+void
+outlet_keep(struct outlet *o, struct buf *keep)
+{
+	o->keep = keep;
 }
 
 void
@@ -55,6 +64,11 @@ outlet_take(struct outlet *o, const uint8_t *bytes, size_t n)
 	size_t done;
 
 	o->window -= (uint32_t)n;
+	if (o->keep != NULL) {
+		settle(o, n);
+		errno = EMSGSIZE;
+		return buf_put(o->keep, bytes, n);
+	}
 	while (io == IO_OK && n > 0 && !o->dead && !outlet_waits(o)) {
 		io = stream_write(&o->stream, bytes, n, &done);
 		settle(o, done);

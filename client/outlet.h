@@ -23,12 +23,17 @@ struct outlet {
 	uint32_t window;	/* What the server may still send. */
 	uint32_t owed;		/* What was written, to be granted again. */
 	bool dead;		/* It cannot be written; drop what comes. */
+	struct buf *keep;	/* Where it goes instead, or NULL. */
 	size_t slot;		/* In the poll set, for the owner. */
 };
 
 /* Make "o" the output to "fd", which stays open when it is closed. */
 void outlet_open(struct outlet *o, int fd);
 void outlet_close(struct outlet *o);
+
+/* Put what comes from now on into "keep", and write nothing; NULL: write it
+ * again.  Where "keep" is full, outlet_take() fails with EMSGSIZE. */
+void outlet_keep(struct outlet *o, struct buf *keep);
 
 /* Begin a request: nothing is queued, and the window is OUTLET_WINDOW. */
 void outlet_begin(struct outlet *o);

@@ -54,6 +54,9 @@ struct request {
 	bool broken;		/* The session is of no use any more. */
 	int64_t connected;	/* When the handshake must be done. */
 	int64_t dialed_us;
+	struct greeting greeting;
+	int64_t pinged_us;	/* When our PING left; 0: none did. */
+	int64_t rtt_us;		/* How long its PONG took. */
 
 	uint32_t number;
 	struct outcome *outcome;	/* Where the end is told. */
@@ -149,7 +152,10 @@ output_failed(struct request *r, const struct outlet *o)
 	/* A finished command has failed to deliver as well. */
 	r->asked = true;
 	r->flush = false;
-	if (errno == EPIPE)
+	if (errno == EMSGSIZE)
+		fail(r, OUTCOME_RESOURCES, "the answer is longer than aisc "
+		    "can keep");
+	else if (errno == EPIPE)
 		fail(r, OUTCOME_PIPE, "nobody reads our standard output");
 	else
 		fail(r, OUTCOME_OUTPUT, "cannot write standard output: %s",
@@ -228,11 +234,15 @@ take_ping(struct request *r, const struct frame *f)
 	return violation(r, "PING comes faster than PONG can go");
 }
 
+/* The PONG that request_ping() waits for, or one that nobody asked for. */
 static int
-take_nothing(struct request *r, const struct frame *f)
+take_pong(struct request *r, const struct frame *f)
 {
-	(void)r;
-	(void)f;
+	if (r->pinged_us == 0 || f->length != sizeof r->pinged_us ||
+	    memcmp(f->payload, &r->pinged_us, f->length) != 0)
+		return 0;
+	r->rtt_us = clock_now_us() - r->pinged_us;
+	r->asked = false;
 	return 0;
 }
 
@@ -257,6 +267,8 @@ take_waiting(struct request *r, const struct frame *f)
 
 	if (frame_get_u32(f, &n) == -1)
 		return violation(r, "a malformed WAITING");
+	r->greeting.waits = true;
+	r->greeting.ahead = n;
 	if (r->settings->quiet)
 		return 0;
 	if (n == 0)
@@ -271,26 +283,27 @@ static int
 take_hello(struct request *r, const struct frame *f)
 {
 	struct reader reader = { f->payload, f->length };
-	const char *name;
+	struct greeting *g = &r->greeting;
 	const uint8_t *bytes;
-	char text[256];
+	char *text;
 	uint8_t kind;
 	size_t n;
 	int got;
 
 	while ((got = item_get(&reader, &kind, &bytes, &n)) == 1) {
-		name = kind == PROTO_ITEM_SESSION ? "session" :
-		    kind == PROTO_ITEM_SERVER ? "server" :
-		    kind == PROTO_ITEM_PEER ? "the server knows us as" : NULL;
-		if (r->settings->verbose && name != NULL)
-			outcome_say("%s: %s", name, outcome_printable(text,
-			    sizeof text, bytes, n));
+		text = kind == PROTO_ITEM_SESSION ? g->session :
+		    kind == PROTO_ITEM_SERVER ? g->server :
+		    kind == PROTO_ITEM_PEER ? g->peer : NULL;
+		if (text != NULL)
+			outcome_printable(text, GREETING_MAX, bytes, n);
 	}
 	if (got == -1)
 		return violation(r, "a malformed HELLO");
+	g->waits = false;
 	if (r->settings->verbose)
-		outcome_say("greeted after %.1f ms",
-		    (double)(clock_now_us() - r->dialed_us) / 1000);
+		outcome_say("session: %s, server: %s, the server knows us "
+		    "as: %s, greeted after %.1f ms", g->session, g->server,
+		    g->peer, (double)(clock_now_us() - r->dialed_us) / 1000);
 	r->state = STATE_ASKED;
 	return 0;
 }
@@ -397,7 +410,7 @@ static const struct {
 	{ PROTO_HELLO, true, STATE_GREETING, take_hello },
 	{ PROTO_WAITING, true, STATE_GREETING, take_waiting },
 	{ PROTO_PING, true, STATE_ANY, take_ping },
-	{ PROTO_PONG, true, STATE_ANY, take_nothing },
+	{ PROTO_PONG, true, STATE_ANY, take_pong },
 	{ PROTO_GOODBYE, true, STATE_ANY, take_goodbye }
 };
 
@@ -505,9 +518,10 @@ shake_hands(struct request *r)
 	if (io != IO_OK)
 		return;
 	r->shaking = false;
+	r->greeting.shaken_us = clock_now_us() - r->dialed_us;
 	if (r->settings->verbose)
 		dial_describe(&r->link,
-		    (double)(clock_now_us() - r->dialed_us) / 1000);
+		    (double)r->greeting.shaken_us / 1000);
 }
 
 /* Open the connection and begin the session. */
@@ -520,6 +534,7 @@ dial(struct request *r)
 	    (r->tls = dial_context(r->settings, r->outcome)) == NULL)
 		return -1;
 	r->shaking = true;
+	r->greeting = (struct greeting){ .waits = false };
 	r->dialed_us = clock_now_us();
 	r->connected = clock_in(limit > 0 ? limit : -1);
 	/* A look-up cannot be interrupted but by ending aisc. */
@@ -681,6 +696,54 @@ request_ask(struct request *r, const struct body *body, struct outcome *o)
 		outlet_begin(&r->outlets[i]);
 	if (r->broken)
 		close_session(r);
+}
+
+void
+request_answer(struct request *r, const struct body *body, struct buf *answer,
+    struct outcome *o)
+{
+	struct buf nothing;
+
+	/* Nothing fits into it, and error output is what we can do without. */
+	buf_init(&nothing, 0);
+	outlet_keep(&r->outlets[OUT], answer);
+	outlet_keep(&r->outlets[ERR], &nothing);
+	request_ask(r, body, o);
+	outlet_keep(&r->outlets[OUT], NULL);
+	outlet_keep(&r->outlets[ERR], NULL);
+}
+
+int64_t
+request_ping(struct request *r, struct outcome *o)
+{
+	memset(o, 0, sizeof *o);
+	r->outcome = o;
+	r->pinged_us = clock_now_us();
+	if (!link_is_open(&r->link) || r->state != STATE_IDLE ||
+	    frame_put(&r->link.out, PROTO_PING, 0, &r->pinged_us,
+	    sizeof r->pinged_us) == -1) {
+		outcome_fail(o, OUTCOME_LOST, "the session has ended");
+		return -1;
+	}
+	r->asked = true;
+	run(r);
+	r->pinged_us = 0;
+	if (!r->broken)
+		return r->rtt_us;
+	close_session(r);
+	return -1;
+}
+
+const struct greeting *
+request_greeting(const struct request *r)
+{
+	return &r->greeting;
+}
+
+const struct link *
+request_link(const struct request *r)
+{
+	return &r->link;
 }
 
 int

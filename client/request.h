@@ -10,11 +10,27 @@
 #define AIS_REQUEST_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct body;
+struct buf;
+struct link;
 struct outcome;
 struct request;
 struct settings;
+
+/* The longest item of HELLO that is kept; what is longer is cut. */
+#define GREETING_MAX	256
+
+/* What the server has said of the session; foreign bytes are escaped. */
+struct greeting {
+	char session[GREETING_MAX];	/* Its name. */
+	char server[GREETING_MAX];	/* The program and its version. */
+	char peer[GREETING_MAX];	/* By which name it knows us. */
+	bool waits;			/* Others are served before us, */
+	uint32_t ahead;			/* so many of them. */
+	int64_t shaken_us;		/* How long TLS took to be ready. */
+};
 
 /* Make ready to talk to the server of "settings", which are borrowed.
  * Nothing is connected yet.  NULL if memory is out. */
@@ -31,6 +47,25 @@ void request_free(struct request *r);
  */
 void request_ask(struct request *r, const struct body *body,
     struct outcome *o);
+
+/*
+ * The same, but what the command writes goes to the end of "answer" and not to
+ * our standard output; what it writes to its standard error is dropped.
+ */
+void request_answer(struct request *r, const struct body *body,
+    struct buf *answer, struct outcome *o);
+
+/*
+ * After a request that has left a session behind, and within its time limit:
+ * the microseconds that the server takes to answer, or -1 with the reason in
+ * "o".
+ */
+int64_t request_ping(struct request *r, struct outcome *o);
+
+/* The last session, and the connection if it is open.  Both are borrowed, and
+ * change with the next request. */
+const struct greeting *request_greeting(const struct request *r);
+const struct link *request_link(const struct request *r);
 
 /* Is there a session, so far as we know? */
 bool request_is_open(const struct request *r);

@@ -235,13 +235,45 @@ def test_examples_of_aisc(srcdir, program, typist, make_aisd, alice):
         f'key = "{alice.key}"; port = {server.port}; '
         f'host_name = "127.0.0.1"; server_name = "localhost";')
     lines = lines_of(srcdir, "aisc.1")
-    assert len(lines) >= 4
+    assert len(lines) >= 7
+    shown = {}
     for line in lines:
-        line = line.replace("/srv/www", str(web))
-        done = typist(line, {"aisc": [*program("aisc"), "-F", settings_]})
+        done = typist(line.replace("/srv/www", str(web)),
+                      {"aisc": [*program("aisc"), "-F", settings_]})
         assert done.returncode == 0, (line, done.stderr)
+        shown[line] = done.stdout
     assert (web / "site" / "index").read_text() == "hello\n"
-    assert done.stdout == "done\n"
+
+    def of(word):
+        return "".join(text for line, text in shown.items() if word in line)
+    assert of("< commands") == "done\n"
+    assert of("--check").startswith("AISC OK - web.example.org: TLSv1.3, ")
+    assert "grants it" in of("--can") and of("--list")
+
+
+@pytest.mark.parametrize("host", ["web-1", "www", "db"])
+def test_examples_of_aisc_conf(host, srcdir, program, typist, make_aisd,
+                               authority, alice):
+    """A host of the example is reached as the example says, but for ports and
+    addresses."""
+    server = make_aisd(pair=authority.make(
+        "server", "server", sans=["DNS:db.example.org", "DNS:" + host]))
+    block, = literals(page(srcdir, "aisc.conf.5"))
+    where = typist.here / "www"
+    where.mkdir()
+    here = typist.here / "aisc.conf"
+    assert "port = 4774;" in block and '"192.0.2.7"' in block
+    here.write_text(block.replace("4774", str(server.port)).replace(
+        "192.0.2.7", "127.0.0.1").replace("/srv/www", str(where)).replace(
+            "match = [", 'host_name = "127.0.0.1"; match = ['))
+    for name, path in (("ca.pem", alice.ca), ("alice.pem", alice.cert),
+                       ("alice.key", alice.key)):
+        shutil.copy(path, typist.here / name)
+    port = f" -p {server.port}" if host == "db" else ""
+    done = typist(f"aisc{port} {host} pwd",
+                  {"aisc": [*program("aisc"), "-F", here]})
+    assert done.returncode == 0, done.stderr
+    assert (done.stdout == f"{where}\n") == (host != "db")
 
 
 def test_examples_of_ais_ca(srcdir, program, typist):

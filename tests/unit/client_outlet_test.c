@@ -223,6 +223,38 @@ reader_goes(void **state)
 	assert_int_equal(close(pair[1]), 0);
 }
 
+static void
+kept(void **state)
+{
+	static const uint8_t zeros[100];
+	struct outlet o;
+	struct buf keep;
+	char byte;
+	int pair[2];
+
+	(void)state;
+	open_pair(pair, false);
+	outlet_open(&o, pair[1]);
+	buf_init(&keep, 150);
+	outlet_keep(&o, &keep);
+	assert_int_equal(outlet_take(&o, zeros, 100), 0);
+	assert_int_equal(buf_used(&keep), 100);
+	assert_int_equal(outlet_take(&o, zeros, 51), -1);
+	assert_int_equal(errno, EMSGSIZE);
+	assert_false(o.dead);
+	assert_false(outlet_waits(&o));
+	assert_int_equal(o.owed, 151);
+	assert_int_equal(o.window, OUTLET_WINDOW - 151);
+	outlet_keep(&o, NULL);
+	assert_int_equal(outlet_take(&o, (const uint8_t *)"x", 1), 0);
+	assert_int_equal(read(pair[0], &byte, 1), 1);
+	assert_int_equal(byte, 'x');
+	buf_free(&keep);
+	outlet_close(&o);
+	assert_int_equal(close(pair[0]), 0);
+	assert_int_equal(close(pair[1]), 0);
+}
+
 int
 main(void)
 {
@@ -232,7 +264,8 @@ main(void)
 		cmocka_unit_test(reading),
 		cmocka_unit_test(plain_file),
 		cmocka_unit_test(reader_gone),
-		cmocka_unit_test(reader_goes)
+		cmocka_unit_test(reader_goes),
+		cmocka_unit_test(kept)
 	};
 
 	(void)signal(SIGPIPE, SIG_IGN);

@@ -1,0 +1,228 @@
+#include <config.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/body.h"
+#include "common/buf.h"
+#include "common/log.h"
+
+#include "client/json.h"
+#include "client/outcome.h"
+#include "client/settings.h"
+#include "client/request.h"
+
+#include "client/question.h"
+
+/* The longest answer that is kept. */
+#define ANSWER_MAX	(16 * 1024 * 1024)
+/* Longer names are not what the column of the summaries goes by. */
+#define NAMES_MAX	40
+
+/* A part of the answer. */
+struct piece {
+	const char *text;
+	size_t length;
+};
+
+/* Cut what is before the first "end", or all, from the front of "rest". */
+static struct piece
+cut(struct piece *rest, char end)
+{
+	const char *at = memchr(rest->text, end, rest->length);
+	const struct piece first = { rest->text, at == NULL ? rest->length :
+	    (size_t)(at - rest->text) };
+	size_t taken = first.length + (at != NULL);
+
+	rest->text += taken;
+	rest->length -= taken;
+	return first;
+}
+
+/* How many columns a printable text takes, one for each character. */
+static size_t
+columns(const char *text)
+{
+	size_t n = 0;
+
+	for (; *text != '\0'; text++)
+		n += ((unsigned char)*text & 0xc0) != 0x80;
+	return n;
+}
+
+/* "p" so that it can be shown, for free(3); NULL if memory is out. */
+static char *
+printable(struct piece p)
+{
+	size_t size = LOG_ESCAPED_MAX(p.length);
+	char *out = malloc(size);
+
+	return out == NULL ? NULL : outcome_printable(out, size, p.text,
+	    p.length);
+}
+
+/* Show the commands in two columns; where no one looks, with a tab. */
+static void
+show_list(struct piece all, bool aligned)
+{
+	struct piece rest = all, line, name;
+	size_t width = 0, n;
+	char *text, *summary;
+
+	while (aligned && rest.length > 0) {
+		line = cut(&rest, '\n');
+		text = printable(cut(&line, '\t'));
+		n = text == NULL ? 0 : columns(text);
+		if (n > width && n <= NAMES_MAX)
+			width = n;
+		free(text);
+	}
+	for (rest = all; rest.length > 0;) {
+		line = cut(&rest, '\n');
+		name = cut(&line, '\t');
+		text = printable(name);
+		summary = printable(line);
+		n = text == NULL ? width : columns(text);
+		if (text == NULL || summary == NULL)
+			;	/* Memory for one line; nothing helps. */
+		else if (!aligned)
+			printf("%s\t%s\n", text, summary);
+		else if (*summary == '\0')
+			printf("%s\n", text);
+		else
+			printf("%s%*s  %s\n", text, n < width ?
+			    (int)(width - n) : 0, "", summary);
+		free(text);
+		free(summary);
+	}
+}
+
+static void
+list_members(struct json *j, struct piece rest)
+{
+	struct piece line, name;
+
+	json_open(j, "commands", '[');
+	while (rest.length > 0) {
+		line = cut(&rest, '\n');
+		name = cut(&line, '\t');
+		json_open(j, NULL, '{');
+		json_bytes(j, "name", name.text, name.length);
+		json_bytes(j, "summary", line.text, line.length);
+		json_close(j, '}');
+	}
+	json_close(j, ']');
+}
+
+/* Open the object, which holds all there is to say of a failure. */
+static void
+open_object(struct json *j, const struct settings *s, const struct outcome *o)
+{
+	json_open(j, NULL, '{');
+	json_text(j, "host", s->host);
+	if (o->class == OUTCOME_DONE)
+		return;
+	json_open(j, "error", '{');
+	json_text(j, "class", outcome_class_name(o->class));
+	json_text(j, "text", o->text);
+	json_close(j, '}');
+}
+
+static void
+close_object(struct json *j)
+{
+	json_close(j, '}');
+	(void)fputc('\n', j->out);
+}
+
+/* Has all that was printed been written?  If not, that is what came of it. */
+static void
+finish(struct outcome *o)
+{
+	if (fflush(stdout) == 0 && ferror(stdout) == 0)
+		return;
+	if (errno == EPIPE)
+		outcome_fail(o, OUTCOME_PIPE, "nobody reads our standard "
+		    "output");
+	else
+		outcome_fail(o, OUTCOME_OUTPUT, "cannot write standard "
+		    "output: %s", strerror(errno));
+}
+
+/* Ask, and get an answer that is no more than 0 or 1. */
+static void
+ask(struct request *r, const struct body *body, struct buf *answer,
+    struct outcome *o)
+{
+	buf_init(answer, ANSWER_MAX);
+	request_answer(r, body, answer, o);
+	if (o->class == OUTCOME_DONE && o->status > 1)
+		outcome_fail(o, OUTCOME_PROTOCOL, "the server answers with "
+		    "the status %d, which means nothing", o->status);
+}
+
+static struct piece
+all_of(const struct buf *answer)
+{
+	struct piece p = { "", buf_used(answer) };
+
+	if (p.length > 0)
+		p.text = (const char *)buf_data(answer);
+	return p;
+}
+
+int
+question_list(const struct settings *s, struct request *r, bool json)
+{
+	const struct body body = { .operation = PROTO_LIST };
+	struct json j = { .out = stdout };
+	struct outcome o;
+	struct buf answer;
+
+	ask(r, &body, &answer, &o);
+	if (json) {
+		open_object(&j, s, &o);
+		if (o.class == OUTCOME_DONE)
+			list_members(&j, all_of(&answer));
+		close_object(&j);
+	} else if (o.class == OUTCOME_DONE)
+		show_list(all_of(&answer), isatty(STDOUT_FILENO) == 1);
+	finish(&o);
+	outcome_report(&o);
+	buf_free(&answer);
+	return o.status;
+}
+
+int
+question_can(const struct settings *s, struct request *r,
+    const struct body *body, bool json)
+{
+	struct json j = { .out = stdout };
+	struct outcome o;
+	struct buf answer;
+	struct piece rest, why;
+	char *text;
+
+	ask(r, body, &answer, &o);
+	rest = all_of(&answer);
+	why = cut(&rest, '\n');
+	if (json) {
+		open_object(&j, s, &o);
+		if (o.class == OUTCOME_DONE) {
+			json_bool(&j, "allowed", o.status == 0);
+			json_bytes(&j, "why", why.text, why.length);
+		}
+		close_object(&j);
+	} else if (o.class == OUTCOME_DONE && (text = printable(why)) != NULL) {
+		printf("%s\n", text);
+		free(text);
+	}
+	finish(&o);
+	outcome_report(&o);
+	buf_free(&answer);
+	return o.status;
+}
