@@ -187,12 +187,6 @@ grant_free(struct grant *g)
 
 /* --- fitting -------------------------------------------------------------- */
 
-bool
-grant_is_called(const struct grant *g, const char *name)
-{
-	return strcmp(g->name, name) == 0 || strcmp(g->program, name) == 0;
-}
-
 /* A decimal number that fits an int64_t, in its only spelling. */
 static bool
 is_integer(const char *text, int64_t min, int64_t max)

@@ -59,9 +59,6 @@ int grant_load(struct grant *g, const struct conf_group *group,
     const char *text, const struct terms *defaults);
 void grant_free(struct grant *g);
 
-/* Does "name", the first word of a client, call this command? */
-bool grant_is_called(const struct grant *g, const char *name);
-
 /*
  * Make the argv of the program from the client's "words", its first included.
  * Memory comes from "a".  1 and "*out"; 0 and a sentence in "why" of "size"

@@ -15,6 +15,12 @@
 #include "daemon/match.h"
 #include "daemon/policy.h"
 
+/* A command of a rule by one of the two things that clients may call it. */
+struct call {
+	const char *text;
+	const struct grant *grant;
+};
+
 struct rule {
 	char *name;
 	struct match match;
@@ -24,6 +30,7 @@ struct rule {
 	struct terms terms;
 	struct grant *grants;
 	size_t count;
+	struct call *calls;	/* Two for each of the grants, sorted. */
 	int64_t learn_end;	/* The second after it, since 1970; or 0. */
 	char *where;		/* FILE:LINE. */
 };
@@ -99,12 +106,64 @@ add_grant(void *context, const struct conf_group *group, const char *text)
 	return grant_load(&grants[rule->count++], group, text, &rule->terms);
 }
 
+/* By text, and of the same text in the order of the file. */
+static int
+compare_calls(const void *a, const void *b)
+{
+	const struct call *x = a, *y = b;
+	int order = strcmp(x->text, y->text);
+
+	if (order != 0)
+		return order;
+	return (x->grant > y->grant) - (x->grant < y->grant);
+}
+
+static int
+sort_calls(struct rule *rule, const struct conf_group *group)
+{
+	size_t n = 0;
+
+	if (rule->count == 0)
+		return 0;
+	rule->calls = calloc(2 * rule->count, sizeof *rule->calls);
+	if (rule->calls == NULL)
+		return conf_complain(group, NULL, "out of memory");
+	for (size_t i = 0; i < rule->count; i++) {
+		const struct grant *g = &rule->grants[i];
+
+		rule->calls[n++] = (struct call){ g->name, g };
+		rule->calls[n++] = (struct call){ g->program, g };
+	}
+	qsort(rule->calls, n, sizeof *rule->calls, compare_calls);
+	return 0;
+}
+
+/* The first command of "rule" that "name" calls, or NULL. */
+static const struct grant *
+call_grant(const struct rule *rule, const char *name)
+{
+	size_t low = 0, high = rule->calls == NULL ? 0 : 2 * rule->count;
+	size_t end = high;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (strcmp(rule->calls[middle].text, name) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < end && strcmp(rule->calls[low].text, name) == 0 ?
+	    rule->calls[low].grant : NULL;
+}
+
 static int
 add_rule(void *context, const struct conf_group *group, const char *text)
 {
 	struct policy *p = context;
 	struct rule *rules, *rule;
 	char name[32], where[CONF_STRING_MAX + 32];
+	int errors;
 
 	if (text != NULL)
 		return conf_complain(group, NULL, "rules: an entry must be a "
@@ -127,8 +186,10 @@ add_rule(void *context, const struct conf_group *group, const char *text)
 	rule->where = strdup(conf_group_where(group, where, sizeof where));
 	if (rule->name == NULL || rule->where == NULL)
 		return conf_complain(group, NULL, "out of memory");
-	return check_rule(group, rule) +
+	errors = check_rule(group, rule) +
 	    conf_each_in(group, "commands", add_grant, rule);
+	/* A command with an error may lack its name. */
+	return errors > 0 ? errors : sort_calls(rule, group);
 }
 
 struct policy *
@@ -156,6 +217,7 @@ policy_free(struct policy *p)
 		for (size_t k = 0; k < rule->count; k++)
 			grant_free(&rule->grants[k]);
 		free(rule->grants);
+		free(rule->calls);
 		free(rule->where);
 		conf_free_values(rule_keys, RULE_KEYS, rule);
 	}
@@ -440,11 +502,7 @@ find_grant(const struct rule *rule, const struct body *request)
 {
 	if (request->operation != PROTO_RUN)
 		return NULL;
-	for (size_t i = 0; i < rule->count; i++) {
-		if (grant_is_called(&rule->grants[i], request->words[0]))
-			return &rule->grants[i];
-	}
-	return NULL;
+	return call_grant(rule, request->words[0]);
 }
 
 static int
@@ -729,21 +787,19 @@ warn_rule(FILE *out, const struct rule *rule, const struct limits *above)
 		n++;
 	}
 	for (size_t i = 0; i < rule->count; i++) {
-		const struct grant *g = &rule->grants[i];
+		const struct grant *g = &rule->grants[i], *first;
 
 		n += warn_limits(out, g->where, &g->terms.limits, ours);
 		if (grant_check_program(g, why, sizeof why) != NULL) {
 			fprintf(out, "%s: %s\n", g->where, why);
 			n++;
 		}
-		for (size_t k = 0; k < i; k++) {
-			if (strcmp(rule->grants[k].name, g->name) != 0)
-				continue;
+		first = call_grant(rule, g->name);
+		if (first != NULL && first != g) {
 			fprintf(out, "%s: the command \"%s\" is never "
 			    "reached: %s has the same name\n", g->where,
-			    g->name, rule->grants[k].where);
+			    g->name, first->where);
 			n++;
-			break;
 		}
 	}
 	return n;
