@@ -1,0 +1,748 @@
+/*
+ * Tests of rules as a whole: whom they are for, which arguments they take,
+ * the decision against a naive copy of its definition, and how long it takes.
+ */
+#include <config.h>
+
+#include "tests/unit/memory.h"
+#include "tests/unit/messages.h"
+#include "tests/unit/unit.h"
+
+#include "common/body.h"
+#include "common/clock.h"
+#include "common/conf.h"
+#include "common/tls.h"
+#include "daemon/policy.h"
+
+#define COUNT(rows)	(sizeof rows / sizeof rows[0])
+#define PRINT \
+	"abababababababababababababababab" \
+	"ababababababababababababababab12"
+
+static char directory[UNIT_PATH_MAX];
+
+static char usr_bin[] = "/usr/bin", bin[] = "/bin";
+static char *const path[] = { usr_bin, bin, NULL };
+static const struct policy_world world = {
+	.path = path, .shell = "/bin/sh", .user = "u", .home = "/h",
+	.start = "/start"
+};
+static struct tls_identity alice = {
+	.common_name = "alice", .subject = "CN=alice",
+	.issuer = "CN=Site CA,O=Example", .serial = "0A",
+	.fingerprint = PRINT,
+	.sans = "DNS:a.example\0DNS:b.example\0EMAIL:alice@example.org\0"
+	    "URI:spiffe://example.org/ns/x\0IP:192.0.2.7\0IP:2001:db8::7\0"
+};
+
+static int
+enter(void **state)
+{
+	(void)state;
+	unit_enter(directory);
+	messages_begin();
+	return 0;
+}
+
+static int
+leave(void **state)
+{
+	(void)state;
+	messages_end();
+	unit_leave(directory);
+	return 0;
+}
+
+/* The policy of "rules"; NULL if memory is out or there are errors. */
+static struct policy *
+try_load(const char *rules, int *errors)
+{
+	struct policy *p = NULL;
+	struct terms terms;
+	struct conf *conf;
+
+	*errors = 0;
+	unit_write("p.conf", rules);
+	conf = conf_open("p.conf", NULL);
+	if (conf == NULL)
+		return NULL;
+	if (terms_init(&terms) == 0)
+		p = policy_load(conf, &terms, errors);
+	terms_free(&terms);
+	conf_close(conf);
+	if (p != NULL && *errors > 0) {
+		policy_free(p);
+		p = NULL;
+	}
+	return p;
+}
+
+static struct policy *
+load(const char *format, ...)
+{
+	struct policy *p;
+	char *text;
+	int errors;
+	va_list ap;
+
+	va_start(ap, format);
+	assert_true(vasprintf(&text, format, ap) > 0);
+	va_end(ap);
+	p = try_load(text, &errors);
+	if (p == NULL)
+		fail_msg("%s\n%s", messages, text);
+	free(text);
+	return p;
+}
+
+/* What alice may do with up to seven words; the caller frees "d". */
+static void
+ask(const struct policy *p, enum proto_operation operation,
+    const char *const *words, int64_t now, struct decision *d)
+{
+	struct policy_peer peer = {
+		.identity = &alice, .address = "192.0.2.7", .session = "s1",
+		.request = 1, .now = now
+	};
+	struct body b = { .operation = operation };
+	static char *none[] = { NULL };
+
+	b.words = (char **)(uintptr_t)words;
+	b.env = none;
+	while (words[b.nwords] != NULL)
+		b.nwords++;
+	assert_int_equal(policy_decide(p, &world, &peer, &b, d), 0);
+}
+
+/* --- whom a rule is for ------------------------------------------------- */
+
+static void
+peers(void **state)
+{
+	static const struct {
+		const char *conditions, *address;
+		bool matches;
+	} rows[] = {
+		{ "peers = \"alice\";", "::1", true },
+		{ "peers = \"Alice\";", "::1", false },
+		{ "peers = \"lice\";", "::1", false },
+		{ "peers = \"alic\";", "::1", false },
+		{ "peers = \"a*\";", "::1", true },
+		{ "peers = \"*\";", "::1", true },
+		{ "peers = [ \"bob\", \"alice\" ];", "::1", true },
+		{ "peers = [ \"bob\", \"carol\" ];", "::1", false },
+		{ "peers = \"~a|alic\";", "::1", false },
+		{ "peers = \"~a|alice\";", "::1", true },
+		{ "peers = \"~alice|.\";", "::1", true },
+		{ "peers = \"~lic\";", "::1", false },
+		{ "peers = \"~al(ice|an)\";", "::1", true },
+		{ "peers = \"~\";", "::1", false },
+		{ "peers = \"\";", "::1", false },
+		{ "dns = \"a.example\";", "::1", true },
+		{ "dns = \"b.example\";", "::1", true },
+		{ "dns = \"*.example\";", "::1", true },
+		{ "dns = \"example\";", "::1", false },
+		{ "dns = \"alice\";", "::1", false },
+		{ "dns = \"alice@example.org\";", "::1", false },
+		{ "email = \"alice@example.org\";", "::1", true },
+		{ "email = \"*@example.org\";", "::1", true },
+		{ "email = \"*@example\";", "::1", false },
+		{ "email = \"a.example\";", "::1", false },
+		{ "uri = \"spiffe://example.org/ns/x\";", "::1", true },
+		{ "uri = \"spiffe://example.org/*\";", "::1", true },
+		{ "uri = \"spiffe://example.org/ns\";", "::1", false },
+		{ "uri = \"spiffe://example.com/*\";", "::1", false },
+		{ "ip = \"192.0.2.7\";", "::1", true },
+		{ "ip = \"2001:db8::7\";", "::1", true },
+		{ "ip = \"192.0.2.70\";", "::1", false },
+		{ "issuer = \"CN=Site CA,O=Example\";", "::1", true },
+		{ "issuer = \"CN=Site CA\";", "::1", false },
+		{ "issuer = \"*O=Example\";", "::1", true },
+		{ "fingerprint = \"" PRINT "\";", "::1", true },
+		{ "fingerprint = \"ABABABABABABABABABABABABABABABAB"
+		    "ABABABABABABABABABABABABABABAB12\";", "::1", true },
+		{ "fingerprint = \"AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:"
+		    "AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:AB:12\";",
+		    "::1", true },
+		{ "fingerprint = \"ababababababababababababababababab"
+		    "ababababababababababababababab\";", "::1", false },
+		{ "network = \"192.0.2.0/24\";", "192.0.2.255", true },
+		{ "network = \"192.0.2.0/24\";", "192.0.3.0", false },
+		{ "network = \"192.0.2.77/24\";", "192.0.2.1", true },
+		{ "network = \"192.0.2.0/25\";", "192.0.2.127", true },
+		{ "network = \"192.0.2.0/25\";", "192.0.2.128", false },
+		{ "network = \"192.0.2.7\";", "192.0.2.7", true },
+		{ "network = \"192.0.2.7\";", "192.0.2.6", false },
+		{ "network = \"192.0.2.7/32\";", "192.0.2.7", true },
+		{ "network = \"0.0.0.0/0\";", "203.0.113.1", true },
+		{ "network = \"0.0.0.0/0\";", "2001:db8::1", false },
+		{ "network = \"::/0\";", "2001:db8::1", true },
+		{ "network = \"2001:db8::/32\";", "2001:db8:ffff::1", true },
+		{ "network = \"2001:db8::/32\";", "2001:db9::1", false },
+		{ "network = \"2001:db8::/33\";", "2001:db8:8000::", false },
+		{ "network = \"::1\";", "::1", true },
+		{ "network = \"::1\";", "::2", false },
+		{ "network = \"192.0.2.0/24\";", "::ffff:192.0.2.9", true },
+		{ "network = \"::ffff:192.0.2.0/120\";", "192.0.2.9", true },
+		{ "network = \"::ffff:192.0.2.0/120\";", "192.0.3.9", false },
+		{ "network = \"192.0.2.0/24\";", "unix", false },
+		{ "network = \"192.0.2.0/24\";", "", false },
+		{ "network = [ \"10.0.0.0/8\", \"::1\" ];", "::1", true },
+		/* Several conditions must all hold. */
+		{ "peers = \"alice\"; dns = \"a.example\";", "::1", true },
+		{ "peers = \"alice\"; dns = \"c.example\";", "::1", false },
+		{ "peers = \"bob\"; dns = \"a.example\";", "::1", false },
+		{ "peers = \"alice\"; network = \"10.0.0.0/8\";", "10.1.1.1",
+		    true },
+		{ "peers = \"alice\"; network = \"10.0.0.0/8\";", "11.1.1.1",
+		    false },
+		{ "dns = \"*\"; email = \"*\"; uri = \"*\"; ip = \"*\"; "
+		    "issuer = \"*\"; peers = \"*\"; network = \"::/0\"; "
+		    "fingerprint = \"" PRINT "\";", "::1", true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct policy *p = load("rules = ( { %s anything = true; } );",
+		    rows[i].conditions);
+
+		if ((policy_find(p, &alice, rows[i].address) != NULL) !=
+		    rows[i].matches)
+			fail_msg("%s from %s", rows[i].conditions,
+			    rows[i].address);
+		policy_free(p);
+	}
+}
+
+/* --- arguments ---------------------------------------------------------- */
+
+/* argv as "a|b|c", where paths are seen from their directory. */
+static void
+join(const struct decision *d, char out[512])
+{
+	size_t n = 0, used = 0;
+
+	out[0] = '\0';
+	for (char **v = d->argv.argv + 1; *v != NULL; v++) {
+		const char *word = *v;
+
+		if (n < d->argv.count && word == d->argv.paths[n].text)
+			word = d->argv.paths[n++].relative;
+		used += (size_t)snprintf(out + used, 512 - used, "%s%s",
+		    used == 0 ? "" : "|", word);
+	}
+}
+
+#define INT(min, max)	"{ min = " #min "; max = " #max "; }"
+#define BELOW		"{ below = \"/srv/d\"; }"
+#define TOP		"{ below = \"/\"; }"
+
+static void
+arguments(void **state)
+{
+	static const struct {
+		const char *slots;
+		const char *words[4];
+		const char *argv;	/* NULL: refused. */
+	} rows[] = {
+		{ "", { NULL }, "" },
+		{ "", { "a" }, NULL },
+		{ "", { "" }, NULL },
+		{ "\"-f\"", { NULL }, "-f" },
+		{ "\"-f\"", { "-f" }, NULL },
+		{ "\"-a\", { any = true; }, \"-z\"", { "x" }, "-a|x|-z" },
+		{ "\"-a\", { any = true; }, \"-z\"", { NULL }, NULL },
+		{ "\"-a\", { any = true; }, \"-z\"", { "x", "y" }, NULL },
+		{ "{ any = true; }", { "-rf" }, "-rf" },
+		{ "{ any = true; rest = true; }", { NULL }, "" },
+		{ "{ any = true; rest = true; }", { "a", "", "c" }, "a||c" },
+		{ "{ one_of = [ \"a\", \"b\" ]; }", { "a" }, "a" },
+		{ "{ one_of = [ \"a\", \"b\" ]; }", { "b" }, "b" },
+		{ "{ one_of = [ \"a\", \"b\" ]; }", { "A" }, NULL },
+		{ "{ one_of = [ \"a\", \"b\" ]; }", { "ab" }, NULL },
+		{ "{ one_of = [ \"a\", \"b\" ]; }", { "" }, NULL },
+		{ "{ one_of = [ \"a\", \"b\" ]; }", { "a\n" }, NULL },
+		{ "{ one_of = [ \"*\" ]; }", { "a" }, NULL },
+		{ "{ one_of = [ \"*\" ]; }", { "*" }, "*" },
+		{ "{ one_of = [ \"a\", \"b\" ]; rest = true; }",
+		    { "a", "b", "a" }, "a|b|a" },
+		{ "{ one_of = [ \"a\", \"b\" ]; rest = true; }",
+		    { "a", "b", "c" }, NULL },
+		{ "{ match = \"x*\"; }", { "xyz" }, "xyz" },
+		{ "{ match = \"x*\"; }", { "ax" }, NULL },
+		{ "{ match = \"~[a-z]+\"; }", { "abc" }, "abc" },
+		{ "{ match = \"~[a-z]+\"; }", { "abc1" }, NULL },
+		{ "{ match = \"~[a-z]+\"; }", { "1abc" }, NULL },
+		{ "{ match = \"~[a-z]+\"; }", { "abc\n" }, NULL },
+		{ "{ match = \"~[a-z]+\"; }", { "abc\nrm" }, NULL },
+		{ "{ match = \"~[a-z]+\"; }", { "\nabc" }, NULL },
+		{ "{ match = \"~[a-z]+\"; }", { "" }, NULL },
+		{ "{ match = \"~a|b\"; }", { "axx" }, NULL },
+		{ "{ match = \"~a|b\"; }", { "xxb" }, NULL },
+		{ "{ match = \"~a|b\"; }", { "b" }, "b" },
+		{ "{ match = [ \"~a\", \"b*\" ]; }", { "bcd" }, "bcd" },
+		{ INT(1, 10), { "1" }, "1" }, { INT(1, 10), { "10" }, "10" },
+		{ INT(1, 10), { "0" }, NULL }, { INT(1, 10), { "11" }, NULL },
+		{ INT(1, 10), { "01" }, NULL }, { INT(1, 10), { "+1" }, NULL },
+		{ INT(1, 10), { " 1" }, NULL }, { INT(1, 10), { "1 " }, NULL },
+		{ INT(1, 10), { "1\n" }, NULL }, { INT(1, 10), { "" }, NULL },
+		{ INT(1, 10), { "-" }, NULL }, { INT(1, 10), { "-1" }, NULL },
+		{ INT(1, 10), { "0x1" }, NULL },
+		{ INT(1, 10), { "1e0" }, NULL },
+		{ INT(1, 10), { "1.0" }, NULL }, { INT(-5, 5), { "-5" }, "-5" },
+		{ INT(-5, 5), { "-6" }, NULL }, { INT(-5, 5), { "0" }, "0" },
+		{ INT(-5, 5), { "-0" }, NULL }, { INT(-5, 5), { "--1" }, NULL },
+		{ INT(-5, 5), { "-05" }, NULL },
+		{ INT(0, 9223372036854775807L), { "9223372036854775807" },
+		    "9223372036854775807" },
+		{ INT(0, 9223372036854775807L), { "9223372036854775808" },
+		    NULL },
+		{ INT(0, 5), { "18446744073709551617" }, NULL },
+		{ INT(0, 5), { "99999999999999999999999999" }, NULL },
+		{ INT(0, 5), { "\xd9\xa1" }, NULL },
+		{ BELOW, { "f" }, "f" }, { BELOW, { "a/b" }, "a/b" },
+		{ BELOW, { "/srv/d/a/b" }, "a/b" }, { BELOW, { "." }, "." },
+		{ BELOW, { "" }, "." }, { BELOW, { "./f" }, "f" },
+		{ BELOW, { "a//b" }, "a/b" }, { BELOW, { "a/./b" }, "a/b" },
+		{ BELOW, { "a/" }, "a" }, { BELOW, { "/srv/d" }, "." },
+		{ BELOW, { "/srv/d/" }, "." }, { BELOW, { "/srv/d//f" }, "f" },
+		{ BELOW, { ".." }, NULL }, { BELOW, { "../d/f" }, NULL },
+		{ BELOW, { "a/../b" }, NULL }, { BELOW, { "a/.." }, NULL },
+		{ BELOW, { "/srv/d/../x" }, NULL }, { BELOW, { "/srv" }, NULL },
+		{ BELOW, { "/srv/dd" }, NULL }, { BELOW, { "/etc" }, NULL },
+		{ BELOW, { "//srv/d/f" }, NULL }, { BELOW, { "/" }, NULL },
+		{ BELOW, { "/srv/./d/f" }, NULL }, { BELOW, { "..." }, "..." },
+		{ BELOW, { "..f" }, "..f" }, { BELOW, { "f.." }, "f.." },
+		{ BELOW, { ".f" }, ".f" }, { BELOW, { "-f" }, "-f" },
+		{ BELOW, { "a\nb" }, "a\nb" }, { BELOW, { "~" }, "~" },
+		{ "{ below = \"/srv/d/\"; }", { "/srv/d/f" }, "f" },
+		{ "{ below = \"/srv/d/\"; }", { "/srv/df" }, NULL },
+		{ TOP, { "/etc/x" }, "etc/x" }, { TOP, { "etc/x" }, "etc/x" },
+		{ TOP, { "/" }, "." }, { TOP, { "/.." }, NULL },
+		{ "{ below = \"/srv/d\"; rest = true; }", { "a", "b" }, "a|b" },
+		{ "{ below = \"/srv/d\"; rest = true; }", { "a", "../b" },
+		    NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct policy *p = load("rules = ( { peers = \"*\"; commands = "
+		    "( { name = \"c\"; program = \"/bin/p\"; arguments = ( %s "
+		    "); } ); } );", rows[i].slots);
+		const char *words[] = { "c", rows[i].words[0],
+		    rows[i].words[1], rows[i].words[2], rows[i].words[3],
+		    NULL };
+		struct decision d;
+		char argv[512];
+
+		ask(p, PROTO_RUN, words, 0, &d);
+		if (d.allowed != (rows[i].argv != NULL))
+			fail_msg("%s: %s", rows[i].slots, d.reason);
+		if (d.allowed) {
+			join(&d, argv);
+			assert_string_equal(argv, rows[i].argv);
+			assert_string_equal(d.argv.argv[0], "/bin/p");
+			assert_true(d.checked);
+		} else
+			assert_int_equal(d.code, PROTO_CODE_DENIED);
+		decision_free(&d);
+		policy_free(p);
+	}
+}
+
+/* --- against a naive copy of the definition ----------------------------- */
+
+enum kind { FIXED, ONE, NUMBER, STAR, ANY, KINDS };
+
+static const char *const slot_text[KINDS] = {
+	"\"k\"", "{ one_of = [ \"a\", \"b\" ];", "{ min = -1; max = 1;",
+	"{ match = \"a*\";", "{ any = true;"
+};
+
+struct naive_command {
+	char name;
+	size_t slots;
+	enum kind kind[3];
+	bool rest;
+	bool bare;		/* Given as a path alone. */
+};
+
+struct naive_rule {
+	const char *peer, *dns;
+	bool anything, shell, learns;
+	size_t commands;
+	struct naive_command command[3];
+};
+
+static bool
+naive_slot(enum kind kind, const char *word)
+{
+	switch (kind) {
+	case ONE:
+		return strcmp(word, "a") == 0 || strcmp(word, "b") == 0;
+	case NUMBER:
+		return strcmp(word, "-1") == 0 || strcmp(word, "0") == 0 ||
+		    strcmp(word, "1") == 0;
+	case STAR:
+		return word[0] == 'a';
+	default:
+		return true;
+	}
+}
+
+static bool
+naive_fits(const struct naive_command *c, const char *const *words,
+    size_t slot)
+{
+	if (c->bare)
+		return true;
+	if (slot == c->slots)
+		return *words == NULL;
+	if (c->kind[slot] == FIXED)
+		return naive_fits(c, words, slot + 1);
+	if (c->rest && slot == c->slots - 1)
+		return *words == NULL || (naive_slot(c->kind[slot], *words) &&
+		    naive_fits(c, words + 1, slot));
+	return *words != NULL && naive_slot(c->kind[slot], *words) &&
+	    naive_fits(c, words + 1, slot + 1);
+}
+
+static bool
+naive_name(const char *pattern, const char *name)
+{
+	if (pattern == NULL || strcmp(pattern, "*") == 0)
+		return true;
+	if (strcmp(pattern, "a*") == 0)
+		return name[0] == 'a';
+	if (strcmp(pattern, "~a|b") == 0)
+		return strcmp(name, "a") == 0 || strcmp(name, "b") == 0;
+	return strcmp(pattern, name) == 0;
+}
+
+/* 0: refused; 1: allowed; 2: allowed only because the rule learns. */
+static int
+naive(const struct naive_rule *rules, size_t n, const char *name,
+    const char *dns, bool shell, const char *const *words, int *which)
+{
+	*which = -1;
+	for (size_t i = 0; i < n; i++) {
+		const struct naive_rule *r = &rules[i];
+		int otherwise = r->learns ? 2 : 0;
+
+		if (!naive_name(r->peer, name) || !naive_name(r->dns, dns))
+			continue;
+		*which = (int)i + 1;
+		if (shell)
+			return r->shell ? 1 : otherwise;
+		if (r->anything)
+			return 1;
+		for (size_t k = 0; k < r->commands; k++) {
+			const struct naive_command *c = &r->command[k];
+			char whole[] = "/bin/?";
+
+			whole[5] = c->name;
+			if (strcmp(words[0], whole) == 0 ||
+			    strcmp(words[0], whole + 5) == 0)
+				return naive_fits(c, words + 1, 0) ? 1 :
+				    otherwise;
+		}
+		return otherwise;
+	}
+	return 0;
+}
+
+/* A random rule, and its text behind "used" bytes of "out". */
+static size_t
+make_rule(uint64_t *seed, struct naive_rule *r, char *out, size_t size)
+{
+	static const char *const patterns[] = { "a", "b", "a*", "*", "~a|b",
+	    "ab" };
+	size_t n;
+
+	memset(r, 0, sizeof *r);
+	r->peer = patterns[unit_below(seed, COUNT(patterns))];
+	if (unit_below(seed, 3) == 0)
+		r->dns = patterns[unit_below(seed, COUNT(patterns))];
+	r->anything = unit_below(seed, 5) == 0;
+	r->shell = unit_below(seed, 3) == 0;
+	r->learns = unit_below(seed, 5) == 0;
+	n = (size_t)snprintf(out, size, "{ peers = \"%s\"; shell = %s;%s%s",
+	    r->peer, r->shell ? "true" : "false",
+	    r->anything ? " anything = true;" : "",
+	    r->learns ? " learn_until = \"2001-01-01\";" : "");
+	if (r->dns != NULL)
+		n += (size_t)snprintf(out + n, size - n, " dns = \"%s\";",
+		    r->dns);
+	r->commands = r->anything ? 0 : unit_below(seed, 4);
+	if (r->commands > 0)
+		n += (size_t)snprintf(out + n, size - n, " commands = (");
+	for (size_t i = 0; i < r->commands; i++) {
+		struct naive_command *c = &r->command[i];
+
+		c->name = (char)('x' + unit_below(seed, 3));
+		c->bare = unit_below(seed, 4) == 0;
+		c->slots = unit_below(seed, 4);
+		n += (size_t)snprintf(out + n, size - n, c->bare ?
+		    "%s \"/bin/%c\"" : "%s { program = \"/bin/%c\"; arguments "
+		    "= (", i == 0 ? "" : ",", c->name);
+		for (size_t k = 0; !c->bare && k < c->slots; k++) {
+			c->kind[k] = (enum kind)unit_below(seed, KINDS);
+			if (k == c->slots - 1 && c->kind[k] != FIXED)
+				c->rest = unit_below(seed, 3) == 0;
+			n += (size_t)snprintf(out + n, size - n, "%s %s%s%s",
+			    k == 0 ? "" : ",", slot_text[c->kind[k]],
+			    c->rest ? " rest = true;" : "",
+			    c->kind[k] == FIXED ? "" : " }");
+		}
+		n += (size_t)snprintf(out + n, size - n, c->bare ? "" :
+		    " ); }");
+	}
+	n += (size_t)snprintf(out + n, size - n, "%s }", r->commands > 0 ?
+	    " );" : "");
+	return n;
+}
+
+#define POLICIES	2000
+#define QUESTIONS	20
+
+static void
+as_defined(void **state)
+{
+	static const char *const names[] = { "a", "b", "ab", "c" };
+	static const char *const calls[] = { "x", "y", "/bin/x", "/bin/z",
+	    "w", "/bin//x" };
+	static const char *const args[] = { "a", "b", "ab", "0", "-1", "2",
+	    "", "k" };
+	static struct tls_identity id;
+	uint64_t seed = 7;
+	int seen[3] = { 0, 0, 0 };
+
+	(void)state;
+	for (int i = 0; i < POLICIES; i++) {
+		struct naive_rule rules[4];
+		size_t count = 1 + unit_below(&seed, 4), n;
+		char text[8192];
+		struct policy *p;
+
+		n = (size_t)snprintf(text, sizeof text, "rules = (");
+		for (size_t k = 0; k < count; k++) {
+			n += (size_t)snprintf(text + n, sizeof text - n, "%s",
+			    k == 0 ? "\n" : ",\n");
+			n += make_rule(&seed, &rules[k], text + n,
+			    sizeof text - n);
+		}
+		(void)snprintf(text + n, sizeof text - n, ");\n");
+		p = load("%s", text);
+		for (int k = 0; k < QUESTIONS; k++) {
+			const char *words[6] = { NULL }, *dns;
+			bool shell = unit_below(&seed, 5) == 0;
+			struct policy_peer peer = { .identity = &id,
+			    .address = "::1", .session = "s",
+			    .now = unit_below(&seed, 2) == 0 ? 978393599 :
+			    978393600 };
+			struct body b = { .operation = shell ? PROTO_SHELL :
+			    PROTO_RUN, .words = (char **)(uintptr_t)words };
+			struct decision d;
+			int want, which;
+			char rule[16];
+
+			(void)snprintf(id.common_name, sizeof id.common_name,
+			    "%s", names[unit_below(&seed, COUNT(names))]);
+			dns = names[unit_below(&seed, COUNT(names))];
+			memset(id.sans, 0, 16);
+			(void)snprintf(id.sans, 16, "DNS:%s", dns);
+			words[0] = calls[unit_below(&seed, COUNT(calls))];
+			b.nwords = shell ? 1 : 1 + unit_below(&seed, 4);
+			for (size_t w = 1; w < b.nwords; w++)
+				words[w] = args[unit_below(&seed,
+				    COUNT(args))];
+			want = naive(rules, count, id.common_name, dns, shell,
+			    words, &which);
+			if (want == 2 && peer.now == 978393600)
+				want = 0;
+			assert_int_equal(policy_decide(p, &world, &peer, &b,
+			    &d), 0);
+			(void)snprintf(rule, sizeof rule, "%d", which);
+			if (d.allowed != (want != 0) ||
+			    d.learned != (want == 2) ||
+			    strcmp(d.rule, which == -1 ? "" : rule) != 0)
+				fail_msg("%s asks %s (%zu): %d, not %d: %s\n%s",
+				    id.common_name, words[0], b.nwords,
+				    d.allowed + d.learned, want, d.reason,
+				    text);
+			assert_int_equal(d.code == PROTO_CODE_NONE, d.allowed);
+			seen[want]++;
+			decision_free(&d);
+		}
+		policy_free(p);
+	}
+	for (int i = 0; i < 3; i++)
+		assert_true(seen[i] > POLICIES * QUESTIONS / 50);
+}
+
+/* --- text --------------------------------------------------------------- */
+
+static const char rich[] =
+    "rules = ( { name = \"r\"; peers = [ \"a*\", \"~b|c\" ]; dns = \"*\";"
+    " shell = true; time_limit = 5; learn_until = \"2030-12-31\";"
+    " commands = ( \"/bin/true\", { name = \"c\"; program = \"/bin/ls\";"
+    " summary = \"a \\\"b\\\"\"; log_mask = [ \"2\", \"--key\" ];"
+    " output_limit = \"1 KiB\"; umask = \"027\"; stdin = false;"
+    " arguments = ( \"-l\", { one_of = [ \"x\", \"y\" ]; },"
+    " { min = 1; max = 2; }, { match = \"~[0-9]+\"; },"
+    " { below = \"/srv\"; pinned = false; },"
+    " { any = true; rest = true; } ); } ); },"
+    " { peers = \"*\"; anything = true; } );";
+
+static char *
+print(const struct policy *p)
+{
+	char *text;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	assert_non_null(out);
+	policy_print(out, p);
+	assert_int_equal(fclose(out), 0);
+	return text;
+}
+
+/* What is printed is read back as the same. */
+static void
+round_trip(void **state)
+{
+	struct policy *p = load("%s", rich), *q;
+	char *one = print(p), *two;
+
+	(void)state;
+	q = load("%s", one);
+	two = print(q);
+	assert_string_equal(one, two);
+	free(one);
+	free(two);
+	policy_free(p);
+	policy_free(q);
+}
+
+/* Whichever allocation fails, it is said, and nothing is left behind. */
+static void
+without_memory(void **state)
+{
+	static const char *const words[] = { "c", "x", "1", "5", "f", "g",
+	    NULL };
+	struct policy *p = NULL;
+	struct decision d;
+	int errors, failures = 0;
+
+	(void)state;
+	do {
+		policy_free(p);
+		memory_fail_at(failures++);
+		p = try_load(rich, &errors);
+	} while (memory_has_failed() && (p == NULL || failures < 1000));
+	assert_non_null(p);
+	assert_true(failures > 50);
+	for (int i = 0;; i++) {
+		struct policy_peer peer = { .identity = &alice,
+		    .address = "::1", .session = "s" };
+		static char *none[] = { NULL };
+		struct body b = { .operation = PROTO_RUN, .nwords = 6,
+		    .words = (char **)(uintptr_t)words, .env = none };
+		int result;
+
+		memory_fail_at(i);
+		result = policy_decide(p, &world, &peer, &b, &d);
+		if (!memory_has_failed()) {
+			assert_int_equal(result, 0);
+			assert_true(d.allowed);
+			decision_free(&d);
+			break;
+		}
+		assert_int_equal(result, -1);
+	}
+	policy_free(p);
+}
+
+/* --- how long it takes -------------------------------------------------- */
+
+#define MANY	10000
+#define TIMES	200
+
+/* Many rules, or many commands in one rule, are no burden to a request. */
+static void
+many(void **state)
+{
+	static const char *const words[] = { "c9999", NULL };
+	char *text, *warnings;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	int64_t load_us, find_us, decide_us, warn_us;
+	const struct rule *rule = NULL;
+	struct policy *p;
+	int errors;
+
+	(void)state;
+	assert_non_null(out);
+	fputs("rules = (\n", out);
+	for (int i = 0; i < MANY; i++)
+		fprintf(out, "{ peers = \"p%d\"; anything = true; },\n", i);
+	fputs("{ peers = \"*\"; commands = (\n", out);
+	for (int i = 0; i < MANY; i++)
+		fprintf(out, "%s{ name = \"c%d\"; program = \"/bin/true\"; }",
+		    i == 0 ? "" : ",\n", i);
+	fputs(") } );\n", out);
+	assert_int_equal(fclose(out), 0);
+	load_us = clock_now_us();
+	p = try_load(text, &errors);
+	load_us = clock_now_us() - load_us;
+	assert_non_null(p);
+	find_us = clock_now_us();
+	for (int i = 0; i < TIMES; i++)
+		rule = policy_find(p, &alice, "::1");
+	find_us = clock_now_us() - find_us;
+	assert_non_null(rule);
+	decide_us = clock_now_us();
+	for (int i = 0; i < TIMES; i++) {
+		struct policy_peer peer = { .identity = &alice,
+		    .address = "::1", .session = "s", .rule = rule };
+		static char *none[] = { NULL };
+		struct body b = { .operation = PROTO_RUN, .nwords = 1,
+		    .words = (char **)(uintptr_t)words, .env = none };
+		struct decision d;
+
+		assert_int_equal(policy_decide(p, &world, &peer, &b, &d), 0);
+		assert_true(d.allowed);
+		decision_free(&d);
+	}
+	decide_us = clock_now_us() - decide_us;
+	out = open_memstream(&warnings, &size);
+	assert_non_null(out);
+	warn_us = clock_now_us();
+	(void)policy_warn(out, p);
+	warn_us = clock_now_us() - warn_us;
+	assert_int_equal(fclose(out), 0);
+	printf("# load %lld ms, find %lld ns, decide %lld ns, warn %lld ms\n",
+	    (long long)load_us / 1000, (long long)find_us * 1000 / TIMES,
+	    (long long)decide_us * 1000 / TIMES, (long long)warn_us / 1000);
+	assert_true(load_us < 10000000);
+	assert_true(warn_us < 10000000);
+	assert_true(decide_us / TIMES < 1000);
+	free(warnings);
+	free(text);
+	policy_free(p);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(peers),
+		cmocka_unit_test(arguments),
+		cmocka_unit_test(as_defined),
+		cmocka_unit_test(round_trip),
+		cmocka_unit_test(without_memory),
+		cmocka_unit_test(many),
+	};
+
+	return cmocka_run_group_tests_name("rules", tests, enter, leave);
+}
