@@ -16,7 +16,8 @@
 
 static char directory[UNIT_PATH_MAX];
 
-static char *const path[] = { "/usr/bin", "/bin", NULL };
+static char usr_bin[] = "/usr/bin", bin[] = "/bin";
+static char *const path[] = { usr_bin, bin, NULL };
 static const struct policy_world world = {
 	.path = path, .shell = "/bin/sh", .user = "u", .home = "/h",
 	.start = "/start"
