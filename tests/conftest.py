@@ -24,6 +24,9 @@ BUILDDIR = pathlib.Path(os.environ.get("AIS_BUILDDIR") or SRCDIR / "build")
 VALGRIND = shlex.split(os.environ.get("AIS_VALGRIND", ""))
 SANITIZERS = os.environ.get("AIS_SANITIZERS") == "yes"
 
+# Programs that are not built, and their folders.
+SCRIPTS = {"ais-ca": "certs", "aisd-report": "daemon"}
+
 # Instrumented programs are slower; the limits are there to end what hangs.
 SLOWNESS = 10 if VALGRIND else 3 if SANITIZERS else 1
 LIMIT = 120
@@ -63,8 +66,8 @@ def program():
     test.
     """
     def find(name):
-        if name == "ais-ca":
-            path, before = SRCDIR / "certs" / name, []
+        if name in SCRIPTS:
+            path, before = SRCDIR / SCRIPTS[name] / name, []
         else:
             path, before = BUILDDIR / name, VALGRIND
         if not path.exists():

@@ -5,7 +5,8 @@ import subprocess
 
 import pytest
 
-PROGRAMS = {"aisd": "aisd.8", "aisc": "aisc.1", "ais-ca": "ais-ca.8"}
+PROGRAMS = {"aisd": "aisd.8", "aisc": "aisc.1", "ais-ca": "ais-ca.8",
+            "aisd-report": "aisd-report.8"}
 CONFIGURED = {"aisd": "aisd.conf", "aisc": "aisc.conf"}
 # The least configuration that makes a program show every key it knows.
 LEAST = {

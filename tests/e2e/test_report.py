@@ -1,0 +1,321 @@
+"""aisd-report: on logs that were made up, on torn and hostile ones, on a real
+one, on the journal's format."""
+
+import gzip
+import json
+import random
+import re
+import resource
+import shlex
+import subprocess
+
+import pytest
+
+DAY = "2026-01-"
+SCHEMA = {
+    "from": str, "to": str, "records": int, "unreadable": int,
+    "sessions": int, "handshakes_failed": int, "commands": int, "failed": int,
+    "refused": int, "seconds": float, "end_unknown": int, "peers": list,
+    "days": list, "failures": list, "refusals": list, "longest": list,
+    "slowest": list, "running": list}
+COMMAND = {"time": str, "peer": str, "address": str, "session": str,
+           "request": str, "rule": str, "command": str, "how": str,
+           "seconds": float}
+COUNTS = {"commands": int, "failed": int, "refused": int, "seconds": float,
+          "last": str}
+ROWS = {
+    "peers": {"peer": str, **COUNTS}, "days": {"day": str, **COUNTS},
+    "slowest": {"program": str, "commands": int, "failed": int,
+                "average": float, "most": float},
+    **{name: COMMAND for name in ("failures", "refusals", "longest",
+                                  "running")}}
+
+
+@pytest.fixture
+def report(program, tmp_path):
+    """A function from options to what the program says; a dict for JSON."""
+    def run(*options, status=0, data=None, cwd=tmp_path):
+        done = subprocess.run([*program("aisd-report"), *options], cwd=cwd,
+                              capture_output=True, timeout=100, input=data,
+                              check=False)
+        assert done.returncode == status, done.stderr
+        if status == 0:
+            assert done.stderr == b""
+        text = done.stdout.decode("utf-8")
+        return json.loads(text) if "--json" in options else text
+    return run
+
+
+def quote(value):
+    """A value of logfmt, for text that needs no escapes."""
+    return '"%s"' % value if re.search(r'[ =()\'"]', value) or not value \
+        else value
+
+
+def line(event, day=1, clock="12:00:00", peer="alice", session="s1", request=1,
+         argv="true", level="notice", **fields):
+    """A line as aisd writes it."""
+    all_fields = {"session": session, "address": "192.0.2.1", "peer": peer,
+                  "subject": "CN=" + peer, "request": str(request),
+                  "rule": "ops", "user": "aisd-run", "directory": "/",
+                  "argv": argv, **fields, "msg": "some words"}
+    return f"time={DAY}{day:02}T{clock}.000000Z level={level} " \
+        f"event={event} " + " ".join(
+            f"{name}={quote(value)}" for name, value in all_fields.items()
+            if value is not None) + "\n"
+
+
+def start(**fields):
+    return line("command-start", **fields)
+
+
+def end(seconds=0.5, exit="0", reason="exit", **fields):
+    return line("command-end", reason=reason, exit=exit,
+                duration_ms=f"{seconds * 1000:.3f}", **fields)
+
+
+LOG = "".join([
+    "time=2026-01-01T00:00:00.000000Z level=notice event=start version=1 "
+    "listen=x msg=y\n",
+    line("session-open"),
+    start(), end(),
+    start(request=2, argv="sleep 100"),
+    end(100, request=2, argv="sleep 100"),
+    start(request=3, argv="false"), end(exit="1", request=3, argv="false"),
+    line("session-close", reason="done"),
+    line("session-open", 2, peer="bob", session="s2"),
+    line("command-refused", 2, peer="bob", session="s2", argv="reboot",
+         reason="no rule of this server allows it"),
+    start(day=2, peer="bob", session="s2", request=2, argv="tar c /"),
+    end(7, None, "time-limit", day=2, peer="bob", session="s2", request=2,
+        argv="tar c /", signal="15"),
+    start(day=2, peer="bob", session="s2", request=3, argv="lost"),
+    line("session-close", 2, peer="bob", session="s2", reason="altered"),
+    line("handshake-failed", 2, peer="eve"),
+    start(day=3, session="s3", argv="vi"),
+])
+
+
+def check_schema(result, tables=ROWS):
+    """The object is as the manual has it."""
+    assert {name: type(value) for name, value in result.items()} == \
+        {name: kind for name, kind in SCHEMA.items()
+         if name not in ROWS or name in tables}
+    for name in tables:
+        for row in result[name]:
+            assert {key: type(value) for key, value in row.items()} == \
+                ROWS[name], name
+
+
+def test_all(report, tmp_path):
+    (tmp_path / "server.log").write_text(LOG)
+    result = report("--json", "server.log")
+    check_schema(result)
+    assert (result["from"], result["to"]) == (
+        DAY + "01T00:00:00.000000Z", DAY + "03T12:00:00.000000Z")
+    assert (result["records"], result["unreadable"]) == (17, 0)
+    assert (result["sessions"], result["handshakes_failed"]) == (2, 1)
+    assert (result["commands"], result["failed"], result["refused"],
+            result["end_unknown"]) == (6, 2, 1, 1)
+    assert [(row["peer"], row["commands"], row["failed"], row["refused"],
+             row["seconds"]) for row in result["peers"]] == \
+        [("alice", 4, 1, 0, 101.0), ("bob", 2, 1, 1, 7.0)]
+    assert [(row["day"][-2:], row["commands"], row["failed"], row["refused"])
+            for row in result["days"]] == \
+        [("01", 3, 1, 0), ("02", 2, 1, 1), ("03", 1, 0, 0)]
+    assert [(row["command"], row["how"]) for row in result["failures"]] == \
+        [("false", "exit 1"), ("tar c /", "time-limit")]
+    assert [(row["command"], row["how"], row["peer"])
+            for row in result["refusals"]] == \
+        [("reboot", "no rule of this server allows it", "bob")]
+    assert [row["command"] for row in result["longest"]][:2] == \
+        ["sleep 100", "tar c /"]
+    assert [row["program"] for row in result["slowest"]][:2] == \
+        ["sleep", "tar"]
+    assert [(row["command"], row["session"], row["how"])
+            for row in result["running"]] == [("vi", "s3", "running")]
+
+
+def test_plain(report, tmp_path):
+    (tmp_path / "server.log").write_text(LOG)
+    text = report("server.log")
+    assert text.startswith("2026-01-01 00:00:00 to 2026-01-03 12:00:00 UTC: "
+                           "6 commands in 2 sessions, 2 failed, 1 refused, "
+                           "1 running; 1 connections refused\n")
+    assert "  peer   commands  failed  refused  " in text
+    assert re.search(r"^  alice +4 +1 +0 +0:01:41$", text, re.M)
+    assert re.search(r"^  2026-01-02 12:00:00  bob +no rule of this .* "
+                     r" reboot$", text, re.M)
+    assert re.search(r"^  2026-01-03 12:00:00  alice  192.0.2.1  vi$", text,
+                     re.M)
+    assert "Still" not in report("-t", "peers,days", "server.log")
+
+
+def test_options(report, tmp_path):
+    (tmp_path / "server.log").write_text(LOG)
+
+    def commands(*options):
+        return report("--json", *options, "server.log")["commands"]
+    assert commands("-p", "bob") == 2
+    assert commands("-p", "nobody") == 0
+    assert commands("-s", "2026-01-02") == 3
+    assert commands("-u", "2026-01-02") == 3
+    assert commands("-s", "2026-01-02", "-u", "2026-01-03T12:00:00Z") == 2
+    assert commands("-u", "2026-01-03T13:00:01+01:00") == 6
+    assert commands("--since", "1h") == 0
+    assert commands("--since", "yesterday", "--until", "today") == 0
+    check_schema(report("--json", "-t", "days", "server.log"), ["days"])
+    assert len(report("--json", "-n", "1", "server.log")["failures"]) == 1
+    for wrong in (["-s", "soon"], ["-n", "0"], ["-n", "x"], ["-t", "x"],
+                  ["-J", "server.log"], ["--no-such"], ["-U", "no-such"]):
+        report(*wrong, status=2)
+    assert "6 commands" in report("no-such.log", "server.log", status=1)
+
+
+def test_files_in_any_order(report, tmp_path):
+    """Rotated and packed files; the start of a command in another than its
+    end."""
+    lines = LOG.splitlines(keepends=True)
+    (tmp_path / "server.log").write_text("".join(lines[9:]))
+    (tmp_path / "server.log.1").write_text("".join(lines[3:9]))
+    with gzip.open(tmp_path / "server.log.2.gz", "wt") as packed:
+        packed.write("".join(lines[:3]))
+    whole = report("--json", "-", data=LOG.encode())
+    for names in (["server.log", "server.log.1", "server.log.2.gz"],
+                  ["server.log.2.gz", "server.log", "server.log.1"]):
+        assert report("--json", *names) == whole
+    # A packed file that is cut: what there is is reported.
+    packed = (tmp_path / "server.log.2.gz").read_bytes()
+    (tmp_path / "cut.gz").write_bytes(packed[:-9])
+    report("cut.gz", "server.log", status=1)
+
+
+def test_torn_and_hostile_lines(report):
+    """A line that is none takes no other with it, whatever it holds."""
+    torn = start(session="t", request=9)
+    torn_ones = [torn[:n] + "\n" for n in (0, 3, 30, 60, 130, len(torn) - 4)]
+    hostile = [
+        b"\xff\xfe\0\n", b"{\n", b"{}\n", b"[" * 100000 + b"\n",
+        b"{" + b'"a":{' * 100000 + b"\n",
+        b'{"AIS_EVENT": 7, "__REALTIME_TIMESTAMP": "9999999999999999999"}\n',
+        b'{"AIS_EVENT": "start", "__REALTIME_TIMESTAMP": []}\n',
+        end(session="t").replace("reason=exit", "reason=\033[2J").encode(),
+        line("command-end", session="t", duration_ms="nan").encode(),
+        line("command-end", session="t", duration_ms="x").encode(),
+        b"x" * (5 << 20) + b"\n", b"\n", b"no newline at the end"]
+    data = LOG.encode() + b"".join(map(str.encode, torn_ones)) + \
+        LOG.encode().replace(b"=s", b"=z") + b"".join(hostile)
+    whole = report("--json", "-", data=data)
+    assert whole["commands"] == 12
+    assert whole["unreadable"] >= 10
+    text = report("-", data=data)
+    check_harmless(text)
+    seed = random.Random(4)
+    for _ in range(5):
+        noise = bytearray(data[:30000])
+        for _ in range(300):
+            noise[seed.randrange(len(noise))] = seed.randrange(256)
+        check_harmless(report("-", data=bytes(noise)))
+        check_schema(report("--json", "-", data=bytes(noise)))
+
+
+def check_harmless(text):
+    """Nothing in it moves a cursor or turns the text round."""
+    assert all(char == "\n" or char.isprintable() for char in text)
+
+
+def test_names_of_a_real_daemon(report, aisd, connect, authority):
+    """Words and names with every kind of byte, from the daemon to a table."""
+    words = ["echo", "a\nb", "\033[31m", "\u202egpj", 'say "hi" \\', ""]
+    eve = authority.make("eve\n\033[2J\u202e\"\\")
+    session = connect(pair=eve)
+    session.run(words)
+    session.run([b"printf", b"%s", b"\xff\xfe"])
+    session.close()
+    aisd.wait_event("session-close")
+    text = report(str(aisd.log))
+    check_harmless(text)
+    assert r"echo 'a\nb' '\x1b[31m' '\xe2\x80\xaegpj' 'say " in text
+    result = report("--json", str(aisd.log))
+    check_schema(result)
+    assert result["unreadable"] == 0
+    assert result["commands"] == 2
+    name = r'eve\n\x1b[2J\xe2\x80\xae"\\'
+    assert [row["peer"] for row in result["peers"]] == [name]
+    assert r"'\xff\xfe'" in {row["command"]: 1 for row in result[
+        "longest"]}.__str__().replace("\\\\", "\\")
+    assert report("--json", "-p", 'eve\n\033[2J\u202e"\\',
+                  str(aisd.log))["commands"] == 2
+
+
+def entry(event, uid="990", **fields):
+    """A line of journalctl -o json."""
+    return json.dumps({
+        "__REALTIME_TIMESTAMP": "1767268800000000", "_UID": uid,
+        "MESSAGE": "x", "AIS_EVENT": event, "AIS_SESSION": "s",
+        "AIS_REQUEST": "1", "AIS_PEER": "alice",
+        **{"AIS_" + name.upper(): value
+           for name, value in fields.items()}}).encode() + b"\n"
+
+
+def test_journal(report):
+    data = entry("command-start", argv="true") + \
+        entry("command-end", argv="true", reason="exit", exit="3",
+              duration_ms="1500.000") + \
+        entry("command-start", "991", argv="forged", session="f") + \
+        entry("command-refused", reason="no", request="2",
+              argv=list(b"a \xff\x1b[2J")) + \
+        entry("command-refused", reason=None, request="3",
+              argv=["one", "two"]) + \
+        b'{"__REALTIME_TIMESTAMP":"1","MESSAGE":"other"}\n'
+    result = report("--json", "--user", "990", "-", data=data)
+    check_schema(result)
+    assert (result["commands"], result["failed"], result["refused"],
+            result["unreadable"]) == (1, 1, 2, 0)
+    assert result["from"] == "2026-01-01T12:00:00.000000Z"
+    assert [row["command"] for row in result["refusals"]] == \
+        [r"a \xff\x1b[2J", "one"]
+    # Who trusts everybody is told everything.
+    assert report("--json", "-", data=data)["commands"] == 2
+    check_harmless(report("-", data=data))
+
+
+def test_memory_is_bounded(report, tmp_path, measurable):
+    """Clients, programs and commands without end, and no end of them."""
+    with open(tmp_path / "many.log", "w", encoding="ascii") as f:
+        for i in range(60000):
+            f.write(start(peer=f"p{i}", session=f"x{i}", argv=f"c{i}"))
+            f.write(end(peer=f"p{i}", session=f"y{i}", argv=f"c{i}"))
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    result = report("--json", "many.log")
+    assert result["commands"] == 60000
+    assert len(result["peers"]) <= 10001
+    assert len(result["running"]) <= 10000
+    assert {"peer": "(others)", "commands": 50000}.items() <= \
+        result["peers"][0].items()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    assert after == before or after < 200 * 1024    # KiB
+
+
+def test_examples_of_the_manual(report, srcdir, tmp_path):
+    """Each runs, with a log in the place of this machine's."""
+    page = (srcdir / "man/aisd-report.8").read_text()
+    examples = re.findall(r"^\$ aisd-report (.*)$", page, re.M)
+    assert len(examples) >= 4
+    (tmp_path / "server.log").write_text(LOG)
+    (tmp_path / "journal.json").write_bytes(entry("command-start", "998"))
+    for example in examples:
+        example = example.replace("/var/log/aisd/", "")
+        words, _, name = example.partition(" <")
+        words = [word.rstrip("*") for word in shlex.split(words)]
+        assert report(*words, data=(tmp_path / name).read_bytes()
+                      if name else None)
+
+
+def test_manual_has_the_schema(srcdir):
+    page = (srcdir / "man/aisd-report.8").read_text()
+    described = {name for line in re.findall(r"^\.(?:It )?Cm (.*)$", page,
+                                             re.M)
+                 for name in re.findall(r"[a-z_]+", line)}
+    used = {*SCHEMA, *(name for row in ROWS.values() for name in row)}
+    assert described == used
