@@ -59,7 +59,6 @@ def readable(seen):
 def test_nothing_is_readable(aisd, aisc, unknown, tmp_path):
     with Proxy(aisd.port) as proxy:
         talk(aisc, proxy.port, unknown, tmp_path)
-        # 1 has neither a key nor a signature in the clear.
         seen = proxy.bytes()
     assert len(seen) > 2000
     assert not readable(seen)
@@ -142,7 +141,6 @@ class Tampering:
     """One session whose records are tampered with: what came of it."""
 
     def __init__(self, daemon, aisc, file, change):
-        self.daemon = daemon
         seen = len(daemon.lines())
         file.unlink(missing_ok=True)
         with Proxy(daemon.port, change) as proxy:
@@ -153,16 +151,10 @@ class Tampering:
             self.records = list(proxy.records)
             self.touched = [r for r in self.records if r.touched]
 
-        def over():
-            """A session or a handshake that has ended, and no other one."""
-            names = {e["event"] for e in self.events}
-            return (names & {"session-close", "handshake-failed"} or
-                    not self.records)
-        self.events = []
-
         def look():
             self.events = daemon.events()[seen:]
-            return over()
+            return {e["event"] for e in self.events} & {
+                "session-close", "handshake-failed"}
         wait_until(look, "the session is over")
         self.received = file.read_bytes() if file.exists() else b""
 
