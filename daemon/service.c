@@ -95,6 +95,9 @@ take_journal(void *context, const struct log_event *e)
 	int result;
 
 	(void)context;
+	/* To sd_journal_sendv() a journal that is gone has taken it. */
+	if (access(JOURNAL_SOCKET, W_OK) == -1)
+		return -1;
 	log_printable(text, sizeof text, e->text);
 	add(&r, "MESSAGE=%s", text);
 	add(&r, "PRIORITY=%d", (int)e->level);

@@ -295,7 +295,7 @@ check_key_mode(const struct settings *s)
 		return 0;	/* Reading it will say why. */
 	if (!s->unprivileged && getuid() == s->daemon.uid &&
 	    access(s->key, R_OK) == -1 && errno == EACCES) {
-		(void)conf_error(s->where[1], "the key %s cannot be read by "
+		(void)conf_error("", "the key %s cannot be read by "
 		    "the user %s; run: chown root:%s %s && chmod 0640 %s",
 		    s->key,
 		    s->daemon.name, s->daemon.name, s->key, s->key);
@@ -304,7 +304,7 @@ check_key_mode(const struct settings *s)
 	if (stat(s->key, &st) == -1)
 		return 0;
 	if ((st.st_mode & S_IRWXO) != 0) {
-		(void)conf_error(s->where[1], "the key %s is open to every "
+		(void)conf_error("", "the key %s is open to every "
 		    "user; run: chmod o= %s", s->key, s->key);
 		return -1;
 	}
@@ -312,7 +312,7 @@ check_key_mode(const struct settings *s)
 		return 0;
 	if (st.st_uid == s->command.uid || (st.st_gid == s->command.gid &&
 	    (st.st_mode & S_IRWXG) != 0)) {
-		(void)conf_error(s->where[1], "the key %s is open to the "
+		(void)conf_error("", "the key %s is open to the "
 		    "command user %s; run: chown root:%s %s && chmod 0640 %s",
 		    s->key,
 		    s->command.name, s->daemon.name, s->key, s->key);
