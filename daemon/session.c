@@ -344,8 +344,11 @@ start_command(struct session *s)
 	s->command.limits = s->decision.limits;
 	s->command.grace = s->settings->kill_grace;
 	if (command_start(&s->command, s->record.request,
-	    s->body.operation == PROTO_CHDIR, &plan, s->body.windows) == 0)
+	    s->body.operation == PROTO_CHDIR, &plan, s->body.windows) == 0) {
+		if (s->body.wants_stdin && !plan.wants_stdin)
+			input_decline(&s->command.input);
 		return;
+	}
 	(void)snprintf(text, sizeof text, "the server cannot start a process: "
 	    "%s; try again later", strerror(errno));
 	log_error("%s", text);

@@ -110,6 +110,12 @@ input_begin(struct input *in, int *fd, bool wants)
 	in->slot = POLLSET_NONE;
 }
 
+void
+input_decline(struct input *in)
+{
+	in->ended = false;
+}
+
 const char *
 input_take(struct input *in, const uint8_t *bytes, size_t n)
 {

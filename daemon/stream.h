@@ -73,6 +73,10 @@ bool output_is_done(const struct output *o);
 void input_init(struct input *in);
 void input_begin(struct input *in, int *fd, bool wants);
 
+/* The command is given no input; the peer, who has offered some, may still say
+ * that it has no more. */
+void input_decline(struct input *in);
+
 /* Bytes from the peer.  NULL, or what the peer did wrong, as a constant. */
 const char *input_take(struct input *in, const uint8_t *bytes, size_t n);
 

@@ -206,6 +206,10 @@ input_is_bounded(void **state)
 	open_pipe(1);
 	input_begin(&in, &ours, false);
 	assert_non_null(input_take(&in, bytes, 1));
+	/* Declined, it may end, and nothing else. */
+	input_decline(&in);
+	assert_false(in.ended);
+	assert_non_null(input_take(&in, bytes, 1));
 	input_begin(&in, &ours, true);
 	input_end(&in);
 	assert_non_null(input_take(&in, bytes, 1));

@@ -1,0 +1,395 @@
+"""Rules in a real daemon: what they grant, limit, refuse and record."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+import wire
+from aisd import wait_until
+from wire import Code
+
+INSIDE, OUTSIDE = b"inside\n", b"outside\n"
+
+
+def commands(*entries, more=""):
+    """A rule that grants these commands to everybody."""
+    return '{ name = "r"; peers = [ "*" ]; ' + more + " commands = ( " + \
+        ", ".join(entries) + " ); }"
+
+
+def command(name, program, arguments="", more=""):
+    return f'{{ name = "{name}"; program = "{program}"; ' \
+        f"arguments = ( {arguments} ); {more} }}"
+
+
+def shell(name, line, more=""):
+    """A command that runs one fixed line."""
+    return command(name, "/bin/sh", f'"-c", "{line}"', more)
+
+
+@pytest.fixture
+def serve(make_aisd, alice):
+    """A function from rules to a daemon and a session with it."""
+    clients = []
+
+    def start(rules, **keys):
+        daemon = make_aisd(rules=rules, **keys)
+        clients.append(wire.Client(daemon.port, *alice[:3]))
+        clients[-1].hello()
+        return daemon, clients[-1]
+    yield start
+    for client in clients:
+        client.close()
+
+
+def refused(result, code=Code.DENIED):
+    assert result.refused and result.refused.code == code, result
+    assert not result.started
+    return result.refused.text
+
+
+def last(daemon, kind):
+    return wait_until(lambda: daemon.events(kind), kind)[-1]
+
+
+# What is granted, and nothing else.
+
+def test_slots(serve):
+    daemon, session = serve(commands(command(
+        "svc", "/bin/echo", '"svc", { one_of = [ "start", "stop" ]; }, '
+        '{ match = [ "~[a-z]+" ]; }, { min = -1; max = 10; }')))
+    assert session.run(["svc", "start", "web", "7"]).stdout == \
+        b"svc start web 7\n"
+    for words in (["svc", "restart", "web", "7"], ["svc", "start", "web\n", "7"],
+                  ["svc", "start", "web;id", "7"], ["svc", "start", "web"],
+                  ["svc", "start", "web", "07"], ["svc", "start", "web", "11"],
+                  ["svc", "start", "web", "7", "8"], ["echo", "x"],
+                  ["/bin/cat"], ["../bin/echo"], ["svc ", "start"]):
+        before = len(daemon.events("command-refused"))
+        assert "rule \"r\"" in refused(session.run(words)), words
+        wait_until(lambda: len(daemon.events("command-refused")) == before + 1,
+                   "a record")
+    refused(session.shell("id"))
+    refused(session.chdir("/"))
+    assert len(daemon.events("command-start")) == 1
+
+
+def test_a_word_with_a_nul(serve):
+    daemon, session = serve(commands('"/bin/echo"'))
+    refused(session.run([b"echo", b"a\0b"]), Code.INVALID)
+    assert not daemon.events("command-start")
+
+
+@pytest.mark.parametrize("name", ["LD_PRELOAD", "PATH", "BASH_ENV", "IFS",
+                                  "ENV", "AIS_PEER_CN", "LD_LIBRARY_PATH"])
+def test_variables_that_no_pattern_grants(serve, name):
+    daemon, session = serve('{ name = "r"; peers = [ "*" ]; anything = true; '
+                            'accept_environment = [ "*" ]; }')
+    assert name in refused(session.run(["true"], env={name: "/tmp/x"}))
+    assert last(daemon, "command-refused")["argv"] == "true"
+    assert session.run(["sh", "-c", "echo $OTHER"],
+                       env={"OTHER": "x"}).stdout == b"x\n"
+
+
+def test_a_program_that_others_can_change(serve, tmp_path):
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\necho ran\n")
+    program.chmod(0o757)
+    daemon, session = serve(commands(command("p", program)))
+    assert "others" in refused(session.run(["p"]), Code.NOT_EXECUTABLE)
+    program.chmod(0o755)
+    assert session.run(["p"]).stdout == b"ran\n"
+    program.unlink()
+    refused(session.run(["p"]), Code.UNKNOWN)
+
+
+# Paths.
+
+@pytest.fixture
+def tree(tmp_path):
+    """A directory with a file, and one outside of it."""
+    for name, text in (("pub", INSIDE), ("secret", OUTSIDE)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_bytes(text)
+    (tmp_path / "pub" / "out").symlink_to("../secret/file")
+    (tmp_path / "pub" / "in").symlink_to("file")
+    return tmp_path
+
+
+def show(tree, more=""):
+    return commands(command("show", "/bin/cat",
+                            f'{{ below = "{tree}/pub"; {more} }}'))
+
+
+@pytest.mark.parametrize("more", ["", "pinned = false;"])
+def test_paths(serve, tree, more):
+    daemon, session = serve(show(tree, more))
+    for path in ("file", "./file", "in", f"{tree}/pub/file", ".//file"):
+        assert session.run(["show", path]).stdout == INSIDE, path
+    for path in ("../secret/file", "out", "/etc/passwd", f"{tree}/secret/file",
+                 f"{tree}/pub/../secret/file", "x/../../secret/file",
+                 f"{tree}/public"):
+        refused(session.run(["show", path]))
+    # Either the words were refused, or the start, which is on record.
+    ends = [e for e in daemon.events("command-end")
+            if "leads out" in e["reason"]]
+    assert ends and daemon.events("command-refused")
+
+
+def test_a_link_that_moves(serve, tree, slowness):
+    """Whoever swaps what a path names is too early, or too late."""
+    daemon, session = serve(show(tree))
+    (tree / "pub" / "dir").mkdir()
+    (tree / "pub" / "dir" / "file").write_bytes(INSIDE)
+    stop = threading.Event()
+
+    def flip():
+        while not stop.is_set():
+            os.rename(tree / "pub/dir", tree / "pub/real")
+            os.symlink("../secret", tree / "pub/dir")
+            os.unlink(tree / "pub/dir")
+            os.rename(tree / "pub/real", tree / "pub/dir")
+    thread = threading.Thread(target=flip)
+    thread.start()
+    try:
+        seen = [session.run(["show", "dir/file"]) for _ in range(400)]
+    finally:
+        stop.set()
+        thread.join()
+    assert {r.stdout for r in seen} <= {INSIDE, b""}
+    assert any(r.stdout == INSIDE for r in seen)
+
+
+def test_a_program_that_is_replaced(serve, tmp_path):
+    """What is executed is a whole program, the old one or the new."""
+    def write(name, word):
+        path = tmp_path / name
+        path.write_text(f"#!/bin/sh\necho {word}\n")
+        path.chmod(0o755)
+        return path
+    program = write("program", "one")
+    daemon, session = serve(commands(command("p", program)))
+    stop = threading.Event()
+
+    def replace():
+        n = 0
+        while not stop.is_set():
+            n += 1
+            write("new", "one" if n % 2 else "two").rename(program)
+    thread = threading.Thread(target=replace)
+    thread.start()
+    try:
+        seen = [session.run(["p"]) for _ in range(200)]
+    finally:
+        stop.set()
+        thread.join()
+    assert {r.stdout for r in seen} <= {b"one\n", b"two\n"}
+    assert all(r.status == 0 for r in seen)
+
+
+# Terms and limits.
+
+def test_terms(serve, tmp_path):
+    daemon, session = serve(commands(
+        shell("where", "pwd; umask; echo $A$B; ulimit -n; ps -o ni= -p $$",
+              f'directory = "{tmp_path}"; umask = "077"; nice = 4; '
+              'environment = [ "A=a", "B=b" ]; open_files = 33;'),
+        command("cat", "/bin/cat", more="stdin = false;")))
+    out = session.run(["where"]).stdout.split()
+    assert out == [str(tmp_path).encode(), b"0077", b"ab", b"33", b"4"]
+    # It is given no standard input, and may say that it has none.
+    assert session.run(["cat"], stdin=b"").stdout == b""
+    assert "any_directory" in refused(session.run(["where"], directory="/"))
+
+
+def test_limits(serve, slowness):
+    daemon, session = serve(commands(
+        shell("spin", "while :; do :; done", "cpu_limit = 1;"),
+        shell("sleep", "sleep 60", 'time_limit = "300 ms";'),
+        command("yes", "/usr/bin/yes", more="output_limit = 10000;"),
+        shell("eat", "head -c 200000000 /dev/zero | tail -c 200000000",
+              'memory_limit = "60 MiB";')), kill_grace=0.1)
+    assert session.run(["spin"]).signal == signal.SIGXCPU
+    ended = session.run(["sleep"])
+    assert ended.exit.reason == Code.TIMEOUT
+    assert last(daemon, "limit-hit")["limit"] == "time_limit"
+    ended = session.run(["yes"])
+    assert ended.exit.reason == Code.OUTPUT and len(ended.stdout) == 10000
+    assert last(daemon, "limit-hit")["limit"] == "output_limit"
+    eaten = session.run(["eat"])
+    if slowness == 1:
+        assert eaten.status != 0 and eaten.exit.out_bytes < 200000000
+    assert session.run(["sleep"]).exit.reason == Code.TIMEOUT
+
+
+def running(mark):
+    """Is there a process whose command line has this mark?"""
+    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if mark.encode() in path.read_bytes().split(b"\0"):
+                return int(path.parent.name)
+        except OSError:
+            pass
+    return None
+
+
+@pytest.mark.parametrize("choice", ["kill", "finish"])
+def test_on_disconnect(serve, tmp_path, choice):
+    done = tmp_path / "done"
+    daemon, session = serve(commands(
+        shell("job", f"while ! test -e {tmp_path}/go; do sleep 0.01; done; "
+              f"touch {done}", f'on_disconnect = "{choice}";')))
+    number = session.next_number()
+    session.send(wire.Type.REQUEST, number,
+                 wire.body(wire.Operation.RUN, [b"job"]))
+    session.expect(wire.Type.STARTED)
+    session.cut()
+    if choice == "kill":
+        last(daemon, "command-end")
+    (tmp_path / "go").touch()
+    end = last(daemon, "command-end")
+    assert done.exists() == (choice == "finish")
+    assert (end["reason"] == "exit") == (choice == "finish")
+
+
+@pytest.mark.parametrize("choice", ["kill", "keep"])
+def test_background(serve, tmp_path, choice):
+    mark = f"31{os.getpid()}{len(choice)}"
+    daemon, session = serve(commands(
+        shell("leave", f"sleep {mark} >/dev/null 2>&1 & exit 0",
+              f'background = "{choice}";')))
+    assert session.run(["leave"]).status == 0
+    wait_until(lambda: running(mark), "it runs")
+    session.close()
+    last(daemon, "session-close")
+    if choice == "kill":
+        wait_until(lambda: not running(mark), "it has been ended")
+    else:
+        assert running(mark)
+        os.kill(running(mark), signal.SIGKILL)
+
+
+# Time.
+
+def test_learning(serve, make_aisd, builddir):
+    daemon, session = serve(commands('"/bin/echo"',
+                                     more='learn_until = "2999-01-01";'))
+    assert session.run(["echo", "x"]).stdout == b"x\n"
+    assert "learned" not in last(daemon, "command-start")
+    assert session.run(["/bin/printf", "a b"]).stdout == b"a b"
+    assert daemon.events("command-start")[-1]["learned"] == "true"
+    text = subprocess.run([*daemon.words, "--suggest", str(daemon.log)],
+                          capture_output=True, check=True).stdout.decode()
+    assert 'program = "/bin/printf"' in text and '"a b"' in text
+    assert "echo" not in text
+
+    daemon.configure(rules=commands('"/bin/echo"',
+                                    more='learn_until = "2001-01-01";'))
+    daemon.reload()
+    refused(session.run(["/bin/printf", "a b"]))
+
+
+def test_a_rule_that_goes(serve):
+    daemon, session = serve(commands('"/bin/sleep"'), kill_grace=1)
+    number = session.next_number()
+    session.send(wire.Type.REQUEST, number,
+                 wire.body(wire.Operation.RUN, [b"sleep", b"60"]))
+    session.expect(wire.Type.STARTED)
+    daemon.configure(rules='{ peers = [ "bob" ]; anything = true; }')
+    daemon.reload()
+    session.expect(wire.Type.EXIT)
+    code, text = wire.said(session.expect(wire.Type.GOODBYE).payload)
+    assert code == Code.DENIED and "no rule" in text
+    assert last(daemon, "session-close")["reason"] == "no-rule"
+    assert last(daemon, "command-end")["reason"] == "no-rule"
+
+
+def test_configuration_that_moves(serve, tmp_path, slowness):
+    """A reload sees one file or the other, and never half of one."""
+    daemon, session = serve(commands('"/bin/echo"'))
+    texts = []
+    for names in (("echo", "true"), ("echo", "false")):
+        daemon.configure(rules=commands(*(f'"/bin/{n}"' for n in names)))
+        texts.append(daemon.conf.read_text())
+    for n in range(50):
+        new = tmp_path / "new"
+        new.write_text(texts[n % 2])
+        new.rename(daemon.conf)
+        daemon.reload()
+        works, not_ = (["true"], ["false"])[::1 if n % 2 == 0 else -1]
+        assert session.run(works).started
+        refused(session.run(not_))
+
+
+# Questions.
+
+def test_list_and_can(serve):
+    daemon, session = serve(commands(
+        command("disk", "/bin/df", '{ one_of = [ "/" ]; }',
+                'summary = "how full it is";'), '"/bin/echo"'))
+
+    def ask(operation, *words):
+        return session.request(operation, words)
+    assert ask(wire.Operation.LIST).stdout == \
+        b"disk\thow full it is\necho\t\n"
+    yes = ask(wire.Operation.CAN, b"disk", b"/")
+    assert yes.status == 0 and b"disk" in yes.stdout
+    no = ask(wire.Operation.CAN, b"disk", b"/etc")
+    assert no.status == 1 and b"argument 1" in no.stdout
+    assert b'"r"' in ask(wire.Operation.CAN).stdout
+    assert not daemon.events("command-start")
+    assert not daemon.events("command-refused")
+
+
+def test_masked_words(serve):
+    daemon, session = serve(commands(
+        command("login", "/bin/echo", "{ any = true; rest = true; }",
+                'log_mask = [ "2", "--password" ];')))
+    session.run(["login", "alice", "SECRET1", "--password", "SECRET2",
+                 "--password=SECRET3"])
+    wait_until(lambda: daemon.events("command-end"), "an end")
+    text = daemon.log.read_text()
+    assert "SECRET" not in text and "alice" in text and "***" in text
+
+
+def test_check_tells_warnings_from_errors(program, make_aisd):
+    daemon = make_aisd(start=False, rules=commands('"/no/such/program"'))
+
+    def check(*options):
+        return subprocess.run([*daemon.words, "-c", str(daemon.conf), "-t",
+                               *options], capture_output=True)
+    done = check()
+    assert done.returncode == 3 and b"cannot be found" in done.stderr
+    assert check("-q").returncode == 0
+    daemon.configure(rules=commands('"/bin/true"') + ", " +
+                     commands('"/bin/false"'))
+    done = check()
+    assert done.returncode == 3 and b"never reached" in done.stderr
+    daemon.configure(rules='{ fingerprint = [ "*" ]; anything = true; }')
+    done = check()
+    assert done.returncode == 6 and b"fingerprint" in done.stderr
+    daemon.configure(rules=commands('"/bin/true"'))
+    assert check().returncode == 0
+
+
+def test_explain(program, make_aisd, alice):
+    daemon = make_aisd(start=False, rules='{ name = "net"; peers = [ "alice" ];'
+                       ' network = [ "192.0.2.0/24" ]; anything = true; }, ' +
+                       commands('"/bin/echo"'))
+
+    def explain(who, *words):
+        return subprocess.run(
+            [*daemon.words, "-c", str(daemon.conf), "--explain", who, "--",
+             *words], capture_output=True, text=True)
+    near = explain("CN=alice,FROM=192.0.2.9", "id")
+    assert near.returncode == 0 and 'allowed by the rule "net"' in near.stdout
+    far = explain(str(alice.cert), "id")
+    assert far.returncode == 1 and "its key network" in far.stdout
+    assert "does not grant the command id" in far.stdout
+    assert explain("CN=x", "echo", "y").returncode == 0
+    assert explain("WHAT=x", "echo").returncode == 2
