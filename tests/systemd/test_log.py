@@ -1,6 +1,8 @@
 """The records: in the journal, its catalog, the log file, after a rotation."""
 
+import re
 import signal
+import subprocess
 
 import wire
 
@@ -33,6 +35,22 @@ def test_journal(service, alice):
     for name in ("argv", "peer", "serial", "fingerprint", "exit",
                  "duration_ms"):
         assert event[name] == end[f"AIS_{name.upper()}"]
+
+
+def test_hostile_words(service, program):
+    """The journal has the bytes as they are; the report shows them harmless,
+    and does not count what a command has written there."""
+    service.start()
+    assert service.run("echo", "a\nb", "\033[2J", "\u202e").status == 0
+    service.run("logger", "-t", "aisd", "AIS_EVENT=command-start")
+    service.box.run("journalctl", "--sync")
+    out = service.box.run("journalctl", "-a", "-o", "json", "-t", "aisd",
+                          f"_PID={service.pid}").stdout
+    text = subprocess.run([*program("aisd-report"), "-"], input=out,
+                          capture_output=True, text=True, check=True).stdout
+    assert r"echo 'a\nb' '\x1b[2J' '\xe2\x80\xae'" in text
+    assert all(char == "\n" or char.isprintable() for char in text)
+    assert re.search(r": 2 commands in \d sessions", text)
 
 
 def test_catalog(service):
