@@ -18,6 +18,9 @@ import attacks
 from aisd import Daemon
 
 USER, COMMAND_USER = "daemon", "nobody"
+# Nothing that aisd inherits may matter to a command.
+START = ["sh", "-c", "trap '' PIPE HUP USR2; umask 0; exec 9</etc/shadow; "
+         "exec setpriv --groups 1,2,3 \"$@\"", "sh"]
 
 
 def account(name):
@@ -28,6 +31,8 @@ def account(name):
 @pytest.fixture(scope="module")
 def users(program):
     """(uid, gid) of the daemon and of commands."""
+    if not shutil.which("setpriv"):
+        pytest.skip("needs setpriv")
     if len(program("aisd")) > 1:
         pytest.skip("valgrind cannot do what it needs as another user")
     if os.geteuid() != 0:
@@ -71,7 +76,7 @@ def make(program, place, localhost, users, slowness):
         # The daemon cannot be traced, and LeakSanitizer traces.
         env = dict(os.environ, ASAN_OPTIONS="detect_leaks=0")
         daemons.append(Daemon(
-            program("aisd"), home, pair, env=env, slowness=slowness,
+            [*START, *program("aisd")], home, pair, env=env, slowness=slowness,
             unprivileged=None, user=USER, command_user=COMMAND_USER,
             directory="/", **keys))
         daemons[-1].conf.chmod(0o640)
@@ -194,7 +199,7 @@ def test_key(make, users, owner, mode, said):
     """A key that a command could read, or the daemon cannot, is refused, by
     the check as well."""
     daemon = make(start=False, owner=owner(*users), mode=mode)
-    said = "aisd: " + said.format(key=daemon.keys["key"]) + "\n"
+    said = f"aisd: {daemon.conf}:3: {said}\n".format(key=daemon.keys["key"])
     with pytest.raises(AssertionError, match="ended with 6"):
         daemon.start()
     assert daemon.stderr() == said

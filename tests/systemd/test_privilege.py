@@ -58,6 +58,7 @@ def test_manager(service, line):
 def test_command(service, users):
     """A command has one user, no group and no right, three descriptors, a
     session of its own and an environment made from nothing."""
+    service.drop_in("[Service]\nSupplementaryGroups=adm tty\nUMask=0")
     service.start()
     session = service.client()
     text = session.run(["cat", "/proc/self/status"]).stdout.decode()
@@ -74,6 +75,7 @@ def test_command(service, users):
 def test_daemon(service, users):
     """The daemon is as it proved to itself, after a command and after a
     reload as before."""
+    service.drop_in("[Service]\nSupplementaryGroups=adm tty")
     service.start()
     for step in (lambda: None, lambda: service.run("true"),
                  lambda: service.systemctl("reload")):
