@@ -21,7 +21,7 @@ static char usr_bin[] = "/usr/bin", bin[] = "/bin";
 static char *path[] = { usr_bin, bin, NULL };
 
 static const struct policy_world world = {
-	.path = path, .shell = "/bin/sh", .user = "runner", .home = "/home/r",
+	.path = path, .shell = "/bin/sh", .user = "runner", .home = "/srv/r",
 	.start = "/start"
 };
 
@@ -413,7 +413,7 @@ static void
 own_environment(void **state)
 {
 	static const char *const own[][2] = {
-		{ "PATH", "/usr/bin:/bin" }, { "HOME", "/home/r" },
+		{ "PATH", "/usr/bin:/bin" }, { "HOME", "/srv/r" },
 		{ "USER", "runner" }, { "LOGNAME", "runner" },
 		{ "SHELL", "/bin/sh" }, { "LANG", "C.UTF-8" },
 		{ "AIS_SESSION", "s1" }, { "AIS_REQUEST", "7" },

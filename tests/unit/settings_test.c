@@ -503,7 +503,8 @@ comparison(void **state)
 		messages_expect("the new value of ", quoted);
 		settings_free(b);
 	}
-	b = load(SELF "log_level = \"error\"; max_waiting = 2; listen = \"*\";");
+	b = load(SELF "log_level = \"error\"; max_waiting = 2; "
+	    "listen = \"*\";");
 	settings_inherit(b, a);
 	assert_non_null(strstr(messages, "\"listen\""));
 	assert_non_null(strstr(messages, "\"log_level\""));
