@@ -285,17 +285,17 @@ take_hello(struct request *r, const struct frame *f)
 	struct reader reader = { f->payload, f->length };
 	struct greeting *g = &r->greeting;
 	const uint8_t *bytes;
-	char *text;
 	uint8_t kind;
 	size_t n;
 	int got;
 
 	while ((got = item_get(&reader, &kind, &bytes, &n)) == 1) {
-		text = kind == PROTO_ITEM_SESSION ? g->session :
-		    kind == PROTO_ITEM_SERVER ? g->server :
-		    kind == PROTO_ITEM_PEER ? g->peer : NULL;
-		if (text != NULL)
-			outcome_printable(text, GREETING_MAX, bytes, n);
+		if (kind == PROTO_ITEM_SESSION)
+			outcome_printable(g->session, GREETING_MAX, bytes, n);
+		else if (kind == PROTO_ITEM_SERVER)
+			outcome_printable(g->server, GREETING_MAX, bytes, n);
+		else if (kind == PROTO_ITEM_PEER)
+			outcome_printable(g->peer, GREETING_MAX, bytes, n);
 	}
 	if (got == -1)
 		return violation(r, "a malformed HELLO");
