@@ -33,8 +33,7 @@ class Service:
 
     def reset(self):
         """As after the installation."""
-        self.box.run("rm", "-rf", "/run/systemd/system/aisd.service.d",
-                     "/run/systemd/system/aisd@.service.d")
+        self.undo()
         self.box.run("sh", "-c", "rm -f /var/log/aisd/* && "
                      "find /var/lib/aisd-run -mindepth 1 -delete")
         self.box.run("chown", "root:aisd", self.config, KEY, check=False)
@@ -48,6 +47,11 @@ class Service:
         else:
             self.box.run("systemctl", "daemon-reload")
 
+    def undo(self):
+        """As the unit was installed."""
+        self.box.run("rm", "-rf", "/run/systemd/system/aisd.service.d",
+                     "/run/systemd/system/aisd@.service.d")
+
     def finish(self):
         for client in self.clients:
             try:
@@ -57,6 +61,7 @@ class Service:
         self.box.run("systemctl", "stop", "aisd.socket", "aisd.service",
                      "aisd@*.service", check=False)
         self.box.run("systemctl", "reset-failed", check=False)
+        self.undo()
 
     # Its configuration.
 

@@ -27,7 +27,9 @@ def test_catalog(srcdir):
     catalog = (srcdir / "systemd/aisd.catalog").read_text()
     entries = re.findall(r"^-- (\S+)$", catalog, re.M)
     assert sorted(entries) == sorted(ids)
-    known = set(re.findall(r'put(?:_\w+)?\(r?&?r?, "(\w+)"', source))
+    source += (srcdir / "common/log.c").read_text()
+    known = set(re.findall(r'(?:put(?:_\w+)?\(r?&?r?,|\t{) "(\w+)",',
+                           source))
     used = set(re.findall(r"@AIS_(\w+)@", catalog))
     assert {name.lower() for name in used} <= known
 
