@@ -329,6 +329,17 @@ privilege_drop(const struct account *d, const struct account *c,
 
 /* --- in the child ------------------------------------------------------ */
 
+/*
+ * With each new id the kernel sets "dumpable" to fs.suid_dumpable, and where
+ * that is 1, for somebody who debugs, other processes of the command user
+ * could read this memory, which is the daemon's until exec.
+ */
+static int
+stay_private(void)
+{
+	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
 int
 privilege_enter(const struct account *c)
 {
@@ -342,7 +353,7 @@ privilege_enter(const struct account *c)
 		errno = EPERM;
 		return -1;
 	}
-	return 0;
+	return stay_private();
 }
 
 int
@@ -364,7 +375,7 @@ privilege_become(const struct account *c, bool no_new_privs)
 	if (setresgid(c->gid, c->gid, c->gid) == -1 ||
 	    setresuid(c->uid, c->uid, c->uid) == -1)
 		return -1;
-	return 0;
+	return stay_private();
 }
 
 pid_t
