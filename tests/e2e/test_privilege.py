@@ -199,7 +199,7 @@ def test_key(make, users, owner, mode, said):
     """A key that a command could read, or the daemon cannot, is refused, by
     the check as well."""
     daemon = make(start=False, owner=owner(*users), mode=mode)
-    said = f"aisd: {daemon.conf}:3: {said}\n".format(key=daemon.keys["key"])
+    said = "aisd: " + said.format(key=daemon.keys["key"]) + "\n"
     with pytest.raises(AssertionError, match="ended with 6"):
         daemon.start()
     assert daemon.stderr() == said
