@@ -751,7 +751,8 @@ warn_limit(FILE *out, const char *where, const char *name, int resource,
 {
 	struct rlimit r;
 
-	if (value == 0 || value == above || getrlimit(resource, &r) == -1 ||
+	if (value == 0 || value == above ||
+	    getrlimit((__rlimit_resource_t)resource, &r) == -1 ||
 	    r.rlim_max == RLIM_INFINITY || (uint64_t)value <= r.rlim_max)
 		return 0;
 	fprintf(out, "%s: %s: above the hard limit of %llu, which holds\n",

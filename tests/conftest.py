@@ -27,6 +27,15 @@ SANITIZERS = os.environ.get("AIS_SANITIZERS") == "yes"
 # Programs that are not built, and their folders.
 SCRIPTS = {"ais-ca": "certs", "aisd-report": "daemon"}
 
+# Whoever runs the tests may ignore signals, as a job in the background does;
+# what the tests start would ignore them as well.
+for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1,
+               signal.SIGUSR2, signal.SIGCHLD, signal.SIGALRM):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # Instrumented programs are slower; the limits are there to end what hangs.
 SLOWNESS = 10 if VALGRIND else 3 if SANITIZERS else 1
 LIMIT = 120

@@ -77,7 +77,7 @@ try_load(const char *rules, int *errors)
 	return p;
 }
 
-static struct policy *
+static struct policy *__attribute__((format(printf, 1, 2)))
 load(const char *format, ...)
 {
 	struct policy *p;
