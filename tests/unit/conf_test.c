@@ -663,6 +663,61 @@ copies_of_lists(void **state)
 	}
 }
 
+/* Each value, changed alone, makes a difference, and to its own key only. */
+static void
+same_values(void **state)
+{
+	char one[] = "one", copy[] = "one", two[] = "two";
+	char *list[] = { one, two, NULL }, *equal[] = { copy, two, NULL };
+	char *shorter[] = { one, NULL }, *other[] = { one, one, NULL };
+	struct sample a = { .flag = true, .number = 1, .seconds = 2,
+	    .size = 3, .octal = 4, .string = one, .path = one,
+	    .strings = list }, b = a;
+	struct sample different[] = { a, a, a, a, a, a, a, a, a, a, a, a };
+	static const size_t keys_of[] = { 0, 1, 2, 3, 4, 5, 5, 6, 7, 7, 7 };
+
+	(void)state;
+	b.string = b.path = copy;
+	b.strings = equal;
+	for (size_t k = 0; k < KEYS; k++)
+		assert_true(conf_same(&keys[k], &a, &b));
+	different[0].flag = false;
+	different[1].number = -1;
+	different[2].seconds = 0;
+	different[3].size = INT64_C(3) << 32 | 3;
+	different[4].octal = 5;
+	different[5].string = two;
+	different[6].string = NULL;
+	different[7].path = NULL;
+	different[8].strings = shorter;
+	different[9].strings = other;
+	different[10].strings = NULL;
+	for (size_t i = 0; i < sizeof keys_of / sizeof keys_of[0]; i++) {
+		for (size_t k = 0; k < KEYS; k++) {
+			assert_int_equal(conf_same(&keys[k], &a,
+			    &different[i]), k != keys_of[i]);
+			assert_int_equal(conf_same(&keys[k], &different[i],
+			    &a), k != keys_of[i]);
+		}
+	}
+	memset(&a, 0, sizeof a);
+	memset(&b, 0, sizeof b);
+	for (size_t k = 0; k < KEYS; k++)
+		assert_true(conf_same(&keys[k], &a, &b));
+}
+
+static void
+errors_at_a_place(void **state)
+{
+	(void)state;
+	messages[0] = '\0';
+	assert_int_equal(conf_error("x.conf:7", "no %s", "good"), 1);
+	expect_message("x.conf:7: no good", "");
+	messages[0] = '\0';
+	assert_int_equal(conf_error("", "no %s", "place"), 1);
+	expect_message("no place", "");
+}
+
 /* Every allocation of ours fails once: an error, and nothing is lost. */
 static void
 out_of_memory(void **state)
@@ -735,6 +790,8 @@ main(void)
 		cmocka_unit_test(printing),
 		cmocka_unit_test(print_layout),
 		cmocka_unit_test(copies_of_lists),
+		cmocka_unit_test(same_values),
+		cmocka_unit_test(errors_at_a_place),
 		cmocka_unit_test(out_of_memory),
 	};
 
