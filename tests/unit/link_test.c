@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "tests/unit/certificates.h"
+#include "tests/unit/memory.h"
 #include "tests/unit/unit.h"
 
 #include "common/clock.h"
@@ -107,6 +108,26 @@ before_the_handshake(void **state)
 	link_close(&client);
 	assert_true(is_closed(fd));
 	link_close(&server);
+}
+
+/* Also where there is no memory for the rest. */
+static void
+out_of_memory(void **state)
+{
+	struct tls_context *c = context(false);
+	struct link l;
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	memory_fail_at(0);
+	assert_int_equal(link_open(&l, c, fds[0], "localhost"), -1);
+	assert_true(memory_has_failed());
+	assert_true(is_closed(fds[0]));
+	assert_false(link_is_open(&l));
+	link_close(&l);
+	close(fds[1]);
+	tls_context_free(c);
 }
 
 /* The farewell is read, though the other side goes on sending. */
@@ -465,6 +486,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(opening_and_closing),
 		cmocka_unit_test(before_the_handshake),
+		cmocka_unit_test(out_of_memory),
 		cmocka_unit_test(lingering),
 		cmocka_unit_test(data_room),
 		cmocka_unit_test(interest),
