@@ -227,7 +227,10 @@ interest(void **state)
 	(void)state;
 	assert_int_equal(pollset_init(&ps, 2), 0);
 	open_good(&client, &server);
-	assert_false(turn(&server, &ps, true, 0));
+	/* With nothing to do, it sleeps. */
+	before = clock_now();
+	assert_false(turn(&server, &ps, true, 20));
+	assert_true(clock_now() - before >= 19);
 	assert_int_equal(frame_put(&client.out, PROTO_PING, 0, NULL, 0), 0);
 	/* Something waits to be written, and it can be. */
 	assert_true(turn(&client, &ps, false, 10000));
