@@ -210,7 +210,8 @@ check_terms(struct conf *conf, struct settings *s)
 	if (terms_check(&s->terms, why, sizeof why) == NULL)
 		return 0;
 	/* "KEY: what it must be" */
-	text = strchr(why, ':');
+	if ((text = strstr(why, ": ")) == NULL)
+		return complain(conf, "rules", why);
 	*text = '\0';
 	return complain(conf, why, text + 2);
 }
