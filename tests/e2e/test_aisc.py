@@ -965,7 +965,10 @@ def test_prompt_edits_and_remembers(terminal, builddir):
     script = Recorder(b"", {b"echo": (Code.DENIED, "no echo")})
     t = terminal(script)
     t.wait_for(PROMPT)
-    t.type(b"exho x\x01\x1b[C\x1b[C\x08c\r")       # ^A, right, right, ^H
+    # Keys are typed once the line before them is seen, as people do.
+    t.type(b"exho x")
+    t.wait_for(b"exho x")
+    t.type(b"\x01\x1b[C\x1b[C\x08c\r")       # ^A, right, right, ^H
     t.wait_for(b"aisc: denied")
     t.wait_for(PROMPT)
     t.type(b"\x1b[A\r")                             # Up.

@@ -101,7 +101,7 @@ static struct got {
 } got[GOT_MAX];
 static size_t got_count, got_seen;
 /* ...and the output. */
-static char output[2][65536];
+static char output[2][256 * 1024];
 static size_t output_bytes[2];
 
 static void
@@ -861,6 +861,10 @@ every_frame(void **state)
 			good = legal[k].of_request == of_request &&
 			    (legal[k].states & when) != 0;
 		reach(when);
+		/* The next one would have a number of its own. */
+		if (when == BUSY && (type == PROTO_REQUEST ||
+		    type == PROTO_REQUEST_PART))
+			number++;
 		put((enum proto_type)type, of_request ? number : 0,
 		    k < COUNT(legal) ? legal[k].payload : "x",
 		    k < COUNT(legal) ? legal[k].length : 1);
@@ -1023,29 +1027,45 @@ late_frames(void **state)
 
 /* --- limits --------------------------------------------------------------- */
 
+/* Ask for "n" bytes under a limit of "most". */
+static void
+limited_output(size_t most, size_t n)
+{
+	char text[64];
+	struct frame_exit e;
+
+	(void)snprintf(text, sizeof text, "output_limit = %zu;", most);
+	begin(EVERYTHING, text);
+	(void)snprintf(text, sizeof text, "head -c %zu /dev/zero%s", n,
+	    n > most ? "; sleep 60" : "");
+	ask_shell(text, false, PLENTY);
+	(void)expect_started();
+	e = expect_exit();
+	assert_int_equal(e.reason, n > most ? PROTO_CODE_OUTPUT :
+	    PROTO_CODE_NONE);
+	assert_int_equal(e.out_bytes, n > most ? most : n);
+	assert_int_equal(output_bytes[0], e.out_bytes);
+	expect_record(n > most ? "command-end reason=output-limit" :
+	    "command-end reason=exit exit=0");
+	expect_served();
+	end();
+}
+
 /* Exactly so many bytes, of both streams together. */
 static void
 output_limit(void **state)
 {
+	static const size_t limits[] = { 1, 1000, PROTO_PAYLOAD_MAX - 500,
+	    PROTO_PAYLOAD_MAX, PROTO_PAYLOAD_MAX + 1, 200000 };
 	struct frame_exit e;
 
 	(void)state;
+	for (size_t i = 0; i < COUNT(limits); i++) {
+		limited_output(limits[i], limits[i]);
+		limited_output(limits[i], limits[i] + 1);
+		limited_output(limits[i], 2 * limits[i] + 100000);
+	}
 	begin(EVERYTHING, "output_limit = 1000;");
-	ask_shell("head -c 1000 /dev/zero", false, PLENTY);
-	(void)expect_started();
-	e = expect_exit();
-	assert_int_equal(e.out_bytes, 1000);
-	assert_int_equal(e.reason, PROTO_CODE_NONE);
-	assert_int_equal(e.status, 0);
-	output_bytes[0] = 0;
-	ask_shell("head -c 1001 /dev/zero; sleep 60", false, PLENTY);
-	(void)expect_started();
-	e = expect_exit();
-	assert_int_equal(e.reason, PROTO_CODE_OUTPUT);
-	assert_int_equal(e.out_bytes, 1000);
-	assert_int_equal(output_bytes[0], 1000);
-	expect_record("command-end reason=output-limit");
-	output_bytes[0] = 0;
 	ask_shell("head -c 600 /dev/zero; sleep 0.1; head -c 600 /dev/zero >&2;"
 	    " sleep 60", false, PLENTY);
 	(void)expect_started();
@@ -1053,7 +1073,6 @@ output_limit(void **state)
 	assert_int_equal(e.reason, PROTO_CODE_OUTPUT);
 	assert_int_equal(e.out_bytes + e.err_bytes, 1000);
 	assert_int_equal(output_bytes[0] + output_bytes[1], 1000);
-	expect_served();
 	end();
 }
 
