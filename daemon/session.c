@@ -222,6 +222,14 @@ end_link(struct session *s, const char *reason)
 	s->linger = link_linger(&s->link);
 }
 
+/* The peer has left in order, whether by GOODBYE or by close_notify alone. */
+static void
+leave(struct session *s)
+{
+	end_link(s, state_of(s) == IDLE ? "done" :
+	    "the client went away in the middle of a request");
+}
+
 /* The queue is full of small frames: the peer asks and does not listen. */
 static void
 check_put(struct session *s, int result)
@@ -548,30 +556,39 @@ add_sums(struct session *s, const struct audit_end *e)
 	s->sums.err_bytes += e->err_bytes;
 }
 
+static void
+record_end(struct session *s)
+{
+	struct audit_end end;
+
+	command_end(&s->command, &end);
+	audit_command_end(&s->peer, &s->record, &end);
+	add_sums(s, &end);
+}
+
+static void
+report_exit(struct session *s)
+{
+	struct frame_exit e;
+
+	command_exit(&s->command, &e);
+	if (can_speak(s))
+		check_put(s, frame_put_exit(&s->link.out, s->record.request,
+		    &e));
+}
+
 /* The command is finished: the record, and the peer, are told. */
 static void
 finish_request(struct session *s)
 {
-	struct audit_end end;
-	struct frame_exit e;
-
 	if (s->command.limits.keep && tree_spare(s->tree) == -1)
 		log_errno("cannot keep what %s has left behind",
 		    audit_command_name(&s->record));
-	if (is_question(s)) {
-		command_exit(&s->command, &e);
-		if (can_speak(s))
-			check_put(s, frame_put_exit(&s->link.out,
-			    s->record.request, &e));
-	} else if (!s->command.chdir) {
-		command_end(&s->command, &end);
-		audit_command_end(&s->peer, &s->record, &end);
-		add_sums(s, &end);
-		command_exit(&s->command, &e);
-		if (can_speak(s))
-			check_put(s, frame_put_exit(&s->link.out,
-			    s->record.request, &e));
-	} else if (can_speak(s))
+	if (!s->command.chdir && !is_question(s))
+		record_end(s);
+	if (!s->command.chdir)
+		report_exit(s);
+	else if (can_speak(s))
 		finish_chdir(s);
 	reset_request(s);
 }
@@ -711,7 +728,7 @@ on_goodbye(struct session *s, const struct frame *f)
 	if (frame_get_code(f, &code, text) == -1)
 		protocol_error(s, "a goodbye is malformed");
 	else
-		end_link(s, "done");
+		leave(s);
 }
 
 #define ANY	(IDLE | BODY | BUSY)
@@ -849,8 +866,7 @@ turn_link(struct session *s, const struct pollset *ps)
 	if (io == IO_OK)
 		handle_frames(s);
 	else if (io == IO_EOF)
-		end_link(s, state_of(s) == IDLE ? "done" :
-		    "the client went away in the middle of a request");
+		leave(s);
 	else if (io == IO_ERROR)
 		lose_link(s);
 }

@@ -1192,7 +1192,8 @@ lost_client(void **state)
 	(void)expect_started();
 	put(PROTO_GOODBYE, 0, "\0\0", 2);
 	expect_over();
-	expect_record("command-end reason=done signal=15");
+	expect_record("command-end reason=the client went away in the middle "
+	    "of a request signal=15");
 	end();
 }
 
