@@ -42,6 +42,27 @@ messages_end(void)
 	log_reset();
 }
 
+/* A set-up and a tear-down for cmocka: messages, in a private directory. */
+static char messages_directory[UNIT_PATH_MAX];
+
+static inline int
+messages_enter(void **state)
+{
+	(void)state;
+	unit_enter(messages_directory);
+	messages_begin();
+	return 0;
+}
+
+static inline int
+messages_leave(void **state)
+{
+	(void)state;
+	messages_end();
+	unit_leave(messages_directory);
+	return 0;
+}
+
 /* Was one said that begins with "place" and has "text"?  Then forget all. */
 static inline void
 messages_expect(const char *place, const char *text)

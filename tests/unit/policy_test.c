@@ -15,7 +15,6 @@
 
 #define COUNT(rows)	(sizeof rows / sizeof rows[0])
 
-static char directory[UNIT_PATH_MAX];
 
 static char usr_bin[] = "/usr/bin", bin[] = "/bin";
 static char *path[] = { usr_bin, bin, NULL };
@@ -24,24 +23,6 @@ static const struct policy_world world = {
 	.path = path, .shell = "/bin/sh", .user = "runner", .home = "/srv/r",
 	.start = "/start"
 };
-
-static int
-enter(void **state)
-{
-	(void)state;
-	unit_enter(directory);
-	messages_begin();
-	return 0;
-}
-
-static int
-leave(void **state)
-{
-	(void)state;
-	messages_end();
-	unit_leave(directory);
-	return 0;
-}
 
 /* The policy of "rules", the inside of the list, which is good. */
 static struct policy *
@@ -911,7 +892,7 @@ warnings(void **state)
 	    "\"sh\" is never reached");
 	unit_write("tool", "#!/bin/sh\n");
 	(void)snprintf(rules, sizeof rules, "{ peers = \"a\"; commands = ( "
-	    "\"%s/tool\" ); }", directory);
+	    "\"%s/tool\" ); }", messages_directory);
 	assert_int_equal(chmod("tool", 0757), 0);
 	expect_warnings(rules, 1, "others than its owner can change");
 	assert_int_equal(chmod("tool", 0600), 0);
@@ -987,7 +968,8 @@ without_memory(void **state)
 int
 main(void)
 {
-#define TEST(name)	cmocka_unit_test_setup_teardown(name, enter, leave)
+#define TEST(name)	cmocka_unit_test_setup_teardown(name, \
+	messages_enter, messages_leave)
 	const struct CMUnitTest tests[] = {
 		TEST(commands), TEST(names), TEST(no_rules), TEST(paths),
 		TEST(path_slots), TEST(shells), TEST(own_environment),

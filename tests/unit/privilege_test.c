@@ -26,7 +26,6 @@ static const struct account d = { .uid = 61873, .gid = 61874, .name = "d",
 static const struct account c = { .uid = 61875, .gid = 61876, .name = "c",
     .home = "/" };
 
-static char directory[UNIT_PATH_MAX];
 
 /* In a child: go on, or end it. */
 #define CHECK(x) \
@@ -62,24 +61,6 @@ lacks_root(void)
 		return false;
 	print_message("# only root can give up what is tested here\n");
 	return true;
-}
-
-static int
-enter(void **state)
-{
-	(void)state;
-	unit_enter(directory);
-	messages_begin();
-	return 0;
-}
-
-static int
-leave(void **state)
-{
-	(void)state;
-	messages_end();
-	unit_leave(directory);
-	return 0;
 }
 
 /* The field "name" of /proc/self/status, without blanks before it. */
@@ -496,7 +477,8 @@ unlent(void **state)
 int
 main(void)
 {
-#define TEST(name)	cmocka_unit_test_setup_teardown(name, enter, leave)
+#define TEST(name)	cmocka_unit_test_setup_teardown(name, \
+	messages_enter, messages_leave)
 	const struct CMUnitTest tests[] = {
 		TEST(accounts), TEST(nameless), TEST(bad_accounts),
 		TEST(without_root), TEST(confinement), TEST(dropping),

@@ -19,7 +19,6 @@
 	"abababababababababababababababab" \
 	"ababababababababababababababab12"
 
-static char directory[UNIT_PATH_MAX];
 
 static char usr_bin[] = "/usr/bin", bin[] = "/bin";
 static char *const path[] = { usr_bin, bin, NULL };
@@ -34,24 +33,6 @@ static struct tls_identity alice = {
 	.sans = "DNS:a.example\0DNS:b.example\0EMAIL:alice@example.org\0"
 	    "URI:spiffe://example.org/ns/x\0IP:192.0.2.7\0IP:2001:db8::7\0"
 };
-
-static int
-enter(void **state)
-{
-	(void)state;
-	unit_enter(directory);
-	messages_begin();
-	return 0;
-}
-
-static int
-leave(void **state)
-{
-	(void)state;
-	messages_end();
-	unit_leave(directory);
-	return 0;
-}
 
 /* The policy of "rules"; NULL if memory is out or there are errors. */
 static struct policy *
@@ -748,5 +729,6 @@ main(void)
 		cmocka_unit_test(many),
 	};
 
-	return cmocka_run_group_tests_name("rules", tests, enter, leave);
+	return cmocka_run_group_tests_name("rules", tests,
+	    messages_enter, messages_leave);
 }

@@ -15,7 +15,6 @@
 
 #include "daemon/service.h"
 
-static char directory[UNIT_PATH_MAX];
 
 static int
 enter(void **state)
@@ -23,21 +22,9 @@ enter(void **state)
 	static const char *const names[] = { "NOTIFY_SOCKET", "WATCHDOG_USEC",
 	    "WATCHDOG_PID", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES" };
 
-	(void)state;
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		assert_int_equal(unsetenv(names[i]), 0);
-	unit_enter(directory);
-	messages_begin();
-	return 0;
-}
-
-static int
-leave(void **state)
-{
-	(void)state;
-	messages_end();
-	unit_leave(directory);
-	return 0;
+	return messages_enter(state);
 }
 
 /* A variable with the number "n". */
@@ -88,7 +75,7 @@ notifications(void **state)
 	int fd;
 
 	(void)state;
-	(void)snprintf(path, sizeof path, "%s/notify", directory);
+	(void)snprintf(path, sizeof path, "%s/notify", messages_directory);
 	fd = manager(path);
 	service_notify("READY=1");
 	expect_told(fd, "READY=1");
@@ -116,7 +103,7 @@ nobody_to_notify(void **state)
 
 	(void)state;
 	service_notify("READY=1");
-	(void)snprintf(path, sizeof path, "%s/gone", directory);
+	(void)snprintf(path, sizeof path, "%s/gone", messages_directory);
 	assert_int_equal(setenv("NOTIFY_SOCKET", path, 1), 0);
 	service_notify("READY=1");
 	memset(longer, 'x', sizeof longer);
@@ -138,7 +125,7 @@ long_notification(void **state)
 	ssize_t n;
 
 	(void)state;
-	(void)snprintf(path, sizeof path, "%s/notify", directory);
+	(void)snprintf(path, sizeof path, "%s/notify", messages_directory);
 	fd = manager(path);
 	memset(text, 'x', sizeof text - 1);
 	text[sizeof text - 1] = '\0';
@@ -248,7 +235,7 @@ journal(void **state)
 int
 main(void)
 {
-#define TEST(name)	cmocka_unit_test_setup_teardown(name, enter, leave)
+#define TEST(name)	cmocka_unit_test_setup_teardown(name, enter, messages_leave)
 	const struct CMUnitTest tests[] = {
 		TEST(notifications), TEST(nobody_to_notify),
 		TEST(long_notification), TEST(watchdog), TEST(sockets),
