@@ -235,7 +235,8 @@ journal(void **state)
 int
 main(void)
 {
-#define TEST(name)	cmocka_unit_test_setup_teardown(name, enter, messages_leave)
+#define TEST(name)	cmocka_unit_test_setup_teardown(name, enter, \
+	messages_leave)
 	const struct CMUnitTest tests[] = {
 		TEST(notifications), TEST(nobody_to_notify),
 		TEST(long_notification), TEST(watchdog), TEST(sockets),
