@@ -534,10 +534,12 @@ reload(struct server *s)
 		s->settings = settings;
 		if (s->session != NULL)
 			session_configure(s->session, settings);
-		audit_reload(true, settings_changes(old, settings,
-		    upkeep_changes(s->upkeep), changes, sizeof changes),
-		    "the configuration has been read again");
+		(void)settings_changes(old, settings,
+		    upkeep_changes(s->upkeep), changes, sizeof changes);
+		/* Done is done: the record comes when all are judged. */
 		renew(s, context);
+		audit_reload(true, changes,
+		    "the configuration has been read again");
 		settings_free(old);
 	}
 	service_notify("READY=1");
@@ -838,8 +840,9 @@ announce(const struct server *s)
 			    sizeof text - used, "%s%s", i == 0 ? "" : ", ",
 			    net_text(&address, true, one));
 	}
-	audit_start(PACKAGE_VERSION, text);
+	/* What there is to warn of comes first: then it serves. */
 	upkeep_configure(s->upkeep, s->settings, s->context);
+	audit_start(PACKAGE_VERSION, text);
 	service_notify("READY=1");
 }
 
