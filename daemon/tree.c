@@ -164,6 +164,10 @@ tree_is_empty(void)
 	    errno == ECHILD;
 }
 
+/* Process groups that a walk remembers; members of further ones are signalled
+ * one by one. */
+#define GROUPS_MAX	64
+
 /* One walk over the tree. */
 struct walk {
 	const struct tree *tree;
@@ -173,7 +177,33 @@ struct walk {
 	uint64_t sum;		/* Of those that can be signalled. */
 	int64_t deadline;
 	bool cut;		/* The deadline came before the last child. */
+	pid_t groups[GROUPS_MAX];	/* That have been signalled. */
+	size_t group_count;
 };
+
+/*
+ * Signal the whole group of "pid", once.  The kernel reaches all members before
+ * any of them can be seen to have ended, so a script is told before it can miss
+ * its step and go on to the next.  A group is of one session, and thus of one
+ * command, but for a child that has not called setsid(2) yet.
+ */
+static void
+signal_group(struct walk *w, pid_t pid)
+{
+	pid_t group = getpgid(pid);
+
+	for (size_t i = 0; i < w->group_count; i++) {
+		if (w->groups[i] == group)
+			return;
+	}
+	if (group <= 0 || group == getpgrp() ||
+	    w->group_count == GROUPS_MAX) {
+		(void)kill(pid, w->sig);
+		return;
+	}
+	w->groups[w->group_count++] = group;
+	(void)kill(-group, w->sig);
+}
 
 static int
 signal_one(void *context, pid_t pid)
@@ -206,8 +236,8 @@ signal_one(void *context, pid_t pid)
 	}
 	/* It may have ended, or be one that sudo has made root's: then it
 	 * stays, and is counted. */
-	if (w->sig != SIGKILL)
-		(void)kill(pid, w->sig);
+	if (w->sig != SIGKILL && w->sig != 0)
+		signal_group(w, pid);
 	return 0;
 }
 

@@ -49,7 +49,7 @@ bool tree_is_empty(void);
 
 /*
  * Send "sig" to every child that is not spared, and to their descendants as
- * far as /proc shows them.  Returns how many children there were, zombies
+ * far as /proc shows them; but for KILL to a process group at once.  Returns how many children there were, zombies
  * not counted; or -1 with errno set.
  */
 int tree_signal(const struct tree *t, int sig);

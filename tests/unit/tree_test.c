@@ -193,6 +193,66 @@ stopped_processes_hear_term(void **state)
 }
 
 static void
+on_term(int sig)
+{
+	(void)sig;
+	_exit(7);
+}
+
+/* How many processes a step has: to find them all takes its time. */
+#define STEP	40
+
+/* A script that waits for its step, and would go on to the next. */
+static pid_t
+script(void)
+{
+	int ready[2];
+	pid_t pid;
+	char c;
+
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	assert_int_not_equal(pid, -1);
+	if (pid == 0) {
+		(void)setsid();
+		(void)signal(SIGTERM, on_term);
+		for (int i = 0; i < STEP; i++) {
+			if (fork() > 0)
+				continue;
+			(void)signal(SIGTERM, SIG_DFL);
+			if (write(ready[1], "x", 1) == 1)
+				for (;;)
+					pause();
+			_exit(1);
+		}
+		(void)waitpid(-1, NULL, 0);
+		_exit(9);
+	}
+	for (int i = 0; i < STEP; i++)
+		assert_int_equal(read(ready[0], &c, 1), 1);
+	(void)close(ready[0]);
+	(void)close(ready[1]);
+	return pid;
+}
+
+/* Nobody sees a process of its own group end before it is told itself. */
+static void
+no_script_goes_on(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		pid_t pid = script();
+		int status;
+
+		tree_end(&tree, PATIENCE);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		tree_reaped(&tree, pid);
+		assert_int_equal(WEXITSTATUS(status), 7);
+		(void)finish();
+	}
+}
+
+static void
 those_that_hide(void **state)
 {
 	(void)state;
@@ -248,6 +308,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(by_force, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(stopped_processes_hear_term,
 		    set_up, tear_down),
+		cmocka_unit_test_setup_teardown(no_script_goes_on, set_up,
+		    tear_down),
 		cmocka_unit_test_setup_teardown(those_that_hide, set_up,
 		    tear_down),
 		cmocka_unit_test_setup_teardown(the_spared_stay, set_up,
