@@ -49,8 +49,9 @@ bool tree_is_empty(void);
 
 /*
  * Send "sig" to every child that is not spared, and to their descendants as
- * far as /proc shows them; but for KILL to a process group at once.  Returns how many children there were, zombies
- * not counted; or -1 with errno set.
+ * far as /proc shows them; any but KILL to whole process groups at once.
+ * Returns how many children there were, zombies not counted; or -1 with
+ * errno set.
  */
 int tree_signal(const struct tree *t, int sig);
 
