@@ -43,8 +43,8 @@ conclude(struct commands *c, const struct outcome *o)
 		outcome_summary(o);
 	c->status = o->status;
 	if (o->class == OUTCOME_INTERRUPTED || o->class == OUTCOME_PIPE ||
-	    o->class == OUTCOME_OUTPUT ||
-	    (c->lines != NULL && !request_is_open(c->request)))
+	    o->class == OUTCOME_OUTPUT || (c->lines != NULL &&
+	    !o->answered && !request_is_open(c->request)))
 		c->done = true;
 }
 
@@ -68,7 +68,18 @@ complain(struct commands *c, const char *format, ...)
 	c->status = o.status;
 }
 
-/* Change to "path", NULL being the home, and learn where that is. */
+/* Say that the session is over and that there will be another. */
+static void
+say_again(const struct commands *c, const struct outcome *o)
+{
+	if (c->prompt != NULL || c->settings->verbose)
+		outcome_say("%s; beginning another session", o->text);
+}
+
+/*
+ * Change to "path", NULL being the home, and learn where that is.  A session
+ * whose turn ends just now has not seen this: the next one will.
+ */
 static void
 change_directory(struct commands *c, char *path, struct outcome *o)
 {
@@ -77,6 +88,10 @@ change_directory(struct commands *c, char *path, struct outcome *o)
 	    .nwords = path != NULL };
 
 	request_ask(c->request, &body, o);
+	if (o->again) {
+		say_again(c, o);
+		request_ask(c->request, &body, o);
+	}
 	if (o->class == OUTCOME_DONE &&
 	    settings_set(&c->directory, o->directory) == -1)
 		outcome_fail(o, OUTCOME_RESOURCES, "out of memory");
@@ -121,6 +136,12 @@ run_command(struct commands *c, char **words, size_t count)
 	if (!come_back(c))
 		return;
 	request_ask(c->request, &body, &o);
+	if (o.again) {
+		say_again(c, &o);
+		if (!come_back(c))
+			return;
+		request_ask(c->request, &body, &o);
+	}
 	conclude(c, &o);
 }
 
@@ -267,6 +288,8 @@ run_all(struct commands *c)
 	while (!c->done && (n = next_line(c, &line, &o)) != 0) {
 		if (n == 1)
 			run_line(c, line);
+		else if (o.again)
+			say_again(c, &o);
 		else if (c->lines != NULL)
 			conclude(c, &o);
 		else

@@ -13,6 +13,10 @@
 
 #include "client/dial.h"
 
+/* A server whose machine or network is gone is given up after so long, in
+ * ms; as long as aisd's own "dead_timeout" is by default. */
+#define DEAD_TIMEOUT	30000
+
 struct tls_context *
 dial_context(const struct settings *s, struct outcome *o)
 {
@@ -63,12 +67,22 @@ dial_connect(const struct settings *s, struct tls_context *context,
 		    "whether the machine can be reached", why);
 	if (fd == -1)
 		return -1;
+	net_dead_after(fd, DEAD_TIMEOUT);
 	if (link_open(link, context, fd, s->server_name == NULL ? s->host :
 	    s->server_name) == 0)
 		return 0;
 	outcome_fail(o, OUTCOME_CONNECT, "cannot begin TLS: out of memory, or "
 	    "no certificate can be for such a name");
 	return -1;
+}
+
+bool
+dial_was_dropped(const struct link *link, bool shaking)
+{
+	enum tls_failure failure = tls_failure(link->tls);
+
+	return shaking && tls_peer(link->tls) == NULL &&
+	    (failure == TLS_FAILURE_CUT || failure == TLS_FAILURE_SYSTEM);
 }
 
 void

@@ -26,6 +26,12 @@ int dial_connect(const struct settings *s, struct tls_context *context,
 /* Tell in "o" that the server does not answer in time. */
 void dial_no_answer(const struct settings *s, struct outcome *o);
 
+/*
+ * Was the connection of "link", which has failed, closed before the server had
+ * shown a certificate?  Then it has seen nothing of us either.
+ */
+bool dial_was_dropped(const struct link *link, bool shaking);
+
 /* Tell in "o" why TLS failed; "shaking" says that it was in the handshake. */
 void dial_explain(const struct settings *s, const struct link *link,
     bool shaking, struct outcome *o);

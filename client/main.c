@@ -50,7 +50,7 @@ struct call {
 /* The options that have no letter. */
 enum {
 	LONG_CA = 256, LONG_CERT, LONG_KEY, LONG_TIMEOUT, LONG_CONNECT_TIMEOUT,
-	LONG_LIST, LONG_CAN, LONG_CHECK, LONG_JSON, LONG_WARN_DAYS,
+	LONG_WAIT, LONG_LIST, LONG_CAN, LONG_CHECK, LONG_JSON, LONG_WARN_DAYS,
 	LONG_CRITICAL_DAYS, LONG_SHOW_CONFIG
 };
 
@@ -103,6 +103,9 @@ static const struct row {
 	{ LONG_CONNECT_TIMEOUT, "connect-timeout", "SECONDS",
 	    "time limit for connecting (10)",
 	    KIND_SECONDS, SETTING(connect_timeout) },
+	{ LONG_WAIT, "wait", "SECONDS",
+	    "give up when others are served for so long",
+	    KIND_SECONDS, SETTING(wait) },
 	{ LONG_LIST, "list", NULL, "show what you may run",
 	    KIND_FLAG, CALL(list) },
 	{ LONG_CAN, "can", NULL, "ask if you may run it, and run nothing",
@@ -134,8 +137,7 @@ print_help(void)
 	char option[64];
 
 	(void)fputs(
-	    "usage: aisc [OPTION...] [--can] HOST[:PORT] [PROGRAM [ARG...]]\n"
-	    "       aisc [OPTION...] -c LINE|--list|--check HOST[:PORT]\n",
+	    "usage: aisc [OPTION...] HOST[:PORT] [PROGRAM [ARG...]]\n",
 	    stdout);
 	for (size_t i = 0; i < ROWS; i++) {
 		const struct row *r = &rows[i];

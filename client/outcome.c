@@ -27,6 +27,7 @@ static const struct {
 	{ OUTCOME_BUSY, "busy", OUTCOME_FAILED },
 	{ OUTCOME_PROTOCOL, "protocol", OUTCOME_FAILED },
 	{ OUTCOME_LOST, "lost", OUTCOME_FAILED },
+	{ OUTCOME_TURN, "turn", OUTCOME_FAILED },
 	{ OUTCOME_TIMEOUT, "timeout", OUTCOME_FAILED },
 	{ OUTCOME_LIMIT, "limit", OUTCOME_FAILED },
 	{ OUTCOME_STOPPED, "stopped", OUTCOME_FAILED },
@@ -70,7 +71,9 @@ static const struct {
 	{ PROTO_CODE_STOPPING, OUTCOME_STOPPED,
 	    "the server stops; try again later" },
 	{ PROTO_CODE_INVALID, OUTCOME_INVALID,
-	    "the server cannot use this request" }
+	    "the server cannot use this request" },
+	{ PROTO_CODE_TURN, OUTCOME_TURN,
+	    "others wait for their turn" }
 };
 
 #define COUNT(array)	(sizeof (array) / sizeof (array)[0])

@@ -35,6 +35,7 @@ enum outcome_class {
 	OUTCOME_BUSY,		/* Too many others wait. */
 	OUTCOME_PROTOCOL,	/* The server does not keep to ais/1. */
 	OUTCOME_LOST,		/* The session ended before the command. */
+	OUTCOME_TURN,		/* It is others' turn. */
 	OUTCOME_TIMEOUT,	/* A time limit has passed, on either side. */
 	OUTCOME_LIMIT,		/* The server's limit of output. */
 	OUTCOME_STOPPED,	/* The server stops. */
@@ -53,6 +54,9 @@ struct outcome {
 	int status;			/* What aisc exits with. */
 	char text[OUTCOME_TEXT_MAX];	/* Printable; "" where there is no
 					 * more to say than the class. */
+	bool answered;			/* All that was asked is. */
+	bool again;			/* The session has ended, and nothing
+					 * has begun: ask again in another. */
 	bool has_exit;
 	struct frame_exit exit;		/* As the server reported it. */
 	char directory[PROTO_PATH_MAX + 1]; /* Of CHDIR; foreign bytes. */

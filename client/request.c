@@ -28,6 +28,10 @@
 
 /* A second Ctrl-C within this time ends aisc, in ms. */
 #define TWICE		1000
+/* A server with a crowd at its door drops some at random, before TLS says
+ * anything: how often, and after how many ms, it is tried again. */
+#define TRIES		4
+#define TRY_AGAIN	100
 /* The connection, the three streams, and what request_wait() waits for. */
 #define DESCRIPTORS	5
 /* Our outputs, as indices. */
@@ -52,9 +56,11 @@ struct request {
 	enum state state;
 	bool shaking;		/* The TLS handshake is not done. */
 	bool broken;		/* The session is of no use any more. */
+	bool dropped;		/* The server never said anything. */
 	int64_t connected;	/* When the handshake must be done. */
 	int64_t dialed_us;
 	struct greeting greeting;
+	int64_t waited;		/* When waiting in line must be over. */
 	int64_t pinged_us;	/* When our PING left; 0: none did. */
 	int64_t rtt_us;		/* How long its PONG took. */
 
@@ -100,6 +106,7 @@ fail(struct request *r, enum outcome_class class, const char *format, ...)
 static void
 tls_failed(struct request *r)
 {
+	r->dropped = dial_was_dropped(&r->link, r->shaking);
 	if (r->asked)
 		dial_explain(r->settings, &r->link, r->shaking, r->outcome);
 	give_up(r);
@@ -137,7 +144,11 @@ is_late(struct request *r)
 	} else if (r->shaking && clock_past(r->connected)) {
 		dial_no_answer(r->settings, r->outcome);
 		give_up(r);
-	}
+	} else if (r->greeting.waits && clock_past(r->waited))
+		fail(r, OUTCOME_BUSY, "it was not our turn within %.3g "
+		    "seconds, and %u are before us still; try again later, or "
+		    "with a longer --wait", (double)r->settings->wait / 1000,
+		    r->greeting.ahead);
 	return r->broken;
 }
 
@@ -256,6 +267,10 @@ take_goodbye(struct request *r, const struct frame *f)
 		return violation(r, "a malformed GOODBYE");
 	if (r->asked)
 		outcome_code(r->outcome, code, text);
+	/* What has not been answered has not been begun. */
+	r->outcome->again = r->asked && (code == PROTO_CODE_TURN ||
+	    code == PROTO_CODE_TIMEOUT) && (r->state == STATE_IDLE ||
+	    (r->state == STATE_ASKED && r->number > 1));
 	give_up(r);
 	return -1;
 }
@@ -267,15 +282,13 @@ take_waiting(struct request *r, const struct frame *f)
 
 	if (frame_get_u32(f, &n) == -1)
 		return violation(r, "a malformed WAITING");
+	if (!r->greeting.waits)
+		r->waited = clock_in(r->settings->wait);
 	r->greeting.waits = true;
 	r->greeting.ahead = n;
-	if (r->settings->quiet)
-		return 0;
-	if (n == 0)
-		outcome_say("waiting: it is our turn next");
-	else
-		outcome_say("waiting: %u %s served first", n,
-		    n == 1 ? "other is" : "others are");
+	if (!r->settings->quiet && (r->settings->verbose ||
+	    isatty(STDERR_FILENO)))
+		outcome_say("waiting: %u before you", n);
 	return 0;
 }
 
@@ -355,6 +368,7 @@ answered(struct request *r)
 {
 	r->state = STATE_IDLE;
 	r->asked = false;
+	r->outcome->answered = true;
 	return 0;
 }
 
@@ -528,15 +542,12 @@ shake_hands(struct request *r)
 static int
 dial(struct request *r)
 {
-	int64_t limit = r->settings->connect_timeout;
-
 	if (r->tls == NULL &&
 	    (r->tls = dial_context(r->settings, r->outcome)) == NULL)
 		return -1;
 	r->shaking = true;
 	r->greeting = (struct greeting){ .waits = false };
 	r->dialed_us = clock_now_us();
-	r->connected = clock_in(limit > 0 ? limit : -1);
 	/* A look-up cannot be interrupted but by ending aisc. */
 	signals_release();
 	if (dial_connect(r->settings, r->tls, r->deadline < r->connected ?
@@ -571,6 +582,8 @@ gather(struct request *r)
 		pollset_deadline(&r->ps, r->deadline);
 	if (r->asked && r->shaking)
 		pollset_deadline(&r->ps, r->connected);
+	if (r->asked && r->greeting.waits)
+		pollset_deadline(&r->ps, r->waited);
 }
 
 /* Do what has become possible. */
@@ -681,15 +694,59 @@ begin(struct request *r, const struct body *body, struct outcome *o)
 	return -1;
 }
 
+/* Wait a moment, for longer at each time, whether it is to be tried again. */
+static bool
+tries_again(struct request *r, int tries)
+{
+	int64_t until = clock_in((int64_t)TRY_AGAIN << tries);
+
+	if (!r->dropped || r->asked || tries == TRIES ||
+	    until > r->connected || until > r->deadline)
+		return false;
+	if (r->settings->verbose)
+		outcome_say("the server has closed the connection at once; "
+		    "trying again");
+	pollset_clear(&r->ps);
+	pollset_deadline(&r->ps, until);
+	/* A signal ends the wait, and the next try heeds it. */
+	if (pollset_wait(&r->ps, signals_mask()) == -1)
+		return false;
+	close_session(r);
+	memset(r->outcome, 0, sizeof *r->outcome);
+	r->asked = true;
+	r->flush = true;
+	return true;
+}
+
+/* Dial until there is a connection on which the request can be made. */
+static void
+dial_and_run(struct request *r)
+{
+	int64_t limit = r->settings->connect_timeout;
+	int tries = 0;
+
+	r->connected = clock_in(limit > 0 ? limit : -1);
+	do {
+		r->dropped = false;
+		if (dial(r) == -1)
+			return;
+		r->number++;
+		run(r);
+	} while (tries_again(r, tries++));
+}
+
 void
 request_ask(struct request *r, const struct body *body, struct outcome *o)
 {
-	if (begin(r, body, o) == 0 && (link_is_open(&r->link) ||
-	    dial(r) == 0)) {
-		r->number++;
-		if (r->state == STATE_IDLE)
-			r->state = STATE_ASKED;
-		run(r);
+	if (begin(r, body, o) == 0) {
+		if (!link_is_open(&r->link))
+			dial_and_run(r);
+		else {
+			r->number++;
+			if (r->state == STATE_IDLE)
+				r->state = STATE_ASKED;
+			run(r);
+		}
 	}
 	r->asked = false;
 	for (size_t i = 0; i < 2; i++)

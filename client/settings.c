@@ -44,6 +44,7 @@ static const struct conf_key keys[] = {
 	{ "timeout", CONF_SECONDS, VALUE(timeout), 0, TIMEOUT_MAX },
 	{ "connect_timeout", CONF_SECONDS, VALUE(connect_timeout), 0,
 	    TIMEOUT_MAX },
+	{ "wait", CONF_SECONDS, VALUE(wait), 0, TIMEOUT_MAX },
 	{ "allow_tls12", CONF_BOOL, VALUE(allow_tls12), 0, 0 },
 	{ "hosts", CONF_GROUPS, 0, 0, 0 }
 };
@@ -246,7 +247,7 @@ int
 settings_load(struct settings *s, const char *file, const char *host)
 {
 	struct section section = { .settings = { .port = PROTO_PORT,
-	    .connect_timeout = CONNECT_TIMEOUT } };
+	    .connect_timeout = CONNECT_TIMEOUT, .wait = TIMEOUT_MAX } };
 	char *own = NULL;
 	int result;
 

@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* Durations are milliseconds; 0 is no limit. */
+/* Durations are milliseconds; 0 is no limit, but of "wait". */
 struct settings {
 	/* What the files can set.  Strings are from malloc(3), or NULL. */
 	char *authority;
@@ -26,6 +26,7 @@ struct settings {
 	char **environment;	/* NAME=VALUE, NULL terminated, or NULL. */
 	int64_t timeout;
 	int64_t connect_timeout;
+	int64_t wait;		/* In the server's line; 0: not at all. */
 	bool allow_tls12;
 
 	/* What only the command line sets. */

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -188,6 +189,21 @@ net_prepare(int fd)
 	return fd_set_blocking(fd, false);
 }
 
+void
+net_dead_after(int fd, int64_t ms)
+{
+	/* Three questions, the last of which still has time for an answer. */
+	int seconds = (int)(ms / 4000 > 0 ? ms / 4000 : 1);
+
+	if (ms <= 0)
+		return;
+	(void)set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds);
+	(void)set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, seconds);
+	(void)set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
+	(void)set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
+	    (int)(ms < INT_MAX ? ms : INT_MAX));
+}
+
 int
 net_accept(int fd, struct net_address *address)
 {
@@ -286,6 +302,25 @@ net_local(int fd, struct net_address *address)
 	address->length = sizeof address->storage;
 	return getsockname(fd, (struct sockaddr *)&address->storage,
 	    &address->length);
+}
+
+struct net_network
+net_network(const struct net_address *address)
+{
+	const struct sockaddr_in *v4 =
+	    (const struct sockaddr_in *)&address->storage;
+	const struct sockaddr_in6 *v6 =
+	    (const struct sockaddr_in6 *)&address->storage;
+	struct net_network n;
+
+	memset(&n, 0, sizeof n);
+	if (address->storage.ss_family == AF_INET) {
+		memset(n.bytes + 10, 0xff, 2);
+		memcpy(n.bytes + 12, &v4->sin_addr, 4);
+	} else if (address->storage.ss_family == AF_INET6)
+		memcpy(n.bytes, &v6->sin6_addr,
+		    IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr) ? 16 : 8);
+	return n;
 }
 
 const char *

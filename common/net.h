@@ -17,6 +17,12 @@ struct net_address {
 	socklen_t length;
 };
 
+/* The network that one customer of a provider has as a rule: an IPv4 address
+ * as such, IPv6 by its first 64 bits. */
+struct net_network {
+	uint8_t bytes[16];
+};
+
 /*
  * Split "text", one of HOST, HOST:PORT, [HOST], [HOST]:PORT, :PORT, where a
  * HOST with more than one colon is an IPv6 address without a port.  "host" of
@@ -44,6 +50,13 @@ int net_adopt(int fd);
  */
 int net_accept(int fd, struct net_address *address);
 
+/*
+ * Let the kernel give up a connection whose other end has not acknowledged
+ * anything for "ms" milliseconds, 0 meaning never: tcp(7), TCP_USER_TIMEOUT
+ * and keepalive.
+ */
+void net_dead_after(int fd, int64_t ms);
+
 /* Make a connected socket of ours as net_accept() leaves one.  0 or -1. */
 int net_prepare(int fd);
 
@@ -61,6 +74,9 @@ int net_peer(int fd, struct net_address *address);
 
 /* The address that a socket is bound to.  0, or -1 with errno set. */
 int net_local(int fd, struct net_address *address);
+
+/* The network that "address" belongs to; one for all that have none. */
+struct net_network net_network(const struct net_address *address);
 
 /* "address" as text, an IPv4-mapped one as IPv4; with or without its port. */
 const char *net_text(const struct net_address *address, bool port,

@@ -157,7 +157,9 @@ enum proto_code {
 	/* The server stops. */
 	PROTO_CODE_STOPPING	= 11,
 	/* The request has a value that no server can use. */
-	PROTO_CODE_INVALID	= 12
+	PROTO_CODE_INVALID	= 12,
+	/* Others wait, and it was this session's turn for long enough. */
+	PROTO_CODE_TURN		= 13
 };
 
 /* How a command ended, in EXIT. */

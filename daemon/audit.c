@@ -26,8 +26,9 @@ struct record {
 };
 
 enum kind {
-	START, STOP, RELOAD, HANDSHAKE_FAILED, SESSION_OPEN, SESSION_CLOSE,
-	COMMAND_START, COMMAND_END, COMMAND_REFUSED, LIMIT_HIT, EXPIRY,
+	START, STOP, RELOAD, HANDSHAKE_FAILED, DROPPED, SESSION_OPEN,
+	SESSION_CLOSE, COMMAND_START, COMMAND_END, COMMAND_REFUSED, LIMIT_HIT,
+	EXPIRY,
 	CONFIG_ERROR,		/* Of common/conf. */
 	LOG_SINK		/* Of common/log. */
 };
@@ -42,6 +43,8 @@ static const struct log_kind kinds[] = {
 	    LOG_LEVEL_NOTICE },
 	[HANDSHAKE_FAILED] = { "handshake-failed",
 	    "703073d4200f02bd9e85385ade67ca56", LOG_LEVEL_WARNING },
+	[DROPPED] = { "connections-dropped",
+	    "ba24a823afbf42beaa89ecc0fc2c63c8", LOG_LEVEL_WARNING },
 	[SESSION_OPEN] = { "session-open",
 	    "4198a280296285705f5936226fb19ffb", LOG_LEVEL_INFO },
 	[SESSION_CLOSE] = { "session-close",
@@ -253,6 +256,20 @@ audit_handshake_failed(const struct audit_peer *p, const char *reason)
 	put(&r, "reason", reason);
 	(void)emit(&r, "%s from %s was refused: %s", peer_name(p), p->address,
 	    reason);
+}
+
+void
+audit_dropped(const char *reason, uint64_t count, const char *address)
+{
+	struct record r;
+
+	begin(&r, DROPPED);
+	put(&r, "address", address);
+	put(&r, "reason", reason);
+	put_number(&r, "count", "%llu", (unsigned long long)count);
+	(void)emit(&r, "%llu %s dropped at the door, the last one from %s: %s",
+	    (unsigned long long)count, count == 1 ? "connection was" :
+	    "connections were", address, reason);
 }
 
 void

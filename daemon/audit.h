@@ -78,6 +78,10 @@ void audit_expiry(const char *file, int64_t ends, bool bad, const char *text);
 /* A connection that did not become a session. */
 void audit_handshake_failed(const struct audit_peer *p, const char *reason);
 
+/* So many connections were dropped at the door, the last of them from
+ * "address"; "reason" is one word. */
+void audit_dropped(const char *reason, uint64_t count, const char *address);
+
 /* A session's life; "reason" and the sums are of its end. */
 void audit_session_open(const struct audit_peer *p);
 void audit_session_close(const struct audit_peer *p, const char *reason,

@@ -13,13 +13,12 @@
 
 #include "common/clock.h"
 #include "common/fd.h"
-#include "common/frame.h"
-#include "common/link.h"
 #include "common/log.h"
 #include "common/net.h"
 #include "common/pollset.h"
 #include "common/tls.h"
 #include "daemon/audit.h"
+#include "daemon/door.h"
 #include "daemon/policy.h"
 #include "daemon/server.h"
 #include "daemon/service.h"
@@ -28,40 +27,12 @@
 #include "daemon/tree.h"
 #include "daemon/upkeep.h"
 
-/* After a farewell the peer has this long to close its side. */
-#define LINGER_TIMEOUT	1000
-/* After accept(2) has failed for want of something, it is left alone so long,
- * instead of being asked again and again. */
-#define ACCEPT_PAUSE	200
-/* At most so many new connections a turn, so that the session has its own. */
-#define ACCEPTS_PER_TURN 16
 /* At most so many children are reaped in a turn. */
 #define REAPS_PER_TURN	256
 /* How often the status is told while a command runs. */
 #define STATUS_INTERVAL	1000
 /* Descriptors of one session: the link, the command's five. */
 #define SESSION_FDS	8
-/* What a peer may still send after the farewell, in reads a turn. */
-#define DISCARD_SIZE	4096
-
-/* Where a connection is. */
-enum place {
-	AT_THE_DOOR,		/* In its TLS handshake. */
-	IN_LINE,		/* It has proved itself, and waits. */
-	LEAVING			/* It has been told; "fd" lingers. */
-};
-
-struct peer {
-	enum place place;
-	struct link link;
-	int fd;			/* While LEAVING. */
-	size_t slot;
-	char address[NET_TEXT_MAX];
-	int64_t deadline;
-	uint32_t told;		/* Which place it was told, IN_LINE. */
-	bool early;		/* AT_THE_DOOR under an older context. */
-	int64_t expires;	/* Its certificate, IN_LINE. */
-};
 
 struct server {
 	const char *config;
@@ -70,13 +41,8 @@ struct server {
 	int listeners[SERVER_LISTENERS_MAX];
 	size_t slots[SERVER_LISTENERS_MAX];
 	size_t listener_count;
-	int64_t accept_again;
-	bool accept_failed;
 	struct log_sink *file;
-	/* In the order of their arrival, which is that of the line. */
-	struct peer *peers;
-	size_t count;
-	size_t capacity;
+	struct door *door;
 	struct session *session;
 	struct upkeep *upkeep;
 	struct tree tree;
@@ -147,86 +113,6 @@ fail:
 	return -1;
 }
 
-/* --- peers --------------------------------------------------------------- */
-
-static size_t
-count_place(const struct server *s, enum place place)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < s->count; i++)
-		n += s->peers[i].place == place;
-	return n;
-}
-
-static struct audit_peer
-peer_record(const struct peer *p)
-{
-	struct audit_peer a;
-
-	memset(&a, 0, sizeof a);
-	a.address = p->address;
-	a.identity = link_is_open(&p->link) ? tls_peer(p->link.tls) : NULL;
-	return a;
-}
-
-/* Let "p" go: what still comes is read and dropped for a moment. */
-static void
-let_go(struct peer *p)
-{
-	p->fd = link_linger(&p->link);
-	p->slot = POLLSET_NONE;
-	p->place = LEAVING;
-	p->deadline = clock_in(LINGER_TIMEOUT);
-}
-
-/* Say goodbye to a peer that is not the session's. */
-static void
-turn_away(struct peer *p, enum proto_code code, const char *text)
-{
-	struct audit_peer record = peer_record(p);
-
-	audit_handshake_failed(&record, text);
-	/* A queue that cannot take this is a connection that is lost. */
-	if (frame_put_code(&p->link.out, PROTO_GOODBYE, 0, code, text) == 0)
-		(void)link_write(&p->link);
-	let_go(p);
-}
-
-/* Drop everybody who is marked by a closed link and descriptor. */
-static void
-sweep(struct server *s)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < s->count; i++) {
-		struct peer *p = &s->peers[i];
-
-		if (p->place == LEAVING && p->fd == -1)
-			continue;
-		if (kept != i)
-			s->peers[kept] = *p;
-		kept++;
-	}
-	s->count = kept;
-}
-
-/* Is there a place for one more?  Who is leaving anyway can leave now. */
-static bool
-make_room(struct server *s)
-{
-	if (s->count < s->capacity)
-		return true;
-	for (size_t i = 0; i < s->count; i++) {
-		if (s->peers[i].place != LEAVING)
-			continue;
-		fd_close(&s->peers[i].fd);
-		sweep(s);
-		return true;
-	}
-	return false;
-}
-
 /* --- the session --------------------------------------------------------- */
 
 /* A name that is unique enough to find a session by in years of logs. */
@@ -242,227 +128,32 @@ make_name(char out[AUDIT_SESSION_MAX])
 		(void)snprintf(out + 2 * i, 3, "%02x", random[i]);
 }
 
-/* Give the session to "p". */
+/* Give the session to the first in line, if there is one. */
 static void
-begin_session(struct server *s, struct peer *p)
+begin_session(struct server *s)
 {
-	struct audit_peer record = peer_record(p);
+	char name[AUDIT_SESSION_MAX];
+	struct door_guest guest;
 
-	make_name(record.session);
-	s->session = session_new(&p->link, p->address, record.session,
-	    s->settings, &s->tree);
-	if (s->session == NULL) {
+	while (s->session == NULL && door_next(s->door, &guest)) {
+		make_name(name);
+		s->session = session_new(guest.link, guest.address, name,
+		    s->settings, &s->tree);
+		if (s->session != NULL) {
+			session_announce(s->session);
+			return;
+		}
 		log_error("cannot begin a session: out of memory");
-		turn_away(p, PROTO_CODE_RESOURCES, "the server is out of "
-		    "memory");
-		return;
+		door_turn_away(s->door, &guest, PROTO_CODE_RESOURCES,
+		    "the server is out of memory");
 	}
-	/* The session has its own copies; the link was moved. */
-	p->place = LEAVING;
-	p->fd = -1;
-	session_announce(s->session);
 }
 
 static void
 end_session(struct server *s)
 {
-	struct peer *p;
-	int fd = session_free(s->session);
-
+	door_linger(s->door, session_free(s->session));
 	s->session = NULL;
-	if (fd == -1)
-		return;
-	if (!make_room(s)) {
-		fd_close(&fd);
-		return;
-	}
-	p = &s->peers[s->count++];
-	memset(p, 0, sizeof *p);
-	p->place = LEAVING;
-	p->fd = fd;
-	p->slot = POLLSET_NONE;
-	p->deadline = clock_in(LINGER_TIMEOUT);
-}
-
-/* The first in line gets the session when it is free; the others are told
- * how many are before them. */
-static void
-move_line(struct server *s)
-{
-	uint32_t before = 0;
-
-	for (size_t i = 0; i < s->count; i++) {
-		struct peer *p = &s->peers[i];
-
-		if (p->place != IN_LINE)
-			continue;
-		if (s->session == NULL) {
-			begin_session(s, p);
-			continue;
-		}
-		before++;
-		if (p->told == before)
-			continue;
-		p->told = before;
-		if (frame_put_u32(&p->link.out, PROTO_WAITING, 0,
-		    before) == -1 || link_write(&p->link) == IO_ERROR)
-			let_go(p);
-	}
-}
-
-/* --- the door ------------------------------------------------------------ */
-
-static void
-pause_accepting(struct server *s)
-{
-	s->accept_again = clock_in(ACCEPT_PAUSE);
-	if (!s->accept_failed)
-		log_errno("cannot accept connections; trying again until it "
-		    "works");
-	s->accept_failed = true;
-}
-
-static bool
-has_door(const struct server *s)
-{
-	return count_place(s, AT_THE_DOOR) <
-	    (size_t)s->settings->max_handshakes &&
-	    count_place(s, AT_THE_DOOR) + count_place(s, IN_LINE) <
-	    s->capacity;
-}
-
-static void
-admit(struct server *s, int fd, const struct net_address *address)
-{
-	struct peer *p = &s->peers[s->count];
-
-	memset(p, 0, sizeof *p);
-	p->fd = -1;
-	p->place = AT_THE_DOOR;
-	(void)net_text(address, false, p->address);
-	p->deadline = clock_in(s->settings->handshake_timeout);
-	if (link_open(&p->link, s->context, fd, NULL) == 0)
-		s->count++;
-	else
-		log_error("cannot serve %s: out of memory", p->address);
-}
-
-static void
-accept_from(struct server *s, int listener)
-{
-	struct net_address address;
-	int fd;
-
-	for (int i = 0; i < ACCEPTS_PER_TURN && has_door(s); i++) {
-		fd = net_accept(listener, &address);
-		if (fd == -1 && (errno == EAGAIN || errno == EINTR))
-			return;
-		/* accept(2): errors of the connection, not of ours. */
-		if (fd == -1 && errno != EMFILE && errno != ENFILE &&
-		    errno != ENOBUFS && errno != ENOMEM)
-			continue;
-		if (fd == -1) {
-			pause_accepting(s);
-			return;
-		}
-		s->accept_failed = false;
-		if (make_room(s))
-			admit(s, fd, &address);
-		else
-			fd_close(&fd);
-	}
-}
-
-/* Is its certificate good still?  Who has none any more is sent away. */
-static bool
-judge_peer(struct server *s, struct peer *p)
-{
-	char why[TLS_TEXT_MAX];
-	const char *reason;
-
-	if (tls_recheck(p->link.tls, s->context, &reason, why) == 0) {
-		p->expires = tls_peer_expires(p->link.tls);
-		return true;
-	}
-	turn_away(p, PROTO_CODE_DENIED, why);
-	return false;
-}
-
-/* The handshake is done: to the line, from which the session is taken. */
-static void
-let_in(struct server *s, struct peer *p)
-{
-	p->place = IN_LINE;
-	p->told = 0;
-	p->expires = tls_peer_expires(p->link.tls);
-	if (p->early && !judge_peer(s, p))
-		return;
-	/* One more than the line holds, if that one can have the session. */
-	if (count_place(s, IN_LINE) <= (size_t)s->settings->max_waiting +
-	    (s->session == NULL))
-		return;
-	turn_away(p, PROTO_CODE_BUSY, "the server is busy and its line is "
-	    "full; try again later");
-}
-
-static void
-refuse_peer(struct peer *p, const char *why)
-{
-	struct audit_peer record = peer_record(p);
-
-	audit_handshake_failed(&record, why);
-	let_go(p);
-}
-
-static void
-turn_door(struct server *s, struct peer *p)
-{
-	if (pollset_events(&s->ps, p->link.slot) != 0) {
-		switch (link_handshake(&p->link)) {
-		case IO_OK:
-			let_in(s, p);
-			return;
-		case IO_WAIT:
-			break;
-		default:
-			refuse_peer(p, tls_error(p->link.tls));
-			return;
-		}
-	}
-	if (clock_past(p->deadline))
-		refuse_peer(p, "the handshake took too long");
-}
-
-/* Who waits is not read from: what it sends early is for its session.  That
- * it has gone is seen all the same. */
-static void
-turn_line(struct server *s, struct peer *p)
-{
-	short events = pollset_events(&s->ps, p->slot);
-
-	if ((events & (POLLRDHUP | POLLHUP | POLLERR)) != 0) {
-		log_info("%s has left the line", p->address);
-		let_go(p);
-	} else if ((events & POLLOUT) != 0 &&
-	    link_write(&p->link) == IO_ERROR)
-		let_go(p);
-}
-
-static void
-turn_leaving(struct server *s, struct peer *p)
-{
-	char nowhere[DISCARD_SIZE];
-	ssize_t n = 1;
-
-	if (p->fd == -1)
-		return;
-	if (pollset_events(&s->ps, p->slot) != 0) {
-		n = read(p->fd, nowhere, sizeof nowhere);
-		if (n == -1 && (errno == EAGAIN || errno == EINTR))
-			n = 1;
-	}
-	if (n <= 0 || clock_past(p->deadline))
-		fd_close(&p->fd);
 }
 
 /* --- signals' work ------------------------------------------------------- */
@@ -473,12 +164,7 @@ judge_all(struct server *s)
 {
 	if (s->session != NULL)
 		session_judge(s->session, s->context);
-	for (size_t i = 0; i < s->count; i++) {
-		if (s->peers[i].place == IN_LINE)
-			(void)judge_peer(s, &s->peers[i]);
-		else if (s->peers[i].place == AT_THE_DOOR)
-			s->peers[i].early = true;
-	}
+	door_judge(s->door);
 }
 
 /* Put the certificates of "context" in force. */
@@ -487,6 +173,7 @@ renew(struct server *s, struct tls_context *context)
 {
 	tls_context_free(s->context);
 	s->context = context;
+	door_configure(s->door, s->settings, context);
 	upkeep_configure(s->upkeep, s->settings, context);
 	judge_all(s);
 }
@@ -560,12 +247,7 @@ stop(struct server *s, int sig)
 	    (long long)(s->settings->kill_grace + 15000) * 1000);
 	for (size_t i = 0; i < s->listener_count; i++)
 		fd_close(&s->listeners[i]);
-	for (size_t i = 0; i < s->count; i++) {
-		if (s->peers[i].place == IN_LINE)
-			turn_away(&s->peers[i], PROTO_CODE_STOPPING, text);
-		else if (s->peers[i].place == AT_THE_DOOR)
-			let_go(&s->peers[i]);
-	}
+	door_stop(s->door, PROTO_CODE_STOPPING, text);
 	if (s->session != NULL)
 		session_stop(s->session, PROTO_CODE_STOPPING, "stopping",
 		    text);
@@ -661,58 +343,30 @@ feed_watchdog(struct server *s)
 
 /* --- the loop ------------------------------------------------------------ */
 
-static void
-poll_peer(struct server *s, struct peer *p)
-{
-	p->slot = POLLSET_NONE;
-	switch (p->place) {
-	case AT_THE_DOOR:
-		link_poll(&p->link, &s->ps, true);
-		pollset_deadline(&s->ps, p->deadline);
-		break;
-	case IN_LINE:
-		p->slot = pollset_add(&s->ps, p->link.fd, (short)(POLLRDHUP |
-		    (link_has_output(&p->link) ? POLLOUT : 0)));
-		break;
-	case LEAVING:
-		p->slot = pollset_add(&s->ps, p->fd, POLLIN);
-		pollset_deadline(&s->ps, p->deadline);
-		break;
-	}
-}
-
 /* When the first of those who have proved themselves cannot do it again. */
 static int64_t
 first_expiry(const struct server *s)
 {
-	int64_t first = UPKEEP_NEVER;
+	int64_t first;
 
 	if (s->stopping)
-		return first;
-	if (s->session != NULL)
+		return UPKEEP_NEVER;
+	first = door_expires(s->door);
+	if (s->session != NULL && session_expires(s->session) < first)
 		first = session_expires(s->session);
-	for (size_t i = 0; i < s->count; i++) {
-		if (s->peers[i].place == IN_LINE &&
-		    s->peers[i].expires < first)
-			first = s->peers[i].expires;
-	}
 	return first;
 }
 
 static void
 poll_all(struct server *s)
 {
-	bool room = has_door(s);
-	bool paused = !clock_past(s->accept_again) && s->accept_again != 0;
+	bool open = door_is_open(s->door);
 
 	pollset_clear(&s->ps);
 	for (size_t i = 0; i < s->listener_count; i++)
-		s->slots[i] = pollset_add(&s->ps, room && !paused ?
-		    s->listeners[i] : -1, POLLIN);
-	if (paused)
-		pollset_deadline(&s->ps, s->accept_again);
-	for (size_t i = 0; i < s->count; i++)
-		poll_peer(s, &s->peers[i]);
+		s->slots[i] = pollset_add(&s->ps, open ? s->listeners[i] : -1,
+		    POLLIN);
+	door_poll(s->door, &s->ps);
 	if (s->session != NULL)
 		session_poll(s->session, &s->ps);
 	upkeep_poll(s->upkeep, &s->ps, first_expiry(s));
@@ -735,23 +389,15 @@ turn_all(struct server *s)
 		if (session_is_over(s->session))
 			end_session(s);
 	}
-	for (size_t i = 0; i < s->count; i++) {
-		struct peer *p = &s->peers[i];
-
-		if (p->place == AT_THE_DOOR)
-			turn_door(s, p);
-		else if (p->place == IN_LINE)
-			turn_line(s, p);
-		else
-			turn_leaving(s, p);
-	}
+	door_turn(s->door, &s->ps, s->session != NULL);
 	for (size_t i = 0; i < s->listener_count; i++) {
 		if (pollset_events(&s->ps, s->slots[i]) != 0)
-			accept_from(s, s->listeners[i]);
+			door_accept(s->door, s->listeners[i]);
 	}
-	sweep(s);
-	move_line(s);
-	sweep(s);
+	begin_session(s);
+	door_tell(s->door);
+	if (s->session != NULL)
+		session_others_wait(s->session, door_waiting(s->door) > 0);
 }
 
 /* What has become of the certificates? */
@@ -771,7 +417,8 @@ keep_up(struct server *s)
 static int
 loop(struct server *s)
 {
-	while (!s->stopping || s->session != NULL || s->count > 0) {
+	while (!s->stopping || s->session != NULL ||
+	    !door_is_empty(s->door)) {
 		tell_status(s);
 		poll_all(s);
 		if (pollset_wait(&s->ps, &s->waiting_mask) == -1) {
@@ -791,11 +438,8 @@ loop(struct server *s)
 static int
 prepare(struct server *s)
 {
-	/* Those at the door, in line, and on their way out. */
-	s->capacity = 2 * (size_t)s->settings->max_handshakes +
-	    (size_t)s->settings->max_waiting + 2;
-	s->peers = calloc(s->capacity, sizeof *s->peers);
-	if (s->peers == NULL || pollset_init(&s->ps, s->capacity +
+	s->door = door_new(s->settings, s->context);
+	if (s->door == NULL || pollset_init(&s->ps, door_capacity(s->door) +
 	    SERVER_LISTENERS_MAX + SESSION_FDS + 1) == -1) {
 		log_error("cannot serve: out of memory");
 		return -1;
@@ -812,13 +456,9 @@ prepare(struct server *s)
 static void
 finish(struct server *s)
 {
-	for (size_t i = 0; i < s->count; i++) {
-		link_close(&s->peers[i].link);
-		fd_close(&s->peers[i].fd);
-	}
+	door_free(s->door);
 	for (size_t i = 0; i < s->listener_count; i++)
 		fd_close(&s->listeners[i]);
-	free(s->peers);
 	pollset_free(&s->ps);
 	tree_free(&s->tree);
 	upkeep_free(s->upkeep);

@@ -48,6 +48,9 @@ struct session {
 	char directory[PROTO_PATH_MAX + 1];	/* "" before any change. */
 	int64_t opened_us;	/* 0 once the end is on record. */
 	int64_t idle_since;
+	int64_t others_since;	/* When others began to wait; or NEVER. */
+	int64_t heard;		/* When something came from the peer. */
+	int64_t asked;		/* When it was asked to answer; 0: not. */
 	struct buf pieces;	/* Of a request's body. */
 	uint32_t last;		/* The newest request's number. */
 	struct audit_sums sums;
@@ -115,7 +118,8 @@ session_new(struct link *l, const char *address, const char *name,
 	s->peer.identity = &s->identity;
 	s->rule = policy_find(settings->policy, &s->identity, s->address);
 	s->opened_us = clock_now_us();
-	s->idle_since = clock_now();
+	s->idle_since = s->heard = clock_now();
+	s->others_since = CLOCK_NEVER;
 	s->linger = -1;
 	buf_init(&s->pieces, PROTO_BODY_MAX);
 	command_init(&s->command, tree);
@@ -190,6 +194,15 @@ state_of(const struct session *s)
 	if (s->command.state != COMMAND_NONE)
 		return BUSY;
 	return buf_used(&s->pieces) > 0 ? BODY : IDLE;
+}
+
+void
+session_others_wait(struct session *s, bool wait)
+{
+	if (!wait)
+		s->others_since = CLOCK_NEVER;
+	else if (s->others_since == CLOCK_NEVER)
+		s->others_since = clock_now();
 }
 
 bool
@@ -816,6 +829,14 @@ output_link(struct session *s)
 	return can_speak(s) ? &s->link : NULL;
 }
 
+/* "since" and the time of a key, for which 0 is without end. */
+static int64_t
+end_of(int64_t since, int64_t limit)
+{
+	return limit == 0 || since == CLOCK_NEVER ? CLOCK_NEVER :
+	    since + limit;
+}
+
 /*
  * Until when may the peer ask for nothing?  A command that has ended, but
  * whose last output the peer does not take, is not waited for any longer.
@@ -829,7 +850,37 @@ idle_deadline(const struct session *s)
 		return CLOCK_NEVER;
 	if (state_of(s) == BUSY)
 		since = s->command.ended_us / 1000;
-	return since + s->settings->idle_timeout;
+	return since + (s->others_since == CLOCK_NEVER ?
+	    s->settings->idle_timeout : s->settings->idle_timeout_waiting);
+}
+
+/* Until when may the peer start something?  Once it may in any case. */
+static int64_t
+turn_deadline(const struct session *s)
+{
+	if (state_of(s) == BUSY || s->last == 0)
+		return CLOCK_NEVER;
+	return end_of(s->others_since, s->settings->turn);
+}
+
+/* How long may all of it last? */
+static int64_t
+session_deadline(const struct session *s)
+{
+	if (s->stop_text != NULL)
+		return CLOCK_NEVER;
+	return end_of(s->opened_us / 1000, s->settings->session_timeout);
+}
+
+/* When is the peer to be asked whether it is there, or given up? */
+static int64_t
+dead_deadline(const struct session *s)
+{
+	int64_t patience = s->settings->dead_timeout / 3;
+
+	if (s->asked != 0)
+		return end_of(s->asked, s->settings->dead_timeout - patience);
+	return end_of(s->heard, patience);
 }
 
 void
@@ -841,8 +892,12 @@ session_poll(struct session *s, struct pollset *ps)
 	pollset_deadline(ps, tree_deadline(s->tree));
 	if (s->closing && !s->gone)
 		pollset_deadline(ps, s->closing_deadline);
-	else if (!s->gone)
-		pollset_deadline(ps, idle_deadline(s));
+	if (!can_speak(s))
+		return;
+	pollset_deadline(ps, idle_deadline(s));
+	pollset_deadline(ps, turn_deadline(s));
+	pollset_deadline(ps, session_deadline(s));
+	pollset_deadline(ps, dead_deadline(s));
 }
 
 /* The link has failed: not ended, but altered or cut. */
@@ -863,8 +918,11 @@ turn_link(struct session *s, const struct pollset *ps)
 	if (!can_speak(s) || !link_ready(&s->link, ps))
 		return;
 	io = link_read(&s->link);
-	if (io == IO_OK)
+	if (io == IO_OK) {
+		s->heard = clock_now();
+		s->asked = 0;
 		handle_frames(s);
+	}
 	else if (io == IO_EOF)
 		leave(s);
 	else if (io == IO_ERROR)
@@ -903,12 +961,34 @@ check_limit(struct session *s)
 	audit_limit_hit(&s->peer, &s->record, limit, value);
 }
 
+/* Ask a silent peer whether it is there, and give up one that is not. */
+static void
+check_dead(struct session *s)
+{
+	if (!can_speak(s) || !clock_past(dead_deadline(s)))
+		return;
+	if (s->asked != 0) {
+		end_link(s, "the client does not answer any more");
+		return;
+	}
+	s->asked = clock_now();
+	check_put(s, frame_put(&s->link.out, PROTO_PING, 0, NULL, 0));
+}
+
 static void
 check_deadlines(struct session *s)
 {
 	if (can_speak(s) && clock_past(idle_deadline(s)))
-		close_politely(s, PROTO_CODE_TIMEOUT, "the session was idle "
-		    "for too long", "idle");
+		close_politely(s, PROTO_CODE_TIMEOUT, s->others_since ==
+		    CLOCK_NEVER ? "the session was idle for too long" :
+		    "the session was idle, and others wait", "idle");
+	if (can_speak(s) && clock_past(turn_deadline(s)))
+		close_politely(s, PROTO_CODE_TURN, "others wait, and this "
+		    "session's turn is over", "turn");
+	if (can_speak(s) && clock_past(session_deadline(s)))
+		session_stop(s, PROTO_CODE_TIMEOUT, "session-timeout",
+		    "the session has lasted as long as it may");
+	check_dead(s);
 	if (s->closing && !s->gone && clock_past(s->closing_deadline))
 		end_link(s, s->close_reason);
 }

@@ -52,6 +52,9 @@ void session_judge(struct session *s, struct tls_context *context);
 /* When the peer's certificate expires, in seconds since 1970. */
 int64_t session_expires(const struct session *s);
 
+/* Do others wait for their session? */
+void session_others_wait(struct session *s, bool wait);
+
 /* Add to this turn what the session waits for. */
 void session_poll(struct session *s, struct pollset *ps);
 

@@ -39,9 +39,16 @@ static const struct conf_key keys[] = {
 	KEY(log_level, CONF_STRING, 0, 0),
 	KEY(audit, CONF_STRING, 0, 0),
 	KEY(max_handshakes, CONF_INT, 1, 1024),
+	KEY(max_handshakes_per_address, CONF_INT, 1, 1024),
+	KEY(early_drop, CONF_INT, 1, 1024),
+	KEY(failure_penalty, CONF_SECONDS, 0, 3600 * SECOND),
 	KEY(max_waiting, CONF_INT, 0, 1024),
 	KEY(handshake_timeout, CONF_SECONDS, 100, 3600 * SECOND),
 	KEY(idle_timeout, CONF_SECONDS, 100, YEAR),
+	KEY(idle_timeout_waiting, CONF_SECONDS, 100, YEAR),
+	KEY(session_timeout, CONF_SECONDS, 0, YEAR),
+	KEY(turn, CONF_SECONDS, 0, YEAR),
+	KEY(dead_timeout, CONF_SECONDS, 0, DAY),
 	KEY(kill_grace, CONF_SECONDS, 0, 3600 * SECOND),
 	KEY(path, CONF_STRINGS, 0, 0),
 	KEY(shell_program, CONF_PATH, 0, 0),
@@ -77,9 +84,15 @@ set_defaults(struct settings *s)
 	s->watch_interval = 60 * SECOND;
 	s->expiry_warning = 30;
 	s->max_handshakes = 64;
+	s->max_handshakes_per_address = 16;
+	s->early_drop = 32;
+	s->failure_penalty = 1 * SECOND;
 	s->max_waiting = 32;
 	s->handshake_timeout = 10 * SECOND;
 	s->idle_timeout = 300 * SECOND;
+	s->idle_timeout_waiting = 10 * SECOND;
+	s->turn = 60 * SECOND;
+	s->dead_timeout = 30 * SECOND;
 	s->kill_grace = 2 * SECOND;
 	if (terms_init(&s->terms) == -1 || s->listen == NULL ||
 	    s->path == NULL || s->certificate == NULL || s->key == NULL ||

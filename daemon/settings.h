@@ -39,9 +39,16 @@ struct settings {
 	char *audit;		/* any or strict. */
 
 	int64_t max_handshakes;
+	int64_t max_handshakes_per_address;
+	int64_t early_drop;
+	int64_t failure_penalty;
 	int64_t max_waiting;
 	int64_t handshake_timeout;
 	int64_t idle_timeout;
+	int64_t idle_timeout_waiting;
+	int64_t session_timeout;
+	int64_t turn;
+	int64_t dead_timeout;
 	int64_t kill_grace;
 
 	char **path;

@@ -16,7 +16,7 @@ import subprocess
 
 import aisd
 
-SAID = re.compile(rb"^aisc: ([a-z]+): ", re.M)
+SAID = re.compile(rb"^aisc: (?!waiting)([a-z]+): ", re.M)
 
 
 def said(stderr):

@@ -138,7 +138,8 @@ class Daemon:
             "listen": ["127.0.0.1:0"], "unprivileged": True,
             "certificate": pair.cert, "key": pair.key, "authority": pair.ca,
             "log_file": self.log, "log_system": "none",
-            "environment": [self.mark], **keys}
+            "failure_penalty": 0, "environment": [self.mark],
+            **keys}
         self.configure()
 
     def configure(self, rules=None, **keys):

@@ -16,14 +16,11 @@ import pytest
 import aisc as client
 import wire
 from aisd import wait_until
+from strangers import check_idle, cpu, half_hello, tcp
 from wire import Code, Operation, Type, body, frame, request_frames
 
 MIB = 1024 * 1024
 TREE = "sleep 600 & (setsid sleep 600 &); echo planted; sleep 600"
-
-
-def tcp(daemon):
-    return socket.create_connection(("127.0.0.1", daemon.port), 10)
 
 
 def end_socket(raw, how):
@@ -31,33 +28,6 @@ def end_socket(raw, how):
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
                        struct.pack("ii", 1, 0))
     raw.close()
-
-
-def half_hello(daemon):
-    """A connection that has sent half of what begins TLS."""
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    tls = wire.context(False).wrap_bio(incoming, outgoing,
-                                       server_hostname="localhost")
-    with pytest.raises(ssl.SSLWantReadError):
-        tls.do_handshake()
-    hello = outgoing.read()
-    raw = tcp(daemon)
-    raw.sendall(hello[:len(hello) // 2])
-    return raw
-
-
-def cpu(pid):
-    """Seconds of processor time that a process has used."""
-    with open(f"/proc/{pid}/stat") as file:
-        fields = file.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def check_idle(pid, seconds=1.0):
-    """It does not spin."""
-    before = cpu(pid)
-    time.sleep(seconds)         # This much time, and not an event.
-    assert cpu(pid) - before < 0.05 * seconds
 
 
 def ask(session, words, **options):
@@ -140,9 +110,10 @@ def test_aisc_is_killed(aisd, aisc, connect, where):
         holder = connect()
         holder.hello()
     command = ["yes"] if where == "stuck" else ["sh", "-c", TREE]
-    process = aisc.start(aisd.port, *command)
+    process = aisc.start(aisd.port, *command,
+                         options=["-v"] if where == "waiting" else [])
     if where == "waiting":
-        assert b"waiting" in process.stderr.readline()
+        assert any(b"waiting" in line for line in process.stderr)
     else:
         assert process.stdout.read(2)
     process.kill()
@@ -197,8 +168,8 @@ def test_stop_with_a_command(make_aisd, aisc, slowness, sig):
     daemon = make_aisd(kill_grace=1)
     process = aisc.start(daemon.port, "sh", "-c", TREE)
     assert process.stdout.readline() == b"planted\n"
-    waiting = aisc.start(daemon.port, "true")
-    assert b"waiting" in waiting.stderr.readline()
+    waiting = aisc.start(daemon.port, "true", options=["-v"])
+    assert any(b"waiting" in line for line in waiting.stderr)
     began = time.monotonic()
     daemon.process.send_signal(sig)
     for one in (process, waiting):
@@ -406,147 +377,6 @@ def test_log_that_cannot_be_written(make_aisd, connect):
     # The first line ends the one that was torn.
     assert daemon.log.read_text().startswith("\ntime=")
     assert "records are missing there" in daemon.log.read_text()
-
-
-# The line.
-
-def test_first_come_first_served(aisd, aisc, connect, tmp_path):
-    holder = connect()
-    holder.hello()
-    order = tmp_path / "order"
-    waiting = []
-    for i in range(5):
-        process = aisc.start(aisd.port, "sh", "-c", f"echo {i} >>{order}")
-        line = process.stderr.readline()
-        word = b"other is" if i == 0 else b"others are"
-        assert line == b"aisc: waiting: %d %s served first\n" % (i + 1, word)
-        waiting.append(process)
-    # The third leaves: those behind it are told.
-    waiting[2].kill()
-    assert waiting[3].stderr.readline() == \
-        b"aisc: waiting: 3 others are served first\n"
-    assert waiting[4].stderr.readline() == \
-        b"aisc: waiting: 4 others are served first\n"
-    holder.close()
-    for i, process in enumerate(waiting):
-        process.communicate(timeout=10)
-        assert process.returncode == (-signal.SIGKILL if i == 2 else 0)
-    assert order.read_text().split() == ["0", "1", "3", "4"]
-
-
-def test_full_line_is_said_at_once(make_aisd, aisc, connect, slowness):
-    daemon = make_aisd(max_waiting=2)
-    holder = connect(daemon=daemon)
-    holder.hello()
-    waiting = [aisc.start(daemon.port, "true") for _ in range(2)]
-    for process in waiting:
-        assert b"waiting" in process.stderr.readline()
-    began = time.monotonic()
-    done = aisc.run(daemon.port, "true")
-    assert (done.returncode, client.said(done.stderr)) == (255, "busy")
-    assert time.monotonic() - began < slowness
-    holder.close()
-    for process in waiting:
-        process.communicate(timeout=10)
-        assert process.returncode == 0
-    assert aisc.run(daemon.port, "true").returncode == 0
-
-
-def test_waiting_while_the_session_is_stuck(aisd, aisc, connect):
-    """A client that reads nothing does not keep others from an answer."""
-    session = connect()
-    ask(session, ["yes"], windows=(wire.WINDOW_MAX, 0))
-    session.hello()
-    session.expect(Type.STARTED)
-    process = aisc.start(aisd.port, "echo", "mine")
-    assert b"waiting: 1 other" in process.stderr.readline()
-    session.reset()
-    out, _ = process.communicate(timeout=10)
-    assert (process.returncode, out) == (0, b"mine\n")
-
-
-# The door.
-
-def test_strangers_do_not_delay_others(aisd, aisc, slowness):
-    """Some are mute, some have begun, some send a byte at a time."""
-    strangers = [tcp(aisd) for _ in range(30)]
-    strangers += [half_hello(aisd) for _ in range(20)]
-    over = threading.Event()
-
-    def drip():
-        while not over.wait(0.02):
-            for raw in strangers[:10]:
-                try:
-                    raw.sendall(b"\x16")
-                except OSError:
-                    pass
-    dripping = threading.Thread(target=drip)
-    dripping.start()
-    try:
-        began = time.monotonic()
-        for _ in range(5):
-            assert aisc.run(aisd.port, "true").returncode == 0
-        assert time.monotonic() - began < 2 * slowness
-    finally:
-        over.set()
-        dripping.join()
-        for raw in strangers:
-            raw.close()
-
-
-def test_handshake_deadline(make_aisd, connect, slowness):
-    """Each stranger is sent away when its own time is over."""
-    daemon = make_aisd(handshake_timeout=1)
-    before = daemon.usage()
-    began = time.monotonic()
-    strangers = [tcp(daemon) for _ in range(5)] + \
-        [half_hello(daemon) for _ in range(5)]
-    for raw in strangers:
-        raw.settimeout(10)
-        assert raw.recv(1000) == b""
-        raw.close()
-    assert 0.9 < time.monotonic() - began < 2 * slowness
-    daemon.wait_event("handshake-failed", count=10,
-                      reason="the handshake took too long")
-    daemon.check_usage(before)
-    assert connect(daemon=daemon).run(["true"]).status == 0
-
-
-def test_more_strangers_than_the_door_holds(make_aisd, connect, slowness):
-    """The others wait outside, and the door is not watched in vain."""
-    daemon = make_aisd(max_handshakes=4, handshake_timeout=1.5)
-    strangers = [tcp(daemon) for _ in range(8)]
-    if slowness == 1:
-        check_idle(daemon.pid, 0.5)
-    session = connect(daemon=daemon)
-    assert session.run(["true"]).status == 0
-    for raw in strangers:
-        raw.close()
-
-
-def test_no_descriptors_left(make_aisd, connect, slowness):
-    """It waits until there are some, says so once, and does not spin."""
-    daemon = make_aisd(start=False, handshake_timeout=60)
-    daemon.words = ["sh", "-c", 'ulimit -n 24; exec "$@"', "sh", *daemon.words]
-    daemon.start()
-    session = connect(daemon=daemon)
-    session.hello()
-    strangers = [tcp(daemon) for _ in range(30)]
-    event = daemon.wait_event("message", level="error")
-    assert "cannot accept" in event["msg"]
-    if slowness == 1:
-        check_idle(daemon.pid)
-    # Nothing can be started, and the session goes on.
-    result = session.run(["true"])
-    assert result.refused.code == Code.RESOURCES
-    for raw in strangers:
-        raw.close()
-    daemon.wait_event("handshake-failed", count=30)
-    assert session.run(["true"]).status == 0
-    session.close()
-    assert connect(daemon=daemon).run(["true"]).status == 0
-    assert len([e for e in daemon.events("message", level="error")
-                if "cannot accept" in e["msg"]]) <= 2
 
 
 # A bound on what a client can make the daemon do and hold.

@@ -101,6 +101,7 @@ class Code(enum.IntEnum):
     OUTPUT = 10
     STOPPING = 11
     INVALID = 12
+    TURN = 13
 
 
 class End(enum.IntEnum):

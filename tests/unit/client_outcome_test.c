@@ -53,7 +53,7 @@ codes(void **state)
 	struct outcome o = { .class = OUTCOME_DONE };
 
 	(void)state;
-	for (uint16_t code = 0; code <= PROTO_CODE_INVALID; code++) {
+	for (uint16_t code = 0; code <= PROTO_CODE_TURN; code++) {
 		outcome_code(&o, code, "");
 		assert_int_not_equal(o.class, OUTCOME_DONE);
 		assert_true(o.status > 125);

@@ -429,6 +429,83 @@ preparing(void **state)
 	close(listener);
 }
 
+static void
+address_of(const char *text, struct net_address *a)
+{
+	struct sockaddr_in *v4 = (struct sockaddr_in *)&a->storage;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&a->storage;
+
+	memset(a, 0, sizeof *a);
+	if (inet_pton(AF_INET, text, &v4->sin_addr) == 1)
+		a->storage.ss_family = AF_INET;
+	else if (inet_pton(AF_INET6, text, &v6->sin6_addr) == 1)
+		a->storage.ss_family = AF_INET6;
+	else
+		a->storage.ss_family = AF_UNIX;
+}
+
+static void
+networks(void **state)
+{
+	static const struct {
+		const char *a, *b;
+		bool same;
+	} examples[] = {
+		{ "192.0.2.1", "192.0.2.1", true },
+		{ "192.0.2.1", "192.0.2.2", false },
+		{ "192.0.2.1", "::ffff:192.0.2.1", true },
+		{ "::ffff:192.0.2.1", "::ffff:192.0.2.2", false },
+		{ "2001:db8::1", "2001:db8::ffff:0:0:1", true },
+		{ "2001:db8:0:1::1", "2001:db8:0:2::1", false },
+		{ "::1", "192.0.2.1", false },
+		{ "local", "local", true },
+		{ "local", "192.0.2.1", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof examples / sizeof *examples; i++) {
+		struct net_address a, b;
+		struct net_network n, m;
+
+		address_of(examples[i].a, &a);
+		address_of(examples[i].b, &b);
+		n = net_network(&a);
+		m = net_network(&b);
+		assert_int_equal(memcmp(&n, &m, sizeof n) == 0,
+		    examples[i].same);
+	}
+}
+
+static int
+option_of(int fd, int name)
+{
+	int value = -1;
+	socklen_t n = sizeof value;
+
+	assert_int_equal(getsockopt(fd, IPPROTO_TCP, name, &value, &n), 0);
+	return value;
+}
+
+static void
+dead_peers(void **state)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	int idle = option_of(fd, TCP_KEEPIDLE);
+
+	(void)state;
+	net_dead_after(fd, 0);
+	assert_int_equal(option_of(fd, TCP_USER_TIMEOUT), 0);
+	assert_int_equal(option_of(fd, TCP_KEEPIDLE), idle);
+	net_dead_after(fd, 30000);
+	assert_int_equal(option_of(fd, TCP_USER_TIMEOUT), 30000);
+	/* All questions are asked within the time. */
+	assert_true(option_of(fd, TCP_KEEPIDLE) +
+	    option_of(fd, TCP_KEEPCNT) * option_of(fd, TCP_KEEPINTVL) <= 30);
+	net_dead_after(fd, 1);
+	assert_int_equal(option_of(fd, TCP_KEEPIDLE), 1);
+	close(fd);
+}
+
 static int
 enter(void **state)
 {
@@ -452,6 +529,8 @@ main(void)
 		cmocka_unit_test(again_at_once),
 		cmocka_unit_test(adopting),
 		cmocka_unit_test(preparing),
+		cmocka_unit_test(networks),
+		cmocka_unit_test(dead_peers),
 	};
 
 	return cmocka_run_group_tests_name("net", tests, enter, NULL);

@@ -1,0 +1,703 @@
+#include <config.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/fd.h"
+#include "common/frame.h"
+#include "common/link.h"
+#include "common/log.h"
+#include "common/net.h"
+#include "common/pollset.h"
+#include "common/tls.h"
+#include "daemon/audit.h"
+#include "daemon/door.h"
+#include "daemon/penalty.h"
+#include "daemon/settings.h"
+
+/* After a farewell the peer has this long to close its side. */
+#define LINGER_TIMEOUT	1000
+/* A client speaks first: within this time. */
+#define FIRST_BYTE_TIMEOUT 3000
+/* Who may lose its place to another: who has not sent a byte for so long, who
+ * has not gone on for so long, who is not done after so long. */
+#define MUTE_FOR	100
+#define STALLED_FOR	1000
+#define SLOW_FOR	3000
+/* More than any time of the clock: before all others. */
+#define MUTE_FIRST	(CLOCK_NEVER / 2)
+/* After accept(2) has failed for want of something, it is left alone so long,
+ * instead of being asked again and again. */
+#define ACCEPT_PAUSE	200
+/* At most so many new connections a turn, so that the session has its own. */
+#define ACCEPTS_PER_TURN 16
+/* What a peer may still send after the farewell, in reads a turn. */
+#define DISCARD_SIZE	4096
+/* Dropped connections are counted, and on record once in so long. */
+#define DROPS_INTERVAL	10000
+
+/* Where a connection is. */
+enum place {
+	AT_THE_DOOR,		/* In its TLS handshake. */
+	IN_LINE,		/* It has proved itself, and waits. */
+	LEAVING			/* It has been told; "fd" lingers. */
+};
+
+struct peer {
+	enum place place;
+	struct link link;
+	int fd;			/* While LEAVING. */
+	size_t slot;
+	char address[NET_TEXT_MAX];
+	struct net_network network;
+	int64_t arrived;
+	int64_t heard;		/* When it last sent something; 0: never. */
+	int64_t deadline;
+	uint32_t told;		/* Which place it was told, IN_LINE. */
+	bool early;		/* AT_THE_DOOR under an older context. */
+	int64_t expires;	/* Its certificate, IN_LINE. */
+};
+
+/* Why a connection is dropped without a word. */
+enum drop {
+	DROP_PENALTY,		/* Its network has failed too often. */
+	DROP_ADDRESS,		/* Its network has too many at the door. */
+	DROP_CROWD,		/* There are too many. */
+	DROPS
+};
+
+struct door {
+	const struct settings *settings;
+	struct tls_context *context;
+	/* In the order of their arrival, which is that of the line. */
+	struct peer *peers;
+	size_t count;
+	size_t capacity;
+	int64_t accept_again;
+	bool accept_failed;
+	struct penalty penalty;
+	struct {
+		uint64_t count;		/* Not yet on record. */
+		char address[NET_TEXT_MAX];	/* Of the last one. */
+		int64_t next;		/* When it may be on record again. */
+	} drops[DROPS];
+};
+
+/* --- those who are here -------------------------------------------------- */
+
+static size_t
+count_place(const struct door *d, enum place place)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < d->count; i++)
+		n += d->peers[i].place == place;
+	return n;
+}
+
+/* Drop all who have left. */
+static void
+sweep(struct door *d)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < d->count; i++) {
+		struct peer *p = &d->peers[i];
+
+		if (p->place == LEAVING && p->fd == -1) {
+			link_close(&p->link);
+			continue;
+		}
+		if (kept != i)
+			d->peers[kept] = *p;
+		kept++;
+	}
+	d->count = kept;
+}
+
+/* Is there a place for one more?  Who is leaving anyway can leave now. */
+static bool
+make_room(struct door *d)
+{
+	if (d->count < d->capacity)
+		return true;
+	for (size_t i = 0; i < d->count; i++) {
+		if (d->peers[i].place != LEAVING)
+			continue;
+		fd_close(&d->peers[i].fd);
+		sweep(d);
+		return true;
+	}
+	return false;
+}
+
+/* --- sending away -------------------------------------------------------- */
+
+static struct audit_peer
+peer_record(const struct peer *p)
+{
+	struct audit_peer a;
+
+	memset(&a, 0, sizeof a);
+	a.address = p->address;
+	a.identity = link_is_open(&p->link) ? tls_peer(p->link.tls) : NULL;
+	return a;
+}
+
+/* Let "p" go: what still comes is read and dropped for a moment. */
+static void
+let_go(struct peer *p)
+{
+	p->fd = link_linger(&p->link);
+	p->slot = POLLSET_NONE;
+	p->place = LEAVING;
+	p->deadline = clock_in(LINGER_TIMEOUT);
+}
+
+/* Say goodbye to a peer that has proved itself. */
+static void
+turn_away(struct peer *p, enum proto_code code, const char *text)
+{
+	struct audit_peer record = peer_record(p);
+
+	audit_handshake_failed(&record, text);
+	/* A queue that cannot take this is a connection that is lost. */
+	if (frame_put_code(&p->link.out, PROTO_GOODBYE, 0, code, text) == 0)
+		(void)link_write(&p->link);
+	let_go(p);
+}
+
+/* Its network pays for "p", which has not proved itself. */
+static void
+penalise(struct door *d, const struct peer *p)
+{
+	penalty_add(&d->penalty, &p->network, d->settings->failure_penalty,
+	    clock_now());
+}
+
+/* It has failed at the door. */
+static void
+refuse_peer(struct door *d, struct peer *p, const char *why)
+{
+	struct audit_peer record = peer_record(p);
+
+	audit_handshake_failed(&record, why);
+	penalise(d, p);
+	let_go(p);
+}
+
+static void
+record_drops(struct door *d)
+{
+	static const char *const reasons[DROPS] = {
+		[DROP_PENALTY] = "penalty", [DROP_ADDRESS] = "address",
+		[DROP_CROWD] = "crowd"
+	};
+
+	for (size_t i = 0; i < DROPS; i++) {
+		if (d->drops[i].count == 0 || !clock_past(d->drops[i].next))
+			continue;
+		audit_dropped(reasons[i], d->drops[i].count,
+		    d->drops[i].address);
+		d->drops[i].count = 0;
+		d->drops[i].next = clock_in(DROPS_INTERVAL);
+	}
+}
+
+/* Count a connection that is dropped: in a flood a record each would be a
+ * flood of its own. */
+static void
+count_drop(struct door *d, enum drop why, const char *address)
+{
+	d->drops[why].count++;
+	memcpy(d->drops[why].address, address, NET_TEXT_MAX);
+	record_drops(d);
+}
+
+/* --- who comes in -------------------------------------------------------- */
+
+/* Since when is "p" one who may lose its place?  CLOCK_NEVER: it is not. */
+static int64_t
+slow_since(const struct peer *p)
+{
+	int64_t now = clock_now();
+	int64_t last = p->heard != 0 ? p->heard : p->arrived;
+
+	if (p->place != AT_THE_DOOR ||
+	    (now - last < (p->heard != 0 ? STALLED_FOR : MUTE_FOR) &&
+	    now - p->arrived < SLOW_FOR))
+		return CLOCK_NEVER;
+	/* Who has never said anything goes first. */
+	return p->heard != 0 ? last : last - MUTE_FIRST;
+}
+
+/*
+ * Drop who keeps its place without using it, the one who has done so for the
+ * longest time, of "network" or, if that is NULL, of all.  Was there one?
+ */
+static bool
+drop_slowest(struct door *d, const struct net_network *network, enum drop why)
+{
+	struct peer *slowest = NULL;
+	int64_t since = CLOCK_NEVER;
+
+	for (size_t i = 0; i < d->count; i++) {
+		struct peer *p = &d->peers[i];
+
+		if (slow_since(p) >= since || (network != NULL &&
+		    memcmp(network, &p->network, sizeof *network) != 0))
+			continue;
+		slowest = p;
+		since = slow_since(p);
+	}
+	if (slowest == NULL)
+		return false;
+	penalise(d, slowest);
+	count_drop(d, why, slowest->address);
+	link_close(&slowest->link);
+	slowest->place = LEAVING;
+	slowest->fd = -1;
+	sweep(d);
+	return true;
+}
+
+static size_t
+count_network(const struct door *d, const struct net_network *network)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < d->count; i++)
+		n += d->peers[i].place == AT_THE_DOOR &&
+		    memcmp(network, &d->peers[i].network,
+		    sizeof *network) == 0;
+	return n;
+}
+
+/*
+ * Is one of so many to be dropped?  Never below the early mark, always where
+ * the door is full, and with rising probability between them, as sshd's
+ * MaxStartups has it.
+ */
+static bool
+is_crowded(const struct door *d)
+{
+	size_t n = count_place(d, AT_THE_DOOR);
+	size_t full = (size_t)d->settings->max_handshakes;
+	size_t early = (size_t)d->settings->early_drop;
+	uint32_t dice;
+
+	if (n >= full)
+		return true;
+	if (n < early)
+		return false;
+	/* Where there is no chance, there is no early drop. */
+	if (getrandom(&dice, sizeof dice, GRND_NONBLOCK) !=
+	    (ssize_t)sizeof dice)
+		return false;
+	return dice % (full - early + 1) <= n - early;
+}
+
+/* Is there a place for one from "network"?  Writes why not. */
+static bool
+may_enter(struct door *d, const struct net_network *network, enum drop *why)
+{
+	if (penalty_holds(&d->penalty, network, d->settings->failure_penalty,
+	    clock_now())) {
+		*why = DROP_PENALTY;
+		return false;
+	}
+	/* Those who go on are not slow: a burst of good clients may pass. */
+	if (count_network(d, network) >=
+	    (size_t)d->settings->max_handshakes_per_address)
+		(void)drop_slowest(d, network, DROP_ADDRESS);
+	*why = DROP_CROWD;
+	return (!is_crowded(d) || drop_slowest(d, NULL, DROP_CROWD)) &&
+	    make_room(d);
+}
+
+void
+door_admit(struct door *d, int fd, const struct net_address *address)
+{
+	struct net_network network = net_network(address);
+	char text[NET_TEXT_MAX];
+	enum drop why;
+	struct peer *p;
+
+	(void)net_text(address, false, text);
+	if (!may_enter(d, &network, &why)) {
+		count_drop(d, why, text);
+		fd_close(&fd);
+		return;
+	}
+	net_dead_after(fd, d->settings->dead_timeout);
+	p = &d->peers[d->count];
+	memset(p, 0, sizeof *p);
+	p->fd = -1;
+	p->place = AT_THE_DOOR;
+	p->network = network;
+	memcpy(p->address, text, sizeof p->address);
+	p->arrived = clock_now();
+	if (link_open(&p->link, d->context, fd, NULL) == 0)
+		d->count++;
+	else
+		log_error("cannot serve %s: out of memory", p->address);
+}
+
+static void
+pause_accepting(struct door *d)
+{
+	d->accept_again = clock_in(ACCEPT_PAUSE);
+	if (!d->accept_failed)
+		log_errno("cannot accept connections; trying again until it "
+		    "works");
+	d->accept_failed = true;
+}
+
+bool
+door_is_open(const struct door *d)
+{
+	return clock_past(d->accept_again);
+}
+
+void
+door_accept(struct door *d, int listener)
+{
+	struct net_address address;
+	int fd;
+
+	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+		fd = net_accept(listener, &address);
+		if (fd == -1 && (errno == EAGAIN || errno == EINTR))
+			return;
+		/* accept(2): errors of the connection, not of ours. */
+		if (fd == -1 && errno != EMFILE && errno != ENFILE &&
+		    errno != ENOBUFS && errno != ENOMEM)
+			continue;
+		if (fd == -1) {
+			pause_accepting(d);
+			return;
+		}
+		d->accept_failed = false;
+		door_admit(d, fd, &address);
+	}
+}
+
+/* --- the handshake ------------------------------------------------------- */
+
+/* Is its certificate good still?  Who has none any more is sent away. */
+static bool
+judge_peer(struct door *d, struct peer *p)
+{
+	char why[TLS_TEXT_MAX];
+	const char *reason;
+
+	if (tls_recheck(p->link.tls, d->context, &reason, why) == 0) {
+		p->expires = tls_peer_expires(p->link.tls);
+		return true;
+	}
+	turn_away(p, PROTO_CODE_DENIED, why);
+	return false;
+}
+
+/* The handshake is done: to the line, from which the session is taken. */
+static void
+let_in(struct door *d, struct peer *p, bool serving)
+{
+	p->place = IN_LINE;
+	p->told = 0;
+	p->expires = tls_peer_expires(p->link.tls);
+	if (p->early && !judge_peer(d, p))
+		return;
+	/* One more than the line holds, if that one can have the session. */
+	if (count_place(d, IN_LINE) <= (size_t)d->settings->max_waiting +
+	    (serving ? 0 : 1))
+		return;
+	turn_away(p, PROTO_CODE_BUSY, "the server is busy and its line is "
+	    "full; try again later");
+}
+
+static int64_t
+handshake_deadline(const struct door *d, const struct peer *p)
+{
+	int64_t limit = d->settings->handshake_timeout;
+
+	if (p->heard == 0 && limit > FIRST_BYTE_TIMEOUT)
+		limit = FIRST_BYTE_TIMEOUT;
+	return p->arrived + limit;
+}
+
+static void
+turn_handshake(struct door *d, const struct pollset *ps, struct peer *p,
+    bool serving)
+{
+	short events = pollset_events(ps, p->link.slot);
+
+	if ((events & POLLIN) != 0)
+		p->heard = clock_now();
+	if (events != 0) {
+		switch (link_handshake(&p->link)) {
+		case IO_OK:
+			let_in(d, p, serving);
+			return;
+		case IO_WAIT:
+			break;
+		default:
+			refuse_peer(d, p, tls_error(p->link.tls));
+			return;
+		}
+	}
+	if (clock_past(handshake_deadline(d, p)))
+		refuse_peer(d, p, p->heard == 0 ? "it has not said anything" :
+		    "the handshake took too long");
+}
+
+/* --- the line ------------------------------------------------------------ */
+
+/* Who waits is not read from: what it sends early is for its session.  That
+ * it has gone is seen all the same. */
+static void
+turn_line(const struct pollset *ps, struct peer *p)
+{
+	short events = pollset_events(ps, p->slot);
+
+	if ((events & (POLLRDHUP | POLLHUP | POLLERR)) != 0) {
+		log_info("%s has left the line", p->address);
+		let_go(p);
+	} else if ((events & POLLOUT) != 0 &&
+	    link_write(&p->link) == IO_ERROR)
+		let_go(p);
+}
+
+bool
+door_next(struct door *d, struct door_guest *g)
+{
+	for (size_t i = 0; i < d->count; i++) {
+		struct peer *p = &d->peers[i];
+
+		if (p->place != IN_LINE)
+			continue;
+		p->place = LEAVING;
+		p->fd = -1;
+		g->link = &p->link;
+		memcpy(g->address, p->address, sizeof g->address);
+		return true;
+	}
+	return false;
+}
+
+void
+door_turn_away(struct door *d, struct door_guest *g, enum proto_code code,
+    const char *text)
+{
+	for (size_t i = 0; i < d->count; i++) {
+		if (&d->peers[i].link == g->link)
+			turn_away(&d->peers[i], code, text);
+	}
+}
+
+void
+door_tell(struct door *d)
+{
+	uint32_t before = 0;
+
+	for (size_t i = 0; i < d->count; i++) {
+		struct peer *p = &d->peers[i];
+
+		if (p->place != IN_LINE || p->told == ++before)
+			continue;
+		p->told = before;
+		if (frame_put_u32(&p->link.out, PROTO_WAITING, 0,
+		    before) == -1 || link_write(&p->link) == IO_ERROR)
+			let_go(p);
+	}
+	sweep(d);
+}
+
+size_t
+door_waiting(const struct door *d)
+{
+	return count_place(d, IN_LINE);
+}
+
+void
+door_judge(struct door *d)
+{
+	for (size_t i = 0; i < d->count; i++) {
+		if (d->peers[i].place == IN_LINE)
+			(void)judge_peer(d, &d->peers[i]);
+		else if (d->peers[i].place == AT_THE_DOOR)
+			d->peers[i].early = true;
+	}
+}
+
+int64_t
+door_expires(const struct door *d)
+{
+	int64_t first = INT64_MAX;
+
+	for (size_t i = 0; i < d->count; i++) {
+		if (d->peers[i].place == IN_LINE &&
+		    d->peers[i].expires < first)
+			first = d->peers[i].expires;
+	}
+	return first;
+}
+
+/* --- the way out --------------------------------------------------------- */
+
+static void
+turn_leaving(const struct pollset *ps, struct peer *p)
+{
+	char nowhere[DISCARD_SIZE];
+	ssize_t n = 1;
+
+	if (p->fd == -1)
+		return;
+	if (pollset_events(ps, p->slot) != 0) {
+		n = read(p->fd, nowhere, sizeof nowhere);
+		if (n == -1 && (errno == EAGAIN || errno == EINTR))
+			n = 1;
+	}
+	if (n <= 0 || clock_past(p->deadline))
+		fd_close(&p->fd);
+}
+
+void
+door_linger(struct door *d, int fd)
+{
+	struct peer *p;
+
+	if (fd == -1)
+		return;
+	if (!make_room(d)) {
+		fd_close(&fd);
+		return;
+	}
+	p = &d->peers[d->count++];
+	memset(p, 0, sizeof *p);
+	p->place = LEAVING;
+	p->fd = fd;
+	p->slot = POLLSET_NONE;
+	p->deadline = clock_in(LINGER_TIMEOUT);
+}
+
+void
+door_stop(struct door *d, enum proto_code code, const char *text)
+{
+	for (size_t i = 0; i < d->count; i++) {
+		if (d->peers[i].place == IN_LINE)
+			turn_away(&d->peers[i], code, text);
+		else if (d->peers[i].place == AT_THE_DOOR)
+			let_go(&d->peers[i]);
+	}
+}
+
+bool
+door_is_empty(const struct door *d)
+{
+	return d->count == 0;
+}
+
+/* --- a turn -------------------------------------------------------------- */
+
+static void
+poll_peer(const struct door *d, struct peer *p, struct pollset *ps)
+{
+	p->slot = POLLSET_NONE;
+	switch (p->place) {
+	case AT_THE_DOOR:
+		link_poll(&p->link, ps, true);
+		pollset_deadline(ps, handshake_deadline(d, p));
+		break;
+	case IN_LINE:
+		p->slot = pollset_add(ps, p->link.fd, (short)(POLLRDHUP |
+		    (link_has_output(&p->link) ? POLLOUT : 0)));
+		break;
+	case LEAVING:
+		p->slot = pollset_add(ps, p->fd, POLLIN);
+		pollset_deadline(ps, p->deadline);
+		break;
+	}
+}
+
+void
+door_poll(struct door *d, struct pollset *ps)
+{
+	if (!door_is_open(d))
+		pollset_deadline(ps, d->accept_again);
+	for (size_t i = 0; i < DROPS; i++) {
+		if (d->drops[i].count > 0)
+			pollset_deadline(ps, d->drops[i].next);
+	}
+	for (size_t i = 0; i < d->count; i++)
+		poll_peer(d, &d->peers[i], ps);
+}
+
+void
+door_turn(struct door *d, const struct pollset *ps, bool serving)
+{
+	for (size_t i = 0; i < d->count; i++) {
+		struct peer *p = &d->peers[i];
+
+		if (p->place == AT_THE_DOOR)
+			turn_handshake(d, ps, p, serving);
+		else if (p->place == IN_LINE)
+			turn_line(ps, p);
+		else
+			turn_leaving(ps, p);
+	}
+	record_drops(d);
+	sweep(d);
+}
+
+/* --- the whole ----------------------------------------------------------- */
+
+size_t
+door_capacity(const struct door *d)
+{
+	return d->capacity;
+}
+
+void
+door_configure(struct door *d, const struct settings *s,
+    struct tls_context *context)
+{
+	d->settings = s;
+	d->context = context;
+}
+
+struct door *
+door_new(const struct settings *s, struct tls_context *context)
+{
+	struct door *d = calloc(1, sizeof *d);
+
+	if (d == NULL)
+		return NULL;
+	/* Those at the door, in line, and on their way out. */
+	d->capacity = 2 * (size_t)s->max_handshakes +
+	    (size_t)s->max_waiting + 2;
+	if ((d->peers = calloc(d->capacity, sizeof *d->peers)) == NULL) {
+		free(d);
+		return NULL;
+	}
+	penalty_init(&d->penalty);
+	door_configure(d, s, context);
+	return d;
+}
+
+void
+door_free(struct door *d)
+{
+	if (d == NULL)
+		return;
+	for (size_t i = 0; i < d->count; i++) {
+		link_close(&d->peers[i].link);
+		fd_close(&d->peers[i].fd);
+	}
+	free(d->peers);
+	free(d);
+}

@@ -1,0 +1,476 @@
+"""The door, the line, turns, and who is not there any more."""
+
+import re
+import select
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+import aisc as client
+import wire
+from aisd import wait_until
+from strangers import check_idle, half_hello, tcp
+from wire import Code, Operation, Type, body, request_frames
+
+
+def ask(session, words, **options):
+    """Send a request without waiting for anything."""
+    number = session.next_number()
+    session.send_raw(request_frames(number, body(Operation.RUN, words,
+                                                 **options)))
+    return number
+
+
+@pytest.fixture
+def connect(aisd, alice):
+    """As the common one, with the list of its sessions in "clients"."""
+    def open_session(pair=alice, daemon=aisd, **options):
+        session = wire.Client(daemon.port, *pair[:3], **options)
+        open_session.clients.append(session)
+        return session
+    open_session.clients = []
+    yield open_session
+    for session in open_session.clients:
+        session.close()
+
+
+def place(process):
+    """The next place in the line that aisc -v tells."""
+    for line in process.stderr:
+        found = re.fullmatch(rb"aisc: waiting: (\d+) before you\n", line)
+        if found:
+            return int(found[1])
+    raise AssertionError("aisc has ended")
+
+
+# The line.
+
+def test_first_come_first_served(aisd, aisc, connect, tmp_path):
+    holder = connect()
+    holder.hello()
+    order = tmp_path / "order"
+    waiting = []
+    for i in range(5):
+        process = aisc.start(aisd.port, "sh", "-c", f"echo {i} >>{order}",
+                             options=["-v"])
+        assert place(process) == i + 1
+        waiting.append(process)
+    # The third leaves: those behind it are told.
+    waiting[2].kill()
+    assert place(waiting[3]) == 3
+    assert place(waiting[4]) == 4
+    holder.close()
+    for i, process in enumerate(waiting):
+        process.communicate(timeout=10)
+        assert process.returncode == (-signal.SIGKILL if i == 2 else 0)
+    assert order.read_text().split() == ["0", "1", "3", "4"]
+
+
+def test_full_line_is_said_at_once(make_aisd, aisc, connect, slowness):
+    daemon = make_aisd(max_waiting=2)
+    holder = connect(daemon=daemon)
+    holder.hello()
+    waiting = []
+    for i in range(2):
+        waiting.append(aisc.start(daemon.port, "true", options=["-v"]))
+        assert place(waiting[i]) == i + 1
+    began = time.monotonic()
+    done = aisc.run(daemon.port, "true")
+    assert (done.returncode, client.said(done.stderr)) == (255, "busy")
+    assert time.monotonic() - began < slowness
+    holder.close()
+    for process in waiting:
+        process.communicate(timeout=10)
+        assert process.returncode == 0
+    assert aisc.run(daemon.port, "true").returncode == 0
+
+
+def test_waiting_while_the_session_is_stuck(aisd, aisc, connect):
+    """A client that reads nothing does not keep others from an answer."""
+    session = connect()
+    ask(session, ["yes"], windows=(wire.WINDOW_MAX, 0))
+    session.hello()
+    session.expect(Type.STARTED)
+    process = aisc.start(aisd.port, "echo", "mine", options=["-v"])
+    assert place(process) == 1
+    session.reset()
+    out, _ = process.communicate(timeout=10)
+    assert (process.returncode, out) == (0, b"mine\n")
+
+
+# Whose turn it is.
+
+def test_wait(aisd, aisc, connect, slowness):
+    holder = connect()
+    holder.hello()
+    for seconds in 0, 0.5:
+        began = time.monotonic()
+        done = aisc.run(aisd.port, "true", options=["--wait", str(seconds)])
+        assert (done.returncode, client.said(done.stderr)) == (255, "busy")
+        assert b"1 are before us" in done.stderr
+        assert seconds <= time.monotonic() - began < seconds + slowness
+    assert not aisd.events("command-start")
+    # Who is served does not wait any more.
+    holder.close()
+    done = aisc.run(aisd.port, "sleep", "0.7", options=["--wait", "0.5"])
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_idle_while_others_wait(make_aisd, connect, slowness):
+    daemon = make_aisd(idle_timeout_waiting=1)
+    idle = connect(daemon=daemon)
+    idle.hello()
+    time.sleep(1.2)             # Nobody waits: so be it.
+    assert idle.run(["true"]).status == 0
+    began = time.monotonic()
+    waiting = connect(daemon=daemon)
+    waiting.hello()
+    assert 0.9 < time.monotonic() - began < 1 + slowness
+    with pytest.raises(wire.Goodbye) as said:
+        idle.run(["true"])
+    assert said.value.code == Code.TIMEOUT
+    assert daemon.wait_event("session-close")["reason"] == "idle"
+    assert waiting.run(["true"]).status == 0
+
+
+def test_turn(make_aisd, connect, slowness):
+    """It ends with the command that runs then, and only if others wait."""
+    daemon = make_aisd(turn=0.5)
+    first = connect(daemon=daemon)
+    began = time.monotonic()
+    while time.monotonic() - began < 0.8:
+        assert first.run(["true"]).status == 0
+    waiting = connect(daemon=daemon)
+    waiting.send_raw(request_frames(1, body(Operation.RUN, ["true"])))
+    waiting.expect(Type.WAITING)
+    began = time.monotonic()
+    assert first.run(["true"]).status == 0
+    assert first.run(["sleep", "1"]).status == 0
+    with pytest.raises(wire.Goodbye) as said:
+        while True:
+            first.run(["true"])
+    assert said.value.code == Code.TURN
+    assert 0.9 < time.monotonic() - began < 2 * slowness
+    waiting.hello()
+    waiting.number = 1
+    assert waiting.follow(1).status == 0
+    assert daemon.wait_event("session-close")["reason"] == "turn"
+
+
+def test_script_goes_on_in_another_turn(make_aisd, aisc, slowness):
+    """Two scripts that take turns: each is served whole, in its directory."""
+    daemon = make_aisd(turn=0.1)
+    script = b"cd /tmp\n" + b"sh -c 'sleep 0.05; pwd'\n" * 20
+    processes = [aisc.start(daemon.port, stdin=subprocess.PIPE)
+                 for _ in range(2)]
+    for process in processes:
+        process.stdin.write(script)
+        process.stdin.close()
+        process.stdin = None
+    for process in processes:
+        out, err = process.communicate(timeout=60 * slowness)
+        assert (process.returncode, out, err) == (0, b"/tmp\n" * 20, b"")
+    assert len(daemon.events("session-close", reason="turn")) >= 4
+
+
+def test_session_timeout(make_aisd, connect, slowness):
+    """The end of all, also of a command that runs."""
+    daemon = make_aisd(session_timeout=1)
+    session = connect(daemon=daemon)
+    began = time.monotonic()
+    assert session.run(["true"]).status == 0
+    result = session.run(["sleep", "60"])
+    assert result.exit.reason == Code.TIMEOUT and result.status is None
+    with pytest.raises(wire.Goodbye) as said:
+        session.run(["true"])
+    assert said.value.code == Code.TIMEOUT
+    assert 0.9 < time.monotonic() - began < 3 * slowness
+    assert daemon.wait_event("command-end", signal="15")["reason"] == \
+        "session-timeout"
+    assert daemon.wait_event("session-close")["reason"] == "session-timeout"
+
+
+# Who is not there any more.
+
+@pytest.mark.parametrize("words", [None, ["sleep", "60"],
+                                   ["sh", "-c", "yes"]])
+def test_dead_client(make_aisd, connect, slowness, words):
+    """It is stopped, or its cable is cut: nothing comes, and nothing ends."""
+    daemon = make_aisd(dead_timeout=1.5)
+    session = connect(daemon=daemon)
+    session.hello()
+    if words is not None:
+        ask(session, words, windows=(wire.WINDOW_MAX, 0))
+        session.expect(Type.STARTED)
+    began = time.monotonic()
+    close = daemon.wait_event("session-close")
+    assert close["reason"] == "the client does not answer any more"
+    assert 0.9 < time.monotonic() - began < 2 + slowness
+    assert not daemon.leftovers()
+    if words is not None:
+        assert daemon.wait_event("command-end")["reason"] == close["reason"]
+    assert connect(daemon=daemon).run(["true"]).status == 0
+
+
+def test_living_client(make_aisd, aisc, connect):
+    """Who answers stays, whatever it does not do."""
+    daemon = make_aisd(dead_timeout=0.9)
+    done = aisc.run(daemon.port, "sleep", "2")
+    assert (done.returncode, done.stderr) == (0, b"")
+    session = connect(daemon=daemon)
+    session.hello()
+    for _ in range(4):
+        ping = session.expect(Type.PING)
+        session.send(Type.PONG, 0, ping.payload)
+    assert session.run(["true"]).status == 0
+
+
+def test_stopped_aisc(make_aisd, aisc, slowness):
+    """It is told that its session is lost when it goes on."""
+    daemon = make_aisd(dead_timeout=1)
+    process = aisc.start(daemon.port, "sleep", "60")
+    daemon.wait_event("command-start")
+    process.send_signal(signal.SIGSTOP)
+    end = daemon.wait_event("command-end", timeout=10 * slowness)
+    assert end["reason"] == "the client does not answer any more"
+    process.send_signal(signal.SIGCONT)
+    _, err = process.communicate(timeout=10 * slowness)
+    assert (process.returncode, client.said(err)) == (255, "lost")
+
+
+# The door.
+
+def test_strangers_do_not_delay_others(aisd, aisc, slowness):
+    """Some are mute, some have begun, some send a byte at a time."""
+    strangers = [tcp(aisd) for _ in range(30)]
+    strangers += [half_hello(aisd) for _ in range(20)]
+    over = threading.Event()
+
+    def drip():
+        while not over.wait(0.02):
+            for raw in strangers[:10]:
+                try:
+                    raw.sendall(b"\x16")
+                except OSError:
+                    pass
+    dripping = threading.Thread(target=drip)
+    dripping.start()
+    try:
+        began = time.monotonic()
+        for _ in range(5):
+            assert aisc.run(aisd.port, "true").returncode == 0
+        assert time.monotonic() - began < 2 * slowness
+    finally:
+        over.set()
+        dripping.join()
+        for raw in strangers:
+            raw.close()
+
+
+def test_handshake_deadline(make_aisd, connect, slowness):
+    """Each stranger is sent away when its own time is over."""
+    daemon = make_aisd(handshake_timeout=1)
+    before = daemon.usage()
+    began = time.monotonic()
+    strangers = [tcp(daemon) for _ in range(5)] + \
+        [half_hello(daemon) for _ in range(5)]
+    for raw in strangers:
+        raw.settimeout(10)
+        assert raw.recv(1000) == b""
+        raw.close()
+    assert 0.9 < time.monotonic() - began < 2 * slowness
+    for reason in "the handshake took too long", "it has not said anything":
+        daemon.wait_event("handshake-failed", count=5, reason=reason)
+    daemon.check_usage(before)
+    assert connect(daemon=daemon).run(["true"]).status == 0
+
+
+def sources(n):
+    """So many addresses of this machine."""
+    return [f"127.0.1.{i + 1}" for i in range(n)]
+
+
+def is_closed(raw):
+    """Has the other end closed it?"""
+    if not select.select([raw], [], [], 0)[0]:
+        return False
+    try:
+        return raw.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+def dropped(daemon, **fields):
+    """How many were dropped, as the records so far have it."""
+    return sum(int(event["count"]) for event in
+               daemon.events("connections-dropped", **fields))
+
+
+def test_full_door(make_aisd, connect):
+    """The one that has been mute for the longest time makes room."""
+    daemon = make_aisd(max_handshakes=4, early_drop=1024)
+    begun = half_hello(daemon, "127.0.1.99")
+    strangers = [tcp(daemon, source) for source in sources(3)]
+    time.sleep(0.2)             # From then on they are mute.
+    for raw in strangers:
+        session = connect(daemon=daemon)
+        assert session.run(["true"]).status == 0
+        session.close()
+    # A place is needed only while the handshake lasts.
+    assert [is_closed(raw) for raw in strangers] == [True, False, False]
+    another = tcp(daemon, "127.0.1.98")
+    wait_until(lambda: not is_closed(strangers[1]) and
+               dropped(daemon, reason="crowd") == 1, "the first is on record")
+    assert not is_closed(begun)
+    for raw in [begun, another, *strangers]:
+        raw.close()
+
+
+def test_early_drop(make_aisd, aisc):
+    """Above the mark some go, and below it nobody does."""
+    daemon = make_aisd(max_handshakes=40, early_drop=10)
+    strangers = [tcp(daemon, source) for source in sources(10)]
+    time.sleep(0.2)
+    assert not any(map(is_closed, strangers))
+    strangers += [half_hello(daemon, "127.0.2." + source[8:])
+                  for source in sources(60)]
+    for _ in range(5):
+        assert aisc.run(daemon.port, "true").returncode == 0
+    left = sum(not is_closed(raw) for raw in strangers)
+    assert 10 < left <= 40
+    assert sum(map(is_closed, strangers[:10])) > 0
+    for raw in strangers:
+        raw.close()
+
+
+def test_bound_of_an_address(make_aisd, connect):
+    """Too many of one address cost that address alone."""
+    daemon = make_aisd(max_handshakes_per_address=3)
+    other = tcp(daemon, "127.0.1.1")
+    strangers = [tcp(daemon) for _ in range(3)]
+    time.sleep(0.2)
+    strangers.append(tcp(daemon))
+    wait_until(lambda: is_closed(strangers[0]), "the oldest has to go")
+    assert dropped(daemon, reason="address") == 1
+    assert not any(map(is_closed, [other, *strangers[1:]]))
+    assert connect(daemon=daemon).run(["true"]).status == 0
+    for raw in [other, *strangers]:
+        raw.close()
+
+
+def test_burst_of_good_clients(make_aisd, aisc):
+    """They are more than an address may have, but none of them stands
+    still."""
+    daemon = make_aisd(max_handshakes_per_address=2)
+    processes = [aisc.start(daemon.port, "true") for _ in range(20)]
+    for process in processes:
+        _, err = process.communicate(timeout=30)
+        assert (process.returncode, err) == (0, b"")
+
+
+def test_penalty(make_aisd, connect, slowness):
+    """Who fails again and again is kept out for a while, and nobody else."""
+    daemon = make_aisd(failure_penalty=1)
+
+    def knock(source):
+        with tcp(daemon, source) as raw:
+            raw.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            raw.settimeout(10)
+            try:
+                while raw.recv(1000):
+                    pass
+            except ConnectionResetError:
+                pass
+    for _ in range(30):
+        knock("127.0.1.7")
+    failed = len(daemon.events("handshake-failed"))
+    assert 6 <= failed <= 6 + 3 * slowness
+    wait_until(lambda: daemon.events("connections-dropped"), "a record")
+    event, = daemon.events("connections-dropped")
+    assert event["address"] == "127.0.1.7"
+    assert (event["reason"], event["count"]) == ("penalty", "1")
+    assert connect(daemon=daemon).run(["true"]).status == 0
+    # It is let in again.
+
+    def gets_in():
+        knock("127.0.1.7")
+        return len(daemon.events("handshake-failed")) > failed
+    wait_until(gets_in, "the penalty is over", 20 * slowness, 0.5)
+
+
+def test_aisc_comes_back(aisc, localhost, aisd):
+    """A door that drops connections at random does not disappoint aisc."""
+    seen = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        def serve():
+            for _ in range(3):
+                raw, _ = listener.accept()
+                seen.append(time.monotonic())
+                raw.close()
+            raw, _ = listener.accept()
+            with raw, tcp(aisd) as to:
+                relay(raw, to)
+        thread = threading.Thread(target=serve)
+        thread.start()
+        done = aisc.run(listener.getsockname()[1], "echo", "here")
+        thread.join()
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"here\n", b"")
+    assert seen[1] - seen[0] > 0.09 and seen[2] - seen[1] > 0.19
+
+
+def relay(a, b):
+    """Pass on what comes, both ways, until one has closed."""
+    other = {a: b, b: a}
+    while True:
+        for raw in select.select([a, b], [], [])[0]:
+            data = raw.recv(65536)
+            if not data:
+                return
+            other[raw].sendall(data)
+
+
+def test_aisc_gives_up(aisc, slowness):
+    """But not for ever."""
+    count = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        def serve():
+            while True:
+                raw, _ = listener.accept()
+                raw.close()
+                count.append(1)
+        threading.Thread(target=serve, daemon=True).start()
+        began = time.monotonic()
+        done = aisc.run(listener.getsockname()[1], "true")
+        assert time.monotonic() - began < 4 * slowness
+        assert (done.returncode, client.said(done.stderr)) == (255, "lost")
+        wait_until(lambda: len(count) == 5, "five tries")
+
+
+def test_no_descriptors_left(make_aisd, connect, slowness):
+    """It waits until there are some, says so once, and does not spin."""
+    daemon = make_aisd(start=False, handshake_timeout=60)
+    daemon.words = ["sh", "-c", 'ulimit -n 24; exec "$@"', "sh", *daemon.words]
+    daemon.start()
+    session = connect(daemon=daemon)
+    session.hello()
+    strangers = [tcp(daemon) for _ in range(30)]
+    event = daemon.wait_event("message", level="error")
+    assert "cannot accept" in event["msg"]
+    if slowness == 1:
+        check_idle(daemon.pid)
+    # Nothing can be started, and the session goes on.
+    result = session.run(["true"])
+    assert result.refused.code == Code.RESOURCES
+    for raw in strangers:
+        raw.close()
+    wait_until(lambda: len(daemon.events("handshake-failed")) +
+               dropped(daemon) >= 30, "all of them are gone", 20)
+    assert session.run(["true"]).status == 0
+    session.close()
+    assert connect(daemon=daemon).run(["true"]).status == 0
+    assert len([e for e in daemon.events("message", level="error")
+                if "cannot accept" in e["msg"]]) <= 2
