@@ -10,6 +10,7 @@ mark "alone" run one by one after the others.  AIS_JOBS sets how many at once.
 import importlib.util
 import os
 import sys
+import tempfile
 
 import pytest
 
@@ -90,9 +91,11 @@ def main():
         print(f"1..0 # SKIP there is no tests/{folder}")
         return 0
 
-    # Standard output is TAP and nothing else.
+    # Standard output is TAP and nothing else.  What pytest says besides is
+    # kept for the case that it cannot do its work.
     tap = Tap(os.fdopen(os.dup(1), "w"))
-    os.dup2(2, 1)
+    said = tempfile.TemporaryFile("w+", errors="replace")
+    os.dup2(said.fileno(), 1)
     os.chdir(here)
     sys.path.insert(0, here)
 
@@ -103,6 +106,8 @@ def main():
         status = pytest.main(["-vv", *arguments, *extra, folder], plugins=[tap])
         if status > 1 and status != NOTHING_SELECTED and not tap.failed:
             tap.line(False, f"tests/{folder}: pytest ended with {status:d}")
+            said.seek(0)
+            tap.comment(said.read())
     if tap.count == 0:
         tap.out.write(f"1..0 # SKIP no test in tests/{folder} is to run\n")
     else:
