@@ -166,6 +166,9 @@ prompt_read(struct prompt *p, const char *text, const char **line,
 	p->text = text;
 	p->outcome = o;
 	memset(o, 0, sizeof *o);
+	/* Whoever sees the prompt may type: libedit would show it first, and
+	 * Ctrl-D between the two would be lost. */
+	(void)el_set(p->editor, EL_PREP_TERM, 1);
 	got = el_gets(p->editor, &n);
 	if (got == NULL || n <= 0) {
 		el_reset(p->editor);

@@ -309,9 +309,11 @@ def test_versions(make_aisd, alice, aisd):
     for version in (versions.TLSv1, versions.TLSv1_1):
         answer = knock(allows.port, only(careless(alice), version))
         assert "protocol version" in answer, answer
-    for version in (versions.TLSv1_2, versions.TLSv1_3):
+    for count, version in enumerate((versions.TLSv1_2, versions.TLSv1_3), 1):
         answer = knock(allows.port, only(careless(alice), version))
         assert answer[0] == wire.Type.HELLO
+        # The next one does not wait for its turn.
+        allows.wait_event("session-close", count=count)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
