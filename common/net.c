@@ -156,7 +156,17 @@ net_listen(const char *host, const char *port, int *fds, size_t max)
 }
 
 int
-net_adopt(int fd)
+net_prepare(int fd)
+{
+	/* Neither option exists on a Unix socket, which tests may use; what
+	 * they bring is speed, and an earlier notice of a dead peer. */
+	(void)set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	(void)set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	return fd_set_blocking(fd, false);
+}
+
+int
+net_adopt(int fd, struct net_address *address)
 {
 	int listens = 0, type = 0;
 	socklen_t n = sizeof listens, m = sizeof type;
@@ -166,27 +176,18 @@ net_adopt(int fd)
 		log_errno("cannot use the passed descriptor %d", fd);
 		return -1;
 	}
-	if (listens == 0 || type != SOCK_STREAM) {
-		log_error("cannot use the passed descriptor %d: it is no "
-		    "listening stream socket; the socket unit needs "
-		    "ListenStream= and Accept=no", fd);
+	if (type != SOCK_STREAM ||
+	    (listens == 0 && net_peer(fd, address) == -1)) {
+		log_error("cannot use the passed descriptor %d: it is neither "
+		    "a listening stream socket nor a connection; the socket "
+		    "unit needs ListenStream=", fd);
 		return -1;
 	}
-	if (fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 &&
-	    fd_set_blocking(fd, false) == 0)
-		return 0;
+	if (fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 && (listens != 0 ?
+	    fd_set_blocking(fd, false) : net_prepare(fd)) == 0)
+		return listens != 0;
 	log_errno("cannot use the passed descriptor %d", fd);
 	return -1;
-}
-
-int
-net_prepare(int fd)
-{
-	/* Neither option exists on a Unix socket, which tests may use; what
-	 * they bring is speed, and an earlier notice of a dead peer. */
-	(void)set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-	(void)set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-	return fd_set_blocking(fd, false);
 }
 
 void

@@ -40,9 +40,12 @@ int net_split(const char *text, char *host, size_t hsize, char *port,
  */
 int net_listen(const char *host, const char *port, int *fds, size_t max);
 
-/* Make an inherited listening socket ready: flags as net_listen() sets them.
- * 0, or -1 after a message if "fd" does not listen on a stream socket. */
-int net_adopt(int fd);
+/*
+ * Make an inherited socket ready, with flags as net_listen() and net_accept()
+ * set them.  1: it listens; 0: it is a connection, whose other end is
+ * "address"; -1 after a message: it is no stream socket, or neither.
+ */
+int net_adopt(int fd, struct net_address *address);
 
 /*
  * Accept one connection: close-on-exec, non-blocking, TCP_NODELAY, keepalive.

@@ -241,21 +241,40 @@ level_of(const char *name)
 	return level;
 }
 
+/* Take what the service manager has passed.  1: it has; 0: nothing; -1. */
+static int
+adopt_sockets(struct server_start *start)
+{
+	int n = service_sockets(start->listeners, SERVER_LISTENERS_MAX);
+
+	for (int i = 0; i < n; i++) {
+		int listens = net_adopt(start->listeners[i], &start->peer);
+
+		if (listens == -1)
+			return -1;
+		if (listens == 1) {
+			start->count++;
+			continue;
+		}
+		if (n > 1) {
+			log_error("%d sockets were passed, and one of them is "
+			    "a connection: aisd serves listening sockets or "
+			    "one connection", n);
+			return -1;
+		}
+		start->connection = start->listeners[i];
+	}
+	return n > 0 ? 1 : n;
+}
+
 static int
 open_sockets(struct server_start *start, const struct options *o)
 {
 	char host[256], port[8];
-	int n = service_sockets(start->listeners, SERVER_LISTENERS_MAX);
+	int n = adopt_sockets(start);
 
-	if (n == -1)
-		return -1;
-	for (int i = 0; i < n; i++) {
-		if (net_adopt(start->listeners[i]) == -1)
-			return -1;
-	}
-	start->count = (size_t)n;
-	if (n > 0)
-		return 0;
+	if (n != 0)
+		return n == 1 ? 0 : -1;
 	for (char **p = start->settings->listen; *p != NULL; p++) {
 		/* settings_load() has split it before. */
 		(void)net_split(*p, host, sizeof host, port, sizeof port);

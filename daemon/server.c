@@ -51,6 +51,7 @@ struct server {
 	int64_t watchdog;	/* Interval in ms; 0: none. */
 	int64_t watchdog_next;
 	bool stopping;
+	bool single;		/* It serves one connection, and leaves. */
 	bool managed;		/* A service manager listens. */
 	char status[512];	/* What the service manager was told. */
 	char idle[64];		/* "idle since...", or "". */
@@ -417,7 +418,7 @@ keep_up(struct server *s)
 static int
 loop(struct server *s)
 {
-	while (!s->stopping || s->session != NULL ||
+	while ((!s->stopping && !s->single) || s->session != NULL ||
 	    !door_is_empty(s->door)) {
 		tell_status(s);
 		poll_all(s);
@@ -482,7 +483,9 @@ announce(const struct server *s)
 	}
 	/* What there is to warn of comes first: then it serves. */
 	upkeep_configure(s->upkeep, s->settings, s->context);
-	audit_start(PACKAGE_VERSION, text);
+	/* The session's own records say all about a single one. */
+	if (!s->single)
+		audit_start(PACKAGE_VERSION, text);
 	service_notify("READY=1");
 }
 
@@ -499,9 +502,13 @@ server_run(struct server_start *start)
 	s.file = start->file;
 	s.listener_count = start->count;
 	memcpy(s.listeners, start->listeners, sizeof s.listeners);
+	s.single = start->count == 0;
+	s.tree.shared = s.single;
 	result = prepare(&s);
 	if (result == 0) {
 		announce(&s);
+		if (s.single)
+			door_admit(s.door, start->connection, &start->peer);
 		result = loop(&s);
 	}
 	if (s.session != NULL)

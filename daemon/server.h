@@ -7,6 +7,8 @@
 
 #include <stddef.h>
 
+#include "common/net.h"
+
 struct log_sink;
 struct settings;
 struct tls_context;
@@ -22,12 +24,16 @@ struct server_start {
 	struct tls_context *context;
 	int listeners[SERVER_LISTENERS_MAX];
 	size_t count;
+	/* Without listeners: the one connection to serve, and its other end.
+	 * Others than us run commands as the same user then. */
+	int connection;
+	struct net_address peer;
 	struct log_sink *file;	/* To reopen on SIGUSR1, or NULL. */
 };
 
 /*
- * Serve until SIGTERM or SIGINT.  Returns 0, or -1 after a message if the
- * loop cannot go on.
+ * Serve until SIGTERM or SIGINT, or until the one connection has been served.
+ * Returns 0, or -1 after a message if the loop cannot go on.
  */
 int server_run(struct server_start *start);
 

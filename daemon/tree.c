@@ -313,8 +313,8 @@ tree_go_on(struct tree *t, const struct account *command)
 		t->ending = TREE_ENDING_BY_FORCE;
 	else if (t->ending == TREE_ENDING_BY_FORCE)
 		return 0;
-	left = t->ending == TREE_ENDING_BY_FORCE ? kill_round(t, command) :
-	    tree_signal(t, 0);
+	left = t->ending == TREE_ENDING_POLITELY ? tree_signal(t, 0) :
+	    kill_round(t, t->shared ? NULL : command);
 	if (left == 0) {
 		t->ending = TREE_AT_PEACE;
 		return 0;

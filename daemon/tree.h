@@ -25,6 +25,8 @@ struct account;
 
 /* All zero at first. */
 struct tree {
+	bool shared;		/* Others have processes of the command user:
+				 * no stroke may end all of that user. */
 	pid_t *spared;		/* Children that are to be left alone. */
 	size_t count;
 	size_t size;
@@ -66,9 +68,9 @@ void tree_end(struct tree *t, int64_t grace);
  * Go on with the ending, at tree_deadline() and whenever a child has been
  * reaped.  Processes that dodge KILL, by being another one at each moment, are
  * ended with all others of the user "command", if that is not NULL, the spared
- * among them.  Children that outlive KILL for ten seconds, because they are
- * root's or stuck in the kernel, are spared after a message: returns -1 then,
- * once; else 0.
+ * among them; but not where the tree is shared.  Children that outlive KILL for
+ * ten seconds, because they are root's or stuck in the kernel, are spared after
+ * a message: returns -1 then, once; else 0.
  */
 int tree_go_on(struct tree *t, const struct account *command);
 

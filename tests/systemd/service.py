@@ -20,6 +20,7 @@ class Service:
     """
 
     unit = "aisd.service"
+    units = unit, "aisd@.service", "aisd-each@.service"
     port = 4773
 
     def __init__(self, box, pair, config, slowness=1):
@@ -41,7 +42,7 @@ class Service:
         self.key_mode("root:aisd", "0640")
         if os.environ.get("AIS_SANITIZERS") == "yes":
             # The daemon cannot be traced, and LeakSanitizer traces.
-            for unit in (self.unit, "aisd@.service"):
+            for unit in self.units:
                 self.drop_in("[Service]\nEnvironment=ASAN_OPTIONS="
                              "detect_leaks=0", "sanitizers", unit)
         else:
@@ -49,8 +50,8 @@ class Service:
 
     def undo(self):
         """As the unit was installed."""
-        self.box.run("rm", "-rf", "/run/systemd/system/aisd.service.d",
-                     "/run/systemd/system/aisd@.service.d")
+        for unit in *self.units, "aisd-each.socket":
+            self.box.run("rm", "-rf", f"/run/systemd/system/{unit}.d")
 
     def finish(self):
         for client in self.clients:
@@ -58,8 +59,9 @@ class Service:
                 client.close()
             except OSError:
                 pass
-        self.box.run("systemctl", "stop", "aisd.socket", "aisd.service",
-                     "aisd@*.service", check=False)
+        self.box.run("systemctl", "stop", "aisd.socket", "aisd-each.socket",
+                     "aisd.service", "aisd@*.service", "aisd-each@*.service",
+                     check=False)
         self.box.run("systemctl", "reset-failed", check=False)
         self.undo()
 

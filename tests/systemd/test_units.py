@@ -6,7 +6,8 @@ import re
 def test_verify(box):
     """systemd finds nothing to say."""
     done = box.run("systemd-analyze", "verify", "--man=no", "aisd.service",
-                   "aisd@two.service", "aisd.socket")
+                   "aisd@two.service", "aisd-each@1.service", "aisd.socket",
+                   "aisd-each.socket")
     assert done.stdout + done.stderr == ""
 
 

@@ -382,6 +382,7 @@ adopting(void **state)
 	struct sockaddr_un un = { .sun_family = AF_UNIX,
 	    .sun_path = "socket" };
 	char folder[UNIT_PATH_MAX];
+	struct net_address a;
 	int pair[2], fd;
 
 	(void)state;
@@ -389,24 +390,30 @@ adopting(void **state)
 	fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	assert_int_equal(bind(fd, (struct sockaddr *)&un, sizeof un), 0);
 	message[0] = '\0';
-	assert_int_equal(net_adopt(fd), -1);	/* It does not listen. */
+	assert_int_equal(net_adopt(fd, &a), -1);	/* It is neither. */
 	assert_true(strlen(message) > 0);
 	assert_int_equal(listen(fd, 1), 0);
-	assert_int_equal(net_adopt(fd), 0);
+	assert_int_equal(net_adopt(fd, &a), 1);
 	check_flags(fd);
 	close(fd);
 
 	assert_int_equal(pipe(pair), 0);
 	message[0] = '\0';
-	assert_int_equal(net_adopt(pair[0]), -1);
+	assert_int_equal(net_adopt(pair[0], &a), -1);
 	assert_true(strlen(message) > 0);
 	close(pair[0]);
 	close(pair[1]);
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-	assert_int_equal(net_adopt(pair[0]), -1);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair), 0);
+	assert_int_equal(net_adopt(pair[0], &a), -1);
 	close(pair[0]);
 	close(pair[1]);
-	assert_int_equal(net_adopt(-1), -1);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	assert_int_equal(net_adopt(pair[0], &a), 0);
+	check_flags(pair[0]);
+	assert_int_equal(a.storage.ss_family, AF_UNIX);
+	close(pair[0]);
+	close(pair[1]);
+	assert_int_equal(net_adopt(-1, &a), -1);
 	unit_leave(folder);
 }
 

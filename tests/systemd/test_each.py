@@ -1,0 +1,125 @@
+"""aisd-each.socket: one daemon for each connection."""
+
+import threading
+import time
+
+import pytest
+
+import wire
+from aisd import wait_until
+
+AT_ONCE = 50
+
+
+@pytest.fixture
+def each(service):
+    """The socket, open for as many connections as the test has."""
+    service.drop_in("[Socket]\nMaxConnectionsPerSource=100",
+                    unit="aisd-each.socket")
+    service.configure()
+    service.box.run("systemctl", "start", "aisd-each.socket")
+    return service
+
+
+def units(service):
+    """The services of connections that systemd knows."""
+    out = service.box.run("systemctl", "list-units", "--all", "--plain",
+                          "--no-legend", "aisd-each@*.service").stdout
+    return out.splitlines()
+
+
+def wait_gone(service):
+    service.wait(lambda: not units(service), "no unit is left")
+
+
+def test_many_sessions_at_once(each):
+    """Each has its own daemon, and all commands run at the same time."""
+    together = threading.Barrier(AT_ONCE, timeout=60 * each.slowness)
+    statuses = []
+
+    def one():
+        client = each.client(timeout=60.0 * each.slowness)
+        number = client.next_number()
+        client.send_raw(wire.request_frames(number, wire.body(
+            wire.Operation.RUN, ["sh", "-c", "echo begun; read x; exit 7"],
+            stdin=True, windows=(99, 99))))
+        client.hello()
+        client.expect(wire.Type.STARTED)
+        client.expect(wire.Type.STDOUT)
+        together.wait()
+        client.send(wire.Type.STDIN_EOF, number)
+        statuses.append(client.follow(number).status)
+        client.goodbye()
+    threads = [threading.Thread(target=one) for _ in range(AT_ONCE)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert statuses == [7] * AT_ONCE
+    wait_gone(each)
+    assert not each.processes()
+    assert len(each.events("command-start")) == AT_ONCE
+    ends = each.events("command-end", exit="7")
+    assert len({end["session"] for end in ends}) == AT_ONCE
+    assert {event["reason"] for event in each.events("session-close")} == \
+        {"done"}
+
+
+def test_strangers_leave_nothing(each):
+    """Neither a unit that has failed nor a process."""
+    with pytest.raises((OSError, wire.Cut)):
+        with each.box.network():
+            wire.Client(each.port, authority=each.pair.ca,
+                        timeout=10.0 * each.slowness).hello()
+    each.wait(lambda: each.events("handshake-failed"), "the record")
+    wait_gone(each)
+    assert each.run("true").status == 0
+
+
+def test_what_a_session_leaves(each):
+    """It goes with its session, and those of another session stay."""
+    other = each.client()
+    assert other.run(["sh", "-c", "setsid sleep 600 >/dev/null 2>&1 & "
+                      "echo"]).status == 0
+    assert each.run("sh", "-c", "setsid sleep 600 >/dev/null 2>&1 & "
+                    "echo").status == 0
+    each.wait(lambda: len(each.processes()) == 1, "one is left")
+    assert other.run(["true"]).status == 0
+    other.goodbye()
+    wait_gone(each)
+    assert not each.processes()
+
+
+def test_stop_of_one(each):
+    """systemctl stop: its client hears why, and it is on record."""
+    client = each.client()
+    number = client.next_number()
+    client.send_raw(wire.request_frames(number, wire.body(
+        wire.Operation.RUN, ["sleep", "60"])))
+    client.hello()
+    client.expect(wire.Type.STARTED)
+    each.box.run("systemctl", "stop", "aisd-each@*.service")
+    assert client.follow(number).exit.reason == wire.Code.STOPPING
+    wait_gone(each)
+    assert each.events("stop") and not each.events("start")
+    end, = each.events("command-end")
+    assert end["reason"] == "stopping"
+
+
+def test_limit_of_connections(each):
+    each.drop_in("[Socket]\nMaxConnections=2", name="two",
+                 unit="aisd-each.socket")
+    each.box.run("systemctl", "restart", "aisd-each.socket")
+    first, second = each.client(), each.client()
+    assert first.run(["true"]).status == second.run(["true"]).status == 0
+    with pytest.raises((OSError, wire.Cut)):
+        each.client().hello()
+    first.goodbye()
+
+    def served():
+        try:
+            return each.run("true").status == 0
+        except (OSError, wire.Closed, wire.Cut):
+            time.sleep(0.1)
+            return False
+    wait_until(served, "there is room again", 20 * each.slowness)
