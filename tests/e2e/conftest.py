@@ -66,16 +66,17 @@ def aisd(make_aisd):
 @pytest.fixture
 def connect(aisd, alice):
     """A function that begins a session with the daemon of "aisd"; it takes
-    the keywords of wire.Client, and "pair" for another certificate.  Sessions
-    that are open after the test are closed."""
-    clients = []
-
+    the keywords of wire.Client, and "pair" for another certificate.  Its
+    sessions are in "clients"; those that are open after the test are closed.
+    """
     def open_session(pair=alice, daemon=aisd, **options):
-        clients.append(wire.Client(daemon.port, *pair[:3], **options))
-        return clients[-1]
+        session = wire.Client(daemon.port, *pair[:3], **options)
+        open_session.clients.append(session)
+        return session
+    open_session.clients = []
     yield open_session
-    for client in clients:
-        client.close()
+    for session in open_session.clients:
+        session.close()
 
 
 @pytest.fixture

@@ -17,27 +17,6 @@ from strangers import check_idle, half_hello, tcp
 from wire import Code, Operation, Type, body, request_frames
 
 
-def ask(session, words, **options):
-    """Send a request without waiting for anything."""
-    number = session.next_number()
-    session.send_raw(request_frames(number, body(Operation.RUN, words,
-                                                 **options)))
-    return number
-
-
-@pytest.fixture
-def connect(aisd, alice):
-    """As the common one, with the list of its sessions in "clients"."""
-    def open_session(pair=alice, daemon=aisd, **options):
-        session = wire.Client(daemon.port, *pair[:3], **options)
-        open_session.clients.append(session)
-        return session
-    open_session.clients = []
-    yield open_session
-    for session in open_session.clients:
-        session.close()
-
-
 def place(process):
     """The next place in the line that aisc -v tells."""
     for line in process.stderr:
@@ -92,7 +71,7 @@ def test_full_line_is_said_at_once(make_aisd, aisc, connect, slowness):
 def test_waiting_while_the_session_is_stuck(aisd, aisc, connect):
     """A client that reads nothing does not keep others from an answer."""
     session = connect()
-    ask(session, ["yes"], windows=(wire.WINDOW_MAX, 0))
+    session.ask(["yes"], windows=(wire.WINDOW_MAX, 0))
     session.hello()
     session.expect(Type.STARTED)
     process = aisc.start(aisd.port, "echo", "mine", options=["-v"])
@@ -204,7 +183,7 @@ def test_dead_client(make_aisd, connect, slowness, words):
     session = connect(daemon=daemon)
     session.hello()
     if words is not None:
-        ask(session, words, windows=(wire.WINDOW_MAX, 0))
+        session.ask(words, windows=(wire.WINDOW_MAX, 0))
         session.expect(Type.STARTED)
     began = time.monotonic()
     close = daemon.wait_event("session-close")

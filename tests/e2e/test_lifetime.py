@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import socket
-import ssl
 import struct
 import subprocess
 import threading
@@ -28,27 +27,6 @@ def end_socket(raw, how):
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
                        struct.pack("ii", 1, 0))
     raw.close()
-
-
-def ask(session, words, **options):
-    """Send a request without waiting for anything."""
-    number = session.next_number()
-    session.send_raw(request_frames(number, body(Operation.RUN, words,
-                                                 **options)))
-    return number
-
-
-@pytest.fixture
-def connect(aisd, alice):
-    """As the common one, with the list of its sessions in "clients"."""
-    def open_session(pair=alice, daemon=aisd, **options):
-        session = wire.Client(daemon.port, *pair[:3], **options)
-        open_session.clients.append(session)
-        return session
-    open_session.clients = []
-    yield open_session
-    for session in open_session.clients:
-        session.close()
 
 
 # The client goes.
@@ -76,14 +54,14 @@ def test_client_goes(make_aisd, connect, slowness, stage, how):
         if stage == "half-request":
             session.send(Type.REQUEST_PART, 1, b"\1\0\0\0\1\1\2\0\0")
         elif stage == "asked":
-            ask(session, ["sh", "-c", TREE], windows=(99, 99))
+            session.ask(["sh", "-c", TREE], windows=(99, 99))
         elif stage == "running":
-            ask(session, ["sh", "-c", TREE], windows=(99, 99))
+            session.ask(["sh", "-c", TREE], windows=(99, 99))
             session.expect(Type.STARTED)
             session.expect(Type.STDOUT)
             wait_until(lambda: len(daemon.leftovers()) >= 4, "the tree")
         elif stage == "stuck":
-            ask(session, ["yes"], windows=(wire.WINDOW_MAX, 0))
+            session.ask(["yes"], windows=(wire.WINDOW_MAX, 0))
             session.expect(Type.STARTED)
             session.expect(Type.STDOUT)
         getattr(session, how)()
@@ -190,7 +168,7 @@ def test_stop_with_a_command(make_aisd, aisc, slowness, sig):
 def test_stop_with_a_command_that_will_not(make_aisd, connect, slowness):
     daemon = make_aisd(kill_grace=0.5)
     session = connect(daemon=daemon)
-    ask(session, ["sh", "-c", "trap '' TERM; echo; sleep 600; sleep 600"],
+    session.ask(["sh", "-c", "trap '' TERM; echo; sleep 600; sleep 600"],
         windows=(9, 9))
     session.hello()
     session.expect(Type.STARTED)
@@ -226,7 +204,7 @@ def test_stop_with_strangers(aisd, connect, slowness):
 
 def test_stop_with_a_client_that_never_reads(aisd, connect, slowness):
     session = connect()
-    ask(session, ["yes"], windows=(wire.WINDOW_MAX, 0))
+    session.ask(["yes"], windows=(wire.WINDOW_MAX, 0))
     session.hello()
     session.expect(Type.STARTED)
     began = time.monotonic()
@@ -243,7 +221,7 @@ def test_reload_takes_rules(aisd, connect):
     """In the session that is there as well, from its next request on."""
     session = connect()
     assert session.run(["ls", "/"]).status == 0
-    number = ask(session, ["sleep", "60"])
+    number = session.ask(["sleep", "60"])
     session.expect(Type.STARTED, number)
     aisd.configure(rules='{ name = "less"; peers = [ "alice" ]; '
                    'commands = [ "/bin/true" ]; }', kill_grace=0.1)

@@ -11,8 +11,10 @@ import time
 import pytest
 
 from aisd import wait_until
+from strangers import half_hello
 
 ROUNDS = 15
+CROWD_ROUNDS = 21
 
 
 def free_port():
@@ -61,18 +63,43 @@ def ssh(tmp_path):
         server.wait()
 
 
-@pytest.mark.alone
-def test_faster_than_ssh(measurable, aisd, aisc, ssh, record_property):
-    """aisc HOST true takes less time than ssh HOST true, in turns."""
-    commands = {"aisc": aisc.words(aisd.port, "true"), "ssh": [*ssh, "true"]}
+def in_turns(commands, rounds):
+    """The median of the milliseconds that each command takes."""
     took = {name: [] for name in commands}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for name, words in commands.items():
             start = time.perf_counter()
             subprocess.run(words, check=True, stdin=subprocess.DEVNULL)
             took[name].append(time.perf_counter() - start)
-    medians = {name: 1000 * statistics.median(t) for name, t in took.items()}
+    return {name: 1000 * statistics.median(t) for name, t in took.items()}
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("keys", [{}, {"early_drop": 64}])
+def test_stalled_strangers(measurable, make_aisd, aisc, record_property, keys):
+    """With 50 of them at the door a good client is served as at an idle
+    daemon."""
+    idle = make_aisd()
+    crowded = make_aisd(handshake_timeout=60, **keys)
+    strangers = [half_hello(crowded, f"127.0.3.{i + 1}") for i in range(50)]
+    time.sleep(1.1)             # From then on they stand still.
+    medians = in_turns({"idle": aisc.words(idle.port, "true"),
+                        "crowded": aisc.words(crowded.port, "true")},
+                       CROWD_ROUNDS)
+    for name, ms in medians.items():
+        record_property(f"ms, median of {CROWD_ROUNDS}: {name}", round(ms, 1))
+    if keys:
+        assert not crowded.events("connections-dropped")
+    assert medians["crowded"] <= 1.5 * medians["idle"]
+    for raw in strangers:
+        raw.close()
+
+
+@pytest.mark.alone
+def test_faster_than_ssh(measurable, aisd, aisc, ssh, record_property):
+    """aisc HOST true takes less time than ssh HOST true, in turns."""
+    commands = {"aisc": aisc.words(aisd.port, "true"), "ssh": [*ssh, "true"]}
+    medians = in_turns(commands, ROUNDS)
     for name, ms in medians.items():
         record_property(f"ms, median of {ROUNDS}: {name}", round(ms, 1))
-    print(medians)
     assert medians["aisc"] < medians["ssh"]

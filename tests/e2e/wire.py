@@ -423,6 +423,14 @@ class Client(Connection):
         self.number += 1
         return self.number
 
+    def ask(self, words, **options):
+        """Ask for a command, without waiting for anything; "options" are
+        body()'s.  The number of the request."""
+        number = self.next_number()
+        self.send_raw(request_frames(number, body(Operation.RUN, words,
+                                                  **options)))
+        return number
+
     def hello(self, timeout=None):
         """Wait for the session to begin."""
         while self.session is None:

@@ -39,10 +39,8 @@ def test_many_sessions_at_once(each):
 
     def one():
         client = each.client(timeout=60.0 * each.slowness)
-        number = client.next_number()
-        client.send_raw(wire.request_frames(number, wire.body(
-            wire.Operation.RUN, ["sh", "-c", "echo begun; read x; exit 7"],
-            stdin=True, windows=(99, 99))))
+        number = client.ask(["sh", "-c", "echo begun; read x; exit 7"],
+                            stdin=True, windows=(99, 99))
         client.hello()
         client.expect(wire.Type.STARTED)
         client.expect(wire.Type.STDOUT)
@@ -93,9 +91,7 @@ def test_what_a_session_leaves(each):
 def test_stop_of_one(each):
     """systemctl stop: its client hears why, and it is on record."""
     client = each.client()
-    number = client.next_number()
-    client.send_raw(wire.request_frames(number, wire.body(
-        wire.Operation.RUN, ["sleep", "60"])))
+    number = client.ask(["sleep", "60"])
     client.hello()
     client.expect(wire.Type.STARTED)
     each.box.run("systemctl", "stop", "aisd-each@*.service")
