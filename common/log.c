@@ -498,13 +498,32 @@ renew_deleted(struct log_file *f)
 	return 0;
 }
 
+/* Write "n" bytes; how many were, with errno set if that is not all. */
+static size_t
+write_all(int fd, const char *bytes, size_t n)
+{
+	size_t done = 0;
+
+	while (done < n) {
+		ssize_t more = write(fd, bytes + done, n - done);
+
+		if (more == -1 && errno == EINTR)
+			continue;
+		if (more == 0)
+			errno = ENOSPC;
+		if (more <= 0)
+			break;
+		done += (size_t)more;
+	}
+	return done;
+}
+
 static int
 take_file(void *context, const struct log_event *e)
 {
 	struct log_file *f = context;
 	char line[1 + LINE_MAX_BYTES];
-	size_t n, skip = 1;
-	ssize_t done;
+	size_t n, done, skip = 1;
 
 	if (renew_deleted(f) == -1)
 		return -1;
@@ -514,17 +533,15 @@ take_file(void *context, const struct log_event *e)
 	n = 1 + log_format(line + 1, LINE_MAX_BYTES, e);
 	if (f->torn)
 		skip = 0;
-	do
-		done = write(f->fd, line + skip, n - skip);
-	while (done == -1 && errno == EINTR);
-	if (done == -1)
-		return -1;
-	f->torn = (size_t)done < n - skip;
-	if (f->torn) {
-		errno = ENOSPC;
-		return -1;
+	done = write_all(f->fd, line + skip, n - skip);
+	if (done == n - skip) {
+		f->torn = false;
+		return 0;
 	}
-	return 0;
+	/* Nothing of it leaves a torn line as torn as it was. */
+	if (done > 0)
+		f->torn = true;
+	return -1;
 }
 
 struct log_sink *

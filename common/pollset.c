@@ -8,6 +8,9 @@
 #include "common/clock.h"
 #include "common/pollset.h"
 
+/* Where the kernel lacks memory to wait, in nanoseconds. */
+#define PAUSE	50000000
+
 int
 pollset_init(struct pollset *ps, size_t capacity)
 {
@@ -56,12 +59,18 @@ int
 pollset_wait(struct pollset *ps, const sigset_t *mask)
 {
 	int left = clock_left(ps->deadline);
+	const struct timespec pause = { .tv_nsec = PAUSE };
 	struct timespec ts;
 	int n;
 
 	ts.tv_sec = left / 1000;
 	ts.tv_nsec = (long)(left % 1000) * 1000000;
 	n = ppoll(ps->fds, ps->count, left == -1 ? NULL : &ts, mask);
+	if (n == -1 && errno == ENOMEM) {
+		/* For a moment: as if nothing had happened, a little later. */
+		(void)ppoll(NULL, 0, &pause, mask);
+		n = 0;
+	}
 	if (n == -1 && (errno == EINTR || errno == EAGAIN))
 		n = 0;
 	if (n <= 0) {

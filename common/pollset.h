@@ -42,7 +42,7 @@ void pollset_deadline(struct pollset *ps, int64_t deadline);
 /*
  * Wait in one ppoll(2) with "mask" as the signal mask (NULL: unchanged).
  * Returns the number of descriptors with events, 0 after a deadline or a
- * signal, or -1 with errno set.
+ * signal, or if memory is out in the kernel, or -1 with errno set.
  */
 int pollset_wait(struct pollset *ps, const sigset_t *mask);
 

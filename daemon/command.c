@@ -8,6 +8,7 @@
 #include "common/fd.h"
 #include "common/frame.h"
 #include "common/link.h"
+#include "common/log.h"
 #include "common/pollset.h"
 #include "daemon/audit.h"
 #include "daemon/command.h"
@@ -198,6 +199,23 @@ turn_output(struct command *c, struct output *o, struct link *l)
 	return 0;
 }
 
+/* Bytes that are lost between us and the command are not to be taken for the
+ * end of a stream. */
+static void
+check_streams(struct command *c)
+{
+	int error = c->input.error;
+
+	for (size_t i = 0; i < 2; i++) {
+		if (c->outputs[i].error != 0)
+			error = c->outputs[i].error;
+	}
+	if (error == 0 || c->cut_reason != NULL)
+		return;
+	log_error("a stream of a command is lost: %s", strerror(error));
+	command_cut(c, PROTO_CODE_RESOURCES, "stream-lost");
+}
+
 int
 command_turn(struct command *c, const struct pollset *ps, struct link *l)
 {
@@ -205,6 +223,7 @@ command_turn(struct command *c, const struct pollset *ps, struct link *l)
 		command_cut(c, PROTO_CODE_TIMEOUT, "time-limit");
 	if (c->state != COMMAND_RUNNING || c->chdir)
 		return 0;
+	check_streams(c);
 	input_write(&c->input);
 	for (size_t i = 0; i < 2; i++) {
 		struct output *o = &c->outputs[i];
@@ -214,6 +233,7 @@ command_turn(struct command *c, const struct pollset *ps, struct link *l)
 		    turn_output(c, o, l) == -1)
 			return -1;
 	}
+	check_streams(c);
 	return 0;
 }
 

@@ -263,7 +263,10 @@ reap(struct server *s)
 
 	/* A command may end processes as fast as we can count them. */
 	for (int i = 0; i < REAPS_PER_TURN; i++) {
-		if ((pid = wait4(-1, &status, WNOHANG, &usage)) <= 0)
+		pid = wait4(-1, &status, WNOHANG, &usage);
+		if (pid == -1 && errno == EINTR)
+			continue;
+		if (pid <= 0)
 			return;
 		tree_reaped(&s->tree, pid);
 		if (s->session != NULL)

@@ -58,7 +58,9 @@ output_read(struct output *o, struct buf *out, uint32_t request, size_t room)
 	if (out != NULL && (p = frame_reserve(out, room)) == NULL)
 		return -1;
 	n = read(*o->fd, p, room);
-	if (n == 0 || (n == -1 && errno != EAGAIN && errno != EINTR))
+	if (n == -1 && errno != EAGAIN && errno != EINTR)
+		o->error = errno;
+	if (n == 0 || o->error != 0)
 		fd_close(o->fd);
 	if (n <= 0)
 		return 0;
@@ -79,8 +81,8 @@ output_finish(struct output *o)
 
 	if (*o->fd == -1)
 		return;
-	if (ioctl(*o->fd, FIONREAD, &n) == -1 || n < 0)
-		n = 0;
+	if (ioctl(*o->fd, FIONREAD, &n) == -1)
+		o->error = errno;
 	o->left = n;
 }
 
@@ -147,6 +149,9 @@ input_write(struct input *in)
 	if (*in->fd == -1)
 		return;
 	if (fd_drain(*in->fd, &in->queue) == IO_ERROR) {
+		/* A command need not read all that it is given. */
+		if (errno != EPIPE)
+			in->error = errno;
 		input_finish(in);
 		return;
 	}

@@ -27,6 +27,7 @@ struct output {
 	uint32_t credit;	/* What the peer still takes. */
 	uint64_t bytes;		/* What it was sent. */
 	int64_t left;		/* After the end: still to come; else -1. */
+	int error;		/* errno of what has cut it off; or 0. */
 	size_t slot;		/* In the poll set of this turn. */
 };
 
@@ -38,6 +39,7 @@ struct input {
 	uint32_t consumed;	/* Taken by the command and not yet granted. */
 	uint64_t bytes;		/* Taken by the command. */
 	bool ended;		/* The peer will send no more. */
+	int error;		/* As of the output. */
 	size_t slot;
 };
 

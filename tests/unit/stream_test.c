@@ -109,6 +109,27 @@ output_without_memory(void **state)
 	assert_int_equal(output_read(&o, &out, 1, 50), -1);
 }
 
+/* What cannot be read is not the end. */
+static void
+output_that_fails(void **state)
+{
+	struct output o;
+	int directory = open("/", O_RDONLY);
+
+	(void)state;
+	assert_return_code(directory, errno);
+	output_begin(&o, PROTO_STDOUT, &directory, 100);
+	assert_int_equal(output_read(&o, NULL, 1, 50), 0);
+	assert_int_equal(directory, -1);
+	assert_int_equal(o.error, EISDIR);
+	open_pipe(0);
+	output_begin(&o, PROTO_STDOUT, &ours, 100);
+	write_all("x", 1);
+	assert_int_equal(output_read(&o, NULL, 1, 50), 1);
+	assert_int_equal(output_read(&o, NULL, 1, 50), 0);
+	assert_int_equal(o.error, 0);
+}
+
 static void
 output_after_the_end(void **state)
 {
@@ -274,6 +295,7 @@ input_that_nobody_reads(void **state)
 	assert_null(input_take(&in, bytes, 10));
 	input_write(&in);
 	assert_int_equal(ours, -1);
+	assert_int_equal(in.error, 0);
 	/* The peer cannot know yet: what it sends is dropped, without more
 	 * credit. */
 	assert_null(input_take(&in, bytes, STREAM_INPUT_WINDOW - 10));
@@ -289,6 +311,7 @@ main(void)
 		cmocka_unit_test_teardown(output_becomes_frames, close_both),
 		cmocka_unit_test_teardown(output_without_a_reader, close_both),
 		cmocka_unit_test_teardown(output_without_memory, close_both),
+		cmocka_unit_test_teardown(output_that_fails, close_both),
 		cmocka_unit_test_teardown(output_after_the_end, close_both),
 		cmocka_unit_test_teardown(output_credit, close_both),
 		cmocka_unit_test_teardown(input_reaches_the_pipe, close_both),
