@@ -324,7 +324,8 @@ int
 grant_fit(const struct grant *g, char *const *words, struct arena *a,
     struct grant_argv *out, char *why, size_t size)
 {
-	char *const *word = words + 1, text[128], **argv;
+	char *const *word = words + 1;
+	char text[128], **argv;
 	size_t n = 0, k = 0;
 	int fits = 1;
 

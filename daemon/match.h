@@ -24,7 +24,8 @@ struct match {
 	struct pattern_set *sets[MATCH_KINDS];
 };
 
-/* The keys, for a table of conf.h. */
+/* The keys, for a table of conf.h.  offsetof() takes no parentheses. */
+/* NOLINTBEGIN(bugprone-macro-parentheses) */
 #define MATCH_KEY(type, member, name, kind) \
 	{ name, CONF_STRINGS, offsetof(type, member.values) + \
 	    (kind) * sizeof(char **), 0, 0 }
@@ -37,6 +38,7 @@ struct match {
 	MATCH_KEY(type, member, "issuer", MATCH_ISSUER), \
 	MATCH_KEY(type, member, "fingerprint", MATCH_FINGERPRINT), \
 	MATCH_KEY(type, member, "network", MATCH_NETWORK)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 /*
  * Prepare what has been read into "m" from "group".  Returns the number of

@@ -44,7 +44,8 @@ struct terms {
 #define TERMS_PIB	(1LL << 50)
 
 /* The keys, for a table of conf.h, where "member" of struct "type" is a
- * struct terms. */
+ * struct terms.  offsetof() takes no parentheses. */
+/* NOLINTBEGIN(bugprone-macro-parentheses) */
 #define TERMS_KEYS(type, member) \
 	{ "time_limit", CONF_SECONDS, \
 	    offsetof(type, member.limits.time_limit), 0, TERMS_YEAR }, \
@@ -74,6 +75,7 @@ struct terms {
 	    offsetof(type, member.on_disconnect), 0, 0 }, \
 	{ "background", CONF_STRING, \
 	    offsetof(type, member.background), 0, 0 }
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 /* The defaults.  0, or -1 if memory is out; terms_free() in either case. */
 int terms_init(struct terms *t);

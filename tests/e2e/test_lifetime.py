@@ -382,10 +382,55 @@ def test_client_that_never_reads(measurable, aisd, connect, command):
         return len(stuck) > 5 and stuck[-1] == stuck[-5]
     wait_until(is_stuck, "the command is held up", 20, 0.05)
     check_idle(aisd.pid)
-    aisd.check_usage(before, fds=8)
+    aisd.check_usage(before, fds=8, rss_kib=2048)
     session.reset()
     aisd.wait_event("command-end", count=2)
     assert not aisd.leftovers()
+
+
+@pytest.mark.alone
+def test_input_that_nobody_reads(measurable, aisd, connect):
+    """The client is held by its window; signals and PINGs pass all the
+    same, both ways, while data is stuck both ways."""
+    assert connect().run(["true"]).status == 0
+    connect.clients[0].close()
+    aisd.wait_event("session-close")
+    before = aisd.usage()
+    session = connect()
+    number = session.ask(["sh", "-c", "trap 'exit 9' USR1; yes & "
+                          "while :; do wait; done"], stdin=True,
+                         windows=(300000, 0))
+    session.hello()
+    credit, = struct.unpack(">I", session.expect(Type.STARTED).payload)
+    taken = 0
+    while True:                 # Until no more goes, nor comes.
+        while credit > 0:
+            piece = bytes(min(credit, wire.PAYLOAD_MAX))
+            session.send(Type.STDIN, number, piece)
+            credit -= len(piece)
+        try:
+            got = session.receive(1)
+        except TimeoutError:
+            break
+        if got.type == Type.WINDOW:
+            credit, = struct.unpack(">xI", got.payload)
+        else:
+            assert got.type == Type.STDOUT
+            taken += len(got.payload)
+    assert taken == 300000
+    check_idle(aisd.pid, 0.3)
+    aisd.check_usage(before, fds=8, rss_kib=2048)
+    session.send(Type.PING, 0, b"there?")
+    assert session.expect(Type.PONG).payload == b"there?"
+    waiting = connect()
+    waiting.expect(Type.WAITING)
+    session.send(Type.SIGNAL, number, b"USR1")
+    wait_until(lambda: len(aisd.leftovers()) == 0, "they got the signal")
+    # What is left in the pipe is the client's still.
+    session.send(Type.WINDOW, number, struct.pack(">BI", 1, 1 << 20))
+    assert session.follow(number).status == 9
+    session.close()
+    assert waiting.run(["true"]).status == 0
 
 
 @pytest.mark.alone
@@ -400,7 +445,7 @@ def test_client_that_never_stops_writing(measurable, aisd, connect):
         while True:
             session.send_raw(ping)
     check_idle(aisd.pid, 0.5)
-    aisd.check_usage(before, fds=4)
+    aisd.check_usage(before, fds=4, rss_kib=2048)
     session.reset()
     assert connect().run(["true"]).status == 0
 
