@@ -1,6 +1,7 @@
 """The door, the line, turns, and who is not there any more."""
 
 import re
+import resource
 import select
 import signal
 import socket
@@ -225,13 +226,13 @@ def test_stopped_aisc(make_aisd, aisc, slowness):
 
 def test_strangers_do_not_delay_others(aisd, aisc, slowness):
     """Some are mute, some have begun, some send a byte at a time."""
-    strangers = [tcp(aisd) for _ in range(30)]
-    strangers += [half_hello(aisd) for _ in range(20)]
+    strangers = [tcp(aisd, f"127.0.4.{i + 1}") for i in range(50)]
+    strangers += [half_hello(aisd) for _ in range(50)]
     over = threading.Event()
 
     def drip():
         while not over.wait(0.02):
-            for raw in strangers[:10]:
+            for raw in strangers[:20]:
                 try:
                     raw.sendall(b"\x16")
                 except OSError:
@@ -248,6 +249,31 @@ def test_strangers_do_not_delay_others(aisd, aisc, slowness):
         dripping.join()
         for raw in strangers:
             raw.close()
+
+
+def test_thousand_connections(aisd, aisc, slowness):
+    """They are held open; the daemon neither spins nor forgets others."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 1200:
+        pytest.skip("fewer than 1200 descriptors are allowed here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 1200), hard))
+    before = aisd.usage()
+    strangers = []
+    try:
+        for i in range(1000):
+            strangers.append(tcp(aisd, f"127.0.5.{i % 250 + 1}"))
+        began = time.monotonic()
+        assert aisc.run(aisd.port, "true").returncode == 0
+        assert time.monotonic() - began < 2 * slowness
+        if slowness == 1:
+            check_idle(aisd.pid)
+        assert sum(not is_closed(raw) for raw in strangers) <= 64
+    finally:
+        for raw in strangers:
+            raw.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert aisc.run(aisd.port, "true").returncode == 0
+    aisd.check_usage(before)
 
 
 def test_handshake_deadline(make_aisd, connect, slowness):

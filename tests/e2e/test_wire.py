@@ -434,3 +434,35 @@ def test_much_garbage(aisd, connect, slowness):
     assert connect().run(["true"]).status == 0
     aisd.check_usage(before)
     assert aisd.log.stat().st_size - size < 512 * count * sides
+
+
+def test_flood_of_key_updates(aisd, connect, alice):
+    """TLS lets a client ask for new keys as often as it likes: it costs the
+    session its idle time, and the daemon nothing that stays."""
+    first = connect()
+    assert first.run(["true"]).status == 0
+    first.close()
+    aisd.wait_event("session-close")
+    before = aisd.usage()
+    with subprocess.Popen(
+            ["openssl", "s_client", "-connect", f"127.0.0.1:{aisd.port}",
+             "-alpn", "ais/1", "-cert", alice.cert, "-key", alice.key,
+             "-CAfile", alice.ca], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as flood:
+        aisd.wait_event("session-open", count=2)
+        asked = 0
+        for line in flood.stdout:
+            # One at a time: it reads a letter from each piece of its input.
+            if asked == 0 and b"Verify return code" not in line:
+                continue
+            if asked == 500:
+                break
+            if asked == 0 or b"KEYUPDATE" in line:
+                flood.stdin.write(b"K\n")
+                flood.stdin.flush()
+                asked += 1
+        flood.stdin.close()
+        flood.stdout.read()
+    assert asked == 500
+    aisd.check_usage(before)
+    assert connect().run(["true"]).status == 0
