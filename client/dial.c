@@ -109,6 +109,7 @@ dial_explain(const struct settings *s, const struct link *link, bool shaking,
 	case TLS_FAILURE_NONE:
 	case TLS_FAILURE_CUT:
 	case TLS_FAILURE_SYSTEM:
+	case TLS_FAILURE_MEMORY:
 		outcome_fail(o, OUTCOME_LOST, "%s, %s; look whether aisd still "
 		    "runs on %s, and into its log", why, shaking ?
 		    "before TLS was ready" : "before the answer was complete",

@@ -85,6 +85,18 @@ last_reason(void)
 	return reason == NULL ? "unknown error" : reason;
 }
 
+/* Was it memory that OpenSSL lacked?  Its queue of errors is emptied. */
+static bool
+lacked_memory(void)
+{
+	bool lacked = false;
+	unsigned long e;
+
+	while ((e = ERR_get_error()) != 0)
+		lacked = lacked || ERR_GET_REASON(e) == ERR_R_MALLOC_FAILURE;
+	return lacked;
+}
+
 /* --- what a certificate says ------------------------------------------- */
 
 static int64_t
@@ -128,18 +140,21 @@ get_common_name(X509 *cert, char out[TLS_NAME_MAX])
 	OPENSSL_free(text);
 }
 
-/* A name by RFC 2253, which escapes whatever is not printable ASCII. */
-static void
+/* A name by RFC 2253, which escapes whatever is not printable ASCII.  0, or -1
+ * if there is one that could not be written. */
+static int
 get_name(X509_NAME *name, char out[TLS_NAME_MAX])
 {
 	BIO *bio = BIO_new(BIO_s_mem());
-	int n = 0;
+	int length = -1, n = 0;
 
-	if (bio != NULL && X509_NAME_print_ex(bio, name, 0,
-	    XN_FLAG_RFC2253) >= 0)
+	if (bio != NULL)
+		length = X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253);
+	if (length > 0)
 		n = BIO_read(bio, out, TLS_NAME_MAX - 1);
 	out[n > 0 ? n : 0] = '\0';
 	BIO_free(bio);
+	return length == 0 || n > 0 ? 0 : -1;
 }
 
 static void
@@ -168,7 +183,7 @@ get_fingerprint(X509 *cert, char out[TLS_FINGERPRINT_MAX])
 
 /*
  * A name of a subjectAltName with its kind before it; "" for what cannot be
- * compared with safety.  To leave a name out can only ever grant less.
+ * compared with safety, and so can be in no rule.
  */
 static void
 get_san(const GENERAL_NAME *g, char out[TLS_NAME_MAX])
@@ -203,11 +218,13 @@ get_san(const GENERAL_NAME *g, char out[TLS_NAME_MAX])
 	out[used + n] = '\0';
 }
 
-static void
+/* 0, or -1 if there are names that cannot be read. */
+static int
 get_sans(X509 *cert, char out[TLS_SANS_MAX])
 {
+	int critical;
 	GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name,
-	    NULL, NULL);
+	    &critical, NULL);
 	char name[TLS_NAME_MAX];
 	size_t used = 0, n;
 
@@ -221,19 +238,29 @@ get_sans(X509 *cert, char out[TLS_SANS_MAX])
 	}
 	out[used] = '\0';
 	GENERAL_NAMES_free(names);
+	return names == NULL && critical != -1 ? -1 : 0;
 }
 
-static void
+/*
+ * 0, or -1 if there was no memory for all of it.  Who lacks a name that it has
+ * might be taken for another, to whom a later rule grants more.
+ */
+static int
 get_identity(X509 *cert, struct tls_identity *id)
 {
+	bool failed;
+
+	ERR_clear_error();
 	get_common_name(cert, id->common_name);
-	get_name(X509_get_subject_name(cert), id->subject);
-	get_name(X509_get_issuer_name(cert), id->issuer);
+	failed = get_name(X509_get_subject_name(cert), id->subject) == -1;
+	failed |= get_name(X509_get_issuer_name(cert), id->issuer) == -1;
 	get_serial(cert, id->serial);
 	get_fingerprint(cert, id->fingerprint);
-	get_sans(cert, id->sans);
+	failed |= get_sans(cert, id->sans) == -1;
 	id->not_before = to_seconds(X509_get0_notBefore(cert));
 	id->not_after = to_seconds(X509_get0_notAfter(cert));
+	return lacked_memory() || failed || id->serial[0] == '\0' ||
+	    id->fingerprint[0] == '\0' ? -1 : 0;
 }
 
 /* One name of a subjectAltName as text, or "" for a kind without use here. */
@@ -314,8 +341,8 @@ explain(X509 *cert, int e, bool client, char out[TLS_TEXT_MAX])
 {
 	char subject[TLS_NAME_MAX], issuer[TLS_NAME_MAX], date[32];
 
-	get_name(X509_get_subject_name(cert), subject);
-	get_name(X509_get_issuer_name(cert), issuer);
+	(void)get_name(X509_get_subject_name(cert), subject);
+	(void)get_name(X509_get_issuer_name(cert), issuer);
 	subject[160] = issuer[160] = '\0';
 	if (e == X509_V_ERR_CERT_HAS_EXPIRED)
 		say(out, "the certificate \"%s\" has expired on %s; renew it",
@@ -351,13 +378,24 @@ is_leaf(X509 *cert)
 	    X509_check_ca(cert) == 0;
 }
 
+static void
+fail_for_memory(struct tls *tls)
+{
+	tls->failure = TLS_FAILURE_MEMORY;
+	say(tls->error, "out of memory");
+}
+
 /* Note the reason why the peer is refused, for the error "e" of "cert". */
 static void
 note_refusal(struct tls *tls, X509 *leaf, X509 *cert, int e)
 {
 	char names[TLS_TEXT_MAX / 2];
 
-	get_identity(leaf, &tls->peer);
+	/* For want of memory a good certificate looks like any bad one. */
+	if (lacked_memory() || get_identity(leaf, &tls->peer) == -1) {
+		fail_for_memory(tls);
+		return;
+	}
 	tls->has_peer = true;
 	tls->failure = TLS_FAILURE_CERTIFICATE;
 	if (e == X509_V_ERR_HOSTNAME_MISMATCH ||
@@ -771,9 +809,7 @@ identify(X509 *cert, struct tls_identity *id)
 	if (cert == NULL)
 		return -1;
 	memset(id, 0, sizeof *id);
-	get_identity(cert, id);
-	ERR_clear_error();
-	return 0;
+	return get_identity(cert, id);
 }
 
 int
@@ -945,16 +981,21 @@ is_not_tls(int reason)
 static void
 explain_protocol(struct tls *tls)
 {
-	unsigned long e = ERR_peek_error();
-	int reason = ERR_GET_REASON(e);
+	int reason = ERR_GET_REASON(ERR_peek_error());
+	const char *last = ERR_reason_error_string(ERR_peek_last_error());
 	const char *whose = tls->context->server ? "client" : "server";
 
 	/* verify() has said it better.  A write that failed has not: why it
 	 * did may well be in the alert that is read after it. */
 	if (tls->failure == TLS_FAILURE_CERTIFICATE ||
-	    tls->failure == TLS_FAILURE_NAME)
+	    tls->failure == TLS_FAILURE_NAME ||
+	    tls->failure == TLS_FAILURE_MEMORY)
 		return;
-	if (reason > SSL_AD_REASON_OFFSET &&
+	if (last == NULL)
+		last = "unknown error";
+	if (lacked_memory())
+		fail_for_memory(tls);
+	else if (reason > SSL_AD_REASON_OFFSET &&
 	    reason <= SSL_AD_REASON_OFFSET + 255) {
 		explain_alert(tls, reason - SSL_AD_REASON_OFFSET);
 	} else if (reason == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
@@ -963,7 +1004,7 @@ explain_protocol(struct tls *tls)
 	} else if (tls->done) {
 		tls->failure = TLS_FAILURE_ALTERED;
 		say(tls->error, "a record failed its integrity check (%s): it "
-		    "was altered on the way", last_reason());
+		    "was altered on the way", last);
 	} else if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) {
 		tls->failure = TLS_FAILURE_CERTIFICATE;
 		say(tls->error, "the client showed no certificate");
@@ -972,7 +1013,7 @@ explain_protocol(struct tls *tls)
 		say(tls->error, "what the %s sends is not TLS", whose);
 	} else {
 		tls->failure = TLS_FAILURE_PROTOCOL;
-		say(tls->error, "the TLS handshake failed: %s", last_reason());
+		say(tls->error, "the TLS handshake failed: %s", last);
 	}
 }
 
@@ -1027,7 +1068,10 @@ tls_handshake(struct tls *tls)
 		say(tls->error, "the peer has no verified certificate");
 		return IO_ERROR;
 	}
-	get_identity(cert, &tls->peer);
+	if (get_identity(cert, &tls->peer) == -1) {
+		fail_for_memory(tls);
+		return IO_ERROR;
+	}
 	tls->has_peer = true;
 	tls->expires = chain_expires(SSL_get0_verified_chain(tls->ssl));
 	/* The first frames may have been read along with the handshake. */
@@ -1090,8 +1134,7 @@ tls_fill(struct tls *tls, struct buf *b)
 		size_t piece = room - total < 16384 ? room - total : 16384;
 
 		if ((p = buf_reserve(b, piece)) == NULL) {
-			tls->failure = TLS_FAILURE_SYSTEM;
-			say(tls->error, "out of memory");
+			fail_for_memory(tls);
 			return IO_ERROR;
 		}
 		ERR_clear_error();
@@ -1200,6 +1243,7 @@ tls_identity_load(const char *path, struct tls_identity *id,
 {
 	FILE *f = fopen(path, "re");
 	X509 *cert;
+	int result;
 
 	if (f == NULL) {
 		say(why, "cannot read the certificate %s: %s", path,
@@ -1214,9 +1258,10 @@ tls_identity_load(const char *path, struct tls_identity *id,
 		    path, last_reason());
 		return -1;
 	}
-	(void)identify(cert, id);
+	if ((result = identify(cert, id)) == -1)
+		say(why, "cannot read the certificate %s: out of memory", path);
 	X509_free(cert);
-	return 0;
+	return result;
 }
 
 const char *

@@ -70,7 +70,8 @@ enum tls_failure {
 	TLS_FAILURE_PROTOCOL,	/* No common version, cipher or ALPN. */
 	TLS_FAILURE_ALTERED,	/* A record failed its integrity check. */
 	TLS_FAILURE_CUT,	/* The stream ended without close_notify. */
-	TLS_FAILURE_SYSTEM	/* The socket, or memory. */
+	TLS_FAILURE_SYSTEM,	/* The socket. */
+	TLS_FAILURE_MEMORY	/* There was none left, on our side. */
 };
 
 /*

@@ -1,0 +1,406 @@
+/*
+ * inject.c - calls that fail when told to, below a program that does not know.
+ *
+ * Preloaded by LD_PRELOAD, this stands between aisd and libc.  The file that
+ * AIS_FAULT_CONTROL names is mapped, and what stands there says which call is
+ * to fail next, and how; whoever has mapped it as well can change that at any
+ * time, and sees how many calls there were.  tests/e2e/faults.py is that side.
+ *
+ * The children of the program share the mapping until they execute another
+ * program, so that a fault can hit them as well.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* The calls that can fail.  "memory" is every way to allocate, and "fork" is
+ * vfork(2) as well. */
+#define CALLS(X) \
+	X(memory) X(read) X(write) X(recv) X(send) X(open) X(fopen) \
+	X(opendir) X(close) X(fcntl) X(ioctl) X(pipe2) X(accept4) X(fork) \
+	X(ppoll) X(wait4) X(waitid) X(kill) X(getrandom) X(fstat) X(stat) \
+	X(fstatat) X(lseek) X(memfd_create) X(fdopen) X(setsockopt) \
+	X(getsockname) X(shutdown) X(timerfd_settime) X(dup2) X(dup3) \
+	X(setsid) X(chdir) X(sigprocmask) X(prctl) X(getrlimit) \
+	X(setrlimit) X(execve) X(syscall) X(getpgid)
+
+enum call {
+#define NAME(name) CALL_##name,
+	CALLS(NAME)
+#undef NAME
+	CALL_COUNT
+};
+
+/* What both sides see; faults.py has the same. */
+struct control {
+	int32_t armed;		/* A call, or -1. */
+	int32_t error;		/* What errno will be; 0: it is only short. */
+	int32_t most;		/* So many bytes at most are done then. */
+	int32_t countdown;	/* 1: the next call. */
+	int32_t times;		/* So many in a row; -1: for ever. */
+	int32_t count;		/* Of the calls below. */
+	int64_t clock;		/* Seconds to add to the time of day. */
+	struct {
+		char name[24];
+		uint32_t seen;	/* Calls of it, */
+		uint32_t done;	/* and how many of them were made to fail. */
+	} calls[CALL_COUNT];
+};
+
+static struct control *control;
+
+static void __attribute__((constructor))
+begin(void)
+{
+	static const char *const names[] = {
+#define NAME(name) #name,
+		CALLS(NAME)
+#undef NAME
+	};
+	const char *path = getenv("AIS_FAULT_CONTROL");
+	int fd = path == NULL ? -1 : open(path, O_RDWR | O_CLOEXEC);
+	void *p;
+
+	if (fd == -1)
+		return;
+	p = mmap(NULL, sizeof *control, PROT_READ | PROT_WRITE, MAP_SHARED,
+	    fd, 0);
+	(void)close(fd);
+	if (p == MAP_FAILED)
+		return;
+	control = p;
+	for (int i = 0; i < CALL_COUNT; i++)
+		(void)snprintf(control->calls[i].name,
+		    sizeof control->calls[i].name, "%s", names[i]);
+	control->count = CALL_COUNT;
+}
+
+/* Is it this call's turn to fail? */
+static int
+is_due(enum call call)
+{
+	struct control *c = control;
+
+	if (c == NULL)
+		return 0;
+	(void)__atomic_add_fetch(&c->calls[call].seen, 1, __ATOMIC_RELAXED);
+	if (__atomic_load_n(&c->armed, __ATOMIC_ACQUIRE) != (int)call)
+		return 0;
+	if (c->countdown > 1) {
+		c->countdown--;
+		return 0;
+	}
+	if (c->times == 0)
+		return 0;
+	if (c->times > 0)
+		c->times--;
+	c->calls[call].done++;
+	return 1;
+}
+
+/* Does this call fail?  Then errno is set. */
+static int
+fails(enum call call)
+{
+	if (!is_due(call))
+		return 0;
+	errno = control->error;
+	return 1;
+}
+
+/* The same for a call that moves bytes, which may also be cut short. */
+static int
+fails_or_cuts(enum call call, size_t *n)
+{
+	if (!is_due(call))
+		return 0;
+	if (control->error == 0) {
+		if (*n > (size_t)control->most)
+			*n = (size_t)control->most;
+		return 0;
+	}
+	errno = control->error;
+	return 1;
+}
+
+/* Declare "real" as libc's function of this name. */
+#define REAL(result, name, ...) \
+	static result (*real)(__VA_ARGS__); \
+	if (real == NULL) \
+		real = (result (*)(__VA_ARGS__))(uintptr_t)dlsym(RTLD_NEXT, \
+		    #name)
+
+/* --- memory ---------------------------------------------------------------- */
+
+void *
+malloc(size_t size)
+{
+	REAL(void *, malloc, size_t);
+	return fails(CALL_memory) ? NULL : real(size);
+}
+
+void *
+calloc(size_t n, size_t size)
+{
+	REAL(void *, calloc, size_t, size_t);
+	return fails(CALL_memory) ? NULL : real(n, size);
+}
+
+void *
+realloc(void *p, size_t size)
+{
+	REAL(void *, realloc, void *, size_t);
+	return fails(CALL_memory) ? NULL : real(p, size);
+}
+
+/* --- bytes ----------------------------------------------------------------- */
+
+ssize_t
+read(int fd, void *p, size_t n)
+{
+	REAL(ssize_t, read, int, void *, size_t);
+	return fails_or_cuts(CALL_read, &n) ? -1 : real(fd, p, n);
+}
+
+ssize_t
+write(int fd, const void *p, size_t n)
+{
+	REAL(ssize_t, write, int, const void *, size_t);
+	return fails_or_cuts(CALL_write, &n) ? -1 : real(fd, p, n);
+}
+
+ssize_t
+recv(int fd, void *p, size_t n, int flags)
+{
+	REAL(ssize_t, recv, int, void *, size_t, int);
+	return fails_or_cuts(CALL_recv, &n) ? -1 : real(fd, p, n, flags);
+}
+
+ssize_t
+send(int fd, const void *p, size_t n, int flags)
+{
+	REAL(ssize_t, send, int, const void *, size_t, int);
+	return fails_or_cuts(CALL_send, &n) ? -1 : real(fd, p, n, flags);
+}
+
+ssize_t
+getrandom(void *p, size_t n, unsigned flags)
+{
+	REAL(ssize_t, getrandom, void *, size_t, unsigned);
+	return fails_or_cuts(CALL_getrandom, &n) ? -1 : real(p, n, flags);
+}
+
+/* --- calls whose arguments vary --------------------------------------------- */
+
+int
+open(const char *path, int flags, ...)
+{
+	REAL(int, open, const char *, int, ...);
+	va_list ap;
+	mode_t mode;
+
+	va_start(ap, flags);
+	mode = (flags & O_CREAT) != 0 ? va_arg(ap, mode_t) : 0;
+	va_end(ap);
+	return fails(CALL_open) ? -1 : real(path, flags, mode);
+}
+
+int
+fcntl(int fd, int what, ...)
+{
+	REAL(int, fcntl, int, int, ...);
+	va_list ap;
+	long argument;
+
+	va_start(ap, what);
+	argument = va_arg(ap, long);
+	va_end(ap);
+	return fails(CALL_fcntl) ? -1 : real(fd, what, argument);
+}
+
+int
+ioctl(int fd, unsigned long what, ...)
+{
+	REAL(int, ioctl, int, unsigned long, ...);
+	va_list ap;
+	void *argument;
+
+	va_start(ap, what);
+	argument = va_arg(ap, void *);
+	va_end(ap);
+	return fails(CALL_ioctl) ? -1 : real(fd, what, argument);
+}
+
+int
+prctl(int what, ...)
+{
+	REAL(int, prctl, int, ...);
+	unsigned long a[4];
+	va_list ap;
+
+	va_start(ap, what);
+	for (int i = 0; i < 4; i++)
+		a[i] = va_arg(ap, unsigned long);
+	va_end(ap);
+	return fails(CALL_prctl) ? -1 : real(what, a[0], a[1], a[2], a[3]);
+}
+
+long
+syscall(long what, ...)
+{
+	REAL(long, syscall, long, ...);
+	long a[6];
+	va_list ap;
+
+	va_start(ap, what);
+	for (int i = 0; i < 6; i++)
+		a[i] = va_arg(ap, long);
+	va_end(ap);
+	return fails(CALL_syscall) ? -1 :
+	    real(what, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+/* --- processes ------------------------------------------------------------- */
+
+pid_t
+fork(void)
+{
+	REAL(pid_t, fork, void);
+	return fails(CALL_fork) ? -1 : real();
+}
+
+/* No function can stand before vfork(2), whose child may not return from the
+ * one that has called it.  fork(2) does all that is promised of it. */
+pid_t
+vfork(void)
+{
+	return fork();
+}
+
+/* --- the others ------------------------------------------------------------ */
+
+#define INTERPOSE(result, failure, name, parameters, types, arguments) \
+	result \
+	name parameters \
+	{ \
+		static result (*real)types; \
+		if (real == NULL) \
+			real = (result (*)types)(uintptr_t)dlsym(RTLD_NEXT, \
+			    #name); \
+		return fails(CALL_##name) ? failure : real arguments; \
+	}
+
+INTERPOSE(FILE *, NULL, fopen, (const char *path, const char *mode),
+    (const char *, const char *), (path, mode))
+INTERPOSE(FILE *, NULL, fdopen, (int fd, const char *mode),
+    (int, const char *), (fd, mode))
+INTERPOSE(DIR *, NULL, opendir, (const char *path), (const char *), (path))
+INTERPOSE(int, -1, pipe2, (int fds[2], int flags), (int *, int), (fds, flags))
+INTERPOSE(int, -1, accept4, (int fd, struct sockaddr *address,
+    socklen_t *length, int flags), (int, struct sockaddr *, socklen_t *, int),
+    (fd, address, length, flags))
+INTERPOSE(int, -1, ppoll, (struct pollfd *fds, nfds_t n,
+    const struct timespec *timeout, const sigset_t *mask), (struct pollfd *,
+    nfds_t, const struct timespec *, const sigset_t *),
+    (fds, n, timeout, mask))
+INTERPOSE(pid_t, -1, wait4, (pid_t pid, int *status, int options,
+    struct rusage *usage), (pid_t, int *, int, struct rusage *),
+    (pid, status, options, usage))
+INTERPOSE(int, -1, waitid, (idtype_t type, id_t id, siginfo_t *info,
+    int options), (idtype_t, id_t, siginfo_t *, int),
+    (type, id, info, options))
+INTERPOSE(int, -1, kill, (pid_t pid, int sig), (pid_t, int), (pid, sig))
+INTERPOSE(int, -1, fstat, (int fd, struct stat *st), (int, struct stat *),
+    (fd, st))
+INTERPOSE(int, -1, stat, (const char *path, struct stat *st),
+    (const char *, struct stat *), (path, st))
+INTERPOSE(int, -1, fstatat, (int fd, const char *path, struct stat *st,
+    int flags), (int, const char *, struct stat *, int),
+    (fd, path, st, flags))
+INTERPOSE(off_t, -1, lseek, (int fd, off_t offset, int whence),
+    (int, off_t, int), (fd, offset, whence))
+INTERPOSE(int, -1, memfd_create, (const char *name, unsigned flags),
+    (const char *, unsigned), (name, flags))
+INTERPOSE(int, -1, setsockopt, (int fd, int level, int name,
+    const void *value, socklen_t length),
+    (int, int, int, const void *, socklen_t),
+    (fd, level, name, value, length))
+INTERPOSE(int, -1, getsockname, (int fd, struct sockaddr *address,
+    socklen_t *length), (int, struct sockaddr *, socklen_t *),
+    (fd, address, length))
+INTERPOSE(int, -1, shutdown, (int fd, int how), (int, int), (fd, how))
+INTERPOSE(int, -1, timerfd_settime, (int fd, int flags,
+    const struct itimerspec *new, struct itimerspec *old),
+    (int, int, const struct itimerspec *, struct itimerspec *),
+    (fd, flags, new, old))
+INTERPOSE(int, -1, dup2, (int from, int to), (int, int), (from, to))
+INTERPOSE(int, -1, dup3, (int from, int to, int flags), (int, int, int),
+    (from, to, flags))
+INTERPOSE(pid_t, -1, setsid, (void), (void), ())
+INTERPOSE(int, -1, chdir, (const char *path), (const char *), (path))
+INTERPOSE(int, -1, sigprocmask, (int how, const sigset_t *set,
+    sigset_t *old), (int, const sigset_t *, sigset_t *), (how, set, old))
+INTERPOSE(int, -1, getrlimit, (__rlimit_resource_t resource,
+    struct rlimit *limit), (__rlimit_resource_t, struct rlimit *),
+    (resource, limit))
+INTERPOSE(int, -1, setrlimit, (__rlimit_resource_t resource,
+    const struct rlimit *limit), (__rlimit_resource_t,
+    const struct rlimit *), (resource, limit))
+INTERPOSE(int, -1, execve, (const char *path, char *const argv[],
+    char *const env[]), (const char *, char *const *, char *const *),
+    (path, argv, env))
+INTERPOSE(pid_t, -1, getpgid, (pid_t pid), (pid_t), (pid))
+
+/* Linux has freed the descriptor whatever close(2) says, and so do we. */
+int
+close(int fd)
+{
+	REAL(int, close, int);
+	int result = real(fd);
+
+	return fails(CALL_close) ? -1 : result;
+}
+
+/* --- the time of day --------------------------------------------------------- */
+
+int
+clock_gettime(clockid_t clock, struct timespec *ts)
+{
+	REAL(int, clock_gettime, clockid_t, struct timespec *);
+	int result = real(clock, ts);
+
+	if (result == 0 && clock == CLOCK_REALTIME && control != NULL)
+		ts->tv_sec += (time_t)control->clock;
+	return result;
+}
+
+time_t
+time(time_t *out)
+{
+	struct timespec ts = { 0, 0 };
+
+	(void)clock_gettime(CLOCK_REALTIME, &ts);
+	if (out != NULL)
+		*out = ts.tv_sec;
+	return ts.tv_sec;
+}
