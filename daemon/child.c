@@ -452,6 +452,10 @@ child_begun(struct child *c, struct child_failure *f)
 	while (n == -1 && errno == EINTR);
 	if (n == -1 && errno == EAGAIN)
 		return 0;
+	if (n != 0 && n != (ssize_t)sizeof *f) {
+		log_error("cannot learn whether a command has started");
+		c->unknown = true;
+	}
 	fd_close(&c->report);
 	/* Closed without a word: by exec, or by a kill before it, which the
 	 * wait status will tell. */

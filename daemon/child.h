@@ -58,6 +58,7 @@ struct child {
 	int out;
 	int err;
 	int report;		/* Says whether exec has worked. */
+	bool unknown;		/* It could not be read. */
 	int64_t started_us;	/* clock_now_us(). */
 };
 
@@ -83,7 +84,8 @@ int child_start_chdir(struct child *c, const struct child_plan *plan,
 
 /*
  * Has the exec worked?  1: yes; 0: not known yet, wait for c->report; -1: no,
- * and "f" says why; the child is a zombie, or soon will be.
+ * and "f" says why; the child is a zombie, or soon will be.  If that cannot be
+ * learnt, it is 1, and c->unknown is set.
  */
 int child_begun(struct child *c, struct child_failure *f);
 

@@ -111,7 +111,10 @@ command_begun(struct command *c, struct child_failure *f)
 
 	if (begun == 1)
 		c->state = COMMAND_RUNNING;
-	else if (begun == -1)
+	/* Whatever it is that runs, it is not to be trusted. */
+	if (begun == 1 && c->child.unknown)
+		command_cut(c, PROTO_CODE_RESOURCES, "stream-lost");
+	if (begun == -1)
 		command_reset(c);
 	return begun;
 }

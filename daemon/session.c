@@ -410,6 +410,7 @@ answer_question(struct session *s, const struct policy_world *world,
 {
 	int fd = memfd_create("answer", MFD_CLOEXEC), copy = -1, status = 0;
 	FILE *out = NULL;
+	bool failed;
 
 	if (fd != -1 && (copy = fcntl(fd, F_DUPFD_CLOEXEC, 0)) != -1)
 		out = fdopen(copy, "w");
@@ -419,7 +420,10 @@ answer_question(struct session *s, const struct policy_world *world,
 		policy_list(out, s->rule);
 	else
 		status = answer_can(s, world, peer, out);
-	if (out == NULL || fclose(out) == EOF ||
+	failed = out == NULL || ferror(out) != 0;
+	if (out != NULL && fclose(out) == EOF)
+		failed = true;
+	if (failed ||
 	    lseek(fd, 0, SEEK_SET) == -1) {
 		fd_close(&fd);
 		refuse(s, PROTO_CODE_RESOURCES, "the server cannot answer: it "
@@ -543,19 +547,41 @@ check_begun(struct session *s)
 		    s->record.request, s->command.input.granted));
 }
 
+/* Read from "fd" to its end; the number of bytes, or -1. */
+static ssize_t
+read_whole(int fd, char *out, size_t size)
+{
+	size_t used = 0;
+	ssize_t n;
+
+	while (used < size) {
+		n = read(fd, out + used, size - used);
+		if (n == 0)
+			return (ssize_t)used;
+		if (n > 0)
+			used += (size_t)n;
+		else if (errno != EINTR)
+			return -1;
+	}
+	return -1;
+}
+
 /* A change of directory: what the child has written is the new one. */
 static void
 finish_chdir(struct session *s)
 {
 	const struct command *c = &s->command;
+	char path[sizeof s->directory];
 	ssize_t n = c->child.out == -1 ? -1 :
-	    read(c->child.out, s->directory, sizeof s->directory - 1);
+	    read_whole(c->child.out, path, sizeof path);
 
-	if (n <= 0 || !WIFEXITED(c->status) || WEXITSTATUS(c->status) != 0) {
+	if (n <= 0 || c->cut_reason != NULL || !WIFEXITED(c->status) ||
+	    WEXITSTATUS(c->status) != 0) {
 		refuse(s, PROTO_CODE_RESOURCES, "the directory could not be "
 		    "changed; try again");
 		return;
 	}
+	memcpy(s->directory, path, (size_t)n);
 	s->directory[n] = '\0';
 	check_put(s, frame_put(&s->link.out, PROTO_DIRECTORY,
 	    s->record.request, s->directory, (size_t)n));
