@@ -7,6 +7,8 @@ which ones.
 """
 
 import errno
+import re
+import signal
 import ssl
 
 import pytest
@@ -17,8 +19,11 @@ from faults import SEED, Faults, spread
 
 INPUT = bytes(range(256)) * 300
 LINE = "cat; echo err >&2"
+TREE = "sleep 600 & (setsid sleep 600 &); echo; sleep 600"
 LISTED = b"*\tany program, by its name or path\n-c LINE\ta line for the shell\n"
 PAIRS = [("command-start", "command-end"), ("session-open", "session-close")]
+
+FAILURES = (wire.Cut, wire.Closed, wire.Goodbye, ConnectionError, ssl.SSLError)
 
 
 @pytest.fixture
@@ -78,6 +83,15 @@ def everything(client):
     return results
 
 
+def printed(client):
+    """A command without input: for its own pipe EPIPE says that it has closed
+    it, which it may."""
+    result = client.run(["printf", "%s", "x" * 70000])
+    if result.status is not None:
+        assert result.stdout == b"x" * 70000
+    return [result]
+
+
 def session(daemon, pair, script=whole):
     """One session; whether all that it asked for was done."""
     try:
@@ -86,9 +100,45 @@ def session(daemon, pair, script=whole):
             client.send(wire.Type.GOODBYE, 0, wire.code_payload(0))
             client.until_end(5.0)
             return all(result.status is not None for result in results)
-    except (wire.Cut, wire.Closed, wire.Goodbye, ConnectionError,
-            ssl.SSLError):
+    except FAILURES:
         return False
+
+
+def plainly(daemon, pair):
+    return session(daemon, pair)
+
+
+def fully(daemon, pair):
+    return session(daemon, pair, everything)
+
+
+def without_input(daemon, pair):
+    return session(daemon, pair, printed)
+
+
+def abandoned(daemon, pair):
+    """A client goes, and all that it has started goes as well."""
+    try:
+        with wire.Client(daemon.port, *pair[:3], timeout=5.0) as client:
+            client.send_raw(wire.request_frames(1, wire.body(
+                wire.Operation.SHELL, [TREE], windows=(9, 9))))
+            client.hello()
+            client.expect(wire.Type.STARTED)
+            client.expect(wire.Type.STDOUT)
+            client.reset()
+        return True
+    except FAILURES + (wire.Mismatch,):
+        return False
+    finally:
+        wait_until(lambda: not daemon.descendants(), "all of it has ended")
+
+
+def reloaded(daemon, _pair):
+    """The configuration and the certificates are read again."""
+    seen = len(daemon.events("reload"))
+    daemon.process.send_signal(signal.SIGHUP)
+    event, = wait_until(lambda: daemon.events("reload")[seen:], "a reload")
+    return event["result"] == "done"
 
 
 def check_serves(daemon, pair):
@@ -99,28 +149,34 @@ def check_serves(daemon, pair):
 def check_records(daemon):
     """What has begun has ended, unless the log itself says that it lost
     something; and nothing of it is left."""
+    def count(name):
+        return sum(f" event={name} " in line for line in lines)
+
     def balanced():
-        lost = sum(int(event["lost"]) for event in
-                   daemon.events("log-sink", state="working"))
-        return all(abs(len(daemon.events(begin)) - len(daemon.events(end)))
-                   <= lost for begin, end in PAIRS)
-    wait_until(balanced, "as many ends as starts: "
-               f"{[e['event'] for e in daemon.events()][-12:]}")
+        # A line that was torn has no end.
+        lines[:] = [line for line in daemon.log.read_text().splitlines()
+                    if " msg=" in line]
+        lost = sum(int(re.search(r" lost=(\d+)", line)[1]) for line in lines
+                   if " event=log-sink " in line)
+        return all(abs(count(begin) - count(end)) <= lost
+                   for begin, end in PAIRS)
+    lines = []
+    wait_until(balanced, f"as many ends as starts: {lines[-12:]}")
     wait_until(lambda: not daemon.descendants(), "no process is left")
 
 
-def step(daemon, pair, call, error, rounds, script=whole):
-    """Let the first, the second... call of one session fail, or some of them;
-    how many there are, and how many sessions noticed."""
+def step(daemon, pair, call, error, rounds, work=plainly):
+    """Let the first, the second... call during some work fail, or some of
+    them; how many there are, and how often the work was not done."""
     check_serves(daemon, pair)
     before = daemon.faults.count(call)[0]
-    assert session(daemon, pair, script)
+    assert work(daemon, pair)
     total, noticed = daemon.faults.count(call)[0] - before, 0
     for n in spread(total, rounds):
         where = f"{call} number {n}, error {error}, seed {SEED}"
         try:
             with daemon.faults.armed(call, error, n):
-                noticed += not session(daemon, pair, script)
+                noticed += not work(daemon, pair)
             check_serves(daemon, pair)
         except (AssertionError, OSError) as e:
             raise AssertionError(f"after {where}: {e!r}") from e
@@ -150,3 +206,93 @@ def test_every_allocation(faulty, authority, record_property):
     for name in "peer", "serial", "fingerprint":
         assert len({event[name] for event in
                     daemon.events("session-open")}) == 1
+
+
+# System calls.  A number below 0 stands for what is done only in part.
+
+E = errno
+CALLS = {
+    "read": [E.EINTR, E.EAGAIN, E.EIO, E.ECONNRESET, -1],
+    "write": [E.EINTR, E.EAGAIN, E.EIO, E.ENOSPC, -1],
+    "close": [E.EINTR],
+    "fcntl": [E.EMFILE],
+    "fdopen": [E.ENOMEM],
+    "fork": [E.EAGAIN, E.ENOMEM],
+    "fstat": [E.EIO],
+    "getrandom": [E.EAGAIN],
+    "ioctl": [E.EFAULT],
+    "lseek": [E.EIO],
+    "memfd_create": [E.ENFILE],
+    "pipe2": [E.EMFILE, E.ENFILE],
+    "accept4": [E.EMFILE, E.ENFILE, E.ENOMEM, E.EINTR, E.EAGAIN,
+                E.ECONNABORTED],
+    "ppoll": [E.EINTR, E.EAGAIN, E.ENOMEM],
+    "setsockopt": [E.ENOBUFS],
+    "shutdown": [E.ENOTCONN],
+    "wait4": [E.EINTR],
+    "waitid": [E.EINTR],
+    # Of a child before it is the command.
+    "chdir": [E.EIO],
+    "dup2": [E.EINTR],
+    "dup3": [E.EINTR],
+    "execve": [E.ENOMEM, E.EIO, E.EAGAIN],
+    "getrlimit": [E.EPERM],
+    "setrlimit": [E.EPERM],
+    "prctl": [E.EPERM],
+    "setsid": [E.EPERM],
+    "sigprocmask": [E.EINVAL],
+    "syscall": [E.ENOSYS],
+}
+
+
+@pytest.mark.limit(1200)
+@pytest.mark.parametrize("call", CALLS)
+def test_every_system_call(faulty, alice, record_property, call):
+    daemon = faulty(open_files=100)
+    for error in CALLS[call]:
+        total, noticed = step(daemon, alice, call, error, 5, fully)
+        assert total > 0
+        record_property(f"{call}, {error}", f"{total} calls, {noticed} "
+                        "sessions noticed")
+    check_records(daemon)
+
+
+@pytest.mark.parametrize("error", [E.EPIPE, E.ECONNRESET])
+def test_connection_that_breaks(faulty, alice, error):
+    """At each of the daemon's writes."""
+    daemon = faulty()
+    _, noticed = step(daemon, alice, "write", error, 10, without_input)
+    assert noticed
+    check_records(daemon)
+
+
+WORK = [
+    (abandoned, "memory", [E.ENOMEM]),
+    (abandoned, "open", [E.EMFILE, E.ENFILE, E.ENOMEM]),
+    (abandoned, "read", [E.EIO, E.EINTR, -1]),
+    (abandoned, "kill", [E.EPERM]),
+    (abandoned, "close", [E.EINTR]),
+    (abandoned, "waitid", [E.EINTR]),
+    (abandoned, "wait4", [E.EINTR]),
+    (abandoned, "getpgid", [E.EPERM]),
+    (abandoned, "ppoll", [E.ENOMEM]),
+    (reloaded, "memory", [E.ENOMEM]),
+    (reloaded, "fopen", [E.EMFILE]),
+    (reloaded, "fstat", [E.EIO]),
+    (reloaded, "stat", [E.EIO]),
+    (reloaded, "fstatat", [E.EIO]),
+]
+
+
+@pytest.mark.limit(1200)
+@pytest.mark.parametrize("number", range(len(WORK)))
+def test_work_that_fails(faulty, alice, record_property, number):
+    """A client that goes, and a reload."""
+    work, call, errors = WORK[number]
+    daemon = faulty()
+    for error in errors:
+        total, noticed = step(daemon, alice, call, error, 5, work)
+        assert total > 0, call
+        record_property(f"{work.__name__}: {call}, {error}",
+                        f"{total} calls, {noticed} noticed")
+    check_records(daemon)
