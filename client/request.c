@@ -67,6 +67,7 @@ struct request {
 	uint32_t number;
 	struct outcome *outcome;	/* Where the end is told. */
 	bool asked;		/* It has not come yet. */
+	bool chdir;		/* Its answer is a directory, not an end. */
 	bool flush;		/* What came is written before we return. */
 	int64_t deadline;
 	int64_t interrupted;	/* When the last SIGINT was passed on. */
@@ -324,6 +325,8 @@ take_hello(struct request *r, const struct frame *f)
 static int
 take_started(struct request *r, const struct frame *f)
 {
+	if (r->chdir)
+		return violation(r, "STARTED for a change of directory");
 	if (frame_get_u32(f, &r->credit) == -1 ||
 	    r->credit > PROTO_WINDOW_MAX)
 		return violation(r, "a malformed STARTED");
@@ -399,6 +402,9 @@ take_refused(struct request *r, const struct frame *f)
 static int
 take_directory(struct request *r, const struct frame *f)
 {
+	/* A command is over by EXIT alone. */
+	if (!r->chdir)
+		return violation(r, "DIRECTORY for a command");
 	if (f->length == 0 || f->length > PROTO_PATH_MAX ||
 	    memchr(f->payload, '\0', f->length) != NULL)
 		return violation(r, "a malformed DIRECTORY");
@@ -678,6 +684,7 @@ begin(struct request *r, const struct body *body, struct outcome *o)
 	r->outcome = o;
 	r->asked = true;
 	r->flush = true;
+	r->chdir = body->operation == PROTO_CHDIR;
 	r->reading = body->wants_stdin;
 	r->credit = 0;
 	r->interrupted = -TWICE;

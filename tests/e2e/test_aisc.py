@@ -257,6 +257,32 @@ def test_protocol_errors(aisc, fake_server, send):
     assert [wire.said(f.payload).code for f in told] == [Code.PROTOCOL]
 
 
+def test_a_directory_is_no_end_of_a_command(ask):
+    """Only EXIT is, whatever else looks like an answer."""
+    def script(peer):
+        peer.hello()
+        request = peer.expect_request()
+        peer.send(Type.DIRECTORY, request.number, b"/")
+        peer.drain()
+    done = ask(script, "x")
+    assert (done.returncode, said(done.stderr)) == (255, "protocol")
+
+
+def test_an_end_is_no_change_of_directory(terminal):
+    def script(peer):
+        peer.hello()
+        home = peer.expect_request()
+        peer.send(Type.DIRECTORY, home.number, b"/home/x")
+        to = peer.expect_request()
+        peer.started(to)
+        peer.exit(to, 0)
+        peer.drain()
+    t = terminal(script)
+    t.wait_for(PROMPT)
+    t.type(b"cd /srv\r")
+    t.wait_for(b"STARTED for a change of directory")
+
+
 def test_more_output_than_granted(aisc, fake_server):
     def flood(peer, request):
         peer.send_raw(wire.frame(Type.STDOUT, request.number, bytes(65000))
