@@ -704,6 +704,9 @@ explain_decision(FILE *out, const struct decision *d)
 	}
 	for (char **p = d->paths; p != NULL && *p != NULL; p++)
 		fprintf(out, "\tprogram: %s\n", *p);
+	/* A question runs nothing, anywhere. */
+	if (d->directory == NULL)
+		return;
 	fprintf(out, "\tdirectory: %s\n", d->directory[0] == '.' ?
 	    d->base : d->directory);
 	print_limits(out, &d->limits);

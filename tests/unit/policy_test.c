@@ -848,6 +848,8 @@ explanations(void **state)
 	expect_explained(p, q, false, "no rule matches");
 	expect_explained(p, question("b", PROTO_RUN, "", ""), true,
 	    "rule \"b\": matches\n");
+	expect_explained(p, question("b", PROTO_CAN, "id", ""), true,
+	    "allowed by the rule \"b\"\n");
 	policy_free(p);
 }
 
