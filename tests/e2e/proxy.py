@@ -13,10 +13,15 @@
 It takes the stream apart into TLS records, header and all, and passes each on
 as a whole.  "up" is from the client to the server, "down" the other way, and
 each direction counts from 0.
+
+As a program it passes everything on to the port of its argument, says where
+it listens, and runs until it is killed.
 """
 
+import signal
 import socket
 import struct
+import sys
 import threading
 from typing import NamedTuple
 
@@ -180,3 +185,8 @@ class Proxy:
 
     def __exit__(self, *_):
         self.close()
+
+
+if __name__ == "__main__":
+    print(Proxy(int(sys.argv[1])).port, flush=True)
+    signal.pause()
