@@ -1093,6 +1093,71 @@ def test_prompt_comes_back_after_a_loss(terminal, fake_server):
     assert [r.words for r in second.requests] == [[b"/srv"], [b"ls"]]
 
 
+def test_place_in_the_line_is_shown(terminal):
+    """On a terminal, without being asked for."""
+    def script(peer):
+        request = peer.expect_request()
+        peer.waiting(2)
+        peer.waiting(1)
+        peer.hello()
+        peer.started(request)
+        peer.exit(request, 3)
+        peer.drain()
+    t = terminal(script, "x")
+    t.wait_for(b"aisc: waiting: 2 before you\r\n")
+    t.wait_for(b"aisc: waiting: 1 before you\r\n")
+    assert t.status() == 3
+
+
+def losing_its_turn(peer):
+    """A server that takes one command, and ends the turn at the next."""
+    peer.hello()
+    request = peer.expect_request()
+    while request.operation == Operation.CHDIR:
+        peer.send(Type.DIRECTORY, request.number, b"/home/x")
+        request = peer.expect_request()
+    peer.started(request)
+    peer.exit(request, 0)
+    peer.expect_request()
+    peer.goodbye(Code.TURN, "others wait")
+
+
+def test_prompt_goes_on_in_another_turn(terminal, fake_server):
+    """It says so, and the command that came too late is not lost."""
+    second = Recorder(b"here\n", ignoring=[b"two"])
+    t = terminal(fake_server([losing_its_turn, second]))
+    t.wait_for(PROMPT)
+    t.type(b"one\r")
+    t.wait_for(PROMPT)
+    t.type(b"two\r")
+    t.wait_for(b"aisc: others wait; beginning another session\r\n")
+    t.wait_for(b"here\r\n")
+    t.wait_for(PROMPT)
+    t.type(b"\x04")
+    assert t.status() == 0
+    assert [r.words for r in second.requests] == [[b"/home/x"], [b"two"]]
+
+
+def test_script_goes_on_in_another_turn(aisc, fake_server):
+    second = Recorder(b"here\n")
+    server = fake_server([losing_its_turn, second])
+    done = aisc.run(server.port, input=b"one\ntwo\nthree\n")
+    assert (done.returncode, done.stdout, done.stderr) == \
+        (0, b"here\nhere\n", b"")
+    assert [r.argv for r in second.requests] == [["two"], ["three"]]
+
+
+def test_turn_of_a_first_command(ask):
+    """A server that ends a session before it has begun is not asked for
+    ever."""
+    def script(peer):
+        peer.hello()
+        peer.expect_request()
+        peer.goodbye(Code.TURN, "others wait")
+    done = ask(script, "x")
+    assert (done.returncode, said(done.stderr)) == (255, "turn")
+
+
 def test_prompt_shows_no_foreign_bytes(terminal):
     def script(peer):
         peer.hello()
