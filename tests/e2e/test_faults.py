@@ -296,3 +296,31 @@ def test_work_that_fails(faulty, alice, record_property, number):
         record_property(f"{work.__name__}: {call}, {error}",
                         f"{total} calls, {noticed} noticed")
     check_records(daemon)
+
+
+# The clock.
+
+YEAR = 366 * 86400
+
+
+def test_clock_that_is_set(faulty, alice):
+    """Limits go on by a clock that nobody sets; certificates are judged by
+    the time that it is said to be."""
+    daemon = faulty(idle_timeout=60, dead_timeout=60)
+    session_before = wire.Client(daemon.port, *alice[:3], timeout=10.0)
+    with session_before as client:
+        for offset in YEAR // 366, -YEAR // 366, 0:
+            daemon.faults.set_clock(offset)
+            number = client.ask(["sleep", "0.3"])
+            result = client.follow(number)
+            assert result.status == 0
+            end = daemon.wait_event("command-end", count=number)
+            assert 290 < float(end["duration_ms"]) < 10000
+    # Years away it is not valid, neither yet nor still.
+    for offset, reason in (10 * YEAR, "expired"), (-10 * YEAR, "valid"):
+        daemon.faults.set_clock(offset)
+        assert not plainly(daemon, alice)
+        event = daemon.events("handshake-failed")[-1]
+        assert reason in event["reason"], event
+    daemon.faults.set_clock(0)
+    assert plainly(daemon, alice)
