@@ -4,8 +4,11 @@
 #include <errno.h>
 #include <libgen.h>
 #include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <libconfig.h>
 
@@ -16,6 +19,9 @@
 #define WHERE_MAX	(CONF_STRING_MAX + 16)
 /* Room for a sentence about a value. */
 #define COMPLAINT_MAX	1024
+/* What parsing a file takes at most: so much, and for each of its bytes. */
+#define PARSE_MEMORY	(4 * 1024 * 1024)
+#define PARSE_FACTOR	64
 
 struct conf {
 	config_t files[CONF_FILES_MAX];
@@ -120,6 +126,25 @@ conf_complain(const struct conf_group *group, const char *name,
 
 /* --- files ------------------------------------------------------------- */
 
+/*
+ * Is there memory to parse "f"?  libconfig ends the program where there is
+ * none, so it is only asked where there is more than it will take.
+ */
+static bool
+has_memory(FILE *f)
+{
+	size_t most = PARSE_MEMORY;
+	struct stat st;
+	void *p;
+
+	if (fstat(fileno(f), &st) == 0 && st.st_size > 0 &&
+	    (uintmax_t)st.st_size < SIZE_MAX / PARSE_FACTOR / 2)
+		most += (size_t)st.st_size * PARSE_FACTOR;
+	p = malloc(most);
+	free(p);
+	return p != NULL;
+}
+
 /* Parse one more file. */
 static int
 add_file(struct conf *conf, const char *path)
@@ -135,7 +160,8 @@ add_file(struct conf *conf, const char *path)
 		    CONF_FILES_MAX);
 		return -1;
 	}
-	if ((f = fopen(path, "re")) == NULL || (copy = strdup(path)) == NULL) {
+	if ((f = fopen(path, "re")) == NULL || !has_memory(f) ||
+	    (copy = strdup(path)) == NULL) {
 		(void)conf_error("", "cannot read the configuration %s: %s",
 		    path, strerror(errno));
 		if (f != NULL)

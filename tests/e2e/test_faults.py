@@ -7,12 +7,16 @@ which ones.
 """
 
 import errno
+import os
 import re
+import resource
 import signal
 import ssl
+import subprocess
 
 import pytest
 
+import aisc as client
 import wire
 from aisd import Daemon, wait_until
 from faults import SEED, Faults, spread
@@ -276,7 +280,6 @@ WORK = [
     (abandoned, "wait4", [E.EINTR]),
     (abandoned, "getpgid", [E.EPERM]),
     (abandoned, "ppoll", [E.ENOMEM]),
-    (reloaded, "memory", [E.ENOMEM]),
     (reloaded, "fopen", [E.EMFILE]),
     (reloaded, "fstat", [E.EIO]),
     (reloaded, "stat", [E.EIO]),
@@ -298,29 +301,104 @@ def test_work_that_fails(faulty, alice, record_property, number):
     check_records(daemon)
 
 
-# The clock.
+# What there is too little of, or what is gone, by the system's own means.
 
-YEAR = 366 * 86400
+def test_reload_without_memory(aisd, connect, measurable):
+    """libconfig would end the program; it is not asked then."""
+    session = connect()
+    assert session.run(["true"]).status == 0
+    with open(f"/proc/{aisd.pid}/statm") as file:
+        size = int(file.read().split()[0]) * resource.getpagesize()
+    for more in 0, 256, 1024:
+        resource.prlimit(aisd.pid, resource.RLIMIT_AS,
+                         (size + more * 1024, resource.RLIM_INFINITY))
+        aisd.reload("failed")
+        assert "memory" in aisd.events("config-error")[-1]["msg"]
+    resource.prlimit(aisd.pid, resource.RLIMIT_AS,
+                     (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    aisd.reload()
+    assert session.run(["true"]).status == 0
 
 
-def test_clock_that_is_set(faulty, alice):
-    """Limits go on by a clock that nobody sets; certificates are judged by
-    the time that it is said to be."""
-    daemon = faulty(idle_timeout=60, dead_timeout=60)
-    session_before = wire.Client(daemon.port, *alice[:3], timeout=10.0)
-    with session_before as client:
-        for offset in YEAR // 366, -YEAR // 366, 0:
-            daemon.faults.set_clock(offset)
-            number = client.ask(["sleep", "0.3"])
-            result = client.follow(number)
-            assert result.status == 0
-            end = daemon.wait_event("command-end", count=number)
-            assert 290 < float(end["duration_ms"]) < 10000
-    # Years away it is not valid, neither yet nor still.
-    for offset, reason in (10 * YEAR, "expired"), (-10 * YEAR, "valid"):
-        daemon.faults.set_clock(offset)
-        assert not plainly(daemon, alice)
-        event = daemon.events("handshake-failed")[-1]
-        assert reason in event["reason"], event
+@pytest.mark.parametrize("error", [E.EMFILE, E.ENFILE])
+def test_no_descriptor(faulty, aisc, alice, error):
+    """At accept, at a pipe, and at the log: on record, and the client knows
+    what it was."""
+    daemon = faulty()
+    with daemon.faults.armed("accept4", error, times=3):
+        assert aisc.run(daemon.port, "true").returncode == 0
+    event, = daemon.events("message", level="error")
+    assert event["msg"] == "cannot accept connections; trying again until " \
+        f"it works: {os.strerror(error)}"
+    with daemon.faults.armed("pipe2", error):
+        done = aisc.run(daemon.port, "true")
+    assert (done.returncode, client.said(done.stderr)) == (255, "resources")
+    assert os.strerror(error).encode() in done.stderr
+    assert os.strerror(error) in daemon.wait_event(
+        "command-end", count=2)["reason"]
+    with daemon.faults.armed("open", error):
+        daemon.process.send_signal(signal.SIGUSR1)
+        daemon.wait_event("message", count=3)
+    assert "stays in use" in daemon.events("message", level="error")[-1]["msg"]
+    assert aisc.run(daemon.port, "true").returncode == 0
+    check_records(daemon)
+
+
+@pytest.mark.parametrize("call", ["fork", "execve"])
+def test_no_process(faulty, aisc, call):
+    daemon = faulty()
+    with daemon.faults.armed(call, E.EAGAIN):
+        done = aisc.run(daemon.port, "/bin/true")
+    assert (done.returncode, client.said(done.stderr)) == (255, "resources")
+    assert "exit" not in daemon.wait_event("command-end")
+    assert aisc.run(daemon.port, "true").returncode == 0
+
+
+@pytest.mark.parametrize("years", [1, -1])
+def test_clock_that_jumps(faulty, aisc, years):
+    """Deadlines do not mind, certificates do: the daemon says why it refuses
+    while the clock is wrong, and serves when it is right."""
+    daemon = faulty(time_limit=20)
+    process = aisc.start(daemon.port, "cat", stdin=subprocess.PIPE)
+    daemon.wait_event("command-start")
+    daemon.faults.set_clock(years * 366 * 86400)
+    process.stdin.write(b"x")
+    process.stdin.close()
+    process.stdin = None
+    out, _ = process.communicate(timeout=10)
+    # Its time limit has not passed, and nobody has judged it anew.
+    assert (process.returncode, out) == (0, b"x")
+    daemon.wait_event("session-close")
+    done = aisc.run(daemon.port, "true")
+    assert done.returncode == 255 and client.said(done.stderr) == "tls"
+    reason = daemon.wait_event("handshake-failed")["reason"]
+    assert ("has expired" if years > 0 else "is not valid before") in reason
     daemon.faults.set_clock(0)
-    assert plainly(daemon, alice)
+    assert aisc.run(daemon.port, "true").returncode == 0
+    check_records(daemon)
+
+
+def test_directory_of_the_log_is_closed(aisd, connect):
+    """A log that was deleted, and cannot be made again until somebody opens
+    its directory; and of what was lost there is a record."""
+    if os.getuid() == 0:
+        deny = ["chattr", "+i"]
+        allow = ["chattr", "-i"]
+        probe = aisd.directory / "probe"
+        probe.mkdir()
+        if subprocess.run([*deny, probe], capture_output=True).returncode:
+            pytest.skip("as root, and without chattr(1) here")
+        subprocess.run([*allow, probe], check=True)
+    else:
+        deny, allow = ["chmod", "a-w"], ["chmod", "u+w"]
+    session = connect()
+    assert session.run(["true"]).status == 0
+    aisd.log.unlink()
+    subprocess.run([*deny, aisd.directory], check=True)
+    try:
+        refused = session.run(["true"]).refused
+        assert refused.code == wire.Code.AUDIT
+    finally:
+        subprocess.run([*allow, aisd.directory], check=True)
+    assert session.run(["true"]).status == 0
+    assert aisd.wait_event("log-sink", state="working")["lost"] == "2"
