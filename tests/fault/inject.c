@@ -150,7 +150,7 @@ fails_or_cuts(enum call call, size_t *n)
 		real = (result (*)(__VA_ARGS__))(uintptr_t)dlsym(RTLD_NEXT, \
 		    #name)
 
-/* --- memory ---------------------------------------------------------------- */
+/* --- memory ----------------------------------------------------------- */
 
 void *
 malloc(size_t size)
@@ -173,7 +173,7 @@ realloc(void *p, size_t size)
 	return fails(CALL_memory) ? NULL : real(p, size);
 }
 
-/* --- bytes ----------------------------------------------------------------- */
+/* --- bytes ------------------------------------------------------------ */
 
 ssize_t
 read(int fd, void *p, size_t n)
@@ -210,7 +210,7 @@ getrandom(void *p, size_t n, unsigned flags)
 	return fails_or_cuts(CALL_getrandom, &n) ? -1 : real(p, n, flags);
 }
 
-/* --- calls whose arguments vary --------------------------------------------- */
+/* --- calls whose arguments vary ---------------------------------------- */
 
 int
 open(const char *path, int flags, ...)
@@ -280,7 +280,7 @@ syscall(long what, ...)
 	    real(what, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
-/* --- processes ------------------------------------------------------------- */
+/* --- processes -------------------------------------------------------- */
 
 pid_t
 fork(void)
@@ -297,7 +297,7 @@ vfork(void)
 	return fork();
 }
 
-/* --- the others ------------------------------------------------------------ */
+/* --- the others ------------------------------------------------------- */
 
 #define INTERPOSE(result, failure, name, parameters, types, arguments) \
 	result \
@@ -381,7 +381,7 @@ close(int fd)
 	return fails(CALL_close) ? -1 : result;
 }
 
-/* --- the time of day --------------------------------------------------------- */
+/* --- the time of day ---------------------------------------------------- */
 
 int
 clock_gettime(clockid_t clock, struct timespec *ts)
