@@ -44,6 +44,7 @@ enum outcome_class {
 	OUTCOME_AUDIT,		/* The server cannot put it on record. */
 	OUTCOME_INVALID,	/* Nobody can run such a request. */
 	OUTCOME_CONFIG,		/* Our settings do not suffice. */
+	OUTCOME_INPUT,		/* Our standard input cannot be read. */
 	OUTCOME_OUTPUT,		/* Our standard output cannot be written. */
 	OUTCOME_PIPE,		/* Nobody reads our standard output. */
 	OUTCOME_INTERRUPTED	/* A signal told us to leave. */

@@ -207,6 +207,28 @@ wants_input(const struct request *r)
 	    link_data_room(&r->link) > 0;
 }
 
+/*
+ * Standard input cannot be read, for errno.  Its end is not to be taken for
+ * the end of what it was to give: the command is ended, and not finished.
+ */
+static void
+input_failed(struct request *r)
+{
+	int error = errno;
+
+	/* What nohup(1) puts in its place gives nothing, and so does the
+	 * terminal of a session that is over. */
+	if (error != EBADF && isatty(STDIN_FILENO) == 0) {
+		fail(r, OUTCOME_INPUT, "cannot read standard input: %s",
+		    strerror(error));
+		return;
+	}
+	outcome_say("cannot read standard input: %s; it ends here",
+	    strerror(error));
+	r->reading = frame_put(&r->link.out, PROTO_STDIN_EOF, r->number, NULL,
+	    0) == -1;
+}
+
 static void
 read_input(struct request *r)
 {
@@ -227,9 +249,8 @@ read_input(struct request *r)
 		}
 	}
 	if (io == IO_ERROR)
-		outcome_say("cannot read standard input: %s; it ends here",
-		    strerror(errno));
-	if (io == IO_ERROR || io == IO_EOF)
+		input_failed(r);
+	else if (io == IO_EOF)
 		r->reading = frame_put(&r->link.out, PROTO_STDIN_EOF,
 		    r->number, NULL, 0) == -1;
 }

@@ -332,6 +332,22 @@ def test_kinds_of_input(aisd, aisc, tmp_path, kind):
     assert (done.returncode, done.stdout, done.stderr) == (0, data, b"")
 
 
+def test_input_that_cannot_be_read(aisd, aisc, tmp_path):
+    """It is not for the command to take that for the end of its input."""
+    directory = os.open(tmp_path, os.O_RDONLY)
+    done = aisc.run(aisd.port, "sh", "-c", "cat; echo complete",
+                    stdin=directory)
+    os.close(directory)
+    assert (done.returncode, done.stdout) == (255, b"")
+    assert client.said(done.stderr) == "input"
+    assert aisd.wait_event("command-end")["reason"] != "exit"
+    # As nohup(1) has it: nothing is to be read at all.
+    with open(tmp_path / "output", "wb") as nothing:
+        done = aisc.run(aisd.port, "sh", "-c", "cat; echo complete",
+                        stdin=nothing)
+    assert (done.returncode, done.stdout) == (0, b"complete\n")
+
+
 @pytest.mark.parametrize("name", ["stdout", "stderr"])
 def test_closed_outputs_of_aisc(aisd, aisc, name):
     """What it opens itself does not take their place."""
