@@ -1,5 +1,6 @@
 #include <config.h>
 
+#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -415,8 +416,11 @@ main(int argc, char **argv)
 	    .critical_days = CHECK_CRITICAL_DAYS } };
 	int status = 0;
 
-	if (stream_fill_gaps() == -1)
+	if (stream_fill_gaps() == -1) {
+		outcome_say("resources: cannot open /dev/null: %s",
+		    strerror(errno));
 		return OUTCOME_FAILED;
+	}
 	/* A reader that has gone is an error of write(2). */
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (configure(&call, argc, argv) == -1)
