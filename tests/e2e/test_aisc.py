@@ -350,15 +350,6 @@ def test_unread_input_stays(aisc, fake_server, tmp_path):
             assert os.lseek(f.fileno(), 0, os.SEEK_CUR) == 0
 
 
-def test_directory_as_input(ask, tmp_path):
-    fd = os.open(tmp_path, os.O_RDONLY)
-    script = Recorder()
-    done = ask(script, "cat", stdin=fd)
-    os.close(fd)
-    assert done.returncode == 0 and script.inputs == [b""]
-    assert b"cannot read standard input: Is a directory" in done.stderr
-
-
 def test_flags_of_the_inherited_files_stay(aisc, fake_server):
     """O_NONBLOCK would be set for everybody who has the pipe."""
     seen = []
