@@ -43,8 +43,9 @@ conclude(struct commands *c, const struct outcome *o)
 		outcome_summary(o);
 	c->status = o->status;
 	if (o->class == OUTCOME_INTERRUPTED || o->class == OUTCOME_PIPE ||
-	    o->class == OUTCOME_OUTPUT || (c->lines != NULL &&
-	    !o->answered && !request_is_open(c->request)))
+	    o->class == OUTCOME_OUTPUT || o->class == OUTCOME_INPUT ||
+	    (c->lines != NULL && !o->answered &&
+	    !request_is_open(c->request)))
 		c->done = true;
 }
 
@@ -329,7 +330,8 @@ commands_run(const struct settings *settings, struct request *r)
 		c.status = 0;
 		start(&c);
 		run_all(&c);
-	}
+	} else
+		outcome_say("resources: out of memory");
 	lines_close(c.lines);
 	prompt_close(c.prompt);
 	free(c.directory);

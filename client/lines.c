@@ -1,5 +1,6 @@
 #include <config.h>
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 
 #include "client/outcome.h"
 #include "client/signals.h"
+#include "client/stream.h"
 #include "client/request.h"
 
 #include "client/lines.h"
@@ -59,6 +61,18 @@ give_line(struct lines *l, size_t n, const char **line, struct outcome *o)
 	return -1;
 }
 
+/* The input cannot be read, for errno.  A line of which a part is there may
+ * mean something else than all of it. */
+static int
+lose(struct lines *l, struct outcome *o)
+{
+	outcome_fail(o, OUTCOME_INPUT, "cannot read standard input: %s",
+	    strerror(errno));
+	l->taken = buf_used(&l->buf);
+	l->eof = true;
+	return -1;
+}
+
 /* Read more.  1: go on; 0: the end; -1: see lines_read(). */
 static int
 fill(struct lines *l, struct outcome *o)
@@ -74,8 +88,12 @@ fill(struct lines *l, struct outcome *o)
 	if (n == -1)
 		return -1;
 	switch (fd_fill(STDIN_FILENO, &l->buf, 65536)) {
-	case IO_EOF:
 	case IO_ERROR:
+		if (stream_input_is_lost())
+			return lose(l, o);
+		l->eof = true;
+		break;
+	case IO_EOF:
 		l->eof = true;
 		break;
 	case IO_OK:

@@ -20,7 +20,7 @@ void lines_close(struct lines *l);
  * Read a line.  1: "*line" is the line without its newline, valid until the
  * next call; the last one may lack it.  0: the input has ended, or "o" is the
  * signal that ends it.  -1: there is no line, and "o" says why: it is too long
- * or holds a NUL, or the session has ended.
+ * or holds a NUL, it cannot be read, or the session has ended.
  */
 int lines_read(struct lines *l, const char **line, struct outcome *o);
 

@@ -214,17 +214,13 @@ wants_input(const struct request *r)
 static void
 input_failed(struct request *r)
 {
-	int error = errno;
-
-	/* What nohup(1) puts in its place gives nothing, and so does the
-	 * terminal of a session that is over. */
-	if (error != EBADF && isatty(STDIN_FILENO) == 0) {
+	if (stream_input_is_lost()) {
 		fail(r, OUTCOME_INPUT, "cannot read standard input: %s",
-		    strerror(error));
+		    strerror(errno));
 		return;
 	}
 	outcome_say("cannot read standard input: %s; it ends here",
-	    strerror(error));
+	    strerror(errno));
 	r->reading = frame_put(&r->link.out, PROTO_STDIN_EOF, r->number, NULL,
 	    0) == -1;
 }

@@ -126,6 +126,16 @@ stream_write(struct stream *s, const void *bytes, size_t n, size_t *done)
 	return IO_OK;
 }
 
+bool
+stream_input_is_lost(void)
+{
+	int error = errno;
+	bool lost = error != EBADF && isatty(STDIN_FILENO) == 0;
+
+	errno = error;
+	return lost;
+}
+
 int
 stream_fill_gaps(void)
 {

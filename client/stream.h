@@ -50,6 +50,13 @@ enum io stream_write(struct stream *s, const void *bytes, size_t n,
     size_t *done);
 
 /*
+ * Is something lost when our standard input cannot be read, for errno?  Not
+ * behind nohup(1), which puts in its place what gives nothing, and not at the
+ * terminal of a session that is over.  errno stays as it is.
+ */
+bool stream_input_is_lost(void);
+
+/*
  * Open /dev/null on those of the descriptors 0 to 2 that are closed, so that
  * no socket of ours becomes anybody's standard output.  0, or -1 with errno.
  */
