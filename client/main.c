@@ -409,6 +409,23 @@ run(const struct call *call)
 	return status;
 }
 
+/* Answer for ourselves. */
+static int
+tell(const struct call *call)
+{
+	if (call->help)
+		print_help();
+	else if (call->version)
+		puts("aisc (" PACKAGE_NAME ") " PACKAGE_VERSION);
+	else
+		settings_print(&call->settings, stdout);
+	if (fflush(stdout) == 0 && ferror(stdout) == 0)
+		return 0;
+	outcome_say("output: cannot write standard output: %s",
+	    strerror(errno));
+	return OUTCOME_FAILED;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -426,12 +443,8 @@ main(int argc, char **argv)
 	if (configure(&call, argc, argv) == -1)
 		status = !call.checks ? OUTCOME_FAILED : check_unknown(
 		    &call.check, call.host[0] == '\0' ? NULL : call.host);
-	else if (call.help)
-		print_help();
-	else if (call.version)
-		puts("aisc (" PACKAGE_NAME ") " PACKAGE_VERSION);
-	else if (call.show_config)
-		settings_print(&call.settings, stdout);
+	else if (call.help || call.version || call.show_config)
+		status = tell(&call);
 	else
 		status = run(&call);
 	settings_free(&call.settings);

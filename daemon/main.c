@@ -92,6 +92,16 @@ static const char usage[] =
     "\n"
     "See aisd(8) and aisd.conf(5).\n";
 
+/* What has been printed is "code", if all of it has been written. */
+static int
+told(int code)
+{
+	if (fflush(stdout) == 0 && ferror(stdout) == 0)
+		return code;
+	log_errno("cannot write standard output");
+	return EXIT_FAILED;
+}
+
 /* 0 and 1: leave with that code; -1: go on. */
 static int
 parse_options(int argc, char **argv, struct options *o)
@@ -130,10 +140,10 @@ parse_options(int argc, char **argv, struct options *o)
 			break;
 		case 'V':
 			puts("aisd " PACKAGE_VERSION);
-			return EXIT_DONE;
+			return told(EXIT_DONE);
 		case 'h':
 			fputs(usage, stdout);
-			return EXIT_DONE;
+			return told(EXIT_DONE);
 		default:
 			fputs("Try: aisd --help\n", stderr);
 			return EXIT_USAGE;
@@ -346,11 +356,11 @@ check(const struct options *o, struct settings **s)
 
 	if (o->explain != NULL) {
 		code = advice_explain(stdout, *s, o->explain, o->argv);
-		return code == -1 ? EXIT_USAGE : code;
+		return code == -1 ? EXIT_USAGE : told(code);
 	}
 	if (o->show) {
 		settings_print(stdout, *s);
-		return fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
+		return told(EXIT_DONE);
 	}
 	if ((code = check_dropped(o, s)) != 0)
 		return code;
@@ -463,8 +473,8 @@ main(int argc, char **argv)
 		return EXIT_FAILED;
 	}
 	if (o.suggest != NULL)
-		return advice_suggest(stdout, o.suggest) == 0 ? EXIT_DONE :
-		    EXIT_FAILED;
+		return advice_suggest(stdout, o.suggest) == 0 ?
+		    told(EXIT_DONE) : EXIT_FAILED;
 	if ((s = settings_load(o.config)) == NULL)
 		return EXIT_CONFIG;
 	if (o.check || o.show || o.explain != NULL) {
