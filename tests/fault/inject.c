@@ -42,7 +42,8 @@
 	X(fstatat) X(lseek) X(memfd_create) X(fdopen) X(setsockopt) \
 	X(getsockname) X(shutdown) X(timerfd_settime) X(dup2) X(dup3) \
 	X(setsid) X(chdir) X(sigprocmask) X(prctl) X(getrlimit) \
-	X(setrlimit) X(execve) X(syscall) X(getpgid)
+	X(setrlimit) X(execve) X(syscall) X(getpgid) X(socket) X(connect) \
+	X(poll) X(getsockopt) X(sigaction)
 
 enum call {
 #define NAME(name) CALL_##name,
@@ -370,6 +371,20 @@ INTERPOSE(int, -1, execve, (const char *path, char *const argv[],
     char *const env[]), (const char *, char *const *, char *const *),
     (path, argv, env))
 INTERPOSE(pid_t, -1, getpgid, (pid_t pid), (pid_t), (pid))
+
+INTERPOSE(int, -1, socket, (int domain, int type, int protocol),
+    (int, int, int), (domain, type, protocol))
+INTERPOSE(int, -1, connect, (int fd, const struct sockaddr *address,
+    socklen_t length), (int, const struct sockaddr *, socklen_t),
+    (fd, address, length))
+INTERPOSE(int, -1, poll, (struct pollfd *fds, nfds_t n, int timeout),
+    (struct pollfd *, nfds_t, int), (fds, n, timeout))
+INTERPOSE(int, -1, getsockopt, (int fd, int level, int name, void *value,
+    socklen_t *length), (int, int, int, void *, socklen_t *),
+    (fd, level, name, value, length))
+INTERPOSE(int, -1, sigaction, (int sig, const struct sigaction *sa,
+    struct sigaction *old), (int, const struct sigaction *,
+    struct sigaction *), (sig, sa, old))
 
 /* Linux has freed the descriptor whatever close(2) says, and so do we. */
 int
