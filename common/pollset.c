@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "common/pollset.h"
 
 /* Where the kernel lacks memory to wait, in nanoseconds. */
@@ -17,6 +18,7 @@ pollset_init(struct pollset *ps, size_t capacity)
 	ps->count = 0;
 	ps->capacity = capacity;
 	ps->deadline = CLOCK_NEVER;
+	ps->starved = false;
 	ps->fds = calloc(capacity, sizeof *ps->fds);
 	return ps->fds == NULL ? -1 : 0;
 }
@@ -66,7 +68,13 @@ pollset_wait(struct pollset *ps, const sigset_t *mask)
 	ts.tv_sec = left / 1000;
 	ts.tv_nsec = (long)(left % 1000) * 1000000;
 	n = ppoll(ps->fds, ps->count, left == -1 ? NULL : &ts, mask);
+	if (n != -1)
+		ps->starved = false;
 	if (n == -1 && errno == ENOMEM) {
+		if (!ps->starved)
+			log_errno("cannot wait for events; trying again until "
+			    "it works");
+		ps->starved = true;
 		/* For a moment: as if nothing had happened, a little later. */
 		(void)ppoll(NULL, 0, &pause, mask);
 		n = 0;

@@ -402,3 +402,14 @@ def test_directory_of_the_log_is_closed(aisd, connect):
         subprocess.run([*allow, aisd.directory], check=True)
     assert session.run(["true"]).status == 0
     assert aisd.wait_event("log-sink", state="working")["lost"] == "2"
+
+
+def test_no_memory_to_wait(faulty, aisc):
+    """The kernel may lack it even for ppoll(2): said once, and tried again."""
+    daemon = faulty()
+    with daemon.faults.armed("ppoll", E.ENOMEM, times=5):
+        assert aisc.run(daemon.port, "true").returncode == 0
+    event, = daemon.events("message", level="error")
+    assert event["msg"] == "cannot wait for events; trying again until it " \
+        f"works: {os.strerror(E.ENOMEM)}"
+    check_records(daemon)
