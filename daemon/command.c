@@ -1,5 +1,6 @@
 #include <config.h>
 
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -109,6 +110,12 @@ command_begun(struct command *c, struct child_failure *f)
 {
 	int begun = child_begun(&c->child, f);
 
+	/* Abandoned on its way, it will never say. */
+	if (begun == 0 && c->reaped) {
+		f->stage = CHILD_STAGE_SETUP;
+		f->error = ETIMEDOUT;
+		begun = -1;
+	}
 	if (begun == 1)
 		c->state = COMMAND_RUNNING;
 	/* Whatever it is that runs, it is not to be trusted. */

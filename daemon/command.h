@@ -69,7 +69,7 @@ void command_answer(struct command *c, uint32_t number, int fd, int status,
     const uint32_t windows[2]);
 
 /* As child_begun(): 1 and the state is RUNNING; 0; or -1, "f" is filled, and
- * there is no command any more. */
+ * there is no command any more.  One that was abandoned has not begun. */
 int command_begun(struct command *c, struct child_failure *f);
 
 /* Add to this turn what the command waits for.  "l" is where its output goes,

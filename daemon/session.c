@@ -1039,6 +1039,15 @@ check_gone(struct session *s)
 		tree_end(s->tree, s->settings->kill_grace);
 }
 
+/* What runs cannot be ended; if it has not even started, it never will. */
+static void
+abandon(struct session *s)
+{
+	command_abandon(&s->command);
+	if (s->command.state == COMMAND_STARTING)
+		check_begun(s);
+}
+
 static void
 flush(struct session *s)
 {
@@ -1062,7 +1071,7 @@ session_turn(struct session *s, const struct pollset *ps)
 	check_gone(s);
 	if (tree_go_on(s->tree,
 	    settings_command_account(s->settings)) == -1)
-		command_abandon(&s->command);
+		abandon(s);
 	if (command_is_finished(&s->command, output_link(s)))
 		finish_request(s);
 	flush(s);

@@ -26,6 +26,7 @@
 #include "common/pollset.h"
 #include "common/tls.h"
 #include "daemon/child.h"
+#include "daemon/command.h"
 #include "daemon/session.h"
 #include "daemon/settings.h"
 #include "daemon/stream.h"
@@ -1257,6 +1258,34 @@ held_pipes(void **state)
 	end();
 }
 
+/* What cannot be ended on its way to its program has not started: the session
+ * is not to wait for what it will never say. */
+static void
+stuck_before_its_start(void **state)
+{
+	struct child_failure f;
+	struct command c;
+	int report[2];
+
+	(void)state;
+	assert_int_equal(fd_pipe(report, 0), 0);
+	command_init(&c, &tree);
+	c.state = COMMAND_STARTING;
+	c.child = (struct child){ .in = -1, .out = -1, .err = -1,
+	    .report = report[0] };
+	input_begin(&c.input, &c.child.in, false);
+	output_begin(&c.outputs[0], PROTO_STDOUT, &c.child.out, 0);
+	output_begin(&c.outputs[1], PROTO_STDERR, &c.child.err, 0);
+	assert_int_equal(command_begun(&c, &f), 0);
+	command_abandon(&c);
+	assert_int_equal(command_begun(&c, &f), -1);
+	assert_int_equal(f.stage, CHILD_STAGE_SETUP);
+	assert_int_equal(c.state, COMMAND_NONE);
+	assert_int_equal(fcntl(report[0], F_GETFD), -1);
+	fd_close(&report[1]);
+	command_free(&c);
+}
+
 /* --- a reload ------------------------------------------------------------- */
 
 static void
@@ -1343,6 +1372,7 @@ main(void)
 		cmocka_unit_test(lost_client_of_one_that_finishes),
 		cmocka_unit_test(left_behind),
 		cmocka_unit_test(held_pipes),
+		cmocka_unit_test(stuck_before_its_start),
 		cmocka_unit_test(reloaded),
 		cmocka_unit_test(judged),
 	};
