@@ -1,0 +1,27 @@
+/*
+ * common/frame, as the server uses it: what a client sends.
+ */
+#include <config.h>
+
+#include "tests/fuzz/frames.h"
+
+const size_t fuzz_mutations = 60000;
+
+static void
+look(const struct frame *f)
+{
+	char name[PROTO_SIGNAL_MAX + 1];
+
+	frames_check_window(f);
+	frames_check_code(f);
+	if (frame_get_signal(f, name) == 0)
+		must(strlen(name) == f->length &&
+		    memcmp(name, f->payload, f->length) == 0);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	frames_run(data, size, look);
+	return 0;
+}

@@ -1,0 +1,125 @@
+/*
+ * frames.h - what both targets of the frame codec do: take frames off a queue
+ * that is filled in pieces, and look at each.
+ */
+#ifndef AIS_FUZZ_FRAMES_H
+#define AIS_FUZZ_FRAMES_H
+
+#include <string.h>
+
+#include "common/buf.h"
+#include "common/frame.h"
+#include "common/link.h"
+
+#include "tests/fuzz/fuzz.h"
+
+/* The frame, put again, has the same bytes as "in" has in front. */
+static inline void
+frames_check_put(const struct buf *in, const struct frame *f)
+{
+	size_t n = PROTO_HEADER + f->length;
+	struct buf out;
+
+	buf_init(&out, LINK_QUEUE);
+	must(frame_put(&out, (enum proto_type)f->type, f->request, f->payload,
+	    f->length) == 0);
+	must(buf_used(&out) == n);
+	must(memcmp(buf_data(&out), buf_data(in), n) == 0);
+	buf_free(&out);
+}
+
+/* Does "out" hold one frame, equal to "f"?  It is freed. */
+static inline void
+frames_check_same(struct buf *out, const struct frame *f)
+{
+	struct frame g;
+
+	must(frame_peek(out, &g) == 1);
+	must(buf_used(out) == PROTO_HEADER + g.length);
+	must(g.type == f->type && g.request == f->request);
+	must(g.length == f->length);
+	must(memcmp(g.payload, f->payload, g.length) == 0);
+	buf_free(out);
+}
+
+/* GOODBYE and REFUSED. */
+static inline void
+frames_check_code(const struct frame *f)
+{
+	char text[PROTO_TEXT_MAX + 1];
+	struct buf out;
+	uint16_t code;
+
+	buf_init(&out, PROTO_FRAME_MAX);
+	if (frame_get_code(f, &code, text) == -1)
+		return;
+	must(strlen(text) == f->length - 2);
+	must(frame_put_code(&out, (enum proto_type)f->type, f->request,
+	    (enum proto_code)code, text) == 0);
+	frames_check_same(&out, f);
+}
+
+static inline void
+frames_check_window(const struct frame *f)
+{
+	struct frame like = *f;
+	struct buf out;
+	uint32_t credit;
+	uint8_t stream;
+
+	buf_init(&out, PROTO_FRAME_MAX);
+	if (frame_get_window(f, &stream, &credit) == -1)
+		return;
+	must(stream <= PROTO_STREAM_STDERR && credit <= PROTO_WINDOW_MAX);
+	must(frame_put_window(&out, f->request, (enum proto_stream)stream,
+	    credit) == 0);
+	like.type = PROTO_WINDOW;
+	frames_check_same(&out, &like);
+}
+
+/* Take the frame in front and hand it to "look".  What frame_peek() says. */
+static inline int
+frames_take(struct buf *in, void (*look)(const struct frame *))
+{
+	size_t before = buf_used(in);
+	struct frame f;
+	int got = frame_peek(in, &f);
+
+	must(buf_used(in) == before);
+	if (got != 1)
+		return got;
+	must(f.length <= PROTO_PAYLOAD_MAX);
+	must(PROTO_HEADER + f.length <= before);
+	must(f.payload == buf_data(in) + PROTO_HEADER);
+	frames_check_put(in, &f);
+	look(&f);
+	frame_consume(in, &f);
+	must(buf_used(in) == before - PROTO_HEADER - f.length);
+	return 1;
+}
+
+/* The first byte says in which pieces the others come. */
+static inline void
+frames_run(const uint8_t *data, size_t size, void (*look)(const struct frame *))
+{
+	struct input in = { data, size };
+	size_t piece = (size_t)input_u8(&in) + 1;
+	struct buf queue;
+	int got = 0;
+
+	buf_init(&queue, LINK_QUEUE);
+	while (in.left > 0 && got != -1) {
+		size_t n = piece;
+		const uint8_t *p = input_bytes(&in, &n);
+
+		must(buf_put(&queue, p, n) == 0);
+		while ((got = frames_take(&queue, look)) == 1)
+			continue;
+	}
+	/* What cannot become a frame has a length that is too long. */
+	if (got == -1)
+		must(fetch_u32(buf_data(&queue) + 5) > PROTO_PAYLOAD_MAX);
+	buf_free(&queue);
+}
+
+#endif

@@ -1,0 +1,80 @@
+/*
+ * common/tls: from a certificate, in DER or in PEM, to who the peer is.
+ */
+#include <config.h>
+
+#include "common/tls.h"
+
+#include "tests/fuzz/pem.h"
+
+const size_t fuzz_mutations = 3000;
+
+static bool
+is_text(const char *text, size_t size)
+{
+	return strnlen(text, size) < size;
+}
+
+/* Is it printable ASCII, as what the rules compare must be? */
+static bool
+is_plain(const char *text)
+{
+	for (; *text != '\0'; text++) {
+		if (*text < ' ' || *text > '~')
+			return false;
+	}
+	return true;
+}
+
+/* Each begins with its kind, and an empty one ends them, in their bounds. */
+static void
+check_sans(const char sans[TLS_SANS_MAX])
+{
+	static const char *const kinds[] = { "DNS:", "EMAIL:", "URI:", "IP:" };
+	const char *p = sans, *end = sans + TLS_SANS_MAX;
+
+	while (*p != '\0') {
+		size_t n = strnlen(p, (size_t)(end - p)), kind = 0;
+
+		must(n < (size_t)(end - p) - 1 && n < TLS_NAME_MAX);
+		must(is_plain(p));
+		while (kind < 4 && strncmp(p, kinds[kind],
+		    strlen(kinds[kind])) != 0)
+			kind++;
+		must(kind < 4 && strlen(kinds[kind]) < n);
+		p += n + 1;
+		must(p < end);
+	}
+}
+
+static void
+check(const struct tls_identity *id)
+{
+	must(is_text(id->common_name, TLS_NAME_MAX));
+	must(is_text(id->subject, TLS_NAME_MAX));
+	must(is_text(id->issuer, TLS_NAME_MAX));
+	must(is_text(id->serial, TLS_SERIAL_MAX));
+	must(strlen(id->fingerprint) == TLS_FINGERPRINT_MAX - 1);
+	must(strspn(id->fingerprint, "0123456789abcdef") ==
+	    TLS_FINGERPRINT_MAX - 1);
+	must(is_plain(id->subject) && is_plain(id->issuer));
+	must(strspn(id->serial, "-0123456789ABCDEF") == strlen(id->serial));
+	must(fuzz_is_utf8(id->common_name, strlen(id->common_name)));
+	check_sans(id->sans);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const char *path = pem_file(data, size, "CERTIFICATE");
+	char why[TLS_TEXT_MAX] = "";
+	struct tls_identity id;
+
+	memset(&id, 0xff, sizeof id);
+	if (tls_identity_load(path, &id, why) == 0)
+		check(&id);
+	else
+		must(*why != '\0' && strlen(why) < sizeof why &&
+		    fuzz_is_printable(why, strlen(why)));
+	return 0;
+}

@@ -1,0 +1,361 @@
+/*
+ * daemon/policy, daemon/match, daemon/grant, daemon/environ: a configuration,
+ * and behind it, with a NUL between them, who asks for what.  The answer is
+ * the same twice, and never more than the rules, as they are printed, hold.
+ *
+ * The configuration "" stands for rules that this file knows by itself.
+ */
+#include <config.h>
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/body.h"
+#include "common/tls.h"
+#include "daemon/policy.h"
+#include "daemon/settings.h"
+
+#include "tests/fuzz/fuzz.h"
+
+const size_t fuzz_mutations = 5000;
+
+static const char known[] = "rules = ( { name = \"known\"; peers = \"al*\"; "
+    "dns = \"*.example\"; network = \"192.0.2.0/24\"; commands = ( "
+    "{ name = \"show\"; program = \"/opt/show\"; arguments = ( \"-v\", "
+    "{ one_of = [ \"red\", \"blue\" ]; }, { min = -2; max = 12; }, "
+    "{ below = \"/srv/www\"; }, { match = \"~[a-c]+x?\"; rest = true; } "
+    "); } ); } );";
+
+/* Who asks, and for what. */
+struct question {
+	struct tls_identity identity;
+	const char *address;
+	struct body body;
+	char **words;
+};
+
+/* --- the question --------------------------------------------------------- */
+
+static void
+take_name(struct input *in, char *out, size_t size)
+{
+	char *text = input_text(in);
+
+	(void)snprintf(out, size, "%s", text);
+	free(text);
+}
+
+/* Names of a certificate, with an empty one as their end. */
+static void
+take_sans(struct input *in, char out[TLS_SANS_MAX])
+{
+	size_t count = input_u8(in) % 4, used = 0;
+
+	while (count-- > 0) {
+		take_name(in, out + used, TLS_NAME_MAX);
+		if (out[used] != '\0')
+			used += strlen(out + used) + 1;
+	}
+	out[used] = '\0';
+}
+
+/* The last of the words go where the bits of "parts" say. */
+static void
+take_body(struct input *in, struct body *b, char **words, size_t n,
+    uint8_t parts)
+{
+	static char *none[] = { NULL };
+
+	(void)in;
+	b->operation = (enum proto_operation)(PROTO_RUN + (parts & 7) % 5);
+	b->wants_stdin = (parts & 8) != 0;
+	b->env = none;
+	if ((parts & 16) != 0 && n > 0)
+		b->directory = words[--n];
+	if ((parts & 32) != 0 && n > 0) {
+		b->env = &words[n - 1];
+		b->nenv = 1;
+		n--;
+	}
+	if (b->operation == PROTO_LIST)
+		n = 0;
+	else if (n > 1 && (b->operation == PROTO_SHELL ||
+	    b->operation == PROTO_CHDIR))
+		n = 1;
+	/* As body_parse() sees to. */
+	if (n == 0 && (b->operation == PROTO_RUN ||
+	    b->operation == PROTO_SHELL))
+		b->operation = PROTO_CAN;
+	b->nwords = n;
+}
+
+static void
+take_question(struct input *in, struct question *q)
+{
+	static const char *const addresses[] = { "192.0.2.7", "2001:db8::7",
+	    "127.0.0.1", "::1" };
+	uint8_t parts;
+	size_t n;
+
+	memset(q, 0, sizeof *q);
+	take_name(in, q->identity.common_name, TLS_NAME_MAX);
+	take_name(in, q->identity.issuer, TLS_NAME_MAX);
+	(void)snprintf(q->identity.subject, TLS_NAME_MAX, "CN=%.400s",
+	    q->identity.common_name);
+	take_sans(in, q->identity.sans);
+	q->address = addresses[input_u8(in) % 4];
+	parts = input_u8(in);
+	q->words = input_texts(in, &n);
+	take_body(in, &q->body, q->words, n, parts);
+}
+
+/* The words proper: a copy of the list, whose end is theirs. */
+static char **
+cut_words(struct question *q)
+{
+	char **words = calloc(q->body.nwords + 1, sizeof *words);
+
+	must(words != NULL);
+	memcpy(words, q->words, q->body.nwords * sizeof *words);
+	q->body.words = words;
+	return words;
+}
+
+/* --- the answer ----------------------------------------------------------- */
+
+static bool
+same_list(char *const *a, char *const *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	while (*a != NULL && *b != NULL && strcmp(*a, *b) == 0) {
+		a++;
+		b++;
+	}
+	return *a == NULL && *b == NULL;
+}
+
+static bool
+same_text(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static void
+check_same(const struct decision *a, const struct decision *b)
+{
+	must(a->allowed == b->allowed && a->learned == b->learned);
+	must(a->code == b->code && a->checked == b->checked);
+	must(strcmp(a->reason, b->reason) == 0);
+	must(strcmp(a->rule, b->rule) == 0);
+	must(strcmp(a->command, b->command) == 0);
+	must(same_list(a->paths, b->paths));
+	must(same_list(a->argv.argv, b->argv.argv));
+	must(a->argv.count == b->argv.count);
+	must(same_list(a->env, b->env) && same_list(a->logged, b->logged));
+	must(same_text(a->base, b->base));
+	must(same_text(a->directory, b->directory));
+	must(a->wants_stdin == b->wants_stdin && a->umask == b->umask);
+	must(a->limits.time_limit == b->limits.time_limit);
+	must(a->limits.no_new_privs == b->limits.no_new_privs);
+}
+
+/* Does the configuration hold this text in quotes?  One that is printed with
+ * escapes is not looked for. */
+static bool
+holds(const char *rules, const char *text)
+{
+	size_t n = strlen(text);
+
+	for (const char *p = text; *p != '\0'; p++) {
+		if (!isprint((unsigned char)*p) || *p == '"' || *p == '\\')
+			return true;
+	}
+	for (const char *p = strstr(rules, text); p != NULL;
+	    p = strstr(p + 1, text)) {
+		if (p > rules && p[-1] == '"' && p[n] == '"')
+			return true;
+	}
+	return false;
+}
+
+/* A path stays below its directory, which is one of the rules. */
+static void
+check_path(const char *rules, const struct grant_path *path)
+{
+	must(holds(rules, path->below));
+	must(*path->relative != '\0' && *path->relative != '/');
+	for (const char *p = path->relative; p != NULL; p = strchr(p, '/')) {
+		p += *p == '/';
+		must(strncmp(p, "..", 2) != 0 ||
+		    (p[2] != '/' && p[2] != '\0'));
+	}
+}
+
+/* What starts a program, for words that name it. */
+static void
+check_run(const char *rules, const struct question *q,
+    const struct decision *d)
+{
+	const struct body *b = &q->body;
+
+	must(d->argv.argv != NULL && d->argv.argv[0] != NULL);
+	must(d->paths != NULL && d->paths[0] != NULL);
+	must(d->env != NULL && d->directory != NULL);
+	for (char **p = d->paths; *p != NULL; p++)
+		must(**p == '/' || strchr(*p, '/') != NULL);
+	for (size_t i = 0; i < d->argv.count; i++)
+		check_path(rules, &d->argv.paths[i]);
+	if (d->learned) {
+		must(strstr(rules, "learn_until") != NULL);
+		return;
+	}
+	if (b->operation == PROTO_SHELL)
+		must(strstr(rules, "shell = true") != NULL);
+	else if (strstr(rules, "anything = true") == NULL)
+		must(d->checked && d->paths[1] == NULL &&
+		    holds(rules, d->paths[0]));
+	if (b->directory != NULL)
+		must(strstr(rules, "any_directory = true") != NULL ||
+		    strstr(rules, "anything = true") != NULL ||
+		    strstr(rules, "shell = true") != NULL);
+}
+
+static void
+check(const char *rules, const struct question *q, const struct rule *rule,
+    const struct decision *d)
+{
+	if (!d->allowed) {
+		must(d->code != PROTO_CODE_NONE && *d->reason != '\0');
+		return;
+	}
+	must(rule != NULL && d->code == PROTO_CODE_NONE);
+	must(strcmp(d->rule, policy_rule_name(rule)) == 0);
+	if (q->body.operation == PROTO_RUN || q->body.operation == PROTO_SHELL)
+		check_run(rules, q, d);
+}
+
+/* --- the rules that are known --------------------------------------------- */
+
+static bool
+is_number(const char *text)
+{
+	static const char *const numbers[] = { "-2", "-1", "0", "1", "2", "3",
+	    "4", "5", "6", "7", "8", "9", "10", "11", "12" };
+
+	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+		if (strcmp(text, numbers[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_expression(const char *text)
+{
+	size_t n = strspn(text, "abc");
+
+	return n > 0 && (text[n] == '\0' || strcmp(text + n, "x") == 0);
+}
+
+static bool
+has_dns(const char *sans)
+{
+	for (; *sans != '\0'; sans += strlen(sans) + 1) {
+		const char *end = strlen(sans) < 12 ? "" :
+		    sans + strlen(sans) - 8;
+
+		if (strncmp(sans, "DNS:", 4) == 0 &&
+		    strcmp(end, ".example") == 0)
+			return true;
+	}
+	return false;
+}
+
+/* What they allow, word for word. */
+static void
+check_known(const struct question *q, const struct decision *d)
+{
+	const struct body *b = &q->body;
+
+	if (!d->allowed)
+		return;
+	must(strncmp(q->identity.common_name, "al", 2) == 0);
+	must(has_dns(q->identity.sans));
+	must(strcmp(q->address, "192.0.2.7") == 0);
+	if (b->operation == PROTO_LIST || b->operation == PROTO_CAN)
+		return;
+	must(b->operation == PROTO_RUN && b->nwords >= 4);
+	must(b->nenv == 0 && b->directory == NULL);
+	must(strcmp(b->words[0], "show") == 0 ||
+	    strcmp(b->words[0], "/opt/show") == 0);
+	must(strcmp(b->words[1], "red") == 0 ||
+	    strcmp(b->words[1], "blue") == 0);
+	must(is_number(b->words[2]));
+	must(*b->words[3] != '/' ||
+	    strncmp(b->words[3], "/srv/www", 8) == 0);
+	must(d->argv.count == 1);
+	for (size_t i = 4; i < b->nwords; i++)
+		must(is_expression(b->words[i]));
+	must(strcmp(d->argv.argv[0], "/opt/show") == 0);
+	must(strcmp(d->argv.argv[1], "-v") == 0);
+	must(strcmp(d->argv.argv[2], b->words[1]) == 0);
+}
+
+/* --- */
+
+static void
+ask(const struct settings *s, struct question *q, bool is_known)
+{
+	struct policy_peer peer = { .identity = &q->identity,
+	    .address = q->address, .session = "fuzz", .request = 1,
+	    .now = 1700000000 };
+	struct policy_world world;
+	struct decision d, again;
+	struct writing w;
+	char *rules;
+
+	settings_world(s, &world);
+	peer.rule = policy_find(s->policy, &q->identity, q->address);
+	must(policy_decide(s->policy, &world, &peer, &q->body, &d) == 0);
+	must(policy_decide(s->policy, &world, &peer, &q->body, &again) == 0);
+	check_same(&d, &again);
+	settings_print(fuzz_write(&w), s);
+	rules = fuzz_written(&w);
+	check(rules, q, peer.rule, &d);
+	if (is_known)
+		check_known(q, &d);
+	free(rules);
+	must(policy_explain(fuzz_write(&w), s->policy, &world, &peer,
+	    &q->body) == d.allowed);
+	free(fuzz_written(&w));
+	decision_free(&d);
+	decision_free(&again);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct input in = { data, size };
+	char *text = input_text(&in);
+	bool is_known = *text == '\0';
+	const char *rules = is_known ? known : text;
+	struct settings *s = NULL;
+	struct question q;
+	char **words;
+
+	fuzz_listen(NULL);
+	if (is_known || fuzz_is_tame(data, strlen(text)))
+		s = settings_load(fuzz_file(rules, strlen(rules)));
+	if (s != NULL) {
+		take_question(&in, &q);
+		words = cut_words(&q);
+		ask(s, &q, is_known);
+		free(words);
+		fuzz_free_list(q.words);
+	}
+	settings_free(s);
+	free(text);
+	return 0;
+}
