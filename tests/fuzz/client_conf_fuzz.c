@@ -11,7 +11,7 @@
 
 #include "tests/fuzz/fuzz.h"
 
-const size_t fuzz_mutations = 4000;
+const size_t fuzz_mutations = 2000;
 
 static char *
 print(const struct settings *s)

@@ -12,7 +12,7 @@
 
 #include "tests/fuzz/fuzz.h"
 
-const size_t fuzz_mutations = 6000;
+const size_t fuzz_mutations = 3000;
 
 static char *
 print(const struct settings *s)

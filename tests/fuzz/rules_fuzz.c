@@ -18,7 +18,7 @@
 
 #include "tests/fuzz/fuzz.h"
 
-const size_t fuzz_mutations = 5000;
+const size_t fuzz_mutations = 2500;
 
 static const char known[] = "rules = ( { name = \"known\"; peers = \"al*\"; "
     "dns = \"*.example\"; network = \"192.0.2.0/24\"; commands = ( "
