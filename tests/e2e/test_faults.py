@@ -175,7 +175,10 @@ def step(daemon, pair, call, error, rounds, work=plainly):
     check_serves(daemon, pair)
     before = daemon.faults.count(call)[0]
     assert work(daemon, pair)
-    total, noticed = daemon.faults.count(call)[0] - before, 0
+    # The daemon makes its last calls when the client is content already.
+    total = wait_until(lambda: daemon.faults.count(call)[0] - before,
+                       f"{call} is met")
+    noticed = 0
     for n in spread(total, rounds):
         where = f"{call} number {n}, error {error}, seed {SEED}"
         try:
@@ -255,7 +258,6 @@ def test_every_system_call(faulty, alice, record_property, call):
     daemon = faulty(open_files=100)
     for error in CALLS[call]:
         total, noticed = step(daemon, alice, call, error, 5, fully)
-        assert total > 0
         record_property(f"{call}, {error}", f"{total} calls, {noticed} "
                         "sessions noticed")
     check_records(daemon)
