@@ -56,7 +56,8 @@ dial_connect(const struct settings *s, struct tls_context *context,
 	int fd;
 
 	(void)snprintf(port, sizeof port, "%d", (int)s->port);
-	fd = net_connect(address_of(s), port, deadline, why, sizeof why);
+	fd = net_connect(address_of(s), port, s->family, deadline, why,
+	    sizeof why);
 	if (fd == -1 && errno == ETIMEDOUT)
 		dial_no_answer(s, o);
 	else if (fd == -1 && errno == ECONNREFUSED)

@@ -21,6 +21,7 @@
 #include "client/check.h"
 #include "client/question.h"
 #include "client/commands.h"
+#include "client/ssh.h"
 
 /* Long names of hosts, and of ports. */
 #define HOST_MAX	256
@@ -440,6 +441,10 @@ main(int argc, char **argv)
 	}
 	/* A reader that has gone is an error of write(2). */
 	(void)signal(SIGPIPE, SIG_IGN);
+	if (argc > 0 && ssh_is_called(argv[0]))
+		return ssh_run(argc, argv);
+	if (argc > 1 && strcmp(argv[1], "--rsh") == 0)
+		return ssh_run(argc - 1, argv + 1);
 	if (configure(&call, argc, argv) == -1)
 		status = !call.checks ? OUTCOME_FAILED : check_unknown(
 		    &call.check, call.host[0] == '\0' ? NULL : call.host);

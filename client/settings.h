@@ -31,6 +31,7 @@ struct settings {
 
 	/* What only the command line sets. */
 	char *host;		/* As the user named it, without its port. */
+	int family;		/* AF_INET, AF_INET6, or AF_UNSPEC. */
 	bool quiet;
 	bool verbose;
 	bool no_stdin;

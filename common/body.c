@@ -151,7 +151,7 @@ take_item(struct body *body, uint8_t kind, const uint8_t *bytes, size_t n,
 	switch (kind) {
 	case PROTO_ITEM_OPERATION:
 		if (n != 1 || body->operation != 0 || bytes[0] < PROTO_RUN ||
-		    bytes[0] > PROTO_CAN)
+		    bytes[0] > PROTO_SUBSYSTEM)
 			return "the request's operation is malformed";
 		body->operation = (enum proto_operation)bytes[0];
 		return NULL;
@@ -191,6 +191,10 @@ check_words(const struct body *body)
 		return "the request has no command";
 	if (body->operation == PROTO_SHELL && body->nwords != 1)
 		return "a request for a shell takes one line";
+	if (body->operation == PROTO_LINE && body->nwords != 1)
+		return "a request with a line takes one";
+	if (body->operation == PROTO_SUBSYSTEM && body->nwords != 1)
+		return "a request for a subsystem takes one name";
 	if (body->operation == PROTO_CHDIR && body->nwords > 1)
 		return "a change of directory takes one path";
 	if (body->operation == PROTO_LIST && body->nwords != 0)

@@ -256,11 +256,11 @@ connect_to(const struct addrinfo *ai, int64_t deadline)
 }
 
 int
-net_connect(const char *host, const char *port, int64_t deadline, char *why,
-    size_t size)
+net_connect(const char *host, const char *port, int family, int64_t deadline,
+    char *why, size_t size)
 {
 	struct addrinfo hints = { .ai_flags = AI_NUMERICSERV,
-	    .ai_socktype = SOCK_STREAM }, *list;
+	    .ai_family = family, .ai_socktype = SOCK_STREAM }, *list;
 	int e, fd = -1;
 
 	if (net_is_numeric(host))

@@ -65,12 +65,12 @@ int net_prepare(int fd);
 
 /*
  * Look up "host" and "port" and connect to the first address that answers by
- * "deadline".  Returns the descriptor, non-blocking as net_accept() leaves
- * it, or -1 with a sentence in "why" of "size" bytes; errno is ETIMEDOUT if
- * the deadline has passed.
+ * "deadline", among those of "family", AF_UNSPEC being any.  Returns the
+ * descriptor, non-blocking as net_accept() leaves it, or -1 with a sentence in
+ * "why" of "size" bytes; errno is ETIMEDOUT if the deadline has passed.
  */
-int net_connect(const char *host, const char *port, int64_t deadline,
-    char *why, size_t size);
+int net_connect(const char *host, const char *port, int family,
+    int64_t deadline, char *why, size_t size);
 
 /* The address of the other end.  0, or -1 with errno set. */
 int net_peer(int fd, struct net_address *address);

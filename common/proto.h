@@ -121,7 +121,13 @@ enum proto_operation {
 	PROTO_LIST		= 4,
 	/* May I run this argv?  Answered like a command that ends with 0 or 1
 	 * and says why; without a word it names the rule that applies. */
-	PROTO_CAN		= 5
+	PROTO_CAN		= 5,
+	/* Run one line as ssh(1) would have it: SHELL where a rule grants
+	 * one, else RUN with the words that the line splits into.  Variables
+	 * that the rule does not let through are left out. */
+	PROTO_LINE		= 6,
+	/* Run what the rule names for this subsystem of ssh(1): "sftp". */
+	PROTO_SUBSYSTEM		= 7
 };
 
 /* Streams, as WINDOW names them. */

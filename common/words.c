@@ -113,15 +113,27 @@ split_word(struct split *s)
 	return WORDS_OK;
 }
 
-/* Skip blanks, and backslash-newline pairs, which join lines. */
-static void
+/*
+ * Skip blanks, and backslash-newline pairs, which join lines.  A newline by
+ * itself ends a shell's command: with another behind it, that takes a shell.
+ */
+static enum words_error
 skip_blanks(struct split *s)
 {
-	const char *p = s->line + s->pos;
+	const char *p = s->line + s->pos, *newline = NULL;
 
-	while (is_blank(*p) || (p[0] == '\\' && p[1] == '\n'))
-		p += is_blank(*p) ? 1 : 2;
+	for (; is_blank(*p) || (p[0] == '\\' && p[1] == '\n'); p++) {
+		if (*p == '\\')
+			p++;
+		else if (*p == '\n' && newline == NULL)
+			newline = p;
+	}
+	if (s->strict && newline != NULL && s->count > 0 && *p != '\0') {
+		s->pos = (size_t)(newline - s->line);
+		return WORDS_SHELL;
+	}
 	s->pos = (size_t)(p - s->line);
+	return WORDS_OK;
 }
 
 enum words_error
@@ -130,7 +142,7 @@ words_split(const char *line, int strict, char ***words, size_t *count,
 {
 	size_t length = strlen(line), most = length / 2 + 2;
 	struct split s = { .line = line, .strict = strict != 0 };
-	enum words_error e = WORDS_OK;
+	enum words_error e;
 
 	/* The pointers and, behind them, the bytes; no word is longer than
 	 * what it is made of, but for its NUL, which its blank makes room
@@ -138,7 +150,7 @@ words_split(const char *line, int strict, char ***words, size_t *count,
 	if ((s.words = malloc(most * sizeof *s.words + length + 1)) == NULL)
 		return WORDS_MEMORY;
 	s.text = (char *)(s.words + most);
-	for (skip_blanks(&s); line[s.pos] != '\0'; skip_blanks(&s)) {
+	while ((e = skip_blanks(&s)) == WORDS_OK && line[s.pos] != '\0') {
 		s.words[s.count++] = s.text + s.used;
 		if ((e = split_word(&s)) != WORDS_OK)
 			break;

@@ -24,9 +24,9 @@ enum words_error {
  * Split "line" into "*words", NULL terminated, "*count" of them, which the
  * caller frees with words_free().  An unquoted character that means something
  * to a shell (| & ; < > ( ) $ ` * ? [ ] { } ~ at the start of a word, # at the
- * start of a word, = in the first word is no such thing) is an error
- * WORDS_SHELL where "strict", and plain text where not.  On error nothing is
- * left to free, and "*at" is the offset of the offending character.
+ * start of a word, = in the first word is no such thing; a newline with more
+ * behind it) is an error WORDS_SHELL where "strict", else plain text.  On error
+ * nothing is left to free, and "*at" is the offset of the offending character.
  */
 enum words_error words_split(const char *line, int strict, char ***words,
     size_t *count, size_t *at);

@@ -27,6 +27,7 @@ struct rule {
 	bool anything;
 	bool shell;
 	char *learn_until;	/* The last day, "YYYY-MM-DD". */
+	char **sftp_server;	/* argv of the subsystem "sftp", or NULL. */
 	struct terms terms;
 	struct grant *grants;
 	size_t count;
@@ -47,6 +48,8 @@ static const struct conf_key rule_keys[] = {
 	{ "anything", CONF_BOOL, offsetof(struct rule, anything), 0, 0 },
 	{ "shell", CONF_BOOL, offsetof(struct rule, shell), 0, 0 },
 	{ "learn_until", CONF_STRING, offsetof(struct rule, learn_until), 0,
+	    0 },
+	{ "sftp_server", CONF_STRINGS, offsetof(struct rule, sftp_server), 0,
 	    0 },
 	TERMS_KEYS(struct rule, terms),
 	{ "commands", CONF_GROUPS, 0, 0, 0 },
@@ -86,6 +89,11 @@ check_rule(const struct conf_group *group, struct rule *rule)
 		    "anything already; remove one of the two");
 	if (terms_check(&rule->terms, why, sizeof why) != NULL)
 		errors += conf_complain(group, NULL, "%s", why);
+	if (rule->sftp_server != NULL && (rule->sftp_server[0] == NULL ||
+	    rule->sftp_server[0][0] != '/'))
+		errors += conf_complain(group, "sftp_server", "must begin with "
+		    "the path of a program, as \"/usr/lib/openssh/"
+		    "sftp-server\"");
 	if (rule->learn_until != NULL &&
 	    (rule->learn_end = end_of_day(rule->learn_until)) == -1)
 		errors += conf_complain(group, "learn_until", "must be a day, "
@@ -244,7 +252,8 @@ print_rule(FILE *out, const struct rule *rule)
 
 		if ((at >= offsetof(struct rule, match) &&
 		    at < offsetof(struct rule, anything) && *value == NULL) ||
-		    (strcmp(name, "learn_until") == 0 && *value == NULL))
+		    ((strcmp(name, "learn_until") == 0 ||
+		    strcmp(name, "sftp_server") == 0) && *value == NULL))
 			continue;
 		conf_print(out, &rule_keys[i], 1, rule, 2);
 	}
@@ -526,17 +535,45 @@ decide_run(const struct rule *rule, const struct question *q,
 	    q->peer->identity->common_name);
 }
 
+/* What in "line" a shell is needed for, as the middle of a sentence. */
+static const char *
+need_of_shell(const char *line, char out[64])
+{
+	char **words;
+	size_t count, at;
+
+	out[0] = '\0';
+	switch (words_split(line, 1, &words, &count, &at)) {
+	case WORDS_OK:
+		words_free(words);
+		break;
+	case WORDS_SHELL:
+		if (line[at] == '\n')
+			return ", which a line of several lines needs";
+		(void)snprintf(out, 64, ", which the %c in it needs",
+		    line[at]);
+		break;
+	case WORDS_QUOTE:
+	case WORDS_BACKSLASH:
+	case WORDS_MEMORY:
+		break;
+	}
+	return out;
+}
+
 static int
 decide_shell(const struct rule *rule, const struct question *q,
     struct decision *d)
 {
 	static char name[] = "sh", option[] = "-c";
-	char **argv;
+	char **argv, need[64];
 
+	d->shell = true;
 	if (!rule->shell)
 		return refuse(d, PROTO_CODE_DENIED, "the rule \"%s\" grants no "
-		    "shell to \"%.100s\"; its key \"shell\" would", d->rule,
-		    q->peer->identity->common_name);
+		    "shell to \"%.100s\"%s; its key \"shell\" would", d->rule,
+		    q->peer->identity->common_name,
+		    need_of_shell(q->request->words[0], need));
 	check_environment(&rule->terms, q->request, d);
 	if (d->code != PROTO_CODE_NONE)
 		return 0;
@@ -548,6 +585,49 @@ decide_shell(const struct rule *rule, const struct question *q,
 	argv[3] = NULL;
 	d->argv.argv = argv;
 	return prepare(rule, &rule->terms, q, q->world->shell, d);
+}
+
+/* A list of strings, as it is now: rules may go while a command runs. */
+static char **
+copy_words(char *const *words, struct arena *a)
+{
+	size_t n = 0;
+	char **copy;
+
+	while (words[n] != NULL)
+		n++;
+	if ((copy = arena_alloc(a, (n + 1) * sizeof *copy)) == NULL)
+		return NULL;
+	for (size_t i = 0; i < n; i++) {
+		if ((copy[i] = arena_printf(a, "%s", words[i])) == NULL)
+			return NULL;
+	}
+	copy[n] = NULL;
+	return copy;
+}
+
+static int
+decide_subsystem(const struct rule *rule, const struct question *q,
+    struct decision *d)
+{
+	const char *name = q->request->words[0];
+
+	if (strcmp(name, "sftp") != 0)
+		return refuse(d, PROTO_CODE_UNKNOWN, "unknown subsystem: "
+		    "%.200s; there is \"sftp\" alone", name);
+	if (rule->sftp_server == NULL)
+		return refuse(d, PROTO_CODE_DENIED, "the rule \"%s\" names no "
+		    "sftp server for \"%.100s\"; its key \"sftp_server\" "
+		    "would", d->rule, q->peer->identity->common_name);
+	(void)snprintf(d->command, sizeof d->command, "%s", name);
+	check_environment(&rule->terms, q->request, d);
+	if (d->code != PROTO_CODE_NONE)
+		return 0;
+	d->checked = true;
+	d->argv.argv = copy_words(rule->sftp_server, &d->memory);
+	if ((d->logged = d->argv.argv) == NULL)
+		return -1;
+	return prepare(rule, &rule->terms, q, rule->sftp_server[0], d);
 }
 
 /* A directory is entered as the command's user, who may or may not. */
@@ -569,6 +649,20 @@ decide_chdir(const struct rule *rule, const struct question *q,
 }
 
 static int
+refuse_line(const struct question *q, struct decision *d)
+{
+	const char *line = q->request->words[0];
+	enum words_error e;
+	char **words;
+	size_t count, at;
+
+	if ((e = words_split(line, 1, &words, &count, &at)) == WORDS_OK)
+		words_free(words);
+	return refuse(d, PROTO_CODE_INVALID, "the line cannot be run: %s",
+	    e == WORDS_OK ? "it has no word" : words_strerror(e));
+}
+
+static int
 decide(const struct rule *rule, const struct question *q, struct decision *d)
 {
 	switch (q->request->operation) {
@@ -578,6 +672,11 @@ decide(const struct rule *rule, const struct question *q, struct decision *d)
 		return decide_shell(rule, q, d);
 	case PROTO_CHDIR:
 		return decide_chdir(rule, q, d);
+	case PROTO_SUBSYSTEM:
+		return decide_subsystem(rule, q, d);
+	case PROTO_LINE:
+		/* What can be run is settled, and a LINE no more. */
+		return refuse_line(q, d);
 	case PROTO_LIST:
 	case PROTO_CAN:
 		break;
@@ -617,12 +716,78 @@ learn(const struct rule *rule, const struct question *q, struct decision *d)
 	return result;
 }
 
+/* --- LINE, as ssh(1) and sshd(8) would have it -------------------------- */
+
+/* Make "words" the argv of "b", without a first word that only a shell knows:
+ * "exec" before a command. */
+static int
+settle_words(struct body *b, char *const *words, size_t count,
+    struct arena *a)
+{
+	size_t skip = count > 1 && strcmp(words[0], "exec") == 0;
+
+	b->operation = PROTO_RUN;
+	b->nwords = count - skip;
+	b->words = copy_words(words + skip, a);
+	return b->words == NULL ? -1 : 0;
+}
+
+/* Leave out the variables that are not let through: sshd does not refuse a
+ * command for them either, and tools send them on the chance. */
+static int
+settle_variables(const struct rule *rule, struct body *b, struct arena *a)
+{
+	const struct grant *g = find_grant(rule, b);
+	const struct terms *terms = g == NULL ? &rule->terms : &g->terms;
+	char **env = arena_alloc(a, (b->nenv + 1) * sizeof *env);
+	char name[256];
+	size_t n = 0;
+
+	if (env == NULL)
+		return -1;
+	for (size_t i = 0; i < b->nenv; i++) {
+		if (environ_name(b->env[i], name) &&
+		    environ_is_accepted(name,
+		    (const char *const *)terms->accept_environment))
+			env[n++] = b->env[i];
+	}
+	env[n] = NULL;
+	b->env = env;
+	b->nenv = n;
+	return 0;
+}
+
+/* Make "b" what its line asks for under "rule": SHELL, or RUN, or LINE as
+ * before if it is neither.  0, or -1 if memory is out. */
+static int
+settle_line(const struct rule *rule, struct body *b, struct decision *d)
+{
+	enum words_error e;
+	char **words;
+	size_t count, at;
+	int result = 0;
+
+	e = words_split(b->words[0], 1, &words, &count, &at);
+	if (e == WORDS_MEMORY)
+		return -1;
+	if (rule->shell || e == WORDS_SHELL)
+		b->operation = PROTO_SHELL;
+	else if (e == WORDS_OK && count > 0) {
+		result = settle_words(b, words, count, &d->memory);
+		d->logged = b->words;
+	}
+	if (e == WORDS_OK)
+		words_free(words);
+	return result == -1 ? -1 : settle_variables(rule, b, &d->memory);
+}
+
 int
 policy_decide(const struct policy *p, const struct policy_world *w,
     const struct policy_peer *peer, const struct body *request,
     struct decision *d)
 {
-	const struct question q = { w, peer, request };
+	struct body settled = *request;
+	const struct question q = { w, peer, &settled };
 	const struct rule *rule = peer->rule;
 
 	memset(d, 0, sizeof *d);
@@ -632,7 +797,9 @@ policy_decide(const struct policy *p, const struct policy_world *w,
 		return refuse(d, PROTO_CODE_DENIED, "no rule matches the "
 		    "client \"%.200s\"", peer->identity->subject);
 	(void)snprintf(d->rule, sizeof d->rule, "%s", rule->name);
-	if (decide(rule, &q, d) == 0 && learn(rule, &q, d) == 0)
+	if ((settled.operation != PROTO_LINE ||
+	    settle_line(rule, &settled, d) == 0) &&
+	    decide(rule, &q, d) == 0 && learn(rule, &q, d) == 0)
 		return 0;
 	decision_free(d);
 	return -1;

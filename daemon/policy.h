@@ -52,6 +52,7 @@ struct policy_peer {
 struct decision {
 	bool allowed;
 	bool learned;		/* Allowed only because the rule learns. */
+	bool shell;		/* A line for the shell. */
 	enum proto_code code;		/* Why not. */
 	char reason[POLICY_REASON_MAX];	/* Why not, for people. */
 	char rule[POLICY_NAME_MAX];	/* Which rule decided; "" for none. */
@@ -60,7 +61,7 @@ struct decision {
 	char **paths;		/* What execve(2) is to try, in order. */
 	struct grant_argv argv;
 	char **env;		/* All of the command's environment. */
-	char **logged;		/* The request's words, as the log may see. */
+	char **logged;		/* What was asked, as the log may see it. */
 	const char *base;	/* Where "directory" is seen from. */
 	const char *directory;
 	bool wants_stdin;

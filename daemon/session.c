@@ -318,7 +318,7 @@ fill_record(struct session *s)
 	s->record.argv = s->body.nwords > 0 ? s->body.words : none;
 	if (s->decision.logged != NULL)
 		s->record.argv = s->decision.logged;
-	s->record.shell = s->body.operation == PROTO_SHELL;
+	s->record.shell = s->decision.shell;
 }
 
 static void
@@ -494,7 +494,7 @@ static enum proto_code
 explain_failure(const struct session *s, const struct child_failure *f,
     char *out, size_t size)
 {
-	const char *name = s->body.operation == PROTO_SHELL ?
+	const char *name = s->decision.shell ?
 	    s->settings->shell_program : s->record.argv[0];
 
 	if (f->stage == CHILD_STAGE_DIRECTORY) {

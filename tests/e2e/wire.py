@@ -79,6 +79,8 @@ class Operation(enum.IntEnum):
     CHDIR = 3
     LIST = 4
     CAN = 5
+    LINE = 6
+    SUBSYSTEM = 7
 
 
 class Stream(enum.IntEnum):

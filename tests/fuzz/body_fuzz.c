@@ -24,9 +24,11 @@ check_list(char *const *list, size_t n, size_t max)
 static void
 check(const struct body *b)
 {
-	must(b->operation >= PROTO_RUN && b->operation <= PROTO_CAN);
+	must(b->operation >= PROTO_RUN && b->operation <=
+	    PROTO_SUBSYSTEM);
 	must(b->operation != PROTO_RUN || b->nwords > 0);
 	must(b->operation != PROTO_SHELL || b->nwords == 1);
+	must(b->operation < PROTO_LINE || b->nwords == 1);
 	must(b->operation != PROTO_CHDIR || b->nwords <= 1);
 	must(b->operation != PROTO_LIST || b->nwords == 0);
 	check_list(b->words, b->nwords, PROTO_ITEMS_MAX);

@@ -68,7 +68,7 @@ take_body(struct input *in, struct body *b, char **words, size_t n,
 	static char *none[] = { NULL };
 
 	(void)in;
-	b->operation = (enum proto_operation)(PROTO_RUN + (parts & 7) % 5);
+	b->operation = (enum proto_operation)(PROTO_RUN + (parts & 7) % 7);
 	b->wants_stdin = (parts & 8) != 0;
 	b->env = none;
 	if ((parts & 16) != 0 && n > 0)
@@ -80,12 +80,12 @@ take_body(struct input *in, struct body *b, char **words, size_t n,
 	}
 	if (b->operation == PROTO_LIST)
 		n = 0;
-	else if (n > 1 && (b->operation == PROTO_SHELL ||
-	    b->operation == PROTO_CHDIR))
+	else if (n > 1 && b->operation != PROTO_RUN &&
+	    b->operation != PROTO_CAN)
 		n = 1;
 	/* As body_parse() sees to. */
-	if (n == 0 && (b->operation == PROTO_RUN ||
-	    b->operation == PROTO_SHELL))
+	if (n == 0 && b->operation != PROTO_CHDIR &&
+	    b->operation != PROTO_LIST)
 		b->operation = PROTO_CAN;
 	b->nwords = n;
 }
@@ -286,6 +286,10 @@ check_known(const struct question *q, const struct decision *d)
 	must(strcmp(q->address, "192.0.2.7") == 0);
 	if (b->operation == PROTO_LIST || b->operation == PROTO_CAN)
 		return;
+	if (b->operation == PROTO_LINE) {
+		must(!d->shell && strcmp(d->argv.argv[0], "/opt/show") == 0);
+		return;
+	}
 	must(b->operation == PROTO_RUN && b->nwords >= 4);
 	must(b->nenv == 0 && b->directory == NULL);
 	must(strcmp(b->words[0], "show") == 0 ||

@@ -102,6 +102,24 @@ def test_configuration_keys(name, srcdir, program, tmp_path):
     assert shown - described == set(), "in the sample, not in the manual"
 
 
+def test_options_of_ssh(srcdir):
+    """Each that aisc-ssh knows stands in its page, and no other."""
+    source = (srcdir / "client" / "ssh.c").read_text()
+    text = page(srcdir, "aisc-ssh.1")
+    text = text[text.index(".Ss Options"):]
+    letters = re.findall(r"^\t\{ '(\w)',", source, flags=re.M)
+    names = re.findall(r'^\t\{ "(\w+)",', source, flags=re.M)
+    assert len(letters) > 40 and len(names) > 20
+    described = [letter for line in
+                 re.findall(r"^\.(?:It )?Fl (.*)$", text, flags=re.M)
+                 for letter in re.findall(r"(?<![\w-])\w(?!\w)", line)]
+    assert sorted(set(letters)) == sorted(set(described))
+    assert set(names) == set(re.findall(r"\b[A-Z][a-z]+[A-Z]\w*|Port|Tunnel",
+                                        " ".join(re.findall(
+                                            r"^\.Cm (.*)$", text,
+                                            flags=re.M))))
+
+
 def test_the_checks_themselves():
     assert help_options("usage: x [-q]\n  -c, --config FILE  as in -z\n"
                         "  -p PORT   a port\n  --all\nsee --other\n") == \

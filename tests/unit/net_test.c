@@ -25,6 +25,13 @@ take(void *context, const struct log_event *e)
 	return 0;
 }
 
+/* net_connect() to any family, within "ms". */
+static int
+dial(const char *host, const char *port, int64_t ms, char *why, size_t size)
+{
+	return net_connect(host, port, AF_UNSPEC, clock_in(ms), why, size);
+}
+
 static struct log_sink sink = { .name = "message", .take = take };
 
 static void
@@ -211,7 +218,7 @@ connection(void **state)
 	errno = 0;
 	assert_int_equal(net_accept(listener, &peer), -1);
 	assert_int_equal(errno, EAGAIN);
-	client = net_connect("127.0.0.1", port, clock_in(10000), why,
+	client = dial("127.0.0.1", port, 10000, why,
 	    sizeof why);
 	assert_int_not_equal(client, -1);
 	check_connection(client);
@@ -242,7 +249,7 @@ by_name(void **state)
 	int listener = listen_somewhere(port), client;
 
 	(void)state;
-	client = net_connect("localhost", port, clock_in(10000), why,
+	client = dial("localhost", port, 10000, why,
 	    sizeof why);
 	if (client == -1)
 		fail_msg("%s", why);
@@ -258,18 +265,18 @@ nobody_there(void **state)
 
 	(void)state;
 	close(listen_somewhere(port));
-	assert_int_equal(net_connect("127.0.0.1", port, clock_in(10000), why,
+	assert_int_equal(dial("127.0.0.1", port, 10000, why,
 	    sizeof why), -1);
 	assert_non_null(strstr(why, "127.0.0.1"));
 	assert_non_null(strstr(why, port));
 	assert_non_null(strstr(why, "refused"));
 
 	why[0] = '\0';
-	assert_int_equal(net_connect("no-such-host.invalid", port,
-	    clock_in(30000), why, sizeof why), -1);
+	assert_int_equal(dial("no-such-host.invalid", port,
+	    30000, why, sizeof why), -1);
 	assert_non_null(strstr(why, "no-such-host.invalid"));
 	/* However little room there is for it. */
-	assert_int_equal(net_connect("127.0.0.1", port, clock_in(10000), why,
+	assert_int_equal(dial("127.0.0.1", port, 10000, why,
 	    5), -1);
 	assert_int_equal(strlen(why), 4);
 }
@@ -285,7 +292,7 @@ too_late(void **state)
 	(void)state;
 	assert_int_equal(listen(listener, 0), 0);
 	do {
-		fd = net_connect("127.0.0.1", port, clock_in(100), why,
+		fd = dial("127.0.0.1", port, 100, why,
 		    sizeof why);
 		if (fd != -1)
 			fds[n++] = fd;
@@ -293,7 +300,7 @@ too_late(void **state)
 	assert_int_equal(fd, -1);
 	before = clock_now();
 	errno = 0;
-	assert_int_equal(net_connect("127.0.0.1", port, clock_in(200), why,
+	assert_int_equal(dial("127.0.0.1", port, 200, why,
 	    sizeof why), -1);
 	assert_int_equal(errno, ETIMEDOUT);
 	assert_true(strlen(why) > 0);
@@ -362,7 +369,7 @@ again_at_once(void **state)
 	struct pollfd p = { .fd = listener, .events = POLLIN };
 
 	(void)state;
-	client = net_connect("127.0.0.1", port, clock_in(10000), why,
+	client = dial("127.0.0.1", port, 10000, why,
 	    sizeof why);
 	assert_int_not_equal(client, -1);
 	assert_int_equal(poll(&p, 1, 10000), 1);
@@ -425,7 +432,7 @@ preparing(void **state)
 	int listener = listen_somewhere(port), fd;
 
 	(void)state;
-	fd = net_connect("127.0.0.1", port, clock_in(10000), why, sizeof why);
+	fd = dial("127.0.0.1", port, 10000, why, sizeof why);
 	assert_int_not_equal(fd, -1);
 	assert_int_equal(fcntl(fd, F_SETFL, 0), 0);
 	assert_int_equal(net_prepare(fd), 0);

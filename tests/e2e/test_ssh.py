@@ -1,0 +1,339 @@
+"""aisc-ssh: ssh's command line, and what becomes of it on the server."""
+
+import shlex
+import subprocess
+
+import pytest
+
+import wire
+from aisc import Aisc, said
+from wire import Code, Operation
+
+BOTH = '{ peers = [ "*" ]; anything = true; %s }'
+FEW = """{ name = "few"; peers = [ "*" ]; accept_environment = [ "LANG" ];
+           commands = ( { program = "/usr/bin/printf"; arguments =
+               ( { any = true; rest = true; } ); }, "/usr/bin/env" ); }"""
+
+
+@pytest.fixture
+def ssh(program, tmp_path, alice, slowness):
+    """An aisc-ssh, with its settings where it looks for them."""
+    client = Aisc(program("aisc"), tmp_path / "ssh", alice, slowness)
+    client.program.append("--rsh")
+    folder = client.directory / ".config" / "ais"
+    folder.mkdir(parents=True)
+    (folder / "aisc.conf").write_text(
+        f'authority = "{alice.ca}";\ncertificate = "{alice.cert}";\n'
+        f'key = "{alice.key}";\n')
+
+    def run(*words, env=None, **how):
+        how.setdefault("stdin", subprocess.DEVNULL)
+        if "input" in how:
+            del how["stdin"]
+        return subprocess.run([*client.program, *words], timeout=30 * slowness,
+                              capture_output=True,
+                              env=client.environment(**(env or {})), **how)
+    run.client = client
+    return run
+
+
+# The command line.
+
+def shown(done):
+    assert done.returncode == 0 and done.stderr == b"", done
+    return dict(line.split(" ", 1)
+                for line in done.stdout.decode().splitlines())
+
+
+@pytest.mark.parametrize("words, host, port", [
+    (["web"], "web", "4773"),
+    (["me@web"], "web", "4773"),
+    (["a@b@web"], "web", "4773"),
+    (["-p", "22", "web"], "web", "22"),
+    (["-p22", "web"], "web", "22"),
+    (["web", "-p", "22"], "web", "22"),
+    (["web", "-p", "22", "ls", "-p", "33"], "web", "22"),
+    (["-oPort=22", "web"], "web", "22"),
+    (["-o", "port 22", "web"], "web", "22"),
+    (["-o", 'Port="22"', "web"], "web", "22"),
+    (["-o", " Port = 22", "web"], "web", "22"),
+    (["-p", "22", "-o", "Port=33", "web"], "web", "22"),
+    (["--", "web"], "web", "4773"),
+    (["web", "--", "-p", "33"], "web", "4773"),
+    (["::1"], "::1", "4773"),
+    (["[::1]"], "::1", "4773"),
+    (["ssh://me@web:22"], "web", "22"),
+    (["ssh://[::1]:22/"], "::1", "22"),
+    (["ssh://web"], "web", "4773"),
+    (["-p", "33", "ssh://web:22"], "web", "33"),
+    # As the tools do it.
+    (["-l", "me", "web", "rsync", "--server"], "web", "4773"),
+    (["-lme", "web"], "web", "4773"),
+    (["-o", "SendEnv=GIT_PROTOCOL", "-p", "22", "me@web"], "web", "22"),
+    (["-oConnectTimeout=10", "-2", "-a", "-x", "-lbob", "web", "id"],
+     "web", "4773"),
+    (["-C", "-o", "ControlMaster=auto", "-o", "ControlPersist=60s", "-o",
+      'User="bob"', "-o", 'ControlPath="/tmp/%h"', "-o", "IdentityFile=\"\"",
+      "-o", "StrictHostKeyChecking=no", "-tt", "web", "/bin/sh -c 'true'"],
+     "web", "4773"),
+    (["-vvv", "-T", "-q", "-n", "-4", "-i", "/k", "-S", "/p", "-e", "none",
+      "web"], "web", "4773"),
+])
+def test_what_is_understood(ssh, words, host, port):
+    seen = shown(ssh("-G", *words))
+    assert (seen["host"], seen["port"]) == (host, port)
+
+
+@pytest.mark.parametrize("words, name, value", [
+    (["-4"], "addressfamily", "inet"),
+    (["-6"], "addressfamily", "inet6"),
+    ([], "addressfamily", "any"),
+    (["-o", "AddressFamily=inet6", "-4"], "addressfamily", "inet6"),
+    (["-oConnectTimeout=7"], "connecttimeout", "7"),
+    (["-oConnectTimeout=none"], "connecttimeout", "0"),
+    (["-oHostName=192.0.2.7"], "hostname", "192.0.2.7"),
+    (["-i", "/a/key"], "identityfile", "/a/key"),
+    (["-oIdentityFile=none", "-i", "/b"], "identityfile", None),
+    (["-oCertificateFile=/a/pem"], "certificatefile", "/a/pem"),
+    (["-oSetEnv=A=b"], "setenv", "A=b"),
+    (["-oSetEnv=A=\"b c\""], "setenv", "A=b c"),
+    (["-oSendEnv=NO_SUCH_* MARK*"], "setenv", "MARKED=yes"),
+])
+def test_values(ssh, alice, words, name, value):
+    seen = shown(ssh("-G", *words, "web", env={"MARKED": "yes"}))
+    assert seen.get(name) == (value or str(alice.key))
+
+
+@pytest.mark.parametrize("words, what", [
+    (["-A"], b"-A, agent forwarding"),
+    (["-L", "1:b:2"], b"-L, port forwarding"),
+    (["-R1:b:2"], b"-R, port forwarding"),
+    (["-D", "1"], b"-D, port forwarding"),
+    (["-W", "a:1"], b"-W, port forwarding"),
+    (["-X"], b"-X, X11 forwarding"),
+    (["-J", "gate"], b"-J, a jump host"),
+    (["-oProxyCommand=nc a"], b"ProxyCommand is nothing"),
+    (["-oForwardAgent=yes"], b"ForwardAgent is nothing"),
+    (["-oSessionType=none"], b"SessionType=none is nothing"),
+    (["-z"], b"there is no option -z"),
+    (["-p", "0"], b'Port takes a number from 1 to 65535 and not "0"'),
+    (["-p", "22x"], b'not "22x"'),
+    (["-oConnectTimeout=soon"], b'not "soon"'),
+    (["-oAddressFamily=ipx"], b'not "ipx"'),
+    (["-oSetEnv=="], b"= is not NAME=VALUE"),
+    (["-oPort='1"], b"-o Port has no value that can be read"),
+])
+def test_what_is_refused(ssh, words, what):
+    for more in ([], ["-G"]):
+        done = ssh(*more, *words, "web", "id")
+        assert done.returncode == 255 and said(done.stderr) == "usage"
+        assert what in done.stderr and done.stdout == b""
+
+
+@pytest.mark.parametrize("words", [
+    ["-oForwardAgent=no", "-oForwardX11=no"], ["-oProxyCommand=none"],
+    ["-oNoSuchOption=yes"], ["-oClearAllForwardings=yes"],
+    ["-oForwardAgent=no", "-oForwardAgent=yes"]])
+def test_what_is_off(ssh, words):
+    assert ssh("-G", *words, "web").returncode == 0
+
+
+def test_no_master(ssh):
+    done = ssh("-O", "check", "web")
+    assert done.returncode == 255 and b"no master" in done.stderr
+
+
+def test_version_and_nothing(ssh):
+    assert ssh("-V").stderr.startswith(b"aisc (ais) ")
+    for words in ([], ["-v"], [""], ["me@"], ["ssh://:22"]):
+        done = ssh(*words)
+        assert done.returncode == 255 and b"there is no HOST" in done.stderr
+    assert b"-s takes one word" in ssh("-s", "web").stderr
+    assert b"-p needs a value" in ssh("-p").stderr
+
+
+@pytest.mark.parametrize("name", ["ssh", "aisc-ssh"])
+def test_by_name(program, tmp_path, name):
+    words = program("aisc")
+    if len(words) > 1:
+        pytest.skip("valgrind has the name")
+    (tmp_path / name).symlink_to(words[0])
+    done = subprocess.run([tmp_path / name, "-G", "web"], capture_output=True)
+    assert done.stdout.startswith(b"host web\n")
+
+
+# What is asked of the server.
+
+@pytest.fixture
+def asked(ssh, fake_server):
+    """What a request for these words asks for."""
+    def ask(*words, env=None):
+        requests = []
+
+        def script(peer):
+            peer.hello()
+            request = peer.expect_request()
+            requests.append(request)
+            peer.started(request)
+            peer.exit(request, 3)
+            peer.drain()
+        done = ssh("-p", str(fake_server(script).port), *words, env=env)
+        assert done.returncode == 3, done
+        return requests[0]
+    return ask
+
+
+def test_words_are_joined(asked):
+    request = asked("localhost", "-n", "a", "b  c", "--x", "'d e'")
+    assert request.operation == Operation.LINE
+    assert request.words == [b"a b  c --x 'd e'"] and not request.stdin
+
+
+def test_subsystem(asked):
+    request = asked("-oForwardX11 no", "-s", "--", "localhost", "sftp")
+    assert request.operation == Operation.SUBSYSTEM
+    assert request.words == [b"sftp"] and request.stdin
+
+
+def test_variables(asked):
+    request = asked("-oSendEnv=GIT_*", "-oSetEnv=A=1 B=2", "localhost", "x",
+                    env={"GIT_PROTOCOL": "version=2"})
+    assert request.env == [b"GIT_PROTOCOL=version=2", b"A=1", b"B=2"]
+
+
+# What the server makes of it.
+
+@pytest.fixture
+def line(make_aisd, connect):
+    """The result of a line under the rules."""
+    def run(rules, text, operation=Operation.LINE, env=None):
+        if rules not in run.clients:
+            run.daemon = make_aisd(rules=rules)
+            run.clients[rules] = connect(daemon=run.daemon)
+            run.clients[rules].hello()
+        return run.clients[rules].request(operation, [text], env=env)
+    run.clients = {}
+    return run
+
+
+@pytest.mark.parametrize("text, out", [
+    ("printf %s, a 'b  c' \"d\"", b"a,b  c,d,"),
+    ("printf '%s,' a\\ b '*' \\*", b"a b,*,*,"),
+    ("exec printf %s, x", b"x,"),
+    ("  printf\t%s,  x  ", b"x,"),
+    ("printf '%s,' 'it'\\''s'", b"it's,"),
+    ("printf %s, \"a\nb\"\n", b"a\nb,"),
+])
+def test_a_line_without_a_shell(line, text, out):
+    for rules in BOTH % "", FEW:
+        done = line(rules, text)
+        assert (done.status, done.stdout) == (0, out)
+        line.clients.popitem()[1].close()
+
+
+def test_a_line_with_a_shell(line):
+    done = line(BOTH % "shell = true;", "printf %s, a | tr a b; echo $0")
+    assert done.stdout == b"b,sh\n"
+    event, = line.daemon.events("command-start")
+    assert event["line"] == "'printf %s, a | tr a b; echo $0'"
+
+
+@pytest.mark.parametrize("text, what", [
+    ("ls *.c", "*"), ("a | b", "|"), ("a > b", ">"), ("a; b", ";"),
+    ("echo $HOME", "$"), ('echo "$HOME"', "$"), ("ls ~", "~")])
+def test_a_line_that_needs_a_shell(line, text, what):
+    done = line(FEW, text)
+    assert done.refused.code == Code.DENIED
+    assert done.refused.text == (f'the rule "few" grants no shell to "alice", which '
+                         f'the {what} in it needs; its key "shell" would')
+    event, = line.daemon.events("command-refused")
+    assert shlex.split(event["line"]) == [text]
+
+
+def test_several_lines_need_a_shell(line):
+    assert ("which a line of several lines needs"
+            in line(FEW, "printf a\nprintf b").refused.text)
+
+
+@pytest.mark.parametrize("text, what", [
+    ("", "it has no word"), ("  ", "it has no word"),
+    ("echo 'a", "quote"), ("echo a\\", "backslash")])
+def test_a_line_that_is_none(line, text, what):
+    done = line(FEW, text)
+    assert done.refused.code == Code.INVALID and what in done.refused.text
+
+
+def test_a_line_is_held_to_the_rule(line):
+    for text in "id", "exec id", "/usr/bin/id":
+        done = line(FEW, text)
+        assert done.refused.code == Code.DENIED and "grant the command" in done.refused.text
+    assert line(FEW, "exec").refused.code == Code.DENIED
+
+
+def test_variables_that_are_not_let_through(line):
+    env = {"LANG": "x", "SECRET": "1", "LD_PRELOAD": "x", "no name": ""}
+    done = line(FEW, "env", env=env)
+    assert b"LANG=x\n" in done.stdout and b"SECRET" not in done.stdout
+    assert b"LD_PRELOAD" not in done.stdout
+    assert line(FEW, "env", Operation.RUN, env).refused
+
+
+def test_the_record_has_the_words(line):
+    line(FEW, "exec printf 'a b'")
+    event, = line.daemon.events("command-start")
+    assert event["argv"] == "printf 'a b'" and event["command"] == "printf"
+
+
+def test_a_learning_rule_learns_lines(line):
+    rules = FEW.replace("peers", 'learn_until = "2100-01-01"; peers')
+    assert line(rules, "echo x").stdout == b"x\n"
+    assert line(rules, "echo x | tr x y").stdout == b"y\n"
+    first, second = line.daemon.events("command-start")
+    assert first["learned"] == second["learned"] == "true"
+    assert first["argv"] == "echo x" and second["line"] == "'echo x | tr x y'"
+
+
+def test_sftp_server(line):
+    def ask(rules, name="sftp"):
+        done = line(rules, name, Operation.SUBSYSTEM)
+        line.clients.clear()
+        return done
+    server = 'sftp_server = [ "/usr/bin/printf", "%s,", "a b" ];'
+    for rules in BOTH % server, FEW.replace("peers", server + " peers"):
+        assert ask(rules).stdout == b"a b,"
+        event, = line.daemon.events("command-start")
+        assert event["argv"] == "/usr/bin/printf %s, 'a b'"
+        assert event["command"] == "sftp"
+    done = ask(FEW)
+    assert done.refused.code == Code.DENIED
+    assert done.refused.text == ('the rule "few" names no sftp server for "alice"; '
+                         'its key "sftp_server" would')
+    assert ask(BOTH % server, "netconf").refused.code == Code.UNKNOWN
+
+
+@pytest.mark.parametrize("value", ['[ ]', '[ "sftp-server" ]'])
+def test_sftp_server_is_a_path(make_aisd, value):
+    daemon = make_aisd(start=False, rules=BOTH % f"sftp_server = {value};")
+    done = subprocess.run([*daemon.words, "-t", "-c", str(daemon.conf)],
+                          capture_output=True)
+    assert done.returncode == 6
+    assert b"sftp_server: must begin with the path of a program" in done.stderr
+
+
+# All of it together.
+
+def test_run(ssh, aisd):
+    port = "-p", str(aisd.port)
+    done = ssh(*port, "localhost", "cat;", "exit", "7", input=b"abc")
+    assert (done.returncode, done.stdout, done.stderr) == (7, b"abc", b"")
+    done = ssh(*port, "-4", "-q", "localhost", "kill -9 $$")
+    assert done.returncode == 128 + 9
+    done = ssh(*port, "localhost", input=b"cd /\npwd\n")
+    assert done.stdout == b"/\n"
+
+
+def test_address_family(ssh, make_aisd):
+    daemon = make_aisd(listen=["[::1]:0"])
+    assert ssh("-6", "-p", str(daemon.port), "::1", "true").returncode == 0
+    done = ssh("-4", "-p", str(daemon.port), "::1", "true")
+    assert done.returncode == 255 and said(done.stderr) == "connect"
