@@ -35,8 +35,8 @@ const size_t fuzz_mutations = 20000;
 #define WAITS_MAX	5000
 
 int __wrap_pollset_wait(struct pollset *ps, const sigset_t *mask);
-int __wrap_net_connect(const char *host, const char *port, int64_t deadline,
-    char *why, size_t size);
+int __wrap_net_connect(const char *host, const char *port, int family,
+    int64_t deadline, char *why, size_t size);
 void __wrap_outcome_say(const char *format, ...)
     __attribute__((format(printf, 1, 2)));
 
@@ -331,12 +331,12 @@ __wrap_pollset_wait(struct pollset *ps, const sigset_t *mask)
 }
 
 int
-__wrap_net_connect(const char *host, const char *port, int64_t deadline,
-    char *why, size_t size)
+__wrap_net_connect(const char *host, const char *port, int family,
+    int64_t deadline, char *why, size_t size)
 {
 	uint8_t how = input_u8(&input);
 
-	must(*host != '\0' && *port != '\0');
+	must(*host != '\0' && *port != '\0' && family == AF_UNSPEC);
 	if (how >= 224) {
 		(void)snprintf(why, size, "cannot connect");
 		errno = how % 2 == 0 && deadline != CLOCK_NEVER ? ETIMEDOUT :

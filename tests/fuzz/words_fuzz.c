@@ -67,7 +67,7 @@ check_blame(const char *line, enum words_error e, size_t at)
 		must(line[at] == '\\' && line[at + 1] == '\0');
 	else {
 		must(e == WORDS_SHELL);
-		must(strchr("|&;<>()$`*?[]{}#~", line[at]) != NULL);
+		must(strchr("|&;<>()$`*?[]{}#~\n", line[at]) != NULL);
 	}
 	must(*words_strerror(e) != '\0');
 }

@@ -193,6 +193,8 @@ words_of_operations(void **state)
 		{ PROTO_CHDIR, 0, 1 },
 		{ PROTO_LIST, 0, 0 },
 		{ PROTO_CAN, 0, SIZE_MAX },
+		{ PROTO_LINE, 1, 1 },
+		{ PROTO_SUBSYSTEM, 1, 1 },
 	};
 	struct buf b;
 
@@ -219,7 +221,7 @@ operations(void **state)
 		buf_init(&b, 1000);
 		put_operation(&b, v);
 		put_word(&b, "word");
-		expect(&b, v >= PROTO_RUN && v <= PROTO_CAN &&
+		expect(&b, v >= PROTO_RUN && v <= PROTO_SUBSYSTEM &&
 		    v != PROTO_LIST ?
 		    PROTO_CODE_NONE : PROTO_CODE_PROTOCOL);
 	}

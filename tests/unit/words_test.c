@@ -37,8 +37,9 @@ split(void **state)
 	static const struct example examples[] = {
 		{ "", { NULL } },
 		{ " \t\n ", { NULL } },
+		{ "\na", { "a" } },
 		{ "a", { "a" } },
-		{ " a  b\tc\nd ", { "a", "b", "c", "d" } },
+		{ " a  b\tc d\n ", { "a", "b", "c", "d" } },
 		{ "''", { "" } },
 		{ "\"\"", { "" } },
 		{ "'' \"\" ''\"\"", { "", "", "" } },
@@ -94,6 +95,7 @@ plain(void **state)
 		    "f&" } },
 		{ "\"$HOME `id`\"", { "$HOME `id`" } },
 		{ "a?<", { "a?<" } },
+		{ "a\nb", { "a", "b" } },
 	};
 
 	(void)state;
@@ -163,6 +165,9 @@ needs_a_shell(void **state)
 		(void)snprintf(line, sizeof line, "a %ca", *p);
 		refuse(line, 1, WORDS_SHELL, 2);
 	}
+	/* A newline ends a command, where one more begins. */
+	refuse("a\nb", 1, WORDS_SHELL, 1);
+	refuse("a \n\n b", 1, WORDS_SHELL, 2);
 	/* "..." does not keep these from a shell. */
 	refuse("\"a$b\"", 1, WORDS_SHELL, 2);
 	refuse("\"a`b\"", 1, WORDS_SHELL, 2);
