@@ -67,6 +67,13 @@ def measurable():
 
 
 @pytest.fixture(scope="session")
+def brisk():
+    """Skip the test where it would take too long."""
+    if VALGRIND or SANITIZERS:
+        pytest.skip("takes too long under sanitizers or valgrind")
+
+
+@pytest.fixture(scope="session")
 def program():
     """A function from a program's name to the words that start it.
 

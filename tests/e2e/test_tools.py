@@ -1,0 +1,504 @@
+"""Programs that know nothing of AIS, over aisc-ssh."""
+
+import filecmp
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import tarfile
+
+import pytest
+
+from aisd import wait_until
+
+HERE = pathlib.Path(__file__).resolve().parent
+SFTP_SERVER = "/usr/lib/openssh/sftp-server"
+# Nothing here needs a shell of the server.
+RULES = '{ peers = [ "*" ]; anything = true; ' \
+    f'sftp_server = [ "{SFTP_SERVER}" ]; }}'
+SHELL = RULES.replace("anything", "shell = true; anything")
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+def needs():
+    """Skip the test where a program is not there."""
+    def check(*names):
+        for name in names:
+            if not shutil.which(name):
+                pytest.skip(f"there is no {name}")
+    return check
+
+
+class Place:
+    """A directory to work in, from which aisc-ssh reaches a daemon by the
+    name web.example.org, whose commands begin in "there"."""
+
+    def __init__(self, path, aisc, daemon, pair, slowness):
+        self.path = path / "here"
+        self.there = daemon.directory / "there"
+        self.home = path / "home"
+        self.bin = path / "bin"
+        self.daemon = daemon
+        self.slowness = slowness
+        for folder in (self.path, self.there, self.home, self.bin):
+            folder.mkdir(exist_ok=True)
+        (self.bin / "aisc-ssh").symlink_to(aisc)
+        settings = self.home / ".config" / "ais"
+        settings.mkdir(parents=True)
+        (settings / "aisc.conf").write_text(
+            f'authority = "{pair.ca}";\ncertificate = "{pair.cert}";\n'
+            f'key = "{pair.key}";\nhosts = ( {{ match = [ "*" ];\n'
+            f'host_name = "127.0.0.1"; server_name = "localhost";\n'
+            f'port = {daemon.port}; }} );\n')
+        self.environment = {
+            "HOME": str(self.home), "LANG": "C.UTF-8",
+            "PATH": f"{self.bin}:{os.environ['PATH']}",
+            "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.org",
+            "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@example.org",
+            "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1",
+            "BORG_BASE_DIR": str(self.home), "BORG_EXIT_CODES": "modern",
+            "BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK": "yes",
+            "ANSIBLE_LOCAL_TEMP": str(self.home / "ansible"),
+            "ANSIBLE_REMOTE_TEMP": str(self.there / "ansible"),
+            "ANSIBLE_PYTHON_INTERPRETER": "/usr/bin/python3",
+            "ANSIBLE_NOCOLOR": "1", "ANSIBLE_DEPRECATION_WARNINGS": "False",
+            **{name: value for name, value in os.environ.items()
+               if name.endswith("SAN_OPTIONS")}}
+
+    def start(self, line, env=None, **how):
+        return subprocess.Popen(
+            ["bash", "-ec", line], cwd=self.path, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env={**self.environment, **(env or {})}, **how)
+
+    def run(self, line, status=0, env=None, timeout=100):
+        """Run a line of bash; "status" None is any but 0."""
+        process = self.start(line, env, start_new_session=True)
+        try:
+            out, err = process.communicate(timeout=timeout * self.slowness)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        done = subprocess.CompletedProcess(line, process.returncode, out, err)
+        if status is None:
+            assert done.returncode != 0, done
+        else:
+            assert done.returncode == status, done
+        return done
+
+    def check_over(self):
+        """Nothing is left on the server, and all that began has ended."""
+        daemon = self.daemon
+        wait_until(lambda: not daemon.descendants(), "nothing runs any more",
+                   20 * self.slowness)
+        wait_until(lambda: len(daemon.events("command-start")) ==
+                   len(daemon.events("command-end")), "all has ended")
+
+
+@pytest.fixture
+def make_place(program, tmp_path, make_aisd, alice, slowness):
+    def make(rules=RULES, **keys):
+        words = program("aisc")
+        if len(words) > 1:
+            pytest.skip("not under valgrind")
+        there = tmp_path / "aisd0" / "there"
+        there.mkdir(parents=True)
+        daemon = make_aisd(rules=rules, directory=there, **keys)
+        return Place(tmp_path, words[0], daemon, alice, slowness)
+    return make
+
+
+@pytest.fixture
+def place(make_place):
+    return make_place()
+
+
+def site(path):
+    """A small directory."""
+    path.mkdir()
+    (path / "index.html").write_text("<p>Hello")
+    (path / "a file").write_text("with a blank in its name")
+    return path
+
+
+# What the manual says.
+
+def lines_of(srcdir, section):
+    """The lines to type of a section of aisc-ssh(1)."""
+    text = (srcdir / "man" / "aisc-ssh.1").read_text()
+    text = text[text.index(f".Ss {section}\n"):]
+    block = re.search(r"^\.Bd .*\n((?:[^.].*\n)+)\.Ed", text, flags=re.M)[1]
+    return block.replace("\\e", "\\").replace("\\\\", "\\")
+
+
+def make_project(there):
+    git = ["git", "-C", str(there)]
+    bare = str(there / "project.git")
+    env = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null",
+           "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.org",
+           "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@example.org"}
+    work = there / "work"
+    for words in (["init", "-q", "-b", "main", "--bare", bare],
+                  ["clone", "-q", bare, str(work)]):
+        subprocess.run([*git, *words], check=True, env=env,
+                       stderr=subprocess.DEVNULL)
+    (work / "file").write_text("text\n")
+    for words in (["add", "file"], ["commit", "-qm", "first"],
+                  ["push", "-q", "origin", "HEAD:main"]):
+        subprocess.run(["git", "-C", str(work), *words], check=True, env=env)
+    shutil.rmtree(work)
+
+
+SECTIONS = {
+    "rsync": ["rsync"], "git": ["git"], "borg": ["borg"],
+    "sftp and scp": ["sftp", "scp", SFTP_SERVER],
+    "GNU parallel": ["parallel", "perl", "rsync"], "pdsh": ["pdsh"],
+    "ClusterShell": ["clush"], "Ansible": ["ansible"],
+}
+
+
+# What runs on the server.
+PROGRAMS = {
+    "rsync": {"rsync"}, "borg": {"borg"}, "sftp and scp": {SFTP_SERVER},
+    "git": {"git-upload-pack", "git-receive-pack", "git-upload-archive"},
+    "GNU parallel": {"line"}, "pdsh": {"uname"}, "ClusterShell": {"uname"},
+    "Ansible": {"/bin/sh", "dd"},
+}
+
+
+@pytest.mark.limit(300)
+@pytest.mark.parametrize("section", SECTIONS)
+def test_lines_of_the_manual(make_place, needs, srcdir, section):
+    needs(*SECTIONS[section])
+    place = make_place(SHELL if section == "GNU parallel" else RULES)
+    site(place.path / "site")
+    if section == "git":
+        make_project(place.there)
+    if section == "GNU parallel":
+        shutil.rmtree(place.path / "site")
+        (place.path / "some file").write_text("12345")
+    if section == "sftp and scp":
+        (place.there / "a copy").write_text("x")
+    place.run(lines_of(srcdir, section))
+    ran = {event["argv"].split()[0] if "argv" in event else "line"
+           for event in place.daemon.events("command-end")}
+    assert ran == PROGRAMS[section]
+    check = {
+        "rsync": lambda: (place.path / "copy" / "a file").exists(),
+        "git": lambda: "file" in tarfile.open(place.path / "project.tar"
+                                              ).getnames(),
+        "borg": lambda: b"blank" in (place.path / "all").read_bytes(),
+        "sftp and scp": lambda: (place.path / "a copy").exists() and
+        (place.there / "pages" / "index.html").exists(),
+        "Ansible": lambda: (place.there / "page").exists(),
+    }
+    assert check.get(section, lambda: True)()
+    place.check_over()
+
+
+# Each of them in earnest, and with a transport that dies.
+
+def cut(place, size):
+    """The words of a transport that dies after so many bytes."""
+    return f"{HERE}/cut-rsh {size} aisc-ssh"
+
+
+def check_cut(place):
+    """A transport that was killed leaves nothing behind, and the record says
+    what has become of the command."""
+    place.check_over()
+    end = place.daemon.events("command-end")[-1]
+    assert "connection was cut" in end.get("reason", ""), end
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """5,000 files with names and sizes of all kinds."""
+    top = tmp_path / "tree"
+    names = ["plain", "a b", "it's", 'say "x"', "new\nline", "tab\tx",
+             "\xfc\xf1\xed", "\u65e5\u672c", "$HOME", "*", "-x", "back\\slash",
+             "semi;colon", "#x", "~", "`x`"]
+    for i in range(50):
+        folder = top / f"{names[i % len(names)]}{i}"
+        folder.mkdir(parents=True)
+        for k in range(100):
+            (folder / f"{names[k % len(names)]}{k}").write_bytes(
+                b"x" * (i * k % 500))
+    return top
+
+
+def same(a, b):
+    """Are two directories the same, byte by byte?"""
+    found = filecmp.dircmp(a, b)
+    assert not found.left_only and not found.right_only, (a, b)
+    _, wrong, errors = filecmp.cmpfiles(a, b, found.common_files, False)
+    assert not wrong and not errors, (a, b)
+    for folder in found.common_dirs:
+        same(pathlib.Path(a) / folder, pathlib.Path(b) / folder)
+
+
+def big_file(path, size):
+    block = os.urandom(MIB)
+    with open(path, "wb") as file:
+        for i in range(size):
+            file.write(i.to_bytes(4, "big") + block[4:])
+
+
+@pytest.mark.limit(600)
+def test_rsync(place, needs, tree, brisk):
+    needs("rsync")
+    place.path.mkdir(exist_ok=True)
+    tree.rename(place.path / "tree")
+    rsync = "rsync -e aisc-ssh "
+    place.run(rsync + "-a tree/ web.example.org:far")
+    same(place.path / "tree", place.there / "far")
+    place.run(rsync + "-a web.example.org:far/ back")
+    same(place.path / "tree", place.path / "back")
+    (place.there / "far" / "too much").write_text("x")
+    big_file(place.path / "tree" / "big", 300)
+    place.run(rsync + "-a -s --delete tree/ web.example.org:far")
+    same(place.path / "tree", place.there / "far")
+    assert not (place.there / "far" / "too much").exists()
+    place.check_over()
+
+
+def test_rsync_and_globs(make_place, needs):
+    needs("rsync")
+    place = make_place('{ name = "few"; peers = [ "*" ]; '
+                       'commands = ( "/usr/bin/rsync" ); }')
+    site(place.there / "site")
+    rsync = "rsync -e aisc-ssh -a "
+    done = place.run(rsync + "'web.example.org:site/*.html' .", None)
+    assert b"aisc: denied: the rule \"few\" grants no shell to " \
+        b"\"alice\", which the * in it needs; its key \"shell\" " \
+        b"would\n" in done.stderr
+    place.run(rsync + "-s 'web.example.org:site/*.html' .")
+    assert (place.path / "index.html").exists()
+    place.run(rsync + "'web.example.org:site/a file' .")
+    assert (place.path / "a file").exists()
+
+
+@pytest.mark.parametrize("size", [0, 100, 3000])
+def test_rsync_cut(place, needs, size):
+    needs("rsync")
+    folder = place.path / "tree"
+    folder.mkdir()
+    for i in range(500):
+        (folder / f"file{i}").write_text("x" * i)
+    place.run(f"rsync -a -e '{cut(place, size)}' tree/ web.example.org:far",
+              None)
+    check_cut(place)
+
+
+def test_git(place, needs):
+    needs("git")
+    make_project(place.there)
+    git = "export GIT_SSH=aisc-ssh; git "
+    # A user and a port, and the other way to name them.
+    place.run(git + f"clone -q ssh://me@web.example.org:{place.daemon.port}"
+              f"{place.there}/project.git one")
+    place.run(git + "clone -q -4 'me@web.example.org:project.git' two")
+    place.run("cd one; echo more >> file; " + git + "commit -qam second; " +
+              git + "push -q")
+    place.run("cd two; " + git + "pull -q; grep -q more file")
+    place.run(git + "archive --remote=web.example.org:project.git HEAD file "
+              "| tar -x; grep -q more file")
+    place.check_over()
+    lines = {event["argv"] for event in
+                place.daemon.events("command-start")}
+    assert {"git-upload-pack project.git",
+            f"git-receive-pack {place.there}/project.git",
+            "git-upload-archive project.git"} <= lines
+
+
+@pytest.mark.parametrize("size", [0, 300, 3000])
+def test_git_cut(place, needs, size):
+    needs("git")
+    make_project(place.there)
+    place.run("GIT_SSH=aisc-ssh git clone -q web.example.org:project.git one;"
+              " cd one; head -c 1000000 /dev/urandom > noise; git add noise; "
+              "git commit -qm noise; GIT_SSH=aisc-ssh git push -q")
+    done = place.run(f"GIT_SSH_COMMAND='{cut(place, size)}' "
+                     "GIT_SSH_VARIANT=ssh git clone -q "
+                     "web.example.org:project.git two", 128)
+    assert b"fatal" in done.stderr and not (place.path / "two").exists()
+    place.check_over()
+
+
+@pytest.mark.limit(300)
+def test_borg(place, needs, brisk):
+    needs("borg")
+    site(place.path / "site")
+    big_file(place.path / "site" / "noise", 5)
+    borg = f"borg --rsh '{cut(place, 100)}' "
+    place.run("borg --rsh aisc-ssh init -e none web.example.org:backup")
+    done = place.run(borg + "create web.example.org:backup::one site", None)
+    assert b"onnection closed by remote host" in done.stderr
+    check_cut(place)
+    place.run("borg --rsh aisc-ssh create web.example.org:backup::two site;"
+              "mkdir new; cd new; "
+              "borg --rsh aisc-ssh extract web.example.org:backup::two")
+    same(place.path / "site", place.path / "new" / "site")
+    place.check_over()
+
+
+@pytest.mark.parametrize("size", [0, 100, 20000])
+def test_sftp_cut(place, needs, size):
+    needs("scp", SFTP_SERVER)
+    big_file(place.path / "big", 3)
+    transport = place.bin / "cut"
+    transport.write_text(f'#!/bin/sh\nexec {cut(place, size)} "$@"\n')
+    transport.chmod(0o755)
+    done = place.run("scp -q -S aisc-ssh big web.example.org:far; "
+                     f"scp -q -S {transport} web.example.org:far near", None)
+    assert done.returncode == 255, done
+    assert filecmp.cmp(place.path / "big", place.there / "far", False)
+    check_cut(place)
+
+
+@pytest.mark.limit(300)
+def test_parallel(make_place, needs, brisk):
+    needs("parallel", "perl")
+    place = make_place(SHELL)
+    # By itself it asks for the number of processors first, 9 at a time.
+    done = place.run("parallel --ssh aisc-ssh -S 8/me@web.example.org "
+                     "-k 'echo {}; echo {} >&2; exit 0' ::: $(seq 200)")
+    assert done.stdout.split() == [b"%d" % i for i in range(1, 201)]
+    assert sorted(done.stderr.split()) == sorted(done.stdout.split())
+    done = place.run("parallel --ssh aisc-ssh -S 2/web.example.org "
+                     "'exit {}' ::: 0 3", 1)
+    place.check_over()
+
+
+def test_parallel_cut(make_place, needs):
+    needs("parallel", "perl")
+    place = make_place(SHELL)
+    place.run(f"parallel --ssh '{cut(place, 10)}' -S 2/web.example.org "
+              "'echo {}; seq 100000; sleep 1000' ::: 1 2", None)
+    place.check_over()
+
+
+def test_parallel_without_a_shell(place, needs):
+    """It begins its line with "exec", and has perl do the rest."""
+    needs("parallel", "perl")
+    done = place.run("parallel --ssh aisc-ssh -S 1/web.example.org echo "
+                     "::: 1 2 3")
+    assert sorted(done.stdout.split()) == [b"1", b"2", b"3"]
+
+
+@pytest.fixture
+def fleet(make_place, make_aisd, program, localhost):
+    """20 daemons on 20 addresses, as n1 to n20."""
+    place = make_place(SHELL)
+    daemons = [make_aisd(listen=[f"127.0.1.{i}:0"], rules=SHELL)
+               for i in range(1, 21)]
+    hosts = "".join(
+        f'{{ match = [ "n{i}" ]; host_name = "127.0.1.{i}"; '
+        f'port = {daemon.port}; server_name = "localhost"; }},\n'
+        for i, daemon in enumerate(daemons, 1))
+    conf = place.home / ".config" / "ais" / "aisc.conf"
+    conf.write_text(conf.read_text().replace("hosts = (", "hosts = (" + hosts))
+    return place, daemons
+
+
+FLEETS = {
+    "pdsh-exec": ("pdsh -R exec -S -w 'n[1-20]' {} %h {}", "aisc-ssh"),
+    "pdsh-ssh": ("PATH=bin:$PATH; pdsh -R ssh -S -w 'n[1-20]' {1}", ""),
+    "clush": ("clush -S -O ssh_path={} -w 'n[1-20]' {}", "aisc-ssh"),
+    "clush-worker": ("clush -S --worker=exec -w 'n[1-20]' {} %h {}",
+                     "aisc-ssh"),
+}
+
+
+@pytest.mark.parametrize("tool", FLEETS)
+def test_fleet(fleet, needs, tool):
+    place, daemons = fleet
+    needs(tool.split("-")[0])
+    (place.path / "bin").mkdir()
+    (place.path / "bin" / "ssh").symlink_to(place.bin / "aisc-ssh")
+    line, transport = FLEETS[tool]
+    done = place.run(line.format(transport, "'echo one two'"))
+    assert sorted(done.stdout.decode().splitlines()) == \
+        sorted(f"n{i}: one two" for i in range(1, 21))
+    # What the worst one has ended with is what it ends with.
+    assert place.run(line.format(transport, "'exit 3'"), None).returncode == 3
+    # All but one get through.
+    daemons[6].stop()
+    done = place.run(line.format(transport, "'echo up'"), None)
+    assert done.returncode == 255 and done.stdout.count(b"up") == 19
+    assert b"n7: aisc: connect: " in done.stderr
+    place.check_over()
+
+
+@pytest.mark.parametrize("tool", FLEETS)
+def test_fleet_cut(fleet, needs, tool):
+    place, daemons = fleet
+    needs(tool.split("-")[0])
+    (place.path / "bin").mkdir()
+    killer = place.path / "bin" / "ssh"
+    killer.write_text(f'#!/bin/sh\nexec {cut(place, 2)} "$@"\n')
+    killer.chmod(0o755)
+    line, transport = FLEETS[tool]
+    done = place.run(line.format(transport and killer, "'seq 1000000000'"),
+                     0 if tool.startswith("pdsh") else None)
+    # All that pdsh has to say of a signal is this.
+    assert not tool.startswith("pdsh") or \
+        done.stderr.count(b"killed by signal 9") == 20
+    for daemon in daemons:
+        place.daemon = daemon
+        check_cut(place)
+
+
+INVENTORY = """
+web.example.org
+[all:vars]
+ansible_ssh_executable = {}
+ansible_ssh_transfer_method = piped
+ansible_pipelining = {}
+"""
+PLAY = """
+- hosts: all
+  gather_facts: false
+  tasks:
+    - ping:
+    - copy: {src: site/a file, dest: "copied file"}
+    - template: {src: template.j2, dest: made}
+    - command: cat made
+      register: made
+    - shell: wc -c < "copied file" | tr -d ' '
+      register: count
+    - assert: {that: [made.stdout == "Hello web", count.stdout == "24"]}
+"""
+
+
+@pytest.mark.limit(600)
+@pytest.mark.parametrize("pipelining", ["true", "false"])
+def test_ansible(place, needs, pipelining, brisk):
+    needs("ansible-playbook")
+    site(place.path / "site")
+    (place.path / "template.j2").write_text("Hello {{ 'web' }}")
+    (place.path / "play.yml").write_text(PLAY)
+    (place.path / "hosts").write_text(INVENTORY.format("aisc-ssh", pipelining))
+    place.run("ansible-playbook -i hosts play.yml", timeout=300)
+    assert (place.there / "made").read_text() == "Hello web"
+    place.check_over()
+    before = len(place.daemon.events("session-open"))
+    place.run("ansible -i hosts all -m ping")
+    count = len(place.daemon.events("session-open")) - before
+    assert count in ([1] if pipelining == "true" else [5, 6])
+
+
+def test_ansible_cut(place, needs):
+    needs("ansible")
+    transport = place.bin / "cut"
+    transport.write_text(f'#!/bin/sh\nexec {cut(place, 1)} "$@"\n')
+    transport.chmod(0o755)
+    (place.path / "hosts").write_text(INVENTORY.format(transport, "true"))
+    done = place.run("ansible -i hosts all -m raw -a 'sh -c \"echo x; sleep "
+                     "1000\"'", None)
+    assert b"web.example.org | " in done.stdout and b"SUCCESS" not in \
+        done.stdout
+    check_cut(place)
