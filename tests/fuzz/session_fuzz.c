@@ -176,15 +176,15 @@ static void
 on_request(struct input *in)
 {
 	static char program[] = "true", cat[] = "cat", path[] = "a/b",
-	    directory[] = "/srv";
+	    directory[] = "/srv", line[] = "exec cat 'a'/b";
 	static char *words[][3] = { { program, NULL }, { cat, path, NULL },
-	    { directory, NULL }, { NULL } };
+	    { directory, NULL }, { NULL }, { line, NULL } };
 	static char variable[] = "LC_ALL=C", own[] = "AIS_PEER=me";
 	uint8_t what = input_u8(in), more = input_u8(in);
 	char *env[] = { (more & 1) != 0 ? variable : own, NULL };
 	struct body b = {
-		.operation = (enum proto_operation)(PROTO_RUN + what % 5),
-		.words = words[what / 5 % 4],
+		.operation = (enum proto_operation)(PROTO_RUN + what % 7),
+		.words = words[what / 7 % 5],
 		.env = env, .nenv = (more & 2) != 0,
 		.wants_stdin = (more & 4) != 0,
 		.directory = (more & 8) != 0 ? directory : NULL,
