@@ -484,21 +484,21 @@ grant_print(FILE *out, const struct grant *g)
 }
 
 const char *
-grant_check_program(const struct grant *g, char *why, size_t size)
+grant_check_program(const char *program, char *why, size_t size)
 {
 	struct stat st;
 
-	if (stat(g->program, &st) == -1)
+	if (stat(program, &st) == -1)
 		(void)snprintf(why, size, "the program %.500s cannot be found: "
-		    "%s", g->program, strerror(errno));
+		    "%s", program, strerror(errno));
 	else if (!S_ISREG(st.st_mode) || (st.st_mode & 0111) == 0)
 		(void)snprintf(why, size, "%.500s is not a program that can be "
-		    "executed", g->program);
+		    "executed", program);
 	else if ((st.st_mode & S_IWOTH) != 0 || ((st.st_mode & S_IWGRP) != 0 &&
 	    st.st_gid != 0))
 		(void)snprintf(why, size, "others than its owner can change "
-		    "the program %.500s; run: chmod go-w %.500s", g->program,
-		    g->program);
+		    "the program %.500s; run: chmod go-w %.500s", program,
+		    program);
 	else
 		return NULL;
 	return why;

@@ -85,10 +85,9 @@ char **grant_mask(const struct grant *g, char *const *words,
 void grant_print(FILE *out, const struct grant *g);
 
 /*
- * Look at the program as it is now.  NULL, or a sentence in "why" of "size"
- * bytes: it is missing, cannot be executed, or others can change it.
+ * Look at "program", a path, as it is now.  NULL, or a sentence in "why" of
+ * "size" bytes: it is missing, cannot be executed, or others can change it.
  */
-const char *grant_check_program(const struct grant *g, char *why,
-    size_t size);
+const char *grant_check_program(const char *program, char *why, size_t size);
 
 #endif

@@ -822,6 +822,8 @@ policy_list(FILE *out, const struct rule *rule)
 		fputs("*\tany program, by its name or path\n", out);
 	if (rule->shell)
 		fputs("-c LINE\ta line for the shell\n", out);
+	if (rule->sftp_server != NULL)
+		fputs("-s sftp\tfiles, by sftp and scp over aisc-ssh\n", out);
 	for (size_t i = 0; i < rule->count; i++)
 		fprintf(out, "%s\t%s\n", rule->grants[i].name,
 		    rule->grants[i].summary == NULL ? "" :
@@ -952,16 +954,21 @@ warn_rule(FILE *out, const struct rule *rule, const struct limits *above)
 	int n = warn_limits(out, rule->where, ours, above);
 
 	if (!rule->anything && !rule->shell && rule->count == 0 &&
-	    rule->learn_end == 0) {
+	    rule->sftp_server == NULL && rule->learn_end == 0) {
 		fprintf(out, "%s: the rule \"%s\" grants nothing\n",
 		    rule->where, rule->name);
+		n++;
+	}
+	if (rule->sftp_server != NULL && grant_check_program(
+	    rule->sftp_server[0], why, sizeof why) != NULL) {
+		fprintf(out, "%s: sftp_server: %s\n", rule->where, why);
 		n++;
 	}
 	for (size_t i = 0; i < rule->count; i++) {
 		const struct grant *g = &rule->grants[i], *first;
 
 		n += warn_limits(out, g->where, &g->terms.limits, ours);
-		if (grant_check_program(g, why, sizeof why) != NULL) {
+		if (grant_check_program(g->program, why, sizeof why) != NULL) {
 			fprintf(out, "%s: %s\n", g->where, why);
 			n++;
 		}

@@ -311,6 +311,21 @@ def test_sftp_server(line):
     assert ask(BOTH % server, "netconf").refused.code == Code.UNKNOWN
 
 
+def test_sftp_server_alone(make_aisd, aisc):
+    """A rule may grant nothing else, and is told when it does not."""
+    rules = '{ peers = [ "*" ]; sftp_server = [ "%s" ]; }'
+    daemon = make_aisd(rules=rules % "/usr/bin/env")
+    check = [*daemon.words, "-t", "-c", str(daemon.conf)]
+    assert subprocess.run(check).returncode == 0
+    assert aisc.run(daemon.port, options=["--list"]).stdout == \
+        b"-s sftp\tfiles, by sftp and scp over aisc-ssh\n"
+    daemon.configure(rules=rules % "/no/such/program")
+    done = subprocess.run(check, capture_output=True)
+    assert done.returncode == 3
+    assert b"sftp_server: the program /no/such/program cannot be found" in \
+        done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("value", ['[ ]', '[ "sftp-server" ]'])
 def test_sftp_server_is_a_path(make_aisd, value):
     daemon = make_aisd(start=False, rules=BOTH % f"sftp_server = {value};")
