@@ -1,6 +1,8 @@
 #include <config.h>
 
+#include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -15,7 +17,9 @@
 #include "client/outcome.h"
 #include "client/settings.h"
 #include "client/request.h"
+#include "client/complete.h"
 #include "client/lines.h"
+#include "client/question.h"
 #include "client/prompt.h"
 
 #include "client/commands.h"
@@ -25,7 +29,9 @@
 
 struct commands {
 	const struct settings *settings;
+	const struct script *script;
 	struct request *request;
+	struct complete *complete;	/* Of the prompt. */
 	struct prompt *prompt;	/* One of these two is there. */
 	struct lines *lines;
 	size_t number;		/* Of the line in the script. */
@@ -34,6 +40,15 @@ struct commands {
 	bool done;		/* Read no more. */
 };
 
+/* Take down the status of a line; it may be the end of a script. */
+static void
+set_status(struct commands *c, int status)
+{
+	c->status = status;
+	if (status != 0 && c->lines != NULL && c->script->stop_on_error)
+		c->done = true;
+}
+
 /* Report how a request ended; in a script, a lost session ends it all. */
 static void
 conclude(struct commands *c, const struct outcome *o)
@@ -41,7 +56,7 @@ conclude(struct commands *c, const struct outcome *o)
 	outcome_report(o);
 	if (c->settings->verbose)
 		outcome_summary(o);
-	c->status = o->status;
+	set_status(c, o->status);
 	if (o->class == OUTCOME_INTERRUPTED || o->class == OUTCOME_PIPE ||
 	    o->class == OUTCOME_OUTPUT || o->class == OUTCOME_INPUT ||
 	    (c->lines != NULL && !o->answered &&
@@ -60,13 +75,16 @@ complain(struct commands *c, const char *format, ...)
 	va_start(ap, format);
 	(void)vsnprintf(text, sizeof text, format, ap);
 	va_end(ap);
-	if (c->lines != NULL)
+	if (c->script->file != NULL)
+		outcome_fail(&o, OUTCOME_INVALID, "%s:%zu: %s",
+		    c->script->file, c->number, text);
+	else if (c->lines != NULL)
 		outcome_fail(&o, OUTCOME_INVALID, "line %zu: %s", c->number,
 		    text);
 	else
 		outcome_fail(&o, OUTCOME_INVALID, "%s", text);
 	outcome_report(&o);
-	c->status = o.status;
+	set_status(c, o.status);
 }
 
 /* Say that the session is over and that there will be another. */
@@ -93,9 +111,12 @@ change_directory(struct commands *c, char *path, struct outcome *o)
 		say_again(c, o);
 		request_ask(c->request, &body, o);
 	}
-	if (o->class == OUTCOME_DONE &&
-	    settings_set(&c->directory, o->directory) == -1)
+	if (o->class != OUTCOME_DONE)
+		return;
+	if (settings_set(&c->directory, o->directory) == -1)
 		outcome_fail(o, OUTCOME_RESOURCES, "out of memory");
+	else if (c->complete != NULL)
+		complete_visited(c->complete, o->directory);
 }
 
 /* A new session begins in the home; go back to where the last one was. */
@@ -143,6 +164,11 @@ run_command(struct commands *c, char **words, size_t count)
 			return;
 		request_ask(c->request, &body, &o);
 	}
+	/* The terminal has shown "^C"; the prompt begins on a line of its
+	 * own, as a shell's does. */
+	if (c->prompt != NULL && o.class == OUTCOME_DONE &&
+	    o.status == OUTCOME_SIGNAL + SIGINT)
+		(void)fputc('\n', stderr);
 	conclude(c, &o);
 }
 
@@ -196,6 +222,15 @@ do_exit(struct commands *c, char **words)
 }
 
 static void
+do_list(struct commands *c, char **words)
+{
+	if (words[1] != NULL)
+		complain(c, "list takes no word");
+	else if (come_back(c))
+		set_status(c, question_list(c->settings, c->request, false));
+}
+
+static void
 do_help(struct commands *c, char **words)
 {
 	(void)words;
@@ -205,6 +240,7 @@ do_help(struct commands *c, char **words)
 	    "one.  Besides there are:\n"
 	    "  cd [DIR]   change to DIR, or to the home directory\n"
 	    "  pwd        show the directory\n"
+	    "  list       show what you may run\n"
 	    "  exit [N]   leave, with status N; so does Ctrl-D\n"
 	    "  help       show this\n"
 	    "Ctrl-C goes to the running command, and twice within a second\n"
@@ -219,6 +255,7 @@ static const struct {
 } builtins[] = {
 	{ "cd", do_cd },
 	{ "pwd", do_pwd },
+	{ "list", do_list },
 	{ "exit", do_exit },
 	{ "help", do_help }
 };
@@ -265,7 +302,7 @@ run_line(struct commands *c, const char *line)
 static int
 next_line(struct commands *c, const char **line, struct outcome *o)
 {
-	char text[SHOWN_MAX * 2 + 8], directory[SHOWN_MAX];
+	char text[SHOWN_MAX * 2 + 16], directory[SHOWN_MAX], status[8];
 
 	c->number++;
 	if (c->lines != NULL)
@@ -274,8 +311,12 @@ next_line(struct commands *c, const char **line, struct outcome *o)
 	if (c->directory != NULL)
 		outcome_printable(directory, sizeof directory, c->directory,
 		    strlen(c->directory));
-	(void)snprintf(text, sizeof text, "%.*s%s%s> ", SHOWN_MAX,
-	    c->settings->host, directory[0] == '\0' ? "" : ":", directory);
+	status[0] = '\0';
+	if (c->status != 0)
+		(void)snprintf(status, sizeof status, " [%d]", c->status);
+	(void)snprintf(text, sizeof text, "%.*s%s%s%s> ", SHOWN_MAX,
+	    c->settings->host, directory[0] == '\0' ? "" : ":", directory,
+	    status);
 	return prompt_read(c->prompt, text, line, o);
 }
 
@@ -316,24 +357,48 @@ start(struct commands *c)
 		c->done = true;
 }
 
-int
-commands_run(const struct settings *settings, struct request *r)
+/* Open what the lines come from.  0, or -1 after a message. */
+static int
+open_source(struct commands *c)
 {
-	struct commands c = { .settings = settings, .request = r };
+	static const char *own[sizeof builtins / sizeof builtins[0] + 1];
+	const char *file = c->script->file;
+	struct outcome o;
 
-	if (isatty(STDIN_FILENO) == 1)
-		c.prompt = prompt_open(r);
+	for (size_t i = 0; i < sizeof builtins / sizeof builtins[0]; i++)
+		own[i] = builtins[i].name;
+	if (file == NULL && isatty(STDIN_FILENO) == 1) {
+		c->complete = complete_new(c->request, own);
+		if (c->complete != NULL)
+			c->prompt = prompt_open(c->request, c->complete);
+	} else
+		c->lines = lines_open(c->request, file);
+	if (c->prompt != NULL || c->lines != NULL)
+		return 0;
+	if (file == NULL)
+		outcome_fail(&o, OUTCOME_RESOURCES, "out of memory");
 	else
-		c.lines = lines_open(r);
-	c.status = OUTCOME_FAILED;
-	if (c.prompt != NULL || c.lines != NULL) {
+		outcome_fail(&o, OUTCOME_INPUT, "cannot read %s: %s", file,
+		    strerror(errno));
+	outcome_report(&o);
+	return -1;
+}
+
+int
+commands_run(const struct settings *settings, const struct script *script,
+    struct request *r)
+{
+	struct commands c = { .settings = settings, .script = script,
+	    .request = r, .status = OUTCOME_FAILED };
+
+	if (open_source(&c) == 0) {
 		c.status = 0;
 		start(&c);
 		run_all(&c);
-	} else
-		outcome_say("resources: out of memory");
+	}
 	lines_close(c.lines);
 	prompt_close(c.prompt);
+	complete_free(c.complete);
 	free(c.directory);
 	return c.status;
 }

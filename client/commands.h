@@ -5,13 +5,23 @@
 #ifndef AIS_COMMANDS_H
 #define AIS_COMMANDS_H
 
+#include <stdbool.h>
+
 struct request;
 struct settings;
 
+/* What is read, and how far. */
+struct script {
+	const char *file;	/* NULL: standard input. */
+	bool stop_on_error;	/* End with the first status that is not 0. */
+};
+
 /*
- * Read lines from standard input, with a prompt where that is a terminal, and
- * run each.  Returns what aisc is to exit with: the status of the last one.
+ * Read lines from a file or standard input, with a prompt where the latter is
+ * a terminal, and run each.  Returns what aisc is to exit with: the status of
+ * the last one.
  */
-int commands_run(const struct settings *settings, struct request *r);
+int commands_run(const struct settings *settings, const struct script *script,
+    struct request *r);
 
 #endif

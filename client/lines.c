@@ -1,6 +1,7 @@
 #include <config.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,19 +19,27 @@
 
 struct lines {
 	struct request *request;
+	const char *file;	/* NULL: standard input. */
+	int fd;
 	struct buf buf;
 	size_t taken;		/* By the line that was read last. */
 	bool eof;
 };
 
 struct lines *
-lines_open(struct request *r)
+lines_open(struct request *r, const char *file)
 {
 	struct lines *l = calloc(1, sizeof *l);
 
 	if (l == NULL)
 		return NULL;
 	l->request = r;
+	l->file = file;
+	l->fd = file == NULL ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC);
+	if (l->fd == -1) {
+		free(l);
+		return NULL;
+	}
 	/* Room for the newline, or for the NUL in its place. */
 	buf_init(&l->buf, LINES_MAX + 1);
 	return l;
@@ -42,6 +51,8 @@ lines_close(struct lines *l)
 	if (l == NULL)
 		return;
 	buf_free(&l->buf);
+	if (l->file != NULL)
+		(void)close(l->fd);
 	free(l);
 }
 
@@ -66,8 +77,8 @@ give_line(struct lines *l, size_t n, const char **line, struct outcome *o)
 static int
 lose(struct lines *l, struct outcome *o)
 {
-	outcome_fail(o, OUTCOME_INPUT, "cannot read standard input: %s",
-	    strerror(errno));
+	outcome_fail(o, OUTCOME_INPUT, "cannot read %s: %s",
+	    l->file == NULL ? "standard input" : l->file, strerror(errno));
 	l->taken = buf_used(&l->buf);
 	l->eof = true;
 	return -1;
@@ -77,7 +88,7 @@ lose(struct lines *l, struct outcome *o)
 static int
 fill(struct lines *l, struct outcome *o)
 {
-	int n = request_wait(l->request, STDIN_FILENO, o), signo;
+	int n = request_wait(l->request, l->fd, o), signo;
 
 	if (n == 0) {
 		if ((signo = signals_take_end()) == 0)
@@ -87,9 +98,9 @@ fill(struct lines *l, struct outcome *o)
 	}
 	if (n == -1)
 		return -1;
-	switch (fd_fill(STDIN_FILENO, &l->buf, 65536)) {
+	switch (fd_fill(l->fd, &l->buf, 65536)) {
 	case IO_ERROR:
-		if (stream_input_is_lost())
+		if (l->file != NULL || stream_input_is_lost())
 			return lose(l, o);
 		l->eof = true;
 		break;

@@ -1,5 +1,6 @@
 /*
- * lines.h - lines from standard input, while the session is kept alive.
+ * lines.h - lines from standard input or a file, while the session is kept
+ * alive.
  */
 #ifndef AIS_LINES_H
 #define AIS_LINES_H
@@ -11,9 +12,12 @@ struct request;
 /* The longest line; no request could hold a longer one. */
 #define LINES_MAX	(1024 * 1024)
 
-/* Make ready to read lines; "r" is kept alive while they are waited for.
- * NULL if memory is out. */
-struct lines *lines_open(struct request *r);
+/*
+ * Make ready to read lines from "file", or from standard input where that is
+ * NULL; "r" is kept alive while they are waited for.  NULL with the reason in
+ * errno.
+ */
+struct lines *lines_open(struct request *r, const char *file);
 void lines_close(struct lines *l);
 
 /*

@@ -36,6 +36,8 @@ struct call {
 	struct settings settings;
 	char *shell;		/* The line for a shell, or NULL. */
 	char *file;		/* The configuration to use alone, or NULL. */
+	char *script;		/* The file of commands, or NULL. */
+	bool stop_on_error;
 	bool list;		/* What to do in place of running. */
 	bool can;
 	bool checks;
@@ -53,7 +55,7 @@ struct call {
 enum {
 	LONG_CA = 256, LONG_CERT, LONG_KEY, LONG_TIMEOUT, LONG_CONNECT_TIMEOUT,
 	LONG_WAIT, LONG_LIST, LONG_CAN, LONG_CHECK, LONG_JSON, LONG_WARN_DAYS,
-	LONG_CRITICAL_DAYS, LONG_SHOW_CONFIG
+	LONG_CRITICAL_DAYS, LONG_SHOW_CONFIG, LONG_STOP_ON_ERROR
 };
 
 #define SETTING(name)	offsetof(struct call, settings.name)
@@ -84,6 +86,11 @@ static const struct row {
 	    KIND_TEXT, SETTING(directory) },
 	{ 'e', "env", "NAME=VALUE", "set a variable for the command",
 	    KIND_VARIABLE, 0 },
+	{ 'f', "file", "FILE", "run the commands in FILE",
+	    KIND_TEXT, CALL(script) },
+	{ LONG_STOP_ON_ERROR, "stop-on-error", NULL,
+	    "end a script with its first failure",
+	    KIND_FLAG, CALL(stop_on_error) },
 	{ 'F', "config", "FILE", "read FILE in place of all aisc.conf",
 	    KIND_TEXT, CALL(file) },
 	{ 'n', "no-stdin", NULL, "give the command no standard input",
@@ -302,8 +309,8 @@ check_call(const struct call *call)
 
 	if (call->host[0] == '\0' && !call->show_config)
 		return usage("there is no HOST", "");
-	if (questions > 1 || (questions == 1 && call->shell != NULL))
-		return usage("-c, --list, --can and --check exclude each "
+	if (questions + (call->shell != NULL) + (call->script != NULL) > 1)
+		return usage("-c, -f, --list, --can and --check exclude each "
 		    "other", "");
 	if (call->check.json && questions == 0)
 		return usage("--json goes with --list, --can or --check", "");
@@ -311,8 +318,8 @@ check_call(const struct call *call)
 		return 0;
 	if (call->shell != NULL)
 		return usage("-c LINE leaves no place for ", call->argv[0]);
-	if (call->list || call->checks)
-		return usage("--list and --check leave no place for ",
+	if (call->list || call->checks || call->script != NULL)
+		return usage("-f, --list and --check leave no place for ",
 		    call->argv[0]);
 	return 0;
 }
@@ -391,6 +398,7 @@ run_one(const struct call *call, struct request *r)
 static int
 run(const struct call *call)
 {
+	const struct script script = { call->script, call->stop_on_error };
 	struct request *r = request_new(&call->settings);
 	int status;
 
@@ -405,7 +413,7 @@ run(const struct call *call)
 	else if (call->can || call->argv != NULL || call->shell != NULL)
 		status = run_one(call, r);
 	else
-		status = commands_run(&call->settings, r);
+		status = commands_run(&call->settings, &script, r);
 	request_free(r);
 	return status;
 }
@@ -455,5 +463,6 @@ main(int argc, char **argv)
 	settings_free(&call.settings);
 	free(call.shell);
 	free(call.file);
+	free(call.script);
 	return status;
 }

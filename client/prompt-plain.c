@@ -14,11 +14,12 @@ struct prompt {
 };
 
 struct prompt *
-prompt_open(struct request *r)
+prompt_open(struct request *r, struct complete *complete)
 {
 	struct prompt *p = calloc(1, sizeof *p);
 
-	if (p != NULL && (p->lines = lines_open(r)) != NULL)
+	(void)complete;		/* The terminal edits no more than a line. */
+	if (p != NULL && (p->lines = lines_open(r, NULL)) != NULL)
 		return p;
 	outcome_say("cannot open a prompt: out of memory");
 	free(p);

@@ -7,24 +7,31 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 #include <wchar.h>
 
 #include <histedit.h>
 
+#include "common/words.h"
+
 #include "client/outcome.h"
 #include "client/signals.h"
+#include "client/history.h"
 #include "client/request.h"
+#include "client/complete.h"
 
 #include "client/prompt.h"
 
-/* Lines of history. */
-#define HISTORY_SIZE	1000
+/* More words than this are not shown, but only counted. */
+#define SHOWN_MAX	200
 
 struct prompt {
 	struct request *request;
 	EditLine *editor;
 	History *history;
+	struct history_file *file;	/* Or NULL. */
+	struct complete *complete;
 	const char *text;
 	char *line;
 	struct outcome *outcome;
@@ -102,29 +109,125 @@ read_character(EditLine *editor, wchar_t *c)
 	}
 }
 
+/* Show the words that fit, below the line. */
+static void
+show_words(const struct completion *found)
+{
+	int width = 0, columns = 80, across;
+	struct winsize size;
+
+	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+		columns = size.ws_col;
+	(void)fputc('\n', stderr);
+	if (found->count > SHOWN_MAX) {
+		(void)fprintf(stderr, "%zu commands fit\n", found->count);
+		return;
+	}
+	for (size_t i = 0; i < found->count; i++) {
+		if ((int)strlen(found->words[i]) > width)
+			width = (int)strlen(found->words[i]);
+	}
+	across = columns > width + 2 ? columns / (width + 2) : 1;
+	for (size_t i = 0; i < found->count; i++)
+		(void)fprintf(stderr, "%-*s%s", width, found->words[i],
+		    (i + 1) % (size_t)across == 0 ||
+		    i + 1 == found->count ? "\n" : "  ");
+}
+
+/* Put the one word that fits in the place of the "n" characters before the
+ * cursor, in quotes if it needs them. */
+static unsigned char
+insert_word(EditLine *editor, char *word, size_t n)
+{
+	char *words[] = { word, NULL }, *quoted = words_join(words, 0);
+	bool done;
+
+	if (quoted == NULL)
+		return CC_ERROR;
+	el_deletestr(editor, (int)n);
+	done = el_insertstr(editor, quoted) == 0 &&
+	    el_insertstr(editor, " ") == 0;
+	free(quoted);
+	return done ? CC_REFRESH : CC_ERROR;
+}
+
+/* Tab. */
+static unsigned char
+complete_word(EditLine *editor, int key)
+{
+	const LineInfo *info = el_line(editor);
+	size_t n = (size_t)(info->cursor - info->buffer), typed, characters;
+	char more[1024 + 1];
+	struct completion found;
+	struct prompt *p;
+
+	(void)key;
+	(void)el_get(editor, EL_CLIENTDATA, &p);
+	found = complete_line(p->complete, info->buffer, n);
+	if (found.count == 0)
+		return CC_ERROR;
+	typed = n - found.start;
+	characters = 0;
+	for (size_t i = found.start; i < n; i++)
+		characters += (info->buffer[i] & 0xc0) != 0x80;
+	if (found.count == 1)
+		return insert_word(editor, found.words[0], characters);
+	if (found.common > typed && found.common - typed < sizeof more) {
+		memcpy(more, found.words[0] + typed, found.common - typed);
+		more[found.common - typed] = '\0';
+		/* Not half of what is to stand in quotes. */
+		if (more[strcspn(more, " \t'\"\\$`|&;<>()*?[]{}#~!")] == '\0')
+			return el_insertstr(editor, more) == 0 ? CC_REFRESH :
+			    CC_ERROR;
+	}
+	show_words(&found);
+	return CC_REDISPLAY;
+}
+
+/* A line of an earlier prompt. */
+static void
+recall(void *context, const char *line)
+{
+	struct prompt *p = context;
+	HistEvent event;
+
+	(void)history(p->history, &event, H_ENTER, line);
+}
+
 struct prompt *
-prompt_open(struct request *r)
+prompt_open(struct request *r, struct complete *complete)
 {
 	struct prompt *p = calloc(1, sizeof *p);
 	HistEvent event;
+	const char *mode;
 
 	if (p == NULL)
 		goto fail;
 	p->request = r;
+	p->complete = complete;
 	/* So that a character of several bytes is one. */
 	(void)setlocale(LC_CTYPE, "");
 	p->editor = el_init("aisc", stdin, stderr, stderr);
 	p->history = history_init();
 	if (p->editor == NULL || p->history == NULL)
 		goto fail;
-	(void)history(p->history, &event, H_SETSIZE, HISTORY_SIZE);
+	(void)history(p->history, &event, H_SETSIZE, HISTORY_LINES);
 	(void)history(p->history, &event, H_SETUNIQUE, 1);
 	(void)el_set(p->editor, EL_CLIENTDATA, p);
 	(void)el_set(p->editor, EL_PROMPT, show);
 	(void)el_set(p->editor, EL_EDITOR, "emacs");
 	(void)el_set(p->editor, EL_HIST, history, p->history);
 	(void)el_set(p->editor, EL_GETCFN, read_character);
+	(void)el_set(p->editor, EL_ADDFN, "ais-complete", "complete a word",
+	    complete_word);
+	(void)el_set(p->editor, EL_BIND, "^R", "em-inc-search-prev", NULL);
+	(void)el_set(p->editor, EL_BIND, "^I", "ais-complete", NULL);
 	(void)el_source(p->editor, NULL);
+	/* "bind -v" takes all other keys back. */
+	if (el_get(p->editor, EL_EDITOR, &mode) == 0 &&
+	    strcmp(mode, "vi") == 0)
+		(void)el_set(p->editor, EL_BIND, "^I", "ais-complete", NULL);
+	p->file = history_open(recall, p);
 	return p;
 
 fail:
@@ -142,6 +245,7 @@ prompt_close(struct prompt *p)
 		el_end(p->editor);
 	if (p->history != NULL)
 		history_end(p->history);
+	history_close(p->file);
 	free(p->line);
 	free(p);
 }
@@ -150,10 +254,11 @@ prompt_close(struct prompt *p)
 static void
 remember(struct prompt *p, const char *line)
 {
-	HistEvent event;
-
-	if (strchr(" \t\n", line[0]) == NULL)
-		(void)history(p->history, &event, H_ENTER, line);
+	if (*line == '\0' || strchr(" \t", line[0]) != NULL)
+		return;
+	recall(p, line);
+	if (p->file != NULL)
+		history_add(p->file, line);
 }
 
 int
@@ -176,11 +281,11 @@ prompt_read(struct prompt *p, const char *text, const char **line,
 		/* Ctrl-D on an empty line leaves nothing behind. */
 		return p->ended || o->class == OUTCOME_DONE ? 0 : -1;
 	}
-	remember(p, got);
 	free(p->line);
 	if ((p->line = strdup(got)) == NULL)
 		return 0;
 	p->line[strcspn(p->line, "\n")] = '\0';
+	remember(p, p->line);
 	*line = p->line;
 	return 1;
 }

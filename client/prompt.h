@@ -7,6 +7,7 @@
 #ifndef AIS_PROMPT_H
 #define AIS_PROMPT_H
 
+struct complete;
 struct outcome;
 struct prompt;
 struct request;
@@ -14,9 +15,10 @@ struct request;
 /*
  * Make ready to read lines from the terminal that is standard input.  The
  * prompt is shown on standard error, so that standard output stays clean.
- * "r" is kept alive meanwhile.  NULL after a message.
+ * "r" is kept alive meanwhile, and Tab is answered by "complete".  NULL after
+ * a message.
  */
-struct prompt *prompt_open(struct request *r);
+struct prompt *prompt_open(struct request *r, struct complete *complete);
 void prompt_close(struct prompt *p);
 
 /*

@@ -571,6 +571,7 @@ run_line(const struct ssh *s, struct request *r)
 static int
 run(const struct ssh *s)
 {
+	static const struct script script = { .file = NULL };
 	struct request *r = request_new(&s->settings);
 	int status;
 
@@ -578,7 +579,8 @@ run(const struct ssh *s)
 		outcome_say("resources: out of memory");
 		return OUTCOME_FAILED;
 	}
-	status = s->line == NULL ? commands_run(&s->settings, r) :
+	status = s->line == NULL ? commands_run(&s->settings,
+	    &script, r) :
 	    run_line(s, r);
 	request_free(r);
 	return status;

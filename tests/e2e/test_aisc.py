@@ -951,6 +951,7 @@ def terminal(aisc, fake_server):
 
 
 PROMPT = b"localhost:/home/x> "
+FAILED = b"localhost:/home/x [255]> "
 
 
 def test_prompt(terminal):
@@ -962,7 +963,7 @@ def test_prompt(terminal):
     t.wait_for(b"localhost:/srv> ")
     t.type(b"echo 'a b' c | wc\r")
     t.wait_for(b"aisc: invalid: | needs a shell")
-    t.wait_for(b"localhost:/srv> ")
+    t.wait_for(b"localhost:/srv [255]> ")
     t.type(b"foo\r")
     t.wait_for(b"aisc: unknown command: foo\r\n")
     t.wait_for(b"> ")
@@ -987,10 +988,10 @@ def test_prompt_edits_and_remembers(terminal, builddir):
     t.wait_for(b"exho x")
     t.type(b"\x01\x1b[C\x1b[C\x08c\r")       # ^A, right, right, ^H
     t.wait_for(b"aisc: denied")
-    t.wait_for(PROMPT)
+    t.wait_for(FAILED)
     t.type(b"\x1b[A\r")                             # Up.
     t.wait_for(b"aisc: denied")
-    t.wait_for(PROMPT)
+    t.wait_for(FAILED)
     t.type(b"\x04")
     assert t.status() == 255
     assert [r.argv for r in script.requests[1:]] == [["echo", "x"]] * 2
@@ -1047,11 +1048,11 @@ def test_prompt_interrupts_the_command(terminal):
         peer.drain()
     t = terminal(script)
     for _ in range(2):
-        t.wait_for(PROMPT)
+        t.wait_for(b"> ")
         t.type(b"sleep 100\r")
         t.wait_for(b"running\r\n")
         t.type(b"\x03")
-    t.wait_for(PROMPT)
+    t.wait_for(b"localhost:/home/x [130]> ")
     t.type(b"stubborn\r")
     t.wait_for(b"running\r\n")
     t.type(b"\x03")

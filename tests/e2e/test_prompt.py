@@ -1,0 +1,389 @@
+"""The prompt as a person sees it, in a terminal of tmux; and scripts."""
+
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import uuid
+
+import pytest
+
+from aisc import said
+from aisd import wait_until
+
+RULES = """{ name = "few"; peers = [ "*" ]; any_directory = true; commands = (
+    { name = "restart"; program = "/bin/echo"; summary = "again";
+      arguments = ( { any = true; rest = true; } ); },
+    { name = "restore"; program = "/bin/echo"; },
+    { name = "two words"; program = "/bin/echo";
+      arguments = ( { any = true; } ); },
+    "/usr/bin/seq", "/bin/sh", "/bin/echo", "/bin/sleep", "/bin/cat" ); }"""
+
+
+class Screen:
+    """A terminal with a program in it."""
+
+    def __init__(self, words, env, slowness=1, width=200):
+        self.socket = "ais-" + uuid.uuid4().hex
+        self.slowness = slowness
+        self.tmux("-f", "/dev/null", "new-session", "-d", "-x", str(width),
+                  "-y", "24", *words, ";", "set", "remain-on-exit", "on",
+                  env=env)
+
+    def tmux(self, *words, env=None):
+        return subprocess.run(
+            ["tmux", "-L", self.socket, *words], check=True,
+            capture_output=True, text=True, env=env).stdout
+
+    def lines(self):
+        text = self.tmux("capture-pane", "-p", "-t", "0")
+        return [line.rstrip() for line in text.rstrip("\n").split("\n")]
+
+    def keys(self, *keys):
+        """Keys by their names."""
+        self.tmux("send-keys", "-t", "0", *keys)
+
+    def type(self, text):
+        self.tmux("send-keys", "-t", "0", "-l", text)
+
+    def shows(self, *last):
+        """Wait until these are the last lines that are not empty."""
+        def seen():
+            lines = [line for line in self.lines() if line]
+            return lines[-len(last):] == list(last)
+        try:
+            wait_until(seen, "it is shown", 10 * self.slowness)
+        except AssertionError:
+            raise AssertionError(f"{last} are not the last of "
+                                 f"{self.lines()}") from None
+
+    def close(self):
+        subprocess.run(["tmux", "-L", self.socket, "kill-server"],
+                       capture_output=True, check=False)
+
+
+@pytest.fixture
+def place(make_aisd, tmp_path):
+    """A daemon of few commands, which begin in a directory of theirs."""
+    there = tmp_path / "there"
+    (there / "sub").mkdir(parents=True)
+    daemon = make_aisd(rules=RULES, directory=there)
+    daemon.there = there
+    return daemon
+
+
+@pytest.fixture
+def screen(program, aisc, place, builddir, slowness):
+    if not shutil.which("tmux"):
+        pytest.skip("there is no tmux")
+    if "#define HAVE_LIBEDIT 1" not in (builddir / "config.h").read_text():
+        pytest.skip("aisc is built without libedit")
+    screens = []
+
+    def start(width=200, **environment):
+        screens.append(Screen(
+            aisc.words(place.port), {
+                "PATH": os.environ["PATH"], **aisc.environment(**environment)},
+            slowness, width))
+        screens[-1].shows(f"localhost:{place.there}>")
+        screens[-1].prompt = f"localhost:{place.there}>"
+        return screens[-1]
+    yield start
+    for one in screens:
+        one.close()
+
+
+def history(aisc):
+    return aisc.directory / ".local" / "state" / "ais" / "history"
+
+
+def test_status_of_the_last_command(screen):
+    s = screen()
+    s.type("sh -c 'exit 3'\r")
+    s.shows(s.prompt[:-1] + " [3]>")
+    s.type("echo 'a  b'\r")
+    s.shows("a  b", s.prompt)
+    s.type("nonsense\r")
+    s.shows(s.prompt[:-1] + " [255]>")
+    s.keys("C-c")
+    s.shows(s.prompt[:-1] + " [255]>", s.prompt[:-1] + " [255]>")
+
+
+def test_history(screen, aisc, place):
+    s = screen()
+    s.type("echo first\r")
+    s.shows("first", s.prompt)
+    s.type("echo second\r")
+    s.shows("second", s.prompt)
+    for line in (" echo secret", "echo second"):
+        s.type(line + "\r")
+        s.shows(line.split()[1], s.prompt)
+    s.keys("Up", "Up")
+    s.shows(s.prompt + " echo first")
+    s.keys("Down", "Enter")
+    s.shows("second", s.prompt)
+    s.keys("C-d")
+    wait_until(lambda: place.events("session-close"), "it has left")
+    path = history(aisc)
+    assert path.read_text() == "echo first\necho second\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    # Another one remembers.
+    s = screen()
+    s.keys("Up", "Up", "Enter")
+    s.shows("first", s.prompt)
+    s.keys("C-r")
+    s.type("sec")
+    s.keys("Enter")
+    s.shows("second", s.prompt)
+
+
+def test_history_of_two(screen, aisc):
+    """What both have typed is there, line by line."""
+    a = screen()
+    a.type("echo a\r")
+    a.shows("a", a.prompt)
+    a.type("exit\r")
+    b = screen(HOME=str(aisc.directory))
+    b.type("echo b\r")
+    b.shows("b", b.prompt)
+    assert history(aisc).read_text() == "echo a\nexit\necho b\n"
+
+
+def test_history_is_bounded(screen, aisc):
+    path = history(aisc)
+    path.parent.mkdir(parents=True)
+    path.write_text("".join(f"echo {i:0100}\n" for i in range(10000)))
+    path.chmod(0o644)
+    s = screen()
+    s.type("echo new\r")
+    s.shows("new", s.prompt)
+    assert path.stat().st_size <= 256 * 1024 + 10
+    lines = path.read_text().splitlines()
+    assert lines[-2:] == [f"echo {9999:0100}", "echo new"]
+    assert {len(line) for line in lines[:-1]} == {105}
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("kind", ["link", "fifo", "directory", "no home"])
+def test_no_history_file(screen, aisc, tmp_path, kind):
+    path = history(aisc)
+    path.parent.mkdir(parents=True)
+    other = tmp_path / "other"
+    other.write_text("")
+    home = str(aisc.directory)
+    if kind == "link":
+        path.symlink_to(other)
+    elif kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "directory":
+        path.mkdir()
+    else:
+        home = ""
+    s = screen(HOME=home)
+    s.type("echo x\r")
+    s.shows("x", s.prompt)
+    s.keys("Up")
+    s.shows(s.prompt + " echo x")
+    assert other.read_text() == ""
+
+
+def test_completion(screen, place):
+    s = screen()
+    s.type("rest\t")
+    s.type("\t")
+    s.shows(s.prompt + " rest", "restart  restore", s.prompt + " rest")
+    s.type("a\t")
+    s.shows(s.prompt + " restart")
+    s.type("now\r")
+    s.shows("now", s.prompt)
+    s.type("pw\t\r")
+    s.shows(s.prompt + " pwd", str(place.there), s.prompt)
+    s.type("tw\tx\r")
+    s.shows(s.prompt + " 'two words' x", "x", s.prompt)
+    s.type("cd sub\r")
+    s.shows(f"localhost:{place.there}/sub>")
+    s.type(f"cd {place.there}/s\t\r")
+    s.shows(f"localhost:{place.there}/sub>")
+    # What cannot be known is not guessed, and LIST is asked for once.
+    s.keys("C-u")
+    s.type("echo re\tx\r")
+    s.shows("rex", f"localhost:{place.there}/sub>")
+
+
+def test_completion_of_foreign_names(aisc, make_aisd, screen, place):
+    place.configure(rules='{ peers = [ "*" ]; any_directory = true; '
+                    'commands = ( { name = "re\\x1b[2J"; '
+                    'program = "/bin/echo"; }, { name = "red"; '
+                    'program = "/bin/echo"; arguments = ( "x" ); } ); }')
+    seen = len(place.events("reload"))
+    place.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: place.events("reload")[seen:], "a reload")
+    s = screen()
+    s.type("re\t\r")
+    s.shows(s.prompt + " red", "x", s.prompt)
+
+
+def test_interrupt(screen, place):
+    s = screen()
+    s.type("half a line")
+    s.keys("C-c")
+    s.shows(s.prompt + " half a line", s.prompt)
+    s.keys("C-c")
+    s.shows(s.prompt, s.prompt)
+    s.type("sleep 100\r")
+    wait_until(lambda: place.events("command-start"), "it runs")
+    s.keys("C-c")
+    s.shows(s.prompt + " sleep 100", "^C", s.prompt[:-1] + " [130]>")
+    s.type("echo the same session\r")
+    s.shows("the same session", s.prompt)
+    assert len(place.events("session-open")) == 1
+
+
+def test_output_is_the_commands(screen):
+    """Nothing of ours is in it, however long it takes."""
+    s = screen()
+    s.type("sh -c 'for i in 1 2 3; do sleep 0.4; echo $i; done'\r")
+    s.shows("1", "2", "3", s.prompt)
+
+
+def test_resize(screen):
+    s = screen()
+    s.type("cd /\r")
+    s.shows("localhost:/>")
+    s.tmux("resize-window", "-t", "0", "-x", "50", "-y", "20")
+    text = "echo " + "x" * 60
+    s.type(text)
+    s.shows("localhost:/> " + text[:37], text[37:])
+    # In the middle of it: the rest of the line moves along.
+    s.keys("C-a")
+    s.type("sh -c true; "[:6])
+    s.shows("localhost:/> sh -c " + text[:31], text[31:])
+    s.tmux("resize-window", "-t", "0", "-x", "150", "-y", "20")
+    s.keys("C-u", "C-k")
+    s.type(text + "\r")
+    s.shows("x" * 60, "localhost:/>")
+
+
+def test_lost_line(screen, place):
+    s = screen()
+    s.type("cd sub\r")
+    prompt = f"localhost:{place.there}/sub>"
+    s.shows(prompt)
+    port = place.port
+    place.kill()
+    wait_until(lambda: any("aisc: lost: " in line for line in s.lines()),
+               "the prompt says so", 10 * s.slowness)
+    s.type("echo x\r")
+    wait_until(lambda: any("aisc: connect: " in line for line in s.lines()),
+               "it has tried", 10 * s.slowness)
+    s.shows(prompt[:-1] + " [255]>")
+    place.configure(listen=[f"127.0.0.1:{port}"])
+    place.start()
+    s.keys("Up", "Enter")
+    s.shows("x", prompt)
+    s.type("pwd\r")
+    s.shows(f"{place.there}/sub", prompt)
+
+
+def test_vi_keys(screen, aisc, place):
+    (aisc.directory / ".editrc").write_text("bind -v\n")
+    s = screen()
+    s.type("pw\t\r")
+    s.shows(s.prompt + " pwd", str(place.there), s.prompt)
+    s.type("exho vi")
+    s.shows(s.prompt + " exho vi")
+    s.keys("Escape")
+    s.type("0lrc")
+    s.shows(s.prompt + " echo vi")
+    s.keys("Enter")
+    s.shows("vi", s.prompt)
+
+
+def test_list(screen):
+    s = screen()
+    s.type("list\r")
+    s.shows("restart    again", "restore", "two words", "seq", "sh", "echo",
+            "sleep", "cat", s.prompt)
+    s.type("list x\r")
+    s.shows("aisc: invalid: list takes no word", s.prompt[:-1] + " [255]>")
+
+
+# Scripts.
+
+@pytest.fixture
+def script(aisc, place, tmp_path):
+    def run(text, *options, **how):
+        path = tmp_path / "script"
+        path.write_text(text)
+        return aisc.run(place.port, options=["-f", str(path), *options], **how)
+    return run
+
+
+def test_file(script):
+    done = script("# A comment\n\necho one\ncd sub\npwd\nsh -c 'exit 4'\n")
+    assert done.stdout.startswith(b"one\n/") and done.returncode == 4
+    assert done.stdout.endswith(b"/there/sub\n") and done.stderr == b""
+
+
+def test_file_and_standard_input(script):
+    """It is nobody's."""
+    done = script("cat\necho done\n", input=b"not to be read")
+    assert done.stdout == b"done\n" and done.returncode == 0
+
+
+@pytest.mark.parametrize("line, status", [
+    ("sh -c 'exit 4'", 4), ("nonsense", 255), ("a | b", 255),
+    ("cd /no/such", 255), ("exit x", 255)])
+def test_stop_on_error(script, line, status):
+    done = script(f"echo one\n{line}\necho two\n", "--stop-on-error")
+    assert done.stdout == b"one\n" and done.returncode == status
+    if not line.startswith("exit"):
+        done = script(f"echo one\n{line}\necho two\n")
+        assert done.stdout == b"one\ntwo\n" and done.returncode == 0
+
+
+def test_file_and_line(script, tmp_path):
+    done = script("echo one\necho 'two\n")
+    assert said(done.stderr) == "invalid"
+    assert f"{tmp_path}/script:2: ".encode() in done.stderr
+
+
+@pytest.mark.parametrize("name, why", [
+    ("missing", "No such file or directory"), ("folder", "Is a directory")])
+def test_no_file(aisc, place, tmp_path, name, why):
+    (tmp_path / "folder").mkdir()
+    done = aisc.run(place.port, options=["-f", str(tmp_path / name)])
+    assert done.returncode == 255 and said(done.stderr) == "input"
+    assert f"cannot read {tmp_path}/{name}: {why}".encode() in done.stderr
+
+
+def test_file_leaves_no_place(script):
+    for words in (["echo"], ):
+        done = script("", "--", "localhost", *words)
+        assert done.returncode == 255 and said(done.stderr) == "usage"
+    done = script("", "-c", "line")
+    assert b"exclude each other" in done.stderr
+
+
+def test_script_with_an_interpreter(aisc, place, tmp_path, program):
+    """#!/usr/bin/env -S aisc -f"""
+    if len(program("aisc")) > 1:
+        pytest.skip("not under valgrind")
+    settings = aisc.directory / ".config" / "ais"
+    settings.mkdir(parents=True)
+    (settings / "aisc.conf").write_text(
+        f'authority = "{aisc.pair.ca}"; certificate = "{aisc.pair.cert}";\n'
+        f'key = "{aisc.pair.key}"; port = {place.port};\n')
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "aisc").symlink_to(program("aisc")[0])
+    path = tmp_path / "check"
+    path.write_text("#!/usr/bin/env -S aisc --stop-on-error -f\n"
+                    "echo from a script\nsh -c 'exit 5'\necho no\n")
+    path.chmod(0o755)
+    done = subprocess.run(
+        [path, "localhost"], capture_output=True, stdin=subprocess.DEVNULL,
+        env={**aisc.environment(), "PATH": f"{folder}:{os.environ['PATH']}"})
+    assert (done.returncode, done.stdout) == (5, b"from a script\n")
