@@ -206,7 +206,7 @@ look_there(struct report *r, struct request *request)
 	size_t n;
 
 	buf_init(&rule, RULE_MAX);
-	request_answer(request, &body, &rule, o);
+	request_answer(request, &body, &rule, NULL, o);
 	r->greeting = *request_greeting(request);
 	if (o->class == OUTCOME_DONE && o->status != 0)
 		outcome_fail(o, OUTCOME_PROTOCOL, "the server answers with "

@@ -20,6 +20,7 @@
 #include "client/complete.h"
 #include "client/lines.h"
 #include "client/question.h"
+#include "client/report.h"
 #include "client/prompt.h"
 
 #include "client/commands.h"
@@ -83,6 +84,7 @@ complain(struct commands *c, const char *format, ...)
 		    text);
 	else
 		outcome_fail(&o, OUTCOME_INVALID, "%s", text);
+	report_tell(c->script->report, c->settings, c->request, NULL, &o);
 	outcome_report(&o);
 	set_status(c, o.status);
 }
@@ -157,13 +159,14 @@ run_command(struct commands *c, char **words, size_t count)
 	    !is_typed_ahead();
 	if (!come_back(c))
 		return;
-	request_ask(c->request, &body, &o);
+	report_ask(c->script->report, c->request, &body, &o);
 	if (o.again) {
 		say_again(c, &o);
 		if (!come_back(c))
 			return;
-		request_ask(c->request, &body, &o);
+		report_ask(c->script->report, c->request, &body, &o);
 	}
+	report_tell(c->script->report, c->settings, c->request, words, &o);
 	/* The terminal has shown "^C"; the prompt begins on a line of its
 	 * own, as a shell's does. */
 	if (c->prompt != NULL && o.class == OUTCOME_DONE &&
@@ -368,6 +371,11 @@ open_source(struct commands *c)
 	for (size_t i = 0; i < sizeof builtins / sizeof builtins[0]; i++)
 		own[i] = builtins[i].name;
 	if (file == NULL && isatty(STDIN_FILENO) == 1) {
+		if (report_captures(c->script->report)) {
+			outcome_say("usage: --capture is not for a prompt; "
+			    "see aisc --help");
+			return -1;
+		}
 		c->complete = complete_new(c->request, own);
 		if (c->complete != NULL)
 			c->prompt = prompt_open(c->request, c->complete);

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+struct report;
 struct request;
 struct settings;
 
@@ -14,6 +15,7 @@ struct settings;
 struct script {
 	const char *file;	/* NULL: standard input. */
 	bool stop_on_error;	/* End with the first status that is not 0. */
+	struct report *report;	/* Of each command; NULL: none. */
 };
 
 /*

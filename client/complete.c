@@ -148,7 +148,7 @@ ask(struct complete *c)
 	char *text;
 
 	buf_init(&answer, ANSWER_MAX);
-	request_answer(c->request, &body, &answer, &o);
+	request_answer(c->request, &body, &answer, NULL, &o);
 	if (o.class == OUTCOME_DONE && o.status == 0 &&
 	    buf_used(&answer) > 0 && (text = strndup((const char *)
 	    buf_data(&answer), buf_used(&answer))) != NULL) {

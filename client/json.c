@@ -88,6 +88,45 @@ json_bytes(struct json *j, const char *name, const void *bytes, size_t n)
 	(void)fputc('"', j->out);
 }
 
+bool
+json_is_text(const void *bytes, size_t n)
+{
+	const uint8_t *p = bytes;
+	size_t length;
+
+	for (size_t i = 0; i < n; i += length) {
+		/* U+FFFD itself takes three bytes. */
+		if (decode(p + i, n - i, &length) == REPLACEMENT &&
+		    length == 1)
+			return false;
+	}
+	return true;
+}
+
+void
+json_base64(struct json *j, const char *name, const void *bytes, size_t n)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	    "abcdefghijklmnopqrstuvwxyz0123456789+/";
+	const uint8_t *p = bytes;
+
+	begin(j, name);
+	(void)fputc('"', j->out);
+	for (size_t i = 0; i < n; i += 3) {
+		uint32_t v = (uint32_t)p[i] << 16;
+
+		if (i + 1 < n)
+			v |= (uint32_t)p[i + 1] << 8;
+		if (i + 2 < n)
+			v |= p[i + 2];
+		(void)fputc(digits[v >> 18], j->out);
+		(void)fputc(digits[v >> 12 & 63], j->out);
+		(void)fputc(i + 1 < n ? digits[v >> 6 & 63] : '=', j->out);
+		(void)fputc(i + 2 < n ? digits[v & 63] : '=', j->out);
+	}
+	(void)fputc('"', j->out);
+}
+
 void
 json_text(struct json *j, const char *name, const char *text)
 {

@@ -35,6 +35,13 @@ void json_text(struct json *j, const char *name, const char *text);
 void json_integer(struct json *j, const char *name, int64_t v);
 void json_bool(struct json *j, const char *name, bool v);
 
+/* Is all of it UTF-8?  Then json_bytes() loses nothing. */
+bool json_is_text(const void *bytes, size_t n);
+
+/* Any bytes, in base64 (RFC 4648, section 4). */
+void json_base64(struct json *j, const char *name, const void *bytes,
+    size_t n);
+
 /* "us" microseconds, as a number of seconds. */
 void json_seconds(struct json *j, const char *name, int64_t us);
 

@@ -1,7 +1,9 @@
 #include <config.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -9,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/body.h"
 #include "common/net.h"
@@ -20,6 +23,7 @@
 #include "client/request.h"
 #include "client/check.h"
 #include "client/question.h"
+#include "client/report.h"
 #include "client/commands.h"
 #include "client/ssh.h"
 
@@ -38,6 +42,8 @@ struct call {
 	char *file;		/* The configuration to use alone, or NULL. */
 	char *script;		/* The file of commands, or NULL. */
 	bool stop_on_error;
+	int64_t status_fd;	/* Where JSON of commands goes; or -1. */
+	bool capture;
 	bool list;		/* What to do in place of running. */
 	bool can;
 	bool checks;
@@ -55,7 +61,8 @@ struct call {
 enum {
 	LONG_CA = 256, LONG_CERT, LONG_KEY, LONG_TIMEOUT, LONG_CONNECT_TIMEOUT,
 	LONG_WAIT, LONG_LIST, LONG_CAN, LONG_CHECK, LONG_JSON, LONG_WARN_DAYS,
-	LONG_CRITICAL_DAYS, LONG_SHOW_CONFIG, LONG_STOP_ON_ERROR
+	LONG_CRITICAL_DAYS, LONG_SHOW_CONFIG, LONG_STOP_ON_ERROR,
+	LONG_STATUS_FD, LONG_CAPTURE
 };
 
 #define SETTING(name)	offsetof(struct call, settings.name)
@@ -68,6 +75,7 @@ enum kind {
 	KIND_PORT,		/* int64_t */
 	KIND_SECONDS,		/* int64_t, milliseconds */
 	KIND_DAYS,		/* int64_t */
+	KIND_FD,		/* int64_t */
 	KIND_VARIABLE		/* Added to the environment. */
 };
 
@@ -129,6 +137,12 @@ static const struct row {
 	    KIND_DAYS, CALL(check.critical_days) },
 	{ LONG_JSON, "json", NULL, "answer --list, --can or --check as JSON",
 	    KIND_FLAG, CALL(check.json) },
+	{ LONG_STATUS_FD, "status-fd", "N",
+	    "write what came of each command to descriptor N, as JSON",
+	    KIND_FD, CALL(status_fd) },
+	{ LONG_CAPTURE, "capture", NULL,
+	    "with --json: put the output of commands into it",
+	    KIND_FLAG, CALL(capture) },
 	{ LONG_SHOW_CONFIG, "show-config", NULL,
 	    "show the settings for HOST and exit",
 	    KIND_FLAG, CALL(show_config) },
@@ -224,6 +238,11 @@ take_value(struct call *call, const struct row *row, const char *text)
 			return -1;
 		*(int64_t *)place = (int64_t)v;
 		return 0;
+	case KIND_FD:
+		if (take_number(text, 1, INT_MAX, &v) == -1)
+			return -1;
+		*(int64_t *)place = (int64_t)v;
+		return 0;
 	case KIND_SECONDS:
 		if (take_number(text, 0, SECONDS_MAX, &v) == -1)
 			return -1;
@@ -312,8 +331,17 @@ check_call(const struct call *call)
 	if (questions + (call->shell != NULL) + (call->script != NULL) > 1)
 		return usage("-c, -f, --list, --can and --check exclude each "
 		    "other", "");
-	if (call->check.json && questions == 0)
-		return usage("--json goes with --list, --can or --check", "");
+	if (questions > 0 && (call->capture || call->status_fd != -1))
+		return usage("--capture and --status-fd are for commands", "");
+	if (call->capture && !call->check.json)
+		return usage("--capture goes with --json", "");
+	if (call->check.json && questions == 0 && !call->capture &&
+	    call->status_fd == -1)
+		return usage("--json of a command would mix with its output; "
+		    "add --status-fd N or --capture", "");
+	if (call->status_fd == STDOUT_FILENO && !call->capture)
+		return usage("--status-fd 1 would mix with the output; take "
+		    "another, or add --capture", "");
 	if (call->argv == NULL)
 		return 0;
 	if (call->shell != NULL)
@@ -367,7 +395,7 @@ configure(struct call *call, int argc, char **argv)
 
 /* Run the one command of the command line, or ask whether it may be. */
 static int
-run_one(const struct call *call, struct request *r)
+run_one(const struct call *call, struct request *r, struct report *report)
 {
 	const struct settings *s = &call->settings;
 	char *line[] = { call->shell, NULL };
@@ -388,17 +416,42 @@ run_one(const struct call *call, struct request *r)
 		body.words = line;
 		body.nwords = 1;
 	}
-	request_ask(r, &body, &outcome);
+	report_ask(report, r, &body, &outcome);
+	report_tell(report, s, r, body.words, &outcome);
 	outcome_report(&outcome);
 	if (s->verbose)
 		outcome_summary(&outcome);
 	return outcome.status;
 }
 
+/* Open what is told of each command, if anything.  0, or -1 after a message. */
 static int
-run(const struct call *call)
+open_report(const struct call *call, struct report **report)
 {
-	const struct script script = { call->script, call->stop_on_error };
+	int fd = call->status_fd != -1 ? (int)call->status_fd : STDOUT_FILENO;
+	int flags;
+
+	*report = NULL;
+	if (call->status_fd == -1 && !call->capture)
+		return 0;
+	flags = fcntl(fd, F_GETFL);
+	if (flags == -1 || (flags & O_ACCMODE) == O_RDONLY) {
+		outcome_say("usage: descriptor %d is not open for writing; "
+		    "with a shell, add \"%d>FILE\"", fd, fd);
+		return -1;
+	}
+	if ((*report = report_new(fd, call->capture)) != NULL)
+		return 0;
+	outcome_say("resources: cannot use descriptor %d: %s", fd,
+	    strerror(errno));
+	return -1;
+}
+
+static int
+run(const struct call *call, struct report *report)
+{
+	const struct script script = { call->script, call->stop_on_error,
+	    report };
 	struct request *r = request_new(&call->settings);
 	int status;
 
@@ -411,7 +464,7 @@ run(const struct call *call)
 	else if (call->checks)
 		status = check_run(&call->check, &call->settings, r);
 	else if (call->can || call->argv != NULL || call->shell != NULL)
-		status = run_one(call, r);
+		status = run_one(call, r, report);
 	else
 		status = commands_run(&call->settings, &script, r);
 	request_free(r);
@@ -439,7 +492,8 @@ int
 main(int argc, char **argv)
 {
 	struct call call = { .check = { .warn_days = CHECK_WARN_DAYS,
-	    .critical_days = CHECK_CRITICAL_DAYS } };
+	    .critical_days = CHECK_CRITICAL_DAYS }, .status_fd = -1 };
+	struct report *report;
 	int status = 0;
 
 	if (stream_fill_gaps() == -1) {
@@ -458,8 +512,12 @@ main(int argc, char **argv)
 		    &call.check, call.host[0] == '\0' ? NULL : call.host);
 	else if (call.help || call.version || call.show_config)
 		status = tell(&call);
-	else
-		status = run(&call);
+	else if (open_report(&call, &report) == -1)
+		status = OUTCOME_FAILED;
+	else {
+		status = run(&call, report);
+		report_free(report);
+	}
 	settings_free(&call.settings);
 	free(call.shell);
 	free(call.file);

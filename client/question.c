@@ -159,7 +159,7 @@ ask(struct request *r, const struct body *body, struct buf *answer,
     struct outcome *o)
 {
 	buf_init(answer, ANSWER_MAX);
-	request_answer(r, body, answer, o);
+	request_answer(r, body, answer, NULL, o);
 	if (o->class == OUTCOME_DONE && o->status > 1)
 		outcome_fail(o, OUTCOME_PROTOCOL, "the server answers with "
 		    "the status %d, which means nothing", o->status);

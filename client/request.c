@@ -69,6 +69,7 @@ struct request {
 	bool asked;		/* It has not come yet. */
 	bool chdir;		/* Its answer is a directory, not an end. */
 	bool flush;		/* What came is written before we return. */
+	bool deaf;		/* Error output is not wanted. */
 	int64_t deadline;
 	int64_t interrupted;	/* When the last SIGINT was passed on. */
 	struct buf body;	/* What of it has not been sent. */
@@ -159,14 +160,15 @@ is_late(struct request *r)
 static int
 output_failed(struct request *r, const struct outlet *o)
 {
-	if (o == &r->outlets[ERR])
+	if (o == &r->outlets[ERR] && (errno != EMSGSIZE || r->deaf))
 		return 0;	/* Like ssh, we can do without. */
 	/* A finished command has failed to deliver as well. */
 	r->asked = true;
 	r->flush = false;
 	if (errno == EMSGSIZE)
-		fail(r, OUTCOME_RESOURCES, "the answer is longer than aisc "
-		    "can keep");
+		fail(r, OUTCOME_RESOURCES, "the output is longer than the "
+		    "%zu bytes that aisc can keep; the server ends the "
+		    "command", o->keep->limit);
 	else if (errno == EPIPE)
 		fail(r, OUTCOME_PIPE, "nobody reads our standard output");
 	else
@@ -781,15 +783,16 @@ request_ask(struct request *r, const struct body *body, struct outcome *o)
 
 void
 request_answer(struct request *r, const struct body *body, struct buf *answer,
-    struct outcome *o)
+    struct buf *errors, struct outcome *o)
 {
 	struct buf nothing;
 
-	/* Nothing fits into it, and error output is what we can do without. */
 	buf_init(&nothing, 0);
+	r->deaf = errors == NULL;
 	outlet_keep(&r->outlets[OUT], answer);
-	outlet_keep(&r->outlets[ERR], &nothing);
+	outlet_keep(&r->outlets[ERR], r->deaf ? &nothing : errors);
 	request_ask(r, body, o);
+	r->deaf = false;
 	outlet_keep(&r->outlets[OUT], NULL);
 	outlet_keep(&r->outlets[ERR], NULL);
 }
@@ -813,6 +816,12 @@ request_ping(struct request *r, struct outcome *o)
 		return r->rtt_us;
 	close_session(r);
 	return -1;
+}
+
+uint32_t
+request_number(const struct request *r)
+{
+	return r->number;
 }
 
 const struct greeting *

@@ -50,10 +50,15 @@ void request_ask(struct request *r, const struct body *body,
 
 /*
  * The same, but what the command writes goes to the end of "answer" and not to
- * our standard output; what it writes to its standard error is dropped.
+ * our standard output, and what it writes to its standard error to the end of
+ * "errors", or nowhere where that is NULL.  "o" is of class OUTCOME_RESOURCES
+ * if it does not fit.
  */
 void request_answer(struct request *r, const struct body *body,
-    struct buf *answer, struct outcome *o);
+    struct buf *answer, struct buf *errors, struct outcome *o);
+
+/* The number of the last request in its session. */
+uint32_t request_number(const struct request *r);
 
 /*
  * After a request that has left a session behind, and within its time limit:

@@ -515,7 +515,7 @@ ask(struct request *r, enum proto_operation operation, bool keep,
 	number++;
 	buf_init(&kept, 100000);
 	if (keep)
-		request_answer(r, &b, &kept, &o);
+		request_answer(r, &b, &kept, NULL, &o);
 	else
 		request_ask(r, &b, &o);
 	check(&o, &b);
