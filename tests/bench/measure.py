@@ -112,19 +112,21 @@ def tree(pids):
     return [found for pid in pids for found in [pid, *tree(children(pid))]]
 
 
+def resident(pid):
+    """The name of a process, and how many MiB are resident of it."""
+    try:
+        status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return "", 0
+    fields = dict(line.split(":\t", 1) for line in status.splitlines()
+                  if ":\t" in line)
+    return fields["Name"], int(fields.get("VmRSS", "0").split()[0]) / 1024
+
+
 def memory(pids, left_out=()):
     """Resident MiB of these and all below, but for commands by name."""
-    kib = 0
-    for pid in tree(pids):
-        try:
-            status = pathlib.Path(f"/proc/{pid}/status").read_text()
-        except OSError:
-            continue
-        fields = dict(line.split(":\t", 1) for line in status.splitlines()
-                      if ":\t" in line)
-        if fields["Name"] not in left_out:
-            kib += int(fields.get("VmRSS", "0").split()[0])
-    return kib / 1024
+    return sum(mib for name, mib in map(resident, tree(pids))
+               if name not in left_out)
 
 
 def most_memory(look, words, stdin=NULL, environment=None):

@@ -23,6 +23,8 @@ WORDS = {
 }
 LINES = {name: " ".join(words) for name, words in WORDS.items()}
 LINES["upload"] = "cat >/dev/null"
+# Where all servers look for them, in the order of aisd.
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NAMES = {"true", "cat", "seq", "head", "sh", "stdbuf"}
 
 
@@ -54,7 +56,7 @@ class Peer:
         self.ports = [self.port]
         self.servers = []       # Words of processes that stay in front.
         self.processes = []
-        self.environment = dict(os.environ)
+        self.environment = {**os.environ, "PATH": PATH}
         self.log = str(place.path / f"{self.name}.log")
         self.errors = str(place.path / f"{self.name}.errors")
         self.prepare()
@@ -201,6 +203,10 @@ log_file = "{self.record}";
 
     def client(self, workload):
         return [*self.base, *self.words(workload)]
+
+    def memory(self):
+        """It is one process; what it forks is about to be another."""
+        return measure.resident(self.pids[0])[1]
 
     def warm(self, count):
         return self.base, self.place.write(
