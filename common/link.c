@@ -105,7 +105,7 @@ link_read(struct link *l)
 enum io
 link_write(struct link *l)
 {
-	if (buf_used(&l->out) == 0)
+	if (!link_has_output(l))
 		return IO_WAIT;
 	return tls_drain(l->tls, &l->out);
 }
@@ -139,5 +139,6 @@ link_data_room(const struct link *l)
 bool
 link_has_output(const struct link *l)
 {
-	return buf_used(&l->out) > 0;
+	return buf_used(&l->out) > 0 ||
+	    (l->tls != NULL && tls_has_output(l->tls));
 }

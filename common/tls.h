@@ -138,6 +138,10 @@ short tls_events(const struct tls *tls, bool reading, bool writing);
 /* Are there bytes that can be read without waiting for the descriptor? */
 bool tls_pending(const struct tls *tls);
 
+/* Are there bytes that tls_drain() has taken and not yet written?  It will,
+ * when it is called again, whether or not there are more. */
+bool tls_has_output(const struct tls *tls);
+
 /*
  * Move bytes once: to the end of "b", as much as it has room for; from the
  * front of "b".  IO_EOF: the peer has sent close_notify.  A stream that ends

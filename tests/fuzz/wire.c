@@ -227,6 +227,13 @@ tls_drain(struct tls *tls, struct buf *b)
 	return IO_OK;
 }
 
+bool
+tls_has_output(const struct tls *tls)
+{
+	(void)tls;
+	return false;		/* tls_drain() keeps nothing back. */
+}
+
 void
 tls_shutdown(struct tls *tls)
 {

@@ -391,6 +391,82 @@ bytes_both_ways(void **state)
 	close_pair(&p);
 }
 
+/* Read all that has come; it has to go on with "bytes".  Returns how much. */
+static size_t
+expect_more(struct pair *p, const uint8_t *bytes)
+{
+	size_t n;
+
+	(void)tls_fill(p->server, &p->server_in);
+	n = buf_used(&p->server_in);
+	if (n > 0)
+		assert_memory_equal(buf_data(&p->server_in), bytes, n);
+	buf_consume(&p->server_in, n);
+	return n;
+}
+
+/* Records that the socket has no room for are kept, told of, and written when
+ * it has, without anything new to write. */
+static void
+gathered(void **state)
+{
+	static uint8_t bytes[4000000];
+	uint64_t seed = 17;
+	size_t sent = 0, got = 0, n;
+	struct pair p;
+	struct buf out;
+
+	(void)state;
+	unit_fill(&seed, bytes, sizeof bytes);
+	open_good(&p);
+	buf_init(&out, 20000);
+	assert_false(tls_has_output(p.client));
+	while (!tls_has_output(p.client)) {
+		assert_int_equal(buf_used(&out), 0);
+		assert_true(sizeof bytes - sent >= 20000);
+		assert_int_equal(buf_put(&out, bytes + sent, 20000), 0);
+		sent += 20000;
+		assert_int_equal(tls_drain(p.client, &out), IO_OK);
+	}
+	assert_int_equal(buf_used(&out), 0);
+	assert_int_equal(tls_drain(p.client, &out), IO_WAIT);
+	assert_int_equal(tls_events(p.client, false, true), POLLOUT);
+	while (tls_has_output(p.client)) {
+		carry(&p);
+		got += expect_more(&p, bytes + got);
+		assert_int_not_equal(tls_drain(p.client, &out), IO_ERROR);
+	}
+	do {
+		carry(&p);
+		got += n = expect_more(&p, bytes + got);
+	} while (n > 0);
+	assert_int_equal(got, sent);
+	buf_free(&out);
+	close_pair(&p);
+}
+
+/* The other side leaves while there is something gathered. */
+static void
+gathered_for_nobody(void **state)
+{
+	static uint8_t bytes[20000];
+	struct pair p;
+	struct buf out;
+
+	(void)state;
+	open_good(&p);
+	buf_init(&out, sizeof bytes);
+	while (!tls_has_output(p.client)) {
+		assert_int_equal(buf_put(&out, bytes, sizeof bytes), 0);
+		assert_int_equal(tls_drain(p.client, &out), IO_OK);
+	}
+	fd_close(&p.wires[0]);
+	assert_int_equal(tls_drain(p.client, &out), IO_ERROR);
+	assert_int_equal(tls_failure(p.client), TLS_FAILURE_CUT);
+	buf_free(&out);
+	close_pair(&p);
+}
+
 /* What is left within OpenSSL for want of room is told by tls_pending(). */
 static void
 pending(void **state)
@@ -1133,6 +1209,8 @@ main(void)
 		cmocka_unit_test(many_names),
 		cmocka_unit_test(identity_files),
 		cmocka_unit_test(bytes_both_ways),
+		cmocka_unit_test(gathered),
+		cmocka_unit_test(gathered_for_nobody),
 		cmocka_unit_test(pending),
 		cmocka_unit_test(early_bytes),
 		cmocka_unit_test(events),
