@@ -667,6 +667,9 @@ context_new(const SSL_METHOD *method, struct tls_files *files,
 {
 	struct tls_context *c = calloc(1, sizeof *c);
 
+	/* At exit the system takes the memory back by itself; for OpenSSL to
+	 * do so first would be 4 percent of a short-lived client. */
+	(void)OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
 	ERR_clear_error();
 	if (c == NULL || (c->ssl = SSL_CTX_new(method)) == NULL) {
 		say(why, "cannot make a TLS context: out of memory");
