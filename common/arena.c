@@ -46,15 +46,20 @@ arena_alloc(struct arena *a, size_t n)
 char *
 arena_printf(struct arena *a, const char *format, ...)
 {
+	size_t room = a->chunks == NULL ? 0 : a->chunks->size - a->used;
 	va_list ap;
 	char *text;
 	int n;
 
+	/* Most often it fits where arena_alloc() will put it. */
 	va_start(ap, format);
-	n = vsnprintf(NULL, 0, format, ap);
+	n = vsnprintf(room == 0 ? NULL : (char *)a->chunks->data + a->used,
+	    room, format, ap);
 	va_end(ap);
 	if (n < 0 || (text = arena_alloc(a, (size_t)n + 1)) == NULL)
 		return NULL;
+	if ((size_t)n < room)
+		return text;
 	va_start(ap, format);
 	(void)vsnprintf(text, (size_t)n + 1, format, ap);
 	va_end(ap);

@@ -96,6 +96,18 @@ escape_byte(char out[5], unsigned char c)
 	return (size_t)snprintf(out, 5, "\\x%02x", c);
 }
 
+/* How many of "n" bytes from "p" on are nothing but themselves. */
+static size_t
+plain_run(const unsigned char *p, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n && p[i] >= 0x20 && p[i] < 0x7f && p[i] != '\\' &&
+	    p[i] != '"')
+		i++;
+	return i;
+}
+
 /* As log_escape(); "quotes": for text that stands in double quotes.  Whether
  * all of it is there. */
 static bool
@@ -108,6 +120,18 @@ escape(char *out, size_t size, const void *bytes, size_t n, bool quotes)
 	if (size == 0)
 		return false;
 	while (i < n) {
+		/* Most of what is logged needs no second look. */
+		length = plain_run(p + i, n - i < size - used - 1 ? n - i :
+		    size - used - 1);
+		if (length > 0) {
+			memcpy(out + used, p + i, length);
+			if (size - used > 3)
+				whole = used + length < size - 3 ?
+				    used + length : size - 4;
+			used += length;
+			i += length;
+			continue;
+		}
 		if (p[i] == '\\' || (p[i] == '"' && quotes) ||
 		    (length = safe_character(p + i, n - i)) == 0) {
 			length = escape_byte(piece, p[i]);
@@ -151,14 +175,31 @@ log_printable(char *out, size_t size, const char *text)
 	return out;
 }
 
-/* Can the text stand in a logfmt line without quotes? */
+/* Letters, digits and "_@%+,-./:". */
 static bool
-is_bare(const char *text)
+is_bare_byte(char c)
 {
-	static const char bare[] = "abcdefghijklmnopqrstuvwxyz"
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:@%+,";
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	    (c >= '+' && c <= ':') || c == '_' || c == '@' || c == '%';
+}
 
-	return *text != '\0' && text[strspn(text, bare)] == '\0';
+/* Can the text, of "n" bytes, stand in a logfmt line without quotes? */
+static bool
+is_bare(const char *text, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!is_bare_byte(text[i]))
+			return false;
+	}
+	return n > 0;
+}
+
+/* Add "n" bytes at "p"; returns what follows. */
+static char *
+put_bytes(char *p, const char *bytes, size_t n)
+{
+	memcpy(p, bytes, n);
+	return p + n;
 }
 
 /* Append "name=value" if it fits before "limit"; whether it did. */
@@ -166,13 +207,19 @@ static bool
 put_field(char *out, size_t limit, size_t *used, const char *name,
     const char *value)
 {
-	const char *quote = is_bare(value) ? "" : "\"";
-	int n = snprintf(out + *used, limit - *used, "%s%s=%s%s%s",
-	    *used > 0 ? " " : "", name, quote, value, quote);
+	size_t name_length = strlen(name), length = strlen(value);
+	size_t blank = *used > 0, quote = is_bare(value, length) ? 0 : 1;
+	char *p = out + *used;
 
-	if (n < 0 || (size_t)n >= limit - *used)
+	if (blank + name_length + 1 + quote + length + quote >= limit - *used)
 		return false;
-	*used += (size_t)n;
+	p = put_bytes(p, " ", blank);
+	p = put_bytes(p, name, name_length);
+	p = put_bytes(p, "=", 1);
+	p = put_bytes(p, "\"", quote);
+	p = put_bytes(p, value, length);
+	p = put_bytes(p, "\"", quote);
+	*used = (size_t)(p - out);
 	return true;
 }
 
@@ -464,6 +511,15 @@ open_log(const char *path)
 	    O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
 }
 
+/* Has the file no name any more? */
+static bool
+is_deleted(const struct log_file *f)
+{
+	struct stat st;
+
+	return fstat(f->fd, &st) == 0 && st.st_nlink == 0;
+}
+
 /* Write to "fd" from now on. */
 static void
 use_file(struct log_file *f, int fd)
@@ -484,11 +540,8 @@ renew_deleted(struct log_file *f)
 	const struct report r = { .level = LOG_LEVEL_WARNING,
 	    .state = "renewed" };
 	char text[LOG_TEXT_MAX];
-	struct stat st;
 	int fd;
 
-	if (fstat(f->fd, &st) == -1 || st.st_nlink > 0)
-		return 0;
 	if ((fd = open_log(f->path)) == -1)
 		return -1;
 	use_file(f, fd);
@@ -521,11 +574,12 @@ write_all(int fd, const char *bytes, size_t n)
 static int
 take_file(void *context, const struct log_event *e)
 {
+	/* Too large to be made anew, and cleared, for each record. */
+	static char line[1 + LINE_MAX_BYTES];
 	struct log_file *f = context;
-	char line[1 + LINE_MAX_BYTES];
 	size_t n, done, skip = 1;
 
-	if (renew_deleted(f) == -1)
+	if (is_deleted(f) && renew_deleted(f) == -1)
 		return -1;
 	/* A line that a full disk has torn is ended first, so that a reader
 	 * loses that one line and no other. */
@@ -599,7 +653,8 @@ log_file_close(struct log_sink *sink)
 static int
 take_syslog(void *context, const struct log_event *e)
 {
-	char line[LINE_MAX_BYTES], *text;
+	static char line[LINE_MAX_BYTES];
+	char *text;
 
 	(void)context;
 	(void)log_format(line, sizeof line, e);
