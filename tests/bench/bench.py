@@ -284,7 +284,7 @@ def report(bench):
         if len(lines) > 1:
             yield from [*lines, ""]
     for peer in bench.peers:
-        if peer.remark:
+        if peer.name not in bench.absent:
             yield f"{peer.name}: {peer.remark}"
     for name, why in bench.absent.items():
         yield f"{name}: not measured: {why}"

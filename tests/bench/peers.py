@@ -249,8 +249,7 @@ UsePAM no
 PidFile none
 """)
         if not place.private:
-            self.remark = "sshd without PAM; the command goes through the " \
-                "user's shell"
+            self.remark = self.remark.replace("/bin/sh", "the user's shell")
             if os.geteuid() == 0 and not os.path.isdir("/run/sshd"):
                 raise Missing("sshd of root needs the directory /run/sshd")
         self.servers = [[sshd, "-D", "-e", "-f", config]]
