@@ -31,14 +31,19 @@
  * is worth to gather them, which are those of more than one record. */
 #define GATHER		(8 * 16384 + 1024)
 #define GATHER_FROM	16384
+/* So much of what the peer says first is kept, to tell what it is. */
+#define FIRST_MAX	64
+/* So much of a name is shown in a sentence. */
+#define NAME_SHOWN	160
 
 /* alerts, RFC 8446, section 6.2 */
 enum {
 	ALERT_BAD_RECORD_MAC = 20, ALERT_HANDSHAKE_FAILURE = 40,
 	ALERT_BAD_CERTIFICATE = 42, ALERT_UNSUPPORTED_CERTIFICATE = 43,
 	ALERT_REVOKED = 44, ALERT_EXPIRED = 45, ALERT_CERTIFICATE_UNKNOWN = 46,
-	ALERT_UNKNOWN_CA = 48, ALERT_PROTOCOL_VERSION = 70,
-	ALERT_CERTIFICATE_REQUIRED = 116, ALERT_NO_APPLICATION_PROTOCOL = 120
+	ALERT_UNKNOWN_CA = 48, ALERT_DECRYPT_ERROR = 51,
+	ALERT_PROTOCOL_VERSION = 70, ALERT_CERTIFICATE_REQUIRED = 116,
+	ALERT_NO_APPLICATION_PROTOCOL = 120
 };
 
 struct tls_context {
@@ -63,6 +68,9 @@ struct tls {
 	bool read_wants_write;
 	bool write_wants_read;
 	bool has_peer;
+	char first[FIRST_MAX];	/* The first bytes of the peer, as it sent
+				 * them; not kept once it is done. */
+	size_t first_used;
 	struct tls_identity peer;
 	int64_t expires;	/* The first of the peer's chain. */
 	enum tls_failure failure;
@@ -120,6 +128,49 @@ to_date(const ASN1_TIME *t, char out[32])
 	if (ASN1_TIME_to_tm(t, &tm) != 1 ||
 	    strftime(out, 32, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
 		(void)snprintf(out, 32, "an unreadable date");
+	return out;
+}
+
+/* A length of time as people say it. */
+static const char *
+to_span(int64_t seconds, char out[32])
+{
+	static const struct {
+		int64_t length;
+		const char *name;
+	} units[] = {
+		{ 86400, "day" }, { 3600, "hour" }, { 60, "minute" },
+		{ 1, "second" }
+	};
+	size_t i = 0;
+
+	/* Two of a unit, and more, are exact enough. */
+	while (units[i].length > 1 && seconds < 2 * units[i].length)
+		i++;
+	seconds /= units[i].length;
+	(void)snprintf(out, 32, "%lld %s%s", (long long)seconds, units[i].name,
+	    seconds == 1 ? "" : "s");
+	return out;
+}
+
+/*
+ * Say in "out" how far "t" is from now, and by which clock: "whose".  A wrong
+ * clock is seen by what it says.
+ */
+static const char *
+to_distance(const ASN1_TIME *t, const char *whose, char out[128])
+{
+	time_t now = time(NULL);
+	int64_t left = to_seconds(t) - (int64_t)now;
+	char span[32], date[32];
+	struct tm tm;
+
+	if (gmtime_r(&now, &tm) == NULL ||
+	    strftime(date, sizeof date, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
+		(void)snprintf(date, sizeof date, "unreadable");
+	(void)snprintf(out, 128, "%s %s by %s clock (%s)",
+	    to_span(left < 0 ? -left : left, span), left < 0 ? "ago" :
+	    "from now", whose, date);
 	return out;
 }
 
@@ -339,33 +390,74 @@ is_crl_error(int e)
 	    e == X509_V_ERR_KEYUSAGE_NO_CRL_SIGN;
 }
 
+/* Is there an authority of ours that has this name? */
+static bool
+has_authority(const struct tls_context *c, const X509_NAME *name)
+{
+	STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(
+	    SSL_CTX_get_cert_store(c->ssl));
+
+	for (int i = 0; i < sk_X509_OBJECT_num(all); i++) {
+		X509 *cert = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(all,
+		    i));
+
+		if (cert != NULL && X509_NAME_cmp(X509_get_subject_name(cert),
+		    name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The sentence for a certificate whose time has passed or is to come. */
+static void
+explain_dates(const struct tls_context *c, X509 *cert, const char *subject,
+    char out[TLS_TEXT_MAX])
+{
+	const ASN1_TIME *end = X509_get0_notAfter(cert);
+	const ASN1_TIME *begin = X509_get0_notBefore(cert);
+	const char *whose = c->server ? "the server's" : "our";
+	char date[32], distance[128];
+
+	if (X509_cmp_current_time(end) < 0)
+		say(out, "the certificate \"%s\" has expired on %s, %s; it has "
+		    "to be renewed, or that clock set", subject,
+		    to_date(end, date),
+		    to_distance(end, whose, distance));
+	else
+		say(out, "the certificate \"%s\" is not valid before %s, %s; "
+		    "check that clock, and the authority's", subject,
+		    to_date(begin, date), to_distance(begin, whose, distance));
+}
+
 /* A sentence for "cert", which fails with the X509_V_ERR "e".  "client": it
  * is a client's. */
 static void
-explain(X509 *cert, int e, bool client, char out[TLS_TEXT_MAX])
+explain(const struct tls_context *c, X509 *cert, int e, bool client,
+    char out[TLS_TEXT_MAX])
 {
-	char subject[TLS_NAME_MAX], issuer[TLS_NAME_MAX], date[32];
+	char subject[TLS_NAME_MAX], issuer[TLS_NAME_MAX];
 
 	(void)get_name(X509_get_subject_name(cert), subject);
 	(void)get_name(X509_get_issuer_name(cert), issuer);
-	subject[160] = issuer[160] = '\0';
-	if (e == X509_V_ERR_CERT_HAS_EXPIRED)
-		say(out, "the certificate \"%s\" has expired on %s; renew it",
-		    subject, to_date(X509_get0_notAfter(cert), date));
-	else if (e == X509_V_ERR_CERT_NOT_YET_VALID)
-		say(out, "the certificate \"%s\" is not valid before %s; "
-		    "check the clocks of both machines", subject,
-		    to_date(X509_get0_notBefore(cert), date));
+	subject[NAME_SHOWN] = issuer[NAME_SHOWN] = '\0';
+	if (e == X509_V_ERR_CERT_HAS_EXPIRED ||
+	    e == X509_V_ERR_CERT_NOT_YET_VALID)
+		explain_dates(c, cert, subject, out);
 	else if (is_chain_error(e))
 		say(out, "the certificate \"%s\", issued by \"%s\", does not "
-		    "come from the configured authority (%s)", subject, issuer,
+		    "come from the configured authority%s (%s)", subject,
+		    issuer, has_authority(c, X509_get_issuer_name(cert)) ?
+		    ", but from another of the same name" : "",
 		    X509_verify_cert_error_string(e));
 	else if (e == X509_V_ERR_INVALID_PURPOSE)
-		say(out, "the certificate \"%s\" is not for use as a %s; look "
-		    "at its keyUsage and extendedKeyUsage", subject,
-		    client ? "client" : "server");
+		say(out, "the certificate \"%s\" is not for use as a %s: that "
+		    "needs digitalSignature as keyUsage and %s as "
+		    "extendedKeyUsage; make one with \"ais-ca %s\"", subject,
+		    client ? "client" : "server", client ? "clientAuth" :
+		    "serverAuth", client ? "client" : "server");
 	else if (e == X509_V_ERR_CERT_REVOKED)
-		say(out, "the certificate \"%s\" has been revoked", subject);
+		say(out, "the certificate \"%s\" has been revoked; another "
+		    "one has to take its place", subject);
 	else if (is_crl_error(e))
 		say(out, "the certificate \"%s\" cannot be checked for "
 		    "revocation: %s; make a new revocation list of \"%s\"",
@@ -373,6 +465,15 @@ explain(X509 *cert, int e, bool client, char out[TLS_TEXT_MAX])
 	else
 		say(out, "the certificate \"%s\" is not acceptable: %s",
 		    subject, X509_verify_cert_error_string(e));
+}
+
+/* Which certificate of a chain to name for the error "e" of "cert".  A foreign
+ * authority that comes along is not what is wrong, but whose it is. */
+static X509 *
+at_fault(X509 *leaf, X509 *cert, int e)
+{
+	return cert == NULL || e == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN ?
+	    leaf : cert;
 }
 
 /* May the leaf sign a handshake, and is it no authority's own? */
@@ -402,17 +503,18 @@ note_refusal(struct tls *tls, X509 *leaf, X509 *cert, int e)
 		return;
 	}
 	tls->has_peer = true;
-	tls->failure = TLS_FAILURE_CERTIFICATE;
+	tls->failure = is_chain_error(e) ? TLS_FAILURE_AUTHORITY :
+	    TLS_FAILURE_CERTIFICATE;
 	if (e == X509_V_ERR_HOSTNAME_MISMATCH ||
 	    e == X509_V_ERR_IP_ADDRESS_MISMATCH) {
 		tls->failure = TLS_FAILURE_NAME;
 		get_names(leaf, names, sizeof names);
 		say(tls->error, "the server's certificate is for %s, not for "
-		    "%.100s; use a name that it has, or set \"server_name\"",
-		    names, tls->name);
+		    "%.100s; use a name that it has, or set \"server_name\" "
+		    "in aisc.conf", names, tls->name);
 	} else
-		explain(cert == NULL ? leaf : cert, e, tls->context->server,
-		    tls->error);
+		explain(tls->context, at_fault(leaf, cert, e), e,
+		    tls->context->server, tls->error);
 }
 
 /*
@@ -458,19 +560,28 @@ check_chain(X509_STORE_CTX *store, void *context)
 	return check_revocation(context, store);
 }
 
-/* The same for a connection's peer, with the reason for people. */
+/*
+ * The same for a connection's peer, with the reason for people.  The alert
+ * comes of the error in "store": for a list that is overdue it would be that
+ * the peer's certificate is, and who gets it would renew that in vain.
+ */
 static int
 check_peer(X509_STORE_CTX *store, void *context)
 {
 	SSL *ssl = X509_STORE_CTX_get_ex_data(store,
 	    SSL_get_ex_data_X509_STORE_CTX_idx());
 	X509 *leaf = X509_STORE_CTX_get0_cert(store);
+	int e;
 
 	if (check_chain(store, context) == 1)
 		return 1;
+	e = X509_STORE_CTX_get_error(store);
 	note_refusal(SSL_get_app_data(ssl), leaf,
-	    X509_STORE_CTX_get_current_cert(store),
-	    X509_STORE_CTX_get_error(store));
+	    X509_STORE_CTX_get_current_cert(store), e);
+	/* This one becomes "certificate unknown". */
+	if (is_crl_error(e))
+		X509_STORE_CTX_set_error(store,
+		    X509_V_ERR_UNHANDLED_CRITICAL_CRL_EXTENSION);
 	return 0;
 }
 
@@ -515,12 +626,24 @@ check_readable(const char *what, const char *path, char why[TLS_TEXT_MAX])
 		return -1;
 	}
 	if ((f = fopen(path, "re")) == NULL) {
-		say(why, "cannot read the %s %s: %s", what, path,
-		    strerror(errno));
+		say(why, "cannot read the %s %s: %s%s", what, path,
+		    strerror(errno), errno == EACCES ? "; it must be readable "
+		    "for the user that runs this" : "");
 		return -1;
 	}
 	(void)fclose(f);
 	return 0;
+}
+
+/* Does OpenSSL find a key or a signature too weak? */
+static bool
+is_weak(void)
+{
+	int reason = ERR_GET_REASON(ERR_peek_last_error());
+
+	return reason == SSL_R_EE_KEY_TOO_SMALL ||
+	    reason == SSL_R_CA_KEY_TOO_SMALL ||
+	    reason == SSL_R_CA_MD_TOO_WEAK;
 }
 
 static int
@@ -530,9 +653,12 @@ load_own(SSL_CTX *ssl, struct tls_files *files, char why[TLS_TEXT_MAX])
 	if (check_readable("certificate", files->certificate, why) == -1)
 		return -1;
 	if (SSL_CTX_use_certificate_chain_file(ssl, files->certificate) != 1) {
-		say(why, "cannot use the certificate %s: %s; it must be PEM, "
-		    "the certificate itself first", files->certificate,
-		    last_reason());
+		bool weak = is_weak();
+
+		say(why, "cannot use the certificate %s: %s; %s",
+		    files->certificate, last_reason(), weak ? "make it anew, "
+		    "with a key of 2048 bits (RSA) or 256 (EC) and SHA-256" :
+		    "it must be PEM, the certificate itself first");
 		return -1;
 	}
 	files->at_fault = files->key;
@@ -623,20 +749,24 @@ check_dates(struct tls_context *c, struct tls_files *files,
     char why[TLS_TEXT_MAX])
 {
 	X509 *cert = SSL_CTX_get0_certificate(c->ssl);
-	char date[32];
+	const ASN1_TIME *end = X509_get0_notAfter(cert);
+	const ASN1_TIME *begin = X509_get0_notBefore(cert);
+	char date[32], distance[128];
 
 	files->at_fault = files->certificate;
-	c->not_after = to_seconds(X509_get0_notAfter(cert));
-	if (X509_cmp_current_time(X509_get0_notAfter(cert)) < 0) {
-		say(why, "the certificate %s has expired on %s; renew it",
-		    files->certificate, to_date(X509_get0_notAfter(cert),
-		    date));
+	c->not_after = to_seconds(end);
+	if (X509_cmp_current_time(end) < 0) {
+		say(why, "the certificate %s has expired on %s, %s; renew it, "
+		    "or set that clock", files->certificate,
+		    to_date(end, date), to_distance(end, "this machine's",
+		    distance));
 		return -1;
 	}
-	if (X509_cmp_current_time(X509_get0_notBefore(cert)) > 0) {
-		say(why, "the certificate %s is not valid before %s; check "
-		    "the clock of this machine", files->certificate,
-		    to_date(X509_get0_notBefore(cert), date));
+	if (X509_cmp_current_time(begin) > 0) {
+		say(why, "the certificate %s is not valid before %s, %s; "
+		    "check that clock, and the authority's",
+		    files->certificate, to_date(begin, date),
+		    to_distance(begin, "this machine's", distance));
 		return -1;
 	}
 	return 0;
@@ -756,8 +886,7 @@ check_alone(struct tls_context *c, X509 *cert, STACK_OF(X509) *chain,
     struct verdict *v)
 {
 	X509_STORE_CTX *store = X509_STORE_CTX_new();
-	X509 *at_fault;
-	int result = -1;
+	int e, result = -1;
 
 	v->reason = "untrusted";
 	if (store == NULL || X509_STORE_CTX_init(store,
@@ -774,12 +903,11 @@ check_alone(struct tls_context *c, X509 *cert, STACK_OF(X509) *chain,
 			    X509_STORE_CTX_get0_chain(store));
 			result = 0;
 		} else {
-			at_fault = X509_STORE_CTX_get_current_cert(store);
-			explain(at_fault == NULL ? cert : at_fault,
-			    X509_STORE_CTX_get_error(store), v->client,
-			    v->why);
-			v->reason = reason_word(X509_STORE_CTX_get_error(
-			    store));
+			e = X509_STORE_CTX_get_error(store);
+			explain(c, at_fault(cert,
+			    X509_STORE_CTX_get_current_cert(store), e), e,
+			    v->client, v->why);
+			v->reason = reason_word(e);
 		}
 	}
 	X509_STORE_CTX_free(store);
@@ -881,6 +1009,26 @@ expect_name(SSL *ssl, const char *name)
 	return 0;
 }
 
+/* Keep the first bytes that come from the peer. */
+static long
+keep_first(BIO *bio, int operation, const char *bytes, size_t length, int i,
+    long l, int result, size_t *done)
+{
+	struct tls *tls = (struct tls *)BIO_get_callback_arg(bio);
+	size_t n = done == NULL ? 0 : *done;
+
+	(void)length;
+	(void)i;
+	(void)l;
+	if (operation != (BIO_CB_READ | BIO_CB_RETURN) || result <= 0)
+		return result;
+	if (n > FIRST_MAX - tls->first_used)
+		n = FIRST_MAX - tls->first_used;
+	memcpy(tls->first + tls->first_used, bytes, n);
+	tls->first_used += n;
+	return result;
+}
+
 struct tls *
 tls_open(struct tls_context *c, int fd, const char *name)
 {
@@ -896,6 +1044,8 @@ tls_open(struct tls_context *c, int fd, const char *name)
 	    (name != NULL && expect_name(tls->ssl, name) == -1))
 		goto fail;
 	(void)SSL_set_app_data(tls->ssl, (void *)tls);
+	BIO_set_callback_ex(SSL_get_rbio(tls->ssl), keep_first);
+	BIO_set_callback_arg(SSL_get_rbio(tls->ssl), (char *)tls);
 	if (name != NULL)
 		log_escape(tls->name, sizeof tls->name, name, strlen(name));
 	if (c->server)
@@ -920,57 +1070,117 @@ tls_free(struct tls *tls)
 	free(tls);
 }
 
+/*
+ * Why the other side refuses our certificate, by its alert.  What can be told
+ * from our side has been looked at before, so that a date is a matter of two
+ * clocks.  "begin" and "end" ask for that of our certificate.
+ */
+static const struct refusal {
+	int alert;
+	enum { PLAIN, ISSUER, BEGIN, END } add;
+	const char *client;	/* Where we are one. */
+	const char *server;
+} refusals[] = {
+	{ ALERT_UNKNOWN_CA, ISSUER, "the server does not trust its issuer",
+	    "the client does not trust its issuer" },
+	{ ALERT_EXPIRED, END, "by the server's clock it, or its issuer, has "
+	    "expired", "by the client's clock it, or its issuer, has expired" },
+	{ ALERT_BAD_CERTIFICATE, BEGIN, "by the server's clock it is not yet "
+	    "valid, or it is too weak", "it is not for the name that the "
+	    "client used, too weak, or by its clock not yet valid" },
+	{ ALERT_DECRYPT_ERROR, ISSUER, "it is damaged, or not signed by the "
+	    "server's authority of the name", "it is damaged, or not signed "
+	    "by the client's authority of the name" },
+	{ ALERT_REVOKED, PLAIN, "it has been revoked, and another one has to "
+	    "take its place", "it has been revoked" },
+	{ ALERT_UNSUPPORTED_CERTIFICATE, PLAIN, "it is not for use as a "
+	    "client", "it is not for use as a server" },
+	{ ALERT_CERTIFICATE_UNKNOWN, PLAIN, "the server cannot tell whether "
+	    "it is good, as when its revocation list is overdue",
+	    "the client cannot tell whether it is good" },
+	{ ALERT_CERTIFICATE_REQUIRED, PLAIN, "it was not shown, for the "
+	    "server takes no signature of its kind", "it was not shown" }
+};
+
+/* The other side refuses our certificate. */
+static void
+explain_refusal(struct tls *tls, const struct refusal *r)
+{
+	X509 *own = SSL_get_certificate(tls->ssl);
+	bool server = tls->context->server;
+	char subject[TLS_NAME_MAX], more[TLS_NAME_MAX + 128] = "", date[32];
+	char issuer[TLS_NAME_MAX], distance[128];
+	const ASN1_TIME *t;
+
+	if (own == NULL) {
+		say(tls->error, "the other side wants a certificate");
+		return;
+	}
+	(void)get_name(X509_get_subject_name(own), subject);
+	(void)get_name(X509_get_issuer_name(own), issuer);
+	subject[NAME_SHOWN] = issuer[NAME_SHOWN] = '\0';
+	t = r->add == BEGIN ? X509_get0_notBefore(own) :
+	    X509_get0_notAfter(own);
+	if (r->add == ISSUER)
+		(void)snprintf(more, sizeof more, " \"%s\"", issuer);
+	else if (r->add != PLAIN)
+		(void)snprintf(more, sizeof more, "; it is valid %s %s, %s",
+		    r->add == BEGIN ? "from" : "until", to_date(t, date),
+		    to_distance(t, server ? "the server's" : "our", distance));
+	say(tls->error, "the %s refused %s certificate \"%s\": %s%s",
+	    server ? "client" : "server", server ? "the server's" : "our",
+	    subject, server ? r->server : r->client, more);
+}
+
+/* The other side does not speak a version of TLS that we take. */
+static void
+explain_version(struct tls *tls)
+{
+	bool strict = SSL_get_min_proto_version(tls->ssl) == TLS1_3_VERSION;
+
+	tls->failure = TLS_FAILURE_PROTOCOL;
+	say(tls->error, "the %s does not speak TLS %s%s",
+	    tls->context->server ? "client" : "server", strict ? "1.3" :
+	    "1.2 or 1.3", strict ? " (\"allow_tls12\" would take 1.2)" : "");
+}
+
 /* What the other side means by an alert. */
 static void
 explain_alert(struct tls *tls, int alert)
 {
 	const char *whose = tls->context->server ? "client" : "server";
-	const char *reason = SSL_alert_desc_string_long(alert);
 
 	tls->failure = TLS_FAILURE_REFUSED;
-	switch (alert) {
+	for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
+		if (refusals[i].alert != alert)
+			continue;
+		explain_refusal(tls, &refusals[i]);
+		return;
+	}
+	/* With the handshake done, the rest is settled. */
+	switch (tls->done && alert != ALERT_BAD_RECORD_MAC ? 0 : alert) {
 	case ALERT_BAD_RECORD_MAC:
 		tls->failure = TLS_FAILURE_ALTERED;
 		say(tls->error, "the %s received a record that was altered on "
 		    "the way", whose);
-		return;
-	case ALERT_UNKNOWN_CA:
-		reason = "it does not come from its authority";
-		break;
-	case ALERT_EXPIRED:
-		reason = "it has expired";
-		break;
-	case ALERT_REVOKED:
-		reason = "it has been revoked";
-		break;
-	case ALERT_UNSUPPORTED_CERTIFICATE:
-		reason = "it is for another purpose";
-		break;
-	case ALERT_BAD_CERTIFICATE:
-		reason = "it is damaged or not yet valid";
-		break;
-	case ALERT_CERTIFICATE_UNKNOWN:
-		reason = "it cannot be checked";
-		break;
-	case ALERT_CERTIFICATE_REQUIRED:
-		reason = "there was none";
 		break;
 	case ALERT_PROTOCOL_VERSION:
+		explain_version(tls);
+		break;
 	case ALERT_HANDSHAKE_FAILURE:
 	case ALERT_NO_APPLICATION_PROTOCOL:
 		tls->failure = TLS_FAILURE_PROTOCOL;
 		say(tls->error, "the %s has no %s in common with us", whose,
 		    alert == ALERT_NO_APPLICATION_PROTOCOL ?
 		    "application protocol (" PROTO_ALPN ")" :
-		    "TLS version or cipher");
-		return;
+		    "cipher or signature algorithm");
+		break;
 	default:
+		tls->failure = TLS_FAILURE_ENDED;
 		say(tls->error, "the %s ended the connection: %s", whose,
-		    reason);
-		return;
+		    SSL_alert_desc_string_long(alert));
+		break;
 	}
-	say(tls->error, "the %s refused our certificate: %s; its log says "
-	    "more", whose, reason);
 }
 
 /* What kind of stream makes OpenSSL give up before the handshake? */
@@ -985,17 +1195,74 @@ is_not_tls(int reason)
 	    reason == SSL_R_PACKET_LENGTH_TOO_LONG;
 }
 
+/* Is it that the other side's version of TLS is not one of ours? */
+static bool
+is_version(int reason)
+{
+	return reason == SSL_R_UNSUPPORTED_PROTOCOL ||
+	    reason == SSL_R_WRONG_SSL_VERSION ||
+	    reason == SSL_R_NO_PROTOCOLS_AVAILABLE;
+}
+
+/* What came is not TLS: say what it looks like, by its first line. */
+static void
+explain_stranger(struct tls *tls)
+{
+	static const struct {
+		const char *begin;
+		const char *name;
+	} kinds[] = {
+		{ "SSH-", "an ssh" }, { "HTTP/", "an HTTP" },
+		{ "GET ", "an HTTP" }, { "HEAD ", "an HTTP" },
+		{ "POST ", "an HTTP" }, { "CONNECT ", "an HTTP" }
+	};
+	const char *whose = tls->context->server ? "client" : "server";
+	char line[LOG_ESCAPED_MAX(FIRST_MAX)];
+	size_t n = 0;
+
+	tls->failure = TLS_FAILURE_NOT_TLS;
+	while (n < tls->first_used && tls->first[n] != '\r' &&
+	    tls->first[n] != '\n')
+		n++;
+	log_escape(line, sizeof line, tls->first, n);
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+		size_t length = strlen(kinds[i].begin);
+
+		if (n < length || memcmp(tls->first, kinds[i].begin,
+		    length) != 0)
+			continue;
+		say(tls->error, "%s %s %s (\"%s\"), and not %s",
+		    kinds[i].name, whose, tls->context->server ?
+		    "has called" : "answers", line, tls->context->server ?
+		    "aisc" : "aisd");
+		return;
+	}
+	say(tls->error, "what the %s sends is not TLS, but begins with \"%s\"",
+	    whose, line);
+}
+
+/* The stream has ended without a word; "e" is an errno, or 0. */
+static void
+explain_cut(struct tls *tls, int e)
+{
+	tls->failure = e == 0 || e == ECONNRESET || e == EPIPE ?
+	    TLS_FAILURE_CUT : TLS_FAILURE_SYSTEM;
+	say(tls->error, "the connection was cut%s%s%s", tls->done ? "" :
+	    " within the handshake", e == 0 ? "" : ": ", e == 0 ? "" :
+	    strerror(e));
+}
+
 /* A failure that OpenSSL found itself, or that an alert reports. */
 static void
 explain_protocol(struct tls *tls)
 {
 	int reason = ERR_GET_REASON(ERR_peek_error());
 	const char *last = ERR_reason_error_string(ERR_peek_last_error());
-	const char *whose = tls->context->server ? "client" : "server";
 
 	/* verify() has said it better.  A write that failed has not: why it
 	 * did may well be in the alert that is read after it. */
 	if (tls->failure == TLS_FAILURE_CERTIFICATE ||
+	    tls->failure == TLS_FAILURE_AUTHORITY ||
 	    tls->failure == TLS_FAILURE_NAME ||
 	    tls->failure == TLS_FAILURE_MEMORY)
 		return;
@@ -1007,8 +1274,7 @@ explain_protocol(struct tls *tls)
 	    reason <= SSL_AD_REASON_OFFSET + 255) {
 		explain_alert(tls, reason - SSL_AD_REASON_OFFSET);
 	} else if (reason == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
-		tls->failure = TLS_FAILURE_CUT;
-		say(tls->error, "the connection was cut");
+		explain_cut(tls, 0);
 	} else if (tls->done) {
 		tls->failure = TLS_FAILURE_ALTERED;
 		say(tls->error, "a record failed its integrity check (%s): it "
@@ -1016,9 +1282,10 @@ explain_protocol(struct tls *tls)
 	} else if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) {
 		tls->failure = TLS_FAILURE_CERTIFICATE;
 		say(tls->error, "the client showed no certificate");
+	} else if (is_version(reason)) {
+		explain_version(tls);
 	} else if (is_not_tls(reason)) {
-		tls->failure = TLS_FAILURE_NOT_TLS;
-		say(tls->error, "what the %s sends is not TLS", whose);
+		explain_stranger(tls);
 	} else {
 		tls->failure = TLS_FAILURE_PROTOCOL;
 		say(tls->error, "the TLS handshake failed: %s", last);
@@ -1029,11 +1296,7 @@ explain_protocol(struct tls *tls)
 static void
 cut(struct tls *tls, int error)
 {
-	tls->failure = TLS_FAILURE_SYSTEM;
-	if (error == 0 || error == ECONNRESET || error == EPIPE)
-		tls->failure = TLS_FAILURE_CUT;
-	say(tls->error, "the connection was cut%s%s", error == 0 ? "" : ": ",
-	    error == 0 ? "" : strerror(error));
+	explain_cut(tls, error);
 	ERR_clear_error();
 	tls->broken = true;
 }
@@ -1078,6 +1341,7 @@ tls_handshake(struct tls *tls)
 	if ((result = SSL_do_handshake(tls->ssl)) != 1)
 		return answer(tls, result, &tls->handshake_events);
 	tls->done = true;
+	BIO_set_callback_ex(SSL_get_rbio(tls->ssl), NULL);
 	if ((cert = SSL_get0_peer_certificate(tls->ssl)) == NULL ||
 	    SSL_get_verify_result(tls->ssl) != X509_V_OK) {
 		/* Cannot be, with SSL_VERIFY_PEER; so much the worse. */

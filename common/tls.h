@@ -64,8 +64,10 @@ struct tls_identity {
 enum tls_failure {
 	TLS_FAILURE_NONE,
 	TLS_FAILURE_CERTIFICATE, /* The other's certificate: see the text. */
+	TLS_FAILURE_AUTHORITY,	/* The same: it is from another authority. */
 	TLS_FAILURE_NAME,	/* It is valid, for another name. */
 	TLS_FAILURE_REFUSED,	/* The other side refused ours, by an alert. */
+	TLS_FAILURE_ENDED,	/* It left by another alert. */
 	TLS_FAILURE_NOT_TLS,	/* What came is not TLS. */
 	TLS_FAILURE_PROTOCOL,	/* No common version, cipher or ALPN. */
 	TLS_FAILURE_ALTERED,	/* A record failed its integrity check. */
