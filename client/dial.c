@@ -6,6 +6,7 @@
 
 #include "common/link.h"
 #include "common/net.h"
+#include "common/proto.h"
 #include "common/tls.h"
 
 #include "client/outcome.h"
@@ -40,12 +41,47 @@ address_of(const struct settings *s)
 }
 
 void
-dial_no_answer(const struct settings *s, struct outcome *o)
+dial_no_answer(const struct settings *s, enum dial_stage stage,
+    struct outcome *o)
 {
-	outcome_fail(o, OUTCOME_CONNECT, "%s port %d does not answer within "
-	    "%.3g seconds; look whether the machine is up and a firewall lets "
-	    "you through", address_of(s), (int)s->port,
-	    (double)s->connect_timeout / 1000);
+	char within[48] = "";
+
+	if (s->connect_timeout > 0)
+		(void)snprintf(within, sizeof within, " within %.3g seconds",
+		    (double)s->connect_timeout / 1000);
+	if (stage == DIAL_CONNECTING)
+		outcome_fail(o, OUTCOME_CONNECT, "%s port %d does not "
+		    "answer%s; look whether the machine is up and a firewall "
+		    "lets you through", address_of(s), (int)s->port, within);
+	else
+		outcome_fail(o, OUTCOME_CONNECT, "%s port %d takes the "
+		    "connection, but does not answer%s; look whether it is "
+		    "aisd that listens there", address_of(s), (int)s->port,
+		    within);
+}
+
+/* What to do about a connection that cannot be made, for errno. */
+static const char *
+connect_advice(int e)
+{
+	switch (e) {
+	case ECONNREFUSED:
+		return "look whether aisd runs there and listens on this port";
+	case ENETUNREACH:
+	case ENETDOWN:
+		return "look at the network and the routes of this machine";
+	case EHOSTUNREACH:
+	case EHOSTDOWN:
+		return "look whether the machine is up, and at the routes and "
+		    "firewalls between";
+	case ENOENT:
+		return "look at the name, and at \"host_name\" in aisc.conf";
+	case EBUSY:
+		return "the name servers do not answer: try again, or use an "
+		    "address";
+	default:
+		return "look whether the machine can be reached";
+	}
 }
 
 int
@@ -59,13 +95,10 @@ dial_connect(const struct settings *s, struct tls_context *context,
 	fd = net_connect(address_of(s), port, s->family, deadline, why,
 	    sizeof why);
 	if (fd == -1 && errno == ETIMEDOUT)
-		dial_no_answer(s, o);
-	else if (fd == -1 && errno == ECONNREFUSED)
-		outcome_fail(o, OUTCOME_CONNECT, "%s; look whether aisd runs "
-		    "there and listens on this port", why);
+		dial_no_answer(s, DIAL_CONNECTING, o);
 	else if (fd == -1)
-		outcome_fail(o, OUTCOME_CONNECT, "%s; look at the name, and "
-		    "whether the machine can be reached", why);
+		outcome_fail(o, OUTCOME_CONNECT, "%s; %s", why,
+		    connect_advice(errno));
 	if (fd == -1)
 		return -1;
 	net_dead_after(fd, DEAD_TIMEOUT);
@@ -86,9 +119,44 @@ dial_was_dropped(const struct link *link, bool shaking)
 	    (failure == TLS_FAILURE_CUT || failure == TLS_FAILURE_SYSTEM);
 }
 
-void
-dial_explain(const struct settings *s, const struct link *link, bool shaking,
+/* The stream has ended for "why", and nobody has said that it would. */
+static void
+explain_loss(const struct settings *s, const char *why, enum dial_stage stage,
     struct outcome *o)
+{
+	const char *host = address_of(s);
+
+	switch (stage) {
+	case DIAL_CONNECTING:
+	case DIAL_SHAKING:
+		outcome_fail(o, OUTCOME_LOST, "%s; look whether it is aisd "
+		    "that listens on port %d of %s, and into its log", why,
+		    (int)s->port, host);
+		break;
+	case DIAL_GREETING:
+		outcome_fail(o, OUTCOME_LOST, "%s, before the server had "
+		    "greeted us; it may have refused our certificate %s: look "
+		    "into the log of aisd on %s", why, s->certificate, host);
+		break;
+	case DIAL_SERVED:
+		outcome_fail(o, OUTCOME_LOST, "%s, before the answer was "
+		    "complete; the command may have begun: look whether aisd "
+		    "still runs on %s, and into its log", why, host);
+		break;
+	}
+}
+
+void
+dial_ended(const struct settings *s, enum dial_stage stage, struct outcome *o)
+{
+	outcome_fail(o, OUTCOME_LOST, "the server ended the session %s; look "
+	    "into the log of aisd on %s", stage == DIAL_SERVED ? "before the "
+	    "answer was complete" : "without a greeting", address_of(s));
+}
+
+void
+dial_explain(const struct settings *s, const struct link *link,
+    enum dial_stage stage, struct outcome *o)
 {
 	const char *why = tls_error(link->tls);
 
@@ -97,13 +165,30 @@ dial_explain(const struct settings *s, const struct link *link, bool shaking,
 		outcome_fail(o, OUTCOME_NAME, "%s", why);
 		break;
 	case TLS_FAILURE_NOT_TLS:
+		outcome_fail(o, OUTCOME_TLS, "%s; look at the port %d of %s: "
+		    "aisd listens on " PROTO_PORT_TEXT " by default", why,
+		    (int)s->port, address_of(s));
+		break;
 	case TLS_FAILURE_PROTOCOL:
 		outcome_fail(o, OUTCOME_TLS, "%s; look whether it is aisd "
 		    "that listens on port %d of %s", why, (int)s->port,
 		    address_of(s));
 		break;
-	case TLS_FAILURE_CERTIFICATE:
+	case TLS_FAILURE_AUTHORITY:
+		outcome_fail(o, OUTCOME_TLS, "%s; look whether %s is the "
+		    "right authority, and aisd listens on port %d of %s", why,
+		    s->authority, (int)s->port, address_of(s));
+		break;
 	case TLS_FAILURE_REFUSED:
+		outcome_fail(o, OUTCOME_TLS, "%s; it is in %s, and the log of "
+		    "aisd on %s says more", why, s->certificate,
+		    address_of(s));
+		break;
+	case TLS_FAILURE_ENDED:
+		outcome_fail(o, OUTCOME_TLS, "%s; the log of aisd on %s says "
+		    "more", why, address_of(s));
+		break;
+	case TLS_FAILURE_CERTIFICATE:
 	case TLS_FAILURE_ALTERED:
 		outcome_fail(o, OUTCOME_TLS, "%s", why);
 		break;
@@ -111,10 +196,7 @@ dial_explain(const struct settings *s, const struct link *link, bool shaking,
 	case TLS_FAILURE_CUT:
 	case TLS_FAILURE_SYSTEM:
 	case TLS_FAILURE_MEMORY:
-		outcome_fail(o, OUTCOME_LOST, "%s, %s; look whether aisd still "
-		    "runs on %s, and into its log", why, shaking ?
-		    "before TLS was ready" : "before the answer was complete",
-		    address_of(s));
+		explain_loss(s, why, stage, o);
 		break;
 	}
 }

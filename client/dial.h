@@ -23,8 +23,17 @@ struct tls_context *dial_context(const struct settings *s, struct outcome *o);
 int dial_connect(const struct settings *s, struct tls_context *context,
     int64_t deadline, struct link *link, struct outcome *o);
 
-/* Tell in "o" that the server does not answer in time. */
-void dial_no_answer(const struct settings *s, struct outcome *o);
+/* How far a connection had got. */
+enum dial_stage {
+	DIAL_CONNECTING,	/* There is none. */
+	DIAL_SHAKING,		/* TLS is not ready. */
+	DIAL_GREETING,		/* The server has said nothing yet. */
+	DIAL_SERVED
+};
+
+/* Tell in "o" that the server, at "stage", does not answer in time. */
+void dial_no_answer(const struct settings *s, enum dial_stage stage,
+    struct outcome *o);
 
 /*
  * Was the connection of "link", which has failed, closed before the server had
@@ -32,9 +41,14 @@ void dial_no_answer(const struct settings *s, struct outcome *o);
  */
 bool dial_was_dropped(const struct link *link, bool shaking);
 
-/* Tell in "o" why TLS failed; "shaking" says that it was in the handshake. */
+/* Tell in "o" why TLS failed at "stage". */
 void dial_explain(const struct settings *s, const struct link *link,
-    bool shaking, struct outcome *o);
+    enum dial_stage stage, struct outcome *o);
+
+/* Tell in "o" that the server has ended the session in order at "stage",
+ * without saying why. */
+void dial_ended(const struct settings *s, enum dial_stage stage,
+    struct outcome *o);
 
 /* Say on standard error who the other end of "link" is, and how we got to it
  * in "ms" milliseconds. */

@@ -105,12 +105,21 @@ fail(struct request *r, enum outcome_class class, const char *format, ...)
 	give_up(r);
 }
 
+static enum dial_stage
+stage_of(const struct request *r)
+{
+	if (r->shaking)
+		return DIAL_SHAKING;
+	return r->state == STATE_GREETING && !r->greeting.waits ?
+	    DIAL_GREETING : DIAL_SERVED;
+}
+
 static void
 tls_failed(struct request *r)
 {
 	r->dropped = dial_was_dropped(&r->link, r->shaking);
 	if (r->asked)
-		dial_explain(r->settings, &r->link, r->shaking, r->outcome);
+		dial_explain(r->settings, &r->link, stage_of(r), r->outcome);
 	give_up(r);
 }
 
@@ -121,7 +130,7 @@ violation(struct request *r, const char *what)
 	(void)frame_put_code(&r->link.out, PROTO_GOODBYE, 0,
 	    PROTO_CODE_PROTOCOL, what);
 	fail(r, OUTCOME_PROTOCOL, "the server does not keep to the protocol "
-	    "(%s); is it of another version?", what);
+	    "(%s); compare \"aisc -V\" here with \"aisd -V\" there", what);
 	return -1;
 }
 
@@ -144,7 +153,7 @@ is_late(struct request *r)
 		    (double)r->settings->timeout / 1000);
 		r->flush = false;
 	} else if (r->shaking && clock_past(r->connected)) {
-		dial_no_answer(r->settings, r->outcome);
+		dial_no_answer(r->settings, DIAL_SHAKING, r->outcome);
 		give_up(r);
 	} else if (r->greeting.waits && clock_past(r->waited))
 		fail(r, OUTCOME_BUSY, "it was not our turn within %.3g "
@@ -498,10 +507,11 @@ read_link(struct request *r)
 	}
 	if (got == -1)
 		(void)violation(r, "a frame that is too long");
-	else if (io == IO_EOF)
-		fail(r, OUTCOME_LOST, "the server ended the session before "
-		    "the answer was complete; its log says why");
-	else if (io == IO_ERROR)
+	else if (io == IO_EOF) {
+		if (r->asked)
+			dial_ended(r->settings, stage_of(r), r->outcome);
+		give_up(r);
+	} else if (io == IO_ERROR)
 		tls_failed(r);
 }
 

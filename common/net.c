@@ -269,9 +269,12 @@ net_connect(const char *host, const char *port, int family, int64_t deadline,
 		hints.ai_flags |= AI_ADDRCONFIG;
 	e = getaddrinfo(host, port, &hints, &list);
 	if (e != 0) {
+		int reason = e == EAI_AGAIN ? EBUSY : e == EAI_SYSTEM ? errno :
+		    ENOENT;
+
 		(void)snprintf(why, size, "cannot look up %s: %s", host,
-		    e == EAI_SYSTEM ? strerror(errno) : gai_strerror(e));
-		errno = EHOSTUNREACH;
+		    e == EAI_SYSTEM ? strerror(reason) : gai_strerror(e));
+		errno = reason;
 		return -1;
 	}
 	for (struct addrinfo *ai = list; ai != NULL && fd == -1;

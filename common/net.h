@@ -67,7 +67,8 @@ int net_prepare(int fd);
  * Look up "host" and "port" and connect to the first address that answers by
  * "deadline", among those of "family", AF_UNSPEC being any.  Returns the
  * descriptor, non-blocking as net_accept() leaves it, or -1 with a sentence in
- * "why" of "size" bytes; errno is ETIMEDOUT if the deadline has passed.
+ * "why" of "size" bytes; errno is ETIMEDOUT if the deadline has passed, ENOENT
+ * if there is no such name, EBUSY if nobody could say whether there is.
  */
 int net_connect(const char *host, const char *port, int family,
     int64_t deadline, char *why, size_t size);
