@@ -77,6 +77,22 @@ static const struct {
 	    "others wait for their turn" }
 };
 
+/* What to say at the end of a command that the server has cut short. */
+static const struct {
+	enum proto_code code;
+	const char *text;
+} cuts[] = {
+	{ PROTO_CODE_DENIED, "the server has withdrawn its permission, for "
+	    "our certificate or its rules have changed" },
+	{ PROTO_CODE_RESOURCES, "the server lacked memory for its input or "
+	    "output" },
+	{ PROTO_CODE_TIMEOUT, "a time limit of the server has passed, which "
+	    "its log names" },
+	{ PROTO_CODE_OUTPUT, "the limit of output of its rule has been "
+	    "reached" },
+	{ PROTO_CODE_STOPPING, "the server stops; try again later" }
+};
+
 #define COUNT(array)	(sizeof (array) / sizeof (array)[0])
 
 const char *
@@ -147,12 +163,30 @@ outcome_code(struct outcome *o, uint16_t code, const char *text)
 	outcome_printable(o->text, sizeof o->text, text, strlen(text));
 }
 
+/* What ended a command that was cut short for "code". */
+static const char *
+cut_text(uint32_t code)
+{
+	size_t i = 0;
+
+	while (i < COUNT(cuts) && cuts[i].code != code)
+		i++;
+	return i < COUNT(cuts) ? cuts[i].text : "the server's log says why";
+}
+
 void
 outcome_exit(struct outcome *o, const struct frame_exit *e)
 {
-	if (e->reason != PROTO_CODE_NONE)
+	if (e->reason != PROTO_CODE_NONE) {
 		outcome_code(o, (uint16_t)e->reason, "");
-	else {
+		/* A code that we do not know is told as that. */
+		if (o->class != OUTCOME_PROTOCOL)
+			(void)snprintf(o->text, sizeof o->text, "the command "
+			    "was ended after %.3g s and %llu bytes of output: "
+			    "%s", (double)e->duration_us / 1e6,
+			    (unsigned long long)(e->out_bytes + e->err_bytes),
+			    cut_text(e->reason));
+	} else {
 		set_class(o, OUTCOME_DONE);
 		o->status = (int)e->status;
 		if (e->end == PROTO_END_SIGNAL)
@@ -170,11 +204,37 @@ outcome_signal(struct outcome *o, int signo)
 	o->text[0] = '\0';
 }
 
+/* Is "signo" one by which people end commands?  They know about it. */
+static bool
+is_usual(uint32_t signo)
+{
+	return signo == SIGINT || signo == SIGPIPE || signo == SIGTERM ||
+	    signo == SIGHUP || signo == SIGQUIT;
+}
+
+/* Say which signal has ended the command, as a shell does: nothing else tells
+ * that its output is not whole. */
+static void
+report_signal(const struct outcome *o)
+{
+	const struct frame_exit *e = &o->exit;
+	bool want = e->status == SIGKILL || e->status == SIGSEGV ||
+	    e->status == SIGABRT || e->status == SIGBUS;
+
+	if (o->has_exit && e->end == PROTO_END_SIGNAL && !is_usual(e->status))
+		outcome_say("the command was ended by signal %u (%s)%s",
+		    e->status, strsignal((int)e->status), want ? "; if that "
+		    "was for want of memory, the server's log shows its limit" :
+		    "");
+}
+
 void
 outcome_report(const struct outcome *o)
 {
 	switch (o->class) {
 	case OUTCOME_DONE:
+		report_signal(o);
+		break;
 	case OUTCOME_PIPE:
 	case OUTCOME_INTERRUPTED:
 		break;

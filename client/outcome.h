@@ -82,7 +82,10 @@ void outcome_exit(struct outcome *o, const struct frame_exit *e);
 /* Make "o" the end by a signal that came to us. */
 void outcome_signal(struct outcome *o, int signo);
 
-/* Say on standard error what failed, in one line; nothing if nothing did. */
+/*
+ * Say on standard error what failed, in one line; nothing if nothing did.  A
+ * signal by which people do not end commands has failed one.
+ */
 void outcome_report(const struct outcome *o);
 
 /* Say how long the command took and what it used, if it has ended. */
