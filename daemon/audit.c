@@ -254,8 +254,8 @@ audit_handshake_failed(const struct audit_peer *p, const char *reason)
 	begin(&r, HANDSHAKE_FAILED);
 	put_peer(&r, p);
 	put(&r, "reason", reason);
-	(void)emit(&r, "%s from %s was refused: %s", peer_name(p), p->address,
-	    reason);
+	(void)emit(&r, "%s from %s did not get in: %s", peer_name(p),
+	    p->address, reason);
 }
 
 void
@@ -327,10 +327,27 @@ audit_limit_hit(const struct audit_peer *p, const struct audit_command *c,
 	    audit_command_name(c), peer_name(p), limit);
 }
 
+/* What to say of a signal that has ended a command by itself. */
+static const char *
+describe_signal(const struct audit_end *e, char *out, size_t size)
+{
+	int n;
+
+	out[0] = '\0';
+	if (e->signal == 0 || strcmp(e->reason, "signal") != 0)
+		return out;
+	n = snprintf(out, size, " %d (%s)", e->signal, strsignal(e->signal));
+	if (e->memory_limit > 0 && n > 0 && (size_t)n < size)
+		(void)snprintf(out + n, size - (size_t)n, ", with a "
+		    "memory_limit of %lld bytes", (long long)e->memory_limit);
+	return out;
+}
+
 void
 audit_command_end(const struct audit_peer *p, const struct audit_command *c,
     const struct audit_end *e)
 {
+	char how[128];
 	struct record r;
 
 	begin(&r, COMMAND_END);
@@ -341,11 +358,15 @@ audit_command_end(const struct audit_peer *p, const struct audit_command *c,
 		put_number(&r, "exit", "%d", e->exit);
 	if (e->signal > 0)
 		put_number(&r, "signal", "%d", e->signal);
+	/* Want of memory is not seen from here, but this much is known. */
+	if (e->signal > 0 && e->memory_limit > 0)
+		put_number(&r, "memory_limit", "%lld",
+		    (long long)e->memory_limit);
 	put_duration(&r, "duration_ms", e->duration_us);
 	put_duration(&r, "cpu_ms", e->cpu_us);
 	put_bytes(&r, e->in_bytes, e->out_bytes, e->err_bytes);
-	(void)emit(&r, "%.200s of %s has ended: %s", audit_command_name(c),
-	    peer_name(p), e->reason);
+	(void)emit(&r, "%.200s of %s has ended: %s%s", audit_command_name(c),
+	    peer_name(p), e->reason, describe_signal(e, how, sizeof how));
 }
 
 void

@@ -28,6 +28,7 @@ struct audit_end {
 	const char *reason;	/* "exit", "signal", "lost", "time-limit"... */
 	int exit;		/* -1: none. */
 	int signal;		/* 0: none. */
+	int64_t memory_limit;	/* That held, in bytes; 0: none. */
 	int64_t duration_us;
 	int64_t cpu_us;
 	uint64_t in_bytes;

@@ -328,6 +328,7 @@ command_end(const struct command *c, struct audit_end *e)
 		e->reason = c->cut_reason;
 	e->exit = killed ? -1 : WEXITSTATUS(c->status);
 	e->signal = killed ? WTERMSIG(c->status) : 0;
+	e->memory_limit = c->limits.memory_limit;
 	e->duration_us = c->ended_us - c->child.started_us;
 	e->cpu_us = c->cpu_us;
 	e->in_bytes = c->input.bytes;

@@ -465,7 +465,8 @@ turn_line(const struct pollset *ps, struct peer *p)
 	short events = pollset_events(ps, p->slot);
 
 	if ((events & (POLLRDHUP | POLLHUP | POLLERR)) != 0) {
-		log_info("%s has left the line", p->address);
+		log_info("%s from %s has left the line",
+		    tls_peer(p->link.tls)->common_name, p->address);
 		let_go(p);
 	} else if ((events & POLLOUT) != 0 &&
 	    link_write(&p->link) == IO_ERROR)

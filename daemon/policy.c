@@ -531,7 +531,8 @@ decide_run(const struct rule *rule, const struct question *q,
 	if (g != NULL)
 		return decide_granted(rule, g, q, d);
 	return refuse(d, PROTO_CODE_DENIED, "the rule \"%s\" does not grant "
-	    "the command %.200s to \"%.100s\"", d->rule, name,
+	    "the command %.200s to \"%.100s\"; aisc --list shows what it "
+	    "does", d->rule, name,
 	    q->peer->identity->common_name);
 }
 
@@ -795,7 +796,8 @@ policy_decide(const struct policy *p, const struct policy_world *w,
 		rule = policy_find(p, peer->identity, peer->address);
 	if (rule == NULL)
 		return refuse(d, PROTO_CODE_DENIED, "no rule matches the "
-		    "client \"%.200s\"", peer->identity->subject);
+		    "client \"%.200s\"; aisd.conf needs one for it",
+		    peer->identity->subject);
 	(void)snprintf(d->rule, sizeof d->rule, "%s", rule->name);
 	if ((settled.operation != PROTO_LINE ||
 	    settle_line(rule, &settled, d) == 0) &&
