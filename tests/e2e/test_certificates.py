@@ -114,23 +114,18 @@ def check_nothing_done(daemon):
 # Clients.
 
 CLIENTS = [
-    # kind, what the log of aisd says, what aisc says
-    ("self-signed", "does not come from the configured authority",
-     "refused our certificate: it does not come from its authority"),
-    ("other-authority", "does not come from the configured authority",
-     "refused our certificate: it does not come from its authority"),
-    ("expired", r"has expired on 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC; renew",
+    # kind, what the log of aisd says, what aisc says; test_explanations.py
+    # has those that aisc shows to aisd, and all of the words.
+    ("expired", r"has expired on .* by the server's clock",
      "has expired on 20"),
-    ("not-yet-valid", r"is not valid before 20\d\d-\d\d-\d\d .*clocks",
+    ("not-yet-valid", r"is not valid before .* by the server's clock",
      "is not valid before 20"),
-    ("wrong-purpose", "is not for use as a client",
-     "refused our certificate: it is for another purpose"),
     ("mail", "is not for use as a client",
-     "refused our certificate: it is for another purpose"),
+     "refused our certificate .* it is not for use as a client"),
     ("no-signature", "is not for use as a client",
-     "refused our certificate: it is for another purpose"),
+     "refused our certificate .* it is not for use as a client"),
     ("authority", "is not for use as a client",
-     "refused our certificate: it is for another purpose"),
+     "refused our certificate .* it is not for use as a client"),
     ("rsa1024", "not acceptable: .*key too (weak|small)",
      "key too (weak|small)"),
     ("sha1", "not acceptable: .*(md|digest).* too weak", "too weak"),
@@ -304,7 +299,7 @@ def test_versions(make_aisd, alice, aisd):
         answer = knock(aisd.port, only(careless(alice), version))
         assert "protocol version" in answer, answer
     event = aisd.wait_event("handshake-failed", count=3)
-    assert "unsupported protocol" in event["reason"]
+    assert "does not speak TLS 1.3" in event["reason"]
     check_nothing_done(aisd)
     for version in (versions.TLSv1, versions.TLSv1_1):
         answer = knock(allows.port, only(careless(alice), version))
@@ -380,11 +375,7 @@ def test_no_resumption(make_aisd, alice, tmp_path, old):
 # Servers, as aisc sees them.
 
 SERVERS = [
-    ("self-signed", "does not come from the configured authority"),
-    ("other-authority", "does not come from the configured authority"),
-    ("expired", r"has expired on 20\d\d-"),
-    ("not-yet-valid", r"is not valid before 20\d\d-"),
-    ("wrong-purpose", "is not for use as a server"),
+    # Others are in test_explanations.py.
     ("mail", "is not for use as a server"),
     ("no-signature", "is not for use as a server|key ?usage"),
     ("authority", "is not for use as a server|key ?usage"),
@@ -408,7 +399,7 @@ def test_server_is_refused(aisc, fake_server, make, kind, says):
 
 
 NAMES = [
-    (["DNS:other.example"], "localhost"), (["IP:127.0.0.2"], "127.0.0.1"),
+    (["IP:127.0.0.2"], "127.0.0.1"),
     (["DNS:127.0.0.1"], "127.0.0.1"), (["DNS:*"], "localhost"),
     ([], "localhost"), (["email:root@localhost"], "localhost"),
     (["URI:https://localhost/"], "localhost"),
