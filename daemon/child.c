@@ -281,12 +281,14 @@ execute_checked(const struct child_plan *plan, int report)
 	if (errno == ENOENT && fcntl(fd, F_SETFD, 0) == 0)
 		(void)syscall(SYS_execveat, fd, "", plan->argv, plan->env,
 		    AT_EMPTY_PATH);
-	give_up(report, CHILD_STAGE_EXEC, errno);
+	give_up(report, errno == ENOENT ? CHILD_STAGE_INTERPRETER :
+	    CHILD_STAGE_EXEC, errno);
 }
 
 static void __attribute__((noreturn))
 execute(const struct child_plan *plan, int report)
 {
+	enum child_stage stage = CHILD_STAGE_EXEC;
 	int error = ENOENT;
 
 	if (plan->checked)
@@ -298,8 +300,10 @@ execute(const struct child_plan *plan, int report)
 			error = errno;
 		if (!is_absent(errno))
 			break;
+		if (errno == ENOENT && access(*path, F_OK) == 0)
+			stage = CHILD_STAGE_INTERPRETER;
 	}
-	give_up(report, CHILD_STAGE_EXEC, error);
+	give_up(report, error == ENOENT ? stage : CHILD_STAGE_EXEC, error);
 }
 
 static void __attribute__((noreturn))

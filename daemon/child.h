@@ -43,6 +43,8 @@ enum child_stage {
 	CHILD_STAGE_USER,	/* The user cannot be changed to. */
 	CHILD_STAGE_PATH,	/* A path is not below its directory. */
 	CHILD_STAGE_UNSAFE,	/* Others can change the program. */
+	CHILD_STAGE_INTERPRETER, /* A program is there, and what is to read
+				 * or to load it is not. */
 	CHILD_STAGE_EXEC	/* None of the paths can be executed. */
 };
 

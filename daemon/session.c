@@ -515,6 +515,12 @@ explain_failure(const struct session *s, const struct child_failure *f,
 		    name);
 		return PROTO_CODE_NOT_EXECUTABLE;
 	}
+	if (f->stage == CHILD_STAGE_INTERPRETER) {
+		(void)snprintf(out, size, "cannot execute %.500s: the "
+		    "interpreter in its first line, or its loader, is not "
+		    "there", name);
+		return PROTO_CODE_NOT_EXECUTABLE;
+	}
 	if (f->stage != CHILD_STAGE_EXEC || f->error == EAGAIN ||
 	    f->error == ENOMEM || f->error == ENFILE || f->error == EMFILE) {
 		(void)snprintf(out, size, "cannot start %.500s: %s; the server "

@@ -258,7 +258,7 @@ def test_what_cannot_be_executed(connect, tmp_path):
     orphan = tmp_path / "orphan"
     orphan.write_text("#!/no/such/interpreter\n")
     orphan.chmod(0o755)
-    refused(session.run([str(orphan)]), Code.UNKNOWN)
+    refused(session.run([str(orphan)]), Code.NOT_EXECUTABLE, "interpreter")
 
     busy = tmp_path / "busy"
     shutil.copy(shutil.which("true"), busy)

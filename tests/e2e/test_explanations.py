@@ -794,6 +794,12 @@ FAILURES = {
         "aisc: cannot execute /etc/passwd: Permission denied",
         (ended("alice", "/etc/passwd",
                "cannot execute /etc/passwd: Permission denied"),)),
+    "interpreter is missing": Failure(
+        lambda w: w.ask(w.file("orphan", "#!/no/such/interpreter\n", 0o755)),
+        126, None, "aisc: cannot execute {FILE}: the interpreter in its first "
+        "line, or its loader, is not there",
+        (ended("alice", "{FILE}", "cannot execute {FILE}: the interpreter in "
+               "its first line, or its loader, is not there"),)),
     "bad directory": Failure(
         lambda w: w.true(options=["-C", "/nowhere"]), 255, "directory",
         "aisc: directory: cannot enter the directory /nowhere: No such file "
