@@ -32,10 +32,11 @@ int account_find(const char *name, struct account *a);
 int account_self(struct account *a);
 
 /*
- * Drop from root: to "daemon", able to lend "command" and nothing else, and
- * read everything back.  "allow_setuid" leaves the bounding set and
- * no_new_privs alone, so that sudo works in commands whose rule waives
- * no_new_privs.  0, or -1 after a message; the caller then exits.
+ * Drop from root: to "daemon", able to lend "command" and nothing else, with a
+ * filter that keeps it and its commands from re-scheduling other processes,
+ * and read everything back.  "allow_setuid" leaves the bounding set and
+ * no_new_privs alone and sets no filter, so that sudo works in commands whose
+ * rule waives no_new_privs.  0, or -1 after a message; the caller then exits.
  */
 int privilege_drop(const struct account *daemon, const struct account *command,
     bool allow_setuid);
@@ -48,9 +49,9 @@ int privilege_confine(bool allow_setuid);
 
 /*
  * In the child, between fork and exec; only system calls.  With "command",
- * become it for good, with the filter that keeps it from re-scheduling other
- * processes; with NULL, stay.  Sets PDEATHSIG and, where "no_new_privs",
- * that.  0, or -1 with errno set.
+ * become it for good; with NULL, stay.  Sets PDEATHSIG and, where
+ * "no_new_privs", that and, with "command", the filter, unless the daemon has
+ * it already.  0, or -1 with errno set.
  *
  * privilege_enter() comes first: from then on files are opened as the command
  * user, while other processes of that user cannot yet signal this one; so the
