@@ -104,7 +104,9 @@ class Bench:
                 subprocess.CalledProcessError) as e:
             self.absent[kind.name] = f"cannot be set up: {e}"
         if kind.name in self.absent:
-            self.peers = [p for p in self.peers if p.name != kind.name]
+            for peer in [p for p in self.peers if p.name == kind.name]:
+                peer.stop()
+                self.peers.remove(peer)
 
     def close(self):
         for peer in self.peers:
