@@ -136,7 +136,7 @@ advice_explain(FILE *out, const struct settings *s, const char *who,
 	while (argv[request.nwords] != NULL)
 		request.nwords++;
 	settings_world(s, &world);
-	return policy_explain(out, s->policy, &world, &peer,
+	return policy_explain(out, s->rules, &world, &peer,
 	    request.nwords == 0 ? NULL : &request) ? 0 : 1;
 }
 

@@ -367,13 +367,13 @@ check(const struct options *o, struct settings **s)
 	if ((context = settings_tls(*s)) == NULL)
 		return EXIT_CONFIG;
 	tls_context_free(context);
-	if (!o->quiet && (warnings = policy_warn(stderr, (*s)->policy)) > 0) {
+	if (!o->quiet && (warnings = rules_warn(stderr, (*s)->rules)) > 0) {
 		fprintf(stderr, "aisd: the configuration %s can be used, with "
 		    "%d warnings\n", o->config, warnings);
 		return EXIT_WARNINGS;
 	}
 	fprintf(stderr, "aisd: the configuration %s is good: %zu rules\n",
-	    o->config, policy_count((*s)->policy));
+	    o->config, rules_count((*s)->rules));
 	return EXIT_DONE;
 }
 

@@ -3,8 +3,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <time.h>
 
 #include "common/body.h"
 #include "common/conf.h"
@@ -12,278 +10,7 @@
 #include "common/tls.h"
 #include "common/words.h"
 #include "daemon/environ.h"
-#include "daemon/match.h"
 #include "daemon/policy.h"
-
-/* A command of a rule by one of the two things that clients may call it. */
-struct call {
-	const char *text;
-	const struct grant *grant;
-};
-
-struct rule {
-	char *name;
-	struct match match;
-	bool anything;
-	bool shell;
-	char *learn_until;	/* The last day, "YYYY-MM-DD". */
-	char **sftp_server;	/* argv of the subsystem "sftp", or NULL. */
-	struct terms terms;
-	struct grant *grants;
-	size_t count;
-	struct call *calls;	/* Two for each of the grants, sorted. */
-	int64_t learn_end;	/* The second after it, since 1970; or 0. */
-	char *where;		/* FILE:LINE. */
-};
-
-struct policy {
-	struct rule *rules;
-	size_t count;
-	struct terms defaults;
-};
-
-static const struct conf_key rule_keys[] = {
-	{ "name", CONF_STRING, offsetof(struct rule, name), 0, 0 },
-	MATCH_KEYS(struct rule, match),
-	{ "anything", CONF_BOOL, offsetof(struct rule, anything), 0, 0 },
-	{ "shell", CONF_BOOL, offsetof(struct rule, shell), 0, 0 },
-	{ "learn_until", CONF_STRING, offsetof(struct rule, learn_until), 0,
-	    0 },
-	{ "sftp_server", CONF_STRINGS, offsetof(struct rule, sftp_server), 0,
-	    0 },
-	TERMS_KEYS(struct rule, terms),
-	{ "commands", CONF_GROUPS, 0, 0, 0 },
-};
-
-#define RULE_KEYS	(sizeof rule_keys / sizeof rule_keys[0])
-
-/* --- loading -------------------------------------------------------------- */
-
-/* A day as "YYYY-MM-DD" in UTC; the second after it, or -1. */
-static int64_t
-end_of_day(const char *text)
-{
-	struct tm tm;
-	const char *end;
-	time_t t;
-
-	memset(&tm, 0, sizeof tm);
-	if (strlen(text) != 10 ||
-	    (end = strptime(text, "%Y-%m-%d", &tm)) == NULL || *end != '\0' ||
-	    (t = timegm(&tm)) == (time_t)-1)
-		return -1;
-	return (int64_t)t + 86400;
-}
-
-static int
-check_rule(const struct conf_group *group, struct rule *rule)
-{
-	char why[256];
-	int errors = match_prepare(&rule->match, group);
-
-	if (rule->name != NULL && strlen(rule->name) >= POLICY_NAME_MAX)
-		errors += conf_complain(group, "name", "longer than %d bytes",
-		    POLICY_NAME_MAX - 1);
-	if (rule->anything && conf_has(group, "commands"))
-		errors += conf_complain(group, "commands", "the rule grants "
-		    "anything already; remove one of the two");
-	if (terms_check(&rule->terms, why, sizeof why) != NULL)
-		errors += conf_complain(group, NULL, "%s", why);
-	if (rule->sftp_server != NULL && (rule->sftp_server[0] == NULL ||
-	    rule->sftp_server[0][0] != '/'))
-		errors += conf_complain(group, "sftp_server", "must begin with "
-		    "the path of a program, as \"/usr/lib/openssh/"
-		    "sftp-server\"");
-	if (rule->learn_until != NULL &&
-	    (rule->learn_end = end_of_day(rule->learn_until)) == -1)
-		errors += conf_complain(group, "learn_until", "must be a day, "
-		    "as \"2027-01-31\"");
-	return errors;
-}
-
-static int
-add_grant(void *context, const struct conf_group *group, const char *text)
-{
-	struct rule *rule = context;
-	struct grant *grants = realloc(rule->grants,
-	    (rule->count + 1) * sizeof *grants);
-
-	if (grants == NULL)
-		return conf_complain(group, NULL, "out of memory");
-	rule->grants = grants;
-	return grant_load(&grants[rule->count++], group, text, &rule->terms);
-}
-
-/* By text, and of the same text in the order of the file. */
-static int
-compare_calls(const void *a, const void *b)
-{
-	const struct call *x = a, *y = b;
-	int order = strcmp(x->text, y->text);
-
-	if (order != 0)
-		return order;
-	return (x->grant > y->grant) - (x->grant < y->grant);
-}
-
-static int
-sort_calls(struct rule *rule, const struct conf_group *group)
-{
-	size_t n = 0;
-
-	if (rule->count == 0)
-		return 0;
-	rule->calls = calloc(2 * rule->count, sizeof *rule->calls);
-	if (rule->calls == NULL)
-		return conf_complain(group, NULL, "out of memory");
-	for (size_t i = 0; i < rule->count; i++) {
-		const struct grant *g = &rule->grants[i];
-
-		rule->calls[n++] = (struct call){ g->name, g };
-		rule->calls[n++] = (struct call){ g->program, g };
-	}
-	qsort(rule->calls, n, sizeof *rule->calls, compare_calls);
-	return 0;
-}
-
-/* The first command of "rule" that "name" calls, or NULL. */
-static const struct grant *
-call_grant(const struct rule *rule, const char *name)
-{
-	size_t low = 0, high = rule->calls == NULL ? 0 : 2 * rule->count;
-	size_t end = high;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (strcmp(rule->calls[middle].text, name) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < end && strcmp(rule->calls[low].text, name) == 0 ?
-	    rule->calls[low].grant : NULL;
-}
-
-static int
-add_rule(void *context, const struct conf_group *group, const char *text)
-{
-	struct policy *p = context;
-	struct rule *rules, *rule;
-	char name[32], where[CONF_STRING_MAX + 32];
-	int errors;
-
-	if (text != NULL)
-		return conf_complain(group, NULL, "rules: an entry must be a "
-		    "group in braces");
-	if ((p->count & (p->count - 1)) == 0) {
-		rules = realloc(p->rules, 2 * (p->count + 1) * sizeof *rules);
-		if (rules == NULL)
-			return conf_complain(group, NULL, "out of memory");
-		p->rules = rules;
-	}
-	rule = &p->rules[p->count++];
-	memset(rule, 0, sizeof *rule);
-	if (terms_copy(&rule->terms, &p->defaults) == -1)
-		return conf_complain(group, NULL, "out of memory");
-	if (conf_read_group(group, rule_keys, RULE_KEYS, rule) > 0)
-		return 1;
-	(void)snprintf(name, sizeof name, "%zu", p->count);
-	if (rule->name == NULL)
-		rule->name = strdup(name);
-	rule->where = strdup(conf_group_where(group, where, sizeof where));
-	if (rule->name == NULL || rule->where == NULL)
-		return conf_complain(group, NULL, "out of memory");
-	errors = check_rule(group, rule) +
-	    conf_each_in(group, "commands", add_grant, rule);
-	/* A command with an error may lack its name. */
-	return errors > 0 ? errors : sort_calls(rule, group);
-}
-
-struct policy *
-policy_load(struct conf *conf, const struct terms *defaults, int *errors)
-{
-	struct policy *p = calloc(1, sizeof *p);
-
-	if (p == NULL || terms_copy(&p->defaults, defaults) == -1) {
-		policy_free(p);
-		return NULL;
-	}
-	*errors += conf_each(conf, "rules", add_rule, p);
-	return p;
-}
-
-void
-policy_free(struct policy *p)
-{
-	if (p == NULL)
-		return;
-	for (size_t i = 0; i < p->count; i++) {
-		struct rule *rule = &p->rules[i];
-
-		match_free(&rule->match);
-		for (size_t k = 0; k < rule->count; k++)
-			grant_free(&rule->grants[k]);
-		free(rule->grants);
-		free(rule->calls);
-		free(rule->where);
-		conf_free_values(rule_keys, RULE_KEYS, rule);
-	}
-	free(p->rules);
-	terms_free(&p->defaults);
-	free(p);
-}
-
-size_t
-policy_count(const struct policy *p)
-{
-	return p->count;
-}
-
-/* Of the conditions, those that are set; of the rest, all. */
-static void
-print_rule(FILE *out, const struct rule *rule)
-{
-	for (size_t i = 0; i < RULE_KEYS; i++) {
-		const char *name = rule_keys[i].name;
-		size_t at = rule_keys[i].offset;
-		char *const *value = (char *const *)(const void *)
-		    ((const char *)rule + at);
-
-		if ((at >= offsetof(struct rule, match) &&
-		    at < offsetof(struct rule, anything) && *value == NULL) ||
-		    ((strcmp(name, "learn_until") == 0 ||
-		    strcmp(name, "sftp_server") == 0) && *value == NULL))
-			continue;
-		conf_print(out, &rule_keys[i], 1, rule, 2);
-	}
-	if (rule->count == 0)
-		return;
-	fputs("\t\tcommands = (", out);
-	for (size_t i = 0; i < rule->count; i++) {
-		fputs(i == 0 ? "\n" : ",\n", out);
-		grant_print(out, &rule->grants[i]);
-	}
-	fputs("\n\t\t);\n", out);
-}
-
-void
-policy_print(FILE *out, const struct policy *p)
-{
-	fputs("rules = (", out);
-	for (size_t i = 0; i < p->count; i++) {
-		fputs(i == 0 ? "\n\t{\n" : ",\n\t{\n", out);
-		print_rule(out, &p->rules[i]);
-		fputs("\t}", out);
-	}
-	fputs("\n);\n", out);
-}
-
-const char *
-policy_rule_name(const struct rule *rule)
-{
-	return rule->name;
-}
 
 /* --- deciding ------------------------------------------------------------- */
 
@@ -298,17 +25,6 @@ refuse(struct decision *d, enum proto_code code, const char *format, ...)
 	d->allowed = false;
 	d->code = code;
 	return 0;
-}
-
-const struct rule *
-policy_find(const struct policy *p, const struct tls_identity *identity,
-    const char *address)
-{
-	for (size_t i = 0; i < p->count; i++) {
-		if (match_peer(&p->rules[i].match, identity, address) == NULL)
-			return &p->rules[i];
-	}
-	return NULL;
 }
 
 static void
@@ -511,7 +227,7 @@ find_grant(const struct rule *rule, const struct body *request)
 {
 	if (request->operation != PROTO_RUN)
 		return NULL;
-	return call_grant(rule, request->words[0]);
+	return rule_call(rule, request->words[0]);
 }
 
 static int
@@ -783,7 +499,7 @@ settle_line(const struct rule *rule, struct body *b, struct decision *d)
 }
 
 int
-policy_decide(const struct policy *p, const struct policy_world *w,
+policy_decide(const struct rules *p, const struct policy_world *w,
     const struct policy_peer *peer, const struct body *request,
     struct decision *d)
 {
@@ -793,7 +509,7 @@ policy_decide(const struct policy *p, const struct policy_world *w,
 
 	memset(d, 0, sizeof *d);
 	if (rule == NULL)
-		rule = policy_find(p, peer->identity, peer->address);
+		rule = rules_find(p, peer->identity, peer->address);
 	if (rule == NULL)
 		return refuse(d, PROTO_CODE_DENIED, "no rule matches the "
 		    "client \"%.200s\"; aisd.conf needs one for it",
@@ -816,21 +532,6 @@ decision_free(struct decision *d)
 }
 
 /* --- for people ----------------------------------------------------------- */
-
-void
-policy_list(FILE *out, const struct rule *rule)
-{
-	if (rule->anything)
-		fputs("*\tany program, by its name or path\n", out);
-	if (rule->shell)
-		fputs("-c LINE\ta line for the shell\n", out);
-	if (rule->sftp_server != NULL)
-		fputs("-s sftp\tfiles, by sftp and scp over aisc-ssh\n", out);
-	for (size_t i = 0; i < rule->count; i++)
-		fprintf(out, "%s\t%s\n", rule->grants[i].name,
-		    rule->grants[i].summary == NULL ? "" :
-		    rule->grants[i].summary);
-}
 
 static void
 print_limits(FILE *out, const struct limits *l)
@@ -884,25 +585,15 @@ explain_decision(FILE *out, const struct decision *d)
 }
 
 bool
-policy_explain(FILE *out, const struct policy *p,
+policy_explain(FILE *out, const struct rules *p,
     const struct policy_world *w, const struct policy_peer *peer,
     const struct body *request)
 {
-	const struct rule *rule = NULL;
+	const struct rule *rule = rules_explain(out, p, peer->identity,
+	    peer->address);
 	struct decision d;
 	bool allowed;
 
-	for (size_t i = 0; i < p->count && rule == NULL; i++) {
-		const char *key = match_peer(&p->rules[i].match,
-		    peer->identity, peer->address);
-
-		fprintf(out, "%s: rule \"%s\": %s%s\n", p->rules[i].where,
-		    p->rules[i].name, key == NULL ? "matches" :
-		    "does not match, because of its key ", key == NULL ? "" :
-		    key);
-		if (key == NULL)
-			rule = &p->rules[i];
-	}
 	if (rule == NULL)
 		fputs("no rule matches: everything is refused\n", out);
 	if (rule == NULL || request == NULL)
@@ -915,98 +606,4 @@ policy_explain(FILE *out, const struct policy *p,
 	explain_decision(out, &d);
 	decision_free(&d);
 	return allowed;
-}
-
-/* One limit against what the system allows us; "above" is that of the level
- * above, where it has been looked at already. */
-static int
-warn_limit(FILE *out, const char *where, const char *name, int resource,
-    int64_t value, int64_t above)
-{
-	struct rlimit r;
-
-	if (value == 0 || value == above ||
-	    getrlimit((__rlimit_resource_t)resource, &r) == -1 ||
-	    r.rlim_max == RLIM_INFINITY || (uint64_t)value <= r.rlim_max)
-		return 0;
-	fprintf(out, "%s: %s: above the hard limit of %llu, which holds\n",
-	    where, name, (unsigned long long)r.rlim_max);
-	return 1;
-}
-
-static int
-warn_limits(FILE *out, const char *where, const struct limits *l,
-    const struct limits *above)
-{
-	return warn_limit(out, where, "memory_limit", RLIMIT_AS,
-	    l->memory_limit, above->memory_limit) +
-	    warn_limit(out, where, "cpu_limit", RLIMIT_CPU,
-	    l->cpu_limit / 1000, above->cpu_limit / 1000) +
-	    warn_limit(out, where, "process_limit", RLIMIT_NPROC,
-	    l->process_limit, above->process_limit) +
-	    warn_limit(out, where, "open_files", RLIMIT_NOFILE,
-	    l->open_files, above->open_files);
-}
-
-static int
-warn_rule(FILE *out, const struct rule *rule, const struct limits *above)
-{
-	const struct limits *ours = &rule->terms.limits;
-	char why[1024];
-	int n = warn_limits(out, rule->where, ours, above);
-
-	if (!rule->anything && !rule->shell && rule->count == 0 &&
-	    rule->sftp_server == NULL && rule->learn_end == 0) {
-		fprintf(out, "%s: the rule \"%s\" grants nothing\n",
-		    rule->where, rule->name);
-		n++;
-	}
-	if (rule->sftp_server != NULL && grant_check_program(
-	    rule->sftp_server[0], why, sizeof why) != NULL) {
-		fprintf(out, "%s: sftp_server: %s\n", rule->where, why);
-		n++;
-	}
-	for (size_t i = 0; i < rule->count; i++) {
-		const struct grant *g = &rule->grants[i], *first;
-
-		n += warn_limits(out, g->where, &g->terms.limits, ours);
-		if (grant_check_program(g->program, why, sizeof why) != NULL) {
-			fprintf(out, "%s: %s\n", g->where, why);
-			n++;
-		}
-		first = call_grant(rule, g->name);
-		if (first != NULL && first != g) {
-			fprintf(out, "%s: the command \"%s\" is never "
-			    "reached: %s has the same name\n", g->where,
-			    g->name, first->where);
-			n++;
-		}
-	}
-	return n;
-}
-
-int
-policy_warn(FILE *out, const struct policy *p)
-{
-	static const struct limits none;
-	const struct rule *all = NULL;
-	int n = warn_limits(out, "the top level", &p->defaults.limits, &none);
-
-	if (p->count == 0) {
-		fputs("there are no rules: everything is refused\n", out);
-		n++;
-	}
-	for (size_t i = 0; i < p->count; i++) {
-		const struct rule *rule = &p->rules[i];
-
-		n += warn_rule(out, rule, &p->defaults.limits);
-		if (all != NULL) {
-			fprintf(out, "%s: the rule \"%s\" is never reached: "
-			    "%s matches everybody\n", rule->where, rule->name,
-			    all->where);
-			n++;
-		} else if (match_is_everybody(&rule->match))
-			all = rule;
-	}
-	return n;
 }

@@ -116,7 +116,7 @@ session_new(struct link *l, const char *address, const char *name,
 	(void)snprintf(s->peer.session, sizeof s->peer.session, "%s", name);
 	s->peer.address = s->address;
 	s->peer.identity = &s->identity;
-	s->rule = policy_find(settings->policy, &s->identity, s->address);
+	s->rule = rules_find(settings->rules, &s->identity, s->address);
 	s->opened_us = clock_now_us();
 	s->idle_since = s->heard = clock_now();
 	s->others_since = CLOCK_NEVER;
@@ -160,7 +160,7 @@ session_configure(struct session *s, const struct settings *settings)
 	bool had = s->rule != NULL;
 
 	s->settings = settings;
-	s->rule = policy_find(settings->policy, &s->identity, s->address);
+	s->rule = rules_find(settings->rules, &s->identity, s->address);
 	if (had && s->rule == NULL)
 		session_stop(s, PROTO_CODE_DENIED, "no-rule", "no rule of the "
 		    "server matches this client any more");
@@ -390,7 +390,7 @@ answer_can(struct session *s, const struct policy_world *world,
 		return 0;
 	}
 	run.operation = PROTO_RUN;
-	if (policy_decide(s->settings->policy, world, peer, &run, &d) == -1)
+	if (policy_decide(s->settings->rules, world, peer, &run, &d) == -1)
 		return 1;
 	status = d.allowed ? 0 : 1;
 	if (d.allowed)
@@ -417,7 +417,7 @@ answer_question(struct session *s, const struct policy_world *world,
 	if (out == NULL)
 		fd_close(&copy);
 	else if (s->body.operation == PROTO_LIST)
-		policy_list(out, s->rule);
+		rule_list(out, s->rule);
 	else
 		status = answer_can(s, world, peer, out);
 	failed = out == NULL || ferror(out) != 0;
@@ -457,7 +457,7 @@ begin_request(struct session *s)
 	};
 
 	settings_world(s->settings, &world);
-	if (policy_decide(s->settings->policy, &world, &peer, &s->body,
+	if (policy_decide(s->settings->rules, &world, &peer, &s->body,
 	    &s->decision) == -1) {
 		refuse(s, PROTO_CODE_RESOURCES, "the server is out of memory");
 		reset_request(s);

@@ -245,8 +245,8 @@ load_into(struct settings *s, struct conf *conf)
 	int errors = conf_read(conf, keys, KEYS, s);
 
 	errors += check_terms(conf, s);
-	s->policy = policy_load(conf, &s->terms, &errors);
-	if (s->policy == NULL) {
+	s->rules = rules_load(conf, &s->terms, &errors);
+	if (s->rules == NULL) {
 		log_error("cannot read the rules: out of memory");
 		return -1;
 	}
@@ -293,7 +293,7 @@ settings_free(struct settings *s)
 	if (s == NULL)
 		return;
 	conf_free_values(keys, KEYS, s);
-	policy_free(s->policy);
+	rules_free(s->rules);
 	free(s);
 }
 
@@ -409,12 +409,12 @@ void
 settings_print(FILE *out, const struct settings *s)
 {
 	conf_print(out, keys, KEYS, s, 0);
-	policy_print(out, s->policy);
+	rules_print(out, s->rules);
 }
 
 /* Do both have the same rules? */
 static bool
-same_rules(const struct policy *a, const struct policy *b)
+same_rules(const struct rules *a, const struct rules *b)
 {
 	char *text[2] = { NULL, NULL };
 	size_t size[2] = { 0, 0 };
@@ -425,7 +425,7 @@ same_rules(const struct policy *a, const struct policy *b)
 
 		if (f == NULL)
 			goto end;	/* To be told once too often is fine. */
-		policy_print(f, i == 0 ? a : b);
+		rules_print(f, i == 0 ? a : b);
 		if (fclose(f) == EOF)
 			goto end;
 	}
@@ -456,7 +456,7 @@ settings_changes(const struct settings *a, const struct settings *b,
 	*out = '\0';
 	for (const struct conf_key *key = keys; key < keys + KEYS; key++) {
 		bool same = key->type == CONF_GROUPS ?
-		    same_rules(a->policy, b->policy) : conf_same(key, a, b);
+		    same_rules(a->rules, b->rules) : conf_same(key, a, b);
 
 		if (used < size && (!same || has_new_file(key->name, files)))
 			used += (size_t)snprintf(out + used, size - used,

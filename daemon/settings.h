@@ -57,7 +57,7 @@ struct settings {
 
 	/* Derived: where the four files of TLS are named, and what follows. */
 	char where[4][SETTINGS_WHERE_MAX];
-	struct policy *policy;
+	struct rules *rules;
 	struct account daemon;
 	struct account command;
 	const char *start;	/* Where a session begins. */

@@ -231,7 +231,7 @@ check(const char *rules, const struct question *q, const struct rule *rule,
 		return;
 	}
 	must(rule != NULL && d->code == PROTO_CODE_NONE);
-	must(strcmp(d->rule, policy_rule_name(rule)) == 0);
+	must(strcmp(d->rule, rule_name(rule)) == 0);
 	if (q->body.operation == PROTO_RUN || q->body.operation == PROTO_SHELL)
 		check_run(rules, q, d);
 }
@@ -321,9 +321,9 @@ ask(const struct settings *s, struct question *q, bool is_known)
 	char *rules;
 
 	settings_world(s, &world);
-	peer.rule = policy_find(s->policy, &q->identity, q->address);
-	must(policy_decide(s->policy, &world, &peer, &q->body, &d) == 0);
-	must(policy_decide(s->policy, &world, &peer, &q->body, &again) == 0);
+	peer.rule = rules_find(s->rules, &q->identity, q->address);
+	must(policy_decide(s->rules, &world, &peer, &q->body, &d) == 0);
+	must(policy_decide(s->rules, &world, &peer, &q->body, &again) == 0);
 	check_same(&d, &again);
 	settings_print(fuzz_write(&w), s);
 	rules = fuzz_written(&w);
@@ -331,7 +331,7 @@ ask(const struct settings *s, struct question *q, bool is_known)
 	if (is_known)
 		check_known(q, &d);
 	free(rules);
-	must(policy_explain(fuzz_write(&w), s->policy, &world, &peer,
+	must(policy_explain(fuzz_write(&w), s->rules, &world, &peer,
 	    &q->body) == d.allowed);
 	free(fuzz_written(&w));
 	decision_free(&d);

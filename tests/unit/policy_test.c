@@ -25,12 +25,12 @@ static const struct policy_world world = {
 };
 
 /* The policy of "rules", the inside of the list, which is good. */
-static struct policy *
+static struct rules *
 load(const char *rules)
 {
 	struct terms defaults;
 	struct conf *conf;
-	struct policy *p;
+	struct rules *p;
 	int errors = 0;
 	FILE *f = fopen("p.conf", "w");
 
@@ -40,7 +40,7 @@ load(const char *rules)
 	conf = conf_open("p.conf", NULL);
 	assert_non_null(conf);
 	assert_int_equal(terms_init(&defaults), 0);
-	p = policy_load(conf, &defaults, &errors);
+	p = rules_load(conf, &defaults, &errors);
 	terms_free(&defaults);
 	conf_close(conf);
 	if (p == NULL || errors != 0)
@@ -109,7 +109,7 @@ question(const char *who, enum proto_operation operation, const char *line,
 
 /* Decide, and leave the answer in "d". */
 static void
-ask(const struct policy *p, const struct question *q, struct decision *d)
+ask(const struct rules *p, const struct question *q, struct decision *d)
 {
 	assert_int_equal(policy_decide(p, &world, &q->peer, &q->body, d), 0);
 	/* An answer is one or the other, and never both. */
@@ -121,7 +121,7 @@ ask(const struct policy *p, const struct question *q, struct decision *d)
 }
 
 static void
-ask_run(const struct policy *p, const char *who, const char *line,
+ask_run(const struct rules *p, const char *who, const char *line,
     struct decision *d)
 {
 	ask(p, question(who, PROTO_RUN, line, ""), d);
@@ -201,7 +201,7 @@ commands(void **state)
 		{ "fewer", "id", "id", PROTO_CODE_NONE },
 		{ "nobody", "ls", NULL, PROTO_CODE_DENIED },
 	};
-	struct policy *p = load(granted);
+	struct rules *p = load(granted);
 	struct decision d;
 
 	(void)state;
@@ -215,18 +215,18 @@ commands(void **state)
 		decision_free(&d);
 		decision_free(&d);
 	}
-	policy_free(p);
-	policy_free(NULL);
+	rules_free(p);
+	rules_free(NULL);
 }
 
 static void
 names(void **state)
 {
-	struct policy *p = load(granted);
+	struct rules *p = load(granted);
 	struct decision d;
 
 	(void)state;
-	assert_int_equal(policy_count(p), 4);
+	assert_int_equal(rules_count(p), 4);
 	ask_run(p, "all", "ls", &d);
 	assert_string_equal(d.rule, "1");	/* Its place in the list. */
 	assert_string_equal(d.command, "");
@@ -246,7 +246,7 @@ names(void **state)
 	assert_non_null(strstr(d.reason, "no rule matches the client "
 	    "\"CN=eve\""));
 	decision_free(&d);
-	policy_free(p);
+	rules_free(p);
 }
 
 /* Without rules nobody may do anything. */
@@ -255,7 +255,7 @@ no_rules(void **state)
 {
 	static const enum proto_operation all[] = { PROTO_RUN, PROTO_SHELL,
 	    PROTO_CHDIR, PROTO_LIST, PROTO_CAN };
-	struct policy *p = load("");
+	struct rules *p = load("");
 	struct decision d;
 
 	(void)state;
@@ -264,13 +264,13 @@ no_rules(void **state)
 		assert_int_equal(d.code, PROTO_CODE_DENIED);
 		decision_free(&d);
 	}
-	policy_free(p);
+	rules_free(p);
 }
 
 static void
 paths(void **state)
 {
-	struct policy *p = load(granted);
+	struct rules *p = load(granted);
 	struct question *q;
 	struct decision d;
 	char name[PROTO_PATH_MAX + 2];
@@ -301,7 +301,7 @@ paths(void **state)
 	ask(p, q, &d);
 	assert_true(d.allowed);
 	decision_free(&d);
-	policy_free(p);
+	rules_free(p);
 }
 
 static void
@@ -323,7 +323,7 @@ path_slots(void **state)
 		{ "cat //srv/data/a", NULL }, { "cat a b", NULL },
 		{ "cat", NULL },
 	};
-	struct policy *p = load(granted);
+	struct rules *p = load(granted);
 	struct decision d;
 
 	(void)state;
@@ -344,13 +344,13 @@ path_slots(void **state)
 		}
 		decision_free(&d);
 	}
-	policy_free(p);
+	rules_free(p);
 }
 
 static void
 shells(void **state)
 {
-	struct policy *p = load(granted);
+	struct rules *p = load(granted);
 	struct decision d;
 
 	(void)state;
@@ -370,7 +370,7 @@ shells(void **state)
 	ask(p, question("few", PROTO_SHELL, "ls", ""), &d);
 	assert_int_equal(d.code, PROTO_CODE_DENIED);
 	decision_free(&d);
-	policy_free(p);
+	rules_free(p);
 }
 
 /* --- environment ---------------------------------------------------------- */
@@ -405,7 +405,7 @@ own_environment(void **state)
 		{ "AIS_PEER_FINGERPRINT", "abcd" },
 		{ "AIS_PEER_ADDR", "192.0.2.9" },
 	};
-	struct policy *p = load("{ peers = \"*\"; anything = true; }");
+	struct rules *p = load("{ peers = \"*\"; anything = true; }");
 	struct decision d;
 	size_t n = 0;
 
@@ -421,7 +421,7 @@ own_environment(void **state)
 		n++;
 	assert_int_equal(n, COUNT(own));
 	decision_free(&d);
-	policy_free(p);
+	rules_free(p);
 }
 
 #define ALL	"accept_environment = \"*\";"
@@ -511,7 +511,7 @@ accepted_environment(void **state)
 	for (size_t i = 0; i < 2 * COUNT(variables); i++) {
 		enum proto_code code = variables[i / 2].code;
 		const char *variable = variables[i / 2].variable;
-		struct policy *p;
+		struct rules *p;
 
 		(void)snprintf(text, sizeof text, "{ peers = \"*\"; shell = "
 		    "true; %s %s }", kinds[i % 2], variables[i / 2].accepts);
@@ -532,7 +532,7 @@ accepted_environment(void **state)
 		if (code != PROTO_CODE_NONE)
 			assert_false(d.allowed);
 		decision_free(&d);
-		policy_free(p);
+		rules_free(p);
 	}
 }
 
@@ -540,7 +540,7 @@ accepted_environment(void **state)
 static void
 merged_environment(void **state)
 {
-	struct policy *p = load("{ peers = \"*\"; anything = true;\n"
+	struct rules *p = load("{ peers = \"*\"; anything = true;\n"
 	    "environment = [ \"A=rule\", \"B=rule\", \"HOME=/rule\" ];\n"
 	    "accept_environment = [ \"A\", \"C\" ]; }");
 	struct decision d;
@@ -554,14 +554,14 @@ merged_environment(void **state)
 	assert_string_equal(value_of(d.env, "HOME"), "/rule");
 	assert_string_equal(value_of(d.env, "USER"), "runner");
 	decision_free(&d);
-	policy_free(p);
+	rules_free(p);
 }
 
 /* The name of a variable has 255 bytes at most. */
 static void
 long_variables(void **state)
 {
-	struct policy *p = load("{ peers = \"*\"; anything = true; " ALL " }");
+	struct rules *p = load("{ peers = \"*\"; anything = true; " ALL " }");
 	struct question *q = question("a", PROTO_RUN, "env", "X=1");
 	char variable[300];
 	struct decision d;
@@ -578,7 +578,7 @@ long_variables(void **state)
 	ask(p, q, &d);
 	assert_int_equal(d.code, PROTO_CODE_INVALID);
 	decision_free(&d);
-	policy_free(p);
+	rules_free(p);
 }
 
 /* --- terms ---------------------------------------------------------------- */
@@ -587,7 +587,7 @@ long_variables(void **state)
 static void
 terms(void **state)
 {
-	struct policy *p = load(
+	struct rules *p = load(
 	    "{ peers = \"rule\"; anything = true; time_limit = 5; nice = 3;\n"
 	    "  umask = \"027\"; stdin = false; open_files = 9; },\n"
 	    "{ peers = \"command\"; time_limit = 5; output_limit = \"1 KiB\";\n"
@@ -633,7 +633,7 @@ terms(void **state)
 	assert_true(d.limits.keep);
 	assert_false(d.wants_stdin);
 	decision_free(&d);
-	policy_free(p);
+	rules_free(p);
 }
 
 static const char placed[] =
@@ -669,7 +669,7 @@ directories(void **state)
 		{ "any", there, NULL, "/rule", "/x" },
 		{ "any", NULL, "/s", "/s", "." },
 	};
-	struct policy *p = load(placed);
+	struct rules *p = load(placed);
 	struct decision d;
 
 	(void)state;
@@ -688,7 +688,7 @@ directories(void **state)
 			assert_non_null(strstr(d.reason, "any_directory"));
 		decision_free(&d);
 	}
-	policy_free(p);
+	rules_free(p);
 }
 
 static void
@@ -703,7 +703,7 @@ changes_of_directory(void **state)
 		{ "few", "/x", NULL }, { "few", "", NULL },
 		{ "nobody", "/x", NULL },
 	};
-	struct policy *p = load(placed);
+	struct rules *p = load(placed);
 	struct decision d;
 
 	(void)state;
@@ -716,7 +716,7 @@ changes_of_directory(void **state)
 			assert_int_equal(d.code, PROTO_CODE_DENIED);
 		decision_free(&d);
 	}
-	policy_free(p);
+	rules_free(p);
 }
 
 /* --- masks, learning ------------------------------------------------------ */
@@ -736,7 +736,7 @@ masks(void **state)
 		/* What is refused is masked as well. */
 		{ "in deny --pass secret", "in deny *** ***" },
 	};
-	struct policy *p = load("{ peers = \"*\"; commands = (\n"
+	struct rules *p = load("{ peers = \"*\"; commands = (\n"
 	    "{ program = \"/bin/in\"; log_mask = [ \"2\", \"--pass\", \"-p\" ];"
 	    " arguments = ( { match = \"~[^d].*\"; rest = true; } ); } ); }");
 	struct decision d;
@@ -748,7 +748,7 @@ masks(void **state)
 		expect_words(d.logged, rows[i][1]);
 		decision_free(&d);
 	}
-	policy_free(p);
+	rules_free(p);
 }
 
 /* The last second of 1970-01-05, in UTC. */
@@ -784,7 +784,7 @@ learning(void **state)
 		    PROTO_CODE_DENIED, false },
 		{ PROTO_RUN, "date -u", "1=", 0, PROTO_CODE_INVALID, false },
 	};
-	struct policy *p = load("{ peers = \"*\"; learn_until = "
+	struct rules *p = load("{ peers = \"*\"; learn_until = "
 	    "\"1970-01-05\"; commands = ( { program = \"/bin/date\"; } ); }");
 	struct decision d;
 
@@ -801,14 +801,14 @@ learning(void **state)
 			    d.learned);
 		decision_free(&d);
 	}
-	policy_free(p);
+	rules_free(p);
 }
 
 /* --- for people ----------------------------------------------------------- */
 
 /* What policy_explain() writes and answers has "text". */
 static void
-expect_explained(const struct policy *p, const struct question *q,
+expect_explained(const struct rules *p, const struct question *q,
     bool allowed, const char *wanted)
 {
 	char *text = NULL;
@@ -827,7 +827,7 @@ expect_explained(const struct policy *p, const struct question *q,
 static void
 explanations(void **state)
 {
-	struct policy *p = load("{ name = \"a\"; peers = \"a\"; dns = \"d\"; },"
+	struct rules *p = load("{ name = \"a\"; peers = \"a\"; dns = \"d\"; },"
 	    "\n{ name = \"b\"; peers = [ \"a\", \"b\" ]; nice = 9;\n"
 	    "commands = ( \"/bin/ls\" ); }");
 	struct question *q = question("a", PROTO_RUN, "ls -l", "");
@@ -850,26 +850,26 @@ explanations(void **state)
 	    "rule \"b\": matches\n");
 	expect_explained(p, question("b", PROTO_CAN, "id", ""), true,
 	    "allowed by the rule \"b\"\n");
-	policy_free(p);
+	rules_free(p);
 }
 
 /* The rules are warned of "count" times, once with "wanted". */
 static void
 expect_warnings(const char *rules, int count, const char *wanted)
 {
-	struct policy *p = load(rules);
+	struct rules *p = load(rules);
 	char *text = NULL;
 	size_t size = 0;
 	FILE *out = open_memstream(&text, &size);
 	int n;
 
 	assert_non_null(out);
-	n = policy_warn(out, p);
+	n = rules_warn(out, p);
 	assert_int_equal(fclose(out), 0);
 	if (n != count || strstr(text, wanted) == NULL)
 		fail_msg("%d warnings: %s", n, text);
 	free(text);
-	policy_free(p);
+	rules_free(p);
 }
 
 static void
@@ -906,7 +906,7 @@ warnings(void **state)
 static void
 lists(void **state)
 {
-	struct policy *p = load("{ peers = \"all\"; anything = true; shell = "
+	struct rules *p = load("{ peers = \"all\"; anything = true; shell = "
 	    "true; },\n{ peers = \"few\"; commands = ( \"/bin/ls\",\n"
 	    "{ name = \"x\"; program = \"/bin/y\"; summary = \"what\"; } ); }");
 	static const char *const who[] = { "all", "few" };
@@ -916,15 +916,15 @@ lists(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(who); i++)
-		policy_list(out, policy_find(p, &question(who[i], PROTO_LIST,
+		rule_list(out, rules_find(p, &question(who[i], PROTO_LIST,
 		    "", "")->id, "::1"));
 	assert_int_equal(fclose(out), 0);
 	assert_string_equal(text, "*\tany program, by its name or path\n"
 	    "-c LINE\ta line for the shell\nls\t\nx\twhat\n");
 	free(text);
-	assert_null(policy_find(p, &question("x", PROTO_LIST, "", "")->id,
+	assert_null(rules_find(p, &question("x", PROTO_LIST, "", "")->id,
 	    "::1"));
-	policy_free(p);
+	rules_free(p);
 }
 
 /* --- memory --------------------------------------------------------------- */
@@ -941,7 +941,7 @@ without_memory(void **state)
 		{ PROTO_RUN, "few", "up" }, { PROTO_SHELL, "shell", "ls" },
 		{ PROTO_CHDIR, "all", "/x" },
 	};
-	struct policy *p = load(granted);
+	struct rules *p = load(granted);
 	struct decision d;
 
 	(void)state;
@@ -964,7 +964,7 @@ without_memory(void **state)
 		assert_true(n > 0);
 		decision_free(&d);
 	}
-	policy_free(p);
+	rules_free(p);
 }
 
 int

@@ -35,10 +35,10 @@ static struct tls_identity alice = {
 };
 
 /* The policy of "rules"; NULL if memory is out or there are errors. */
-static struct policy *
+static struct rules *
 try_load(const char *rules, int *errors)
 {
-	struct policy *p = NULL;
+	struct rules *p = NULL;
 	struct terms terms;
 	struct conf *conf;
 
@@ -48,20 +48,20 @@ try_load(const char *rules, int *errors)
 	if (conf == NULL)
 		return NULL;
 	if (terms_init(&terms) == 0)
-		p = policy_load(conf, &terms, errors);
+		p = rules_load(conf, &terms, errors);
 	terms_free(&terms);
 	conf_close(conf);
 	if (p != NULL && *errors > 0) {
-		policy_free(p);
+		rules_free(p);
 		p = NULL;
 	}
 	return p;
 }
 
-static struct policy *__attribute__((format(printf, 1, 2)))
+static struct rules *__attribute__((format(printf, 1, 2)))
 load(const char *format, ...)
 {
-	struct policy *p;
+	struct rules *p;
 	char *text;
 	int errors;
 	va_list ap;
@@ -78,7 +78,7 @@ load(const char *format, ...)
 
 /* What alice may do with up to seven words; the caller frees "d". */
 static void
-ask(const struct policy *p, enum proto_operation operation,
+ask(const struct rules *p, enum proto_operation operation,
     const char *const *words, int64_t now, struct decision *d)
 {
 	struct policy_peer peer = {
@@ -184,14 +184,14 @@ peers(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		struct policy *p = load("rules = ( { %s anything = true; } );",
+		struct rules *p = load("rules = ( { %s anything = true; } );",
 		    rows[i].conditions);
 
-		if ((policy_find(p, &alice, rows[i].address) != NULL) !=
+		if ((rules_find(p, &alice, rows[i].address) != NULL) !=
 		    rows[i].matches)
 			fail_msg("%s from %s", rows[i].conditions,
 			    rows[i].address);
-		policy_free(p);
+		rules_free(p);
 	}
 }
 
@@ -307,7 +307,7 @@ arguments(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		struct policy *p = load("rules = ( { peers = \"*\"; commands = "
+		struct rules *p = load("rules = ( { peers = \"*\"; commands = "
 		    "( { name = \"c\"; program = \"/bin/p\"; arguments = ( %s "
 		    "); } ); } );", rows[i].slots);
 		const char *words[] = { "c", rows[i].words[0],
@@ -327,7 +327,7 @@ arguments(void **state)
 		} else
 			assert_int_equal(d.code, PROTO_CODE_DENIED);
 		decision_free(&d);
-		policy_free(p);
+		rules_free(p);
 	}
 }
 
@@ -503,7 +503,7 @@ as_defined(void **state)
 		struct naive_rule rules[4];
 		size_t count = 1 + unit_below(&seed, 4), n;
 		char text[8192];
-		struct policy *p;
+		struct rules *p;
 
 		n = (size_t)snprintf(text, sizeof text, "rules = (");
 		for (size_t k = 0; k < count; k++) {
@@ -555,7 +555,7 @@ as_defined(void **state)
 			seen[want]++;
 			decision_free(&d);
 		}
-		policy_free(p);
+		rules_free(p);
 	}
 	for (int i = 0; i < 3; i++)
 		assert_true(seen[i] > POLICIES * QUESTIONS / 50);
@@ -576,14 +576,14 @@ static const char rich[] =
     " { peers = \"*\"; anything = true; } );";
 
 static char *
-print(const struct policy *p)
+print(const struct rules *p)
 {
 	char *text;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
 
 	assert_non_null(out);
-	policy_print(out, p);
+	rules_print(out, p);
 	assert_int_equal(fclose(out), 0);
 	return text;
 }
@@ -592,7 +592,7 @@ print(const struct policy *p)
 static void
 round_trip(void **state)
 {
-	struct policy *p = load("%s", rich), *q;
+	struct rules *p = load("%s", rich), *q;
 	char *one = print(p), *two;
 
 	(void)state;
@@ -601,8 +601,8 @@ round_trip(void **state)
 	assert_string_equal(one, two);
 	free(one);
 	free(two);
-	policy_free(p);
-	policy_free(q);
+	rules_free(p);
+	rules_free(q);
 }
 
 /* Whichever allocation fails, it is said, and nothing is left behind. */
@@ -611,13 +611,13 @@ without_memory(void **state)
 {
 	static const char *const words[] = { "c", "x", "1", "5", "f", "g",
 	    NULL };
-	struct policy *p = NULL;
+	struct rules *p = NULL;
 	struct decision d;
 	int errors, failures = 0;
 
 	(void)state;
 	do {
-		policy_free(p);
+		rules_free(p);
 		memory_fail_at(failures++);
 		p = try_load(rich, &errors);
 	} while (memory_has_failed() && (p == NULL || failures < 1000));
@@ -641,7 +641,7 @@ without_memory(void **state)
 		}
 		assert_int_equal(result, -1);
 	}
-	policy_free(p);
+	rules_free(p);
 }
 
 /* --- how long it takes -------------------------------------------------- */
@@ -659,7 +659,7 @@ many(void **state)
 	FILE *out = open_memstream(&text, &size);
 	int64_t load_us, find_us, decide_us, warn_us, slowness = 1;
 	const struct rule *rule = NULL;
-	struct policy *p;
+	struct rules *p;
 	int errors;
 
 	(void)state;
@@ -682,7 +682,7 @@ many(void **state)
 	assert_non_null(p);
 	find_us = clock_now_us();
 	for (int i = 0; i < TIMES; i++)
-		rule = policy_find(p, &alice, "::1");
+		rule = rules_find(p, &alice, "::1");
 	find_us = clock_now_us() - find_us;
 	assert_non_null(rule);
 	decide_us = clock_now_us();
@@ -702,7 +702,7 @@ many(void **state)
 	out = open_memstream(&warnings, &size);
 	assert_non_null(out);
 	warn_us = clock_now_us();
-	(void)policy_warn(out, p);
+	(void)rules_warn(out, p);
 	warn_us = clock_now_us() - warn_us;
 	assert_int_equal(fclose(out), 0);
 	printf("# load %lld ms, find %lld ns, decide %lld ns, warn %lld ms\n",
@@ -714,7 +714,7 @@ many(void **state)
 	assert_true(decide_us / TIMES < 1000 * slowness);
 	free(warnings);
 	free(text);
-	policy_free(p);
+	rules_free(p);
 }
 
 int

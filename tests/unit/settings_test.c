@@ -126,7 +126,7 @@ defaults(void **state)
 	assert_false(s->terms.any_directory);
 	expect_list(s->terms.environment, none);
 	expect_list(s->terms.accept_environment, accepted);
-	assert_int_equal(policy_count(s->policy), 0);
+	assert_int_equal(rules_count(s->rules), 0);
 	messages_expect_none();
 	settings_free(s);
 	settings_free(NULL);
@@ -345,7 +345,7 @@ drop_ins(void **state)
 	assert_int_equal(s->terms.limits.nice, 2);
 	assert_int_equal(s->idle_timeout, 7000);
 	assert_int_equal(s->kill_grace, 9000);
-	assert_int_equal(policy_count(s->policy), 3);
+	assert_int_equal(rules_count(s->rules), 3);
 	text = print(s);
 	assert_true(strstr(text, "\"a\"") < strstr(text, "\"b\""));
 	assert_true(strstr(text, "\"b\"") < strstr(text, "\"c\""));
@@ -520,7 +520,7 @@ comparison(void **state)
 	/* What may change has changed, and what may not has not. */
 	assert_int_equal(b->idle_timeout, 1000);
 	assert_int_equal(b->terms.limits.nice, 3);
-	assert_int_equal(policy_count(b->policy), 1);
+	assert_int_equal(rules_count(b->rules), 1);
 	settings_free(b);
 	b = load("user = \"root\"; command_user = \"root\"; "
 	    "allow_setuid = true; max_handshakes = 7; max_waiting = 8;");
