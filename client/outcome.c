@@ -177,14 +177,16 @@ cut_text(uint32_t code)
 void
 outcome_exit(struct outcome *o, const struct frame_exit *e)
 {
+	uint64_t bytes = e->out_bytes + e->err_bytes;
+
 	if (e->reason != PROTO_CODE_NONE) {
 		outcome_code(o, (uint16_t)e->reason, "");
 		/* A code that we do not know is told as that. */
 		if (o->class != OUTCOME_PROTOCOL)
 			(void)snprintf(o->text, sizeof o->text, "the command "
-			    "was ended after %.3g s and %llu bytes of output: "
+			    "was ended after %.3g s and %llu byte%s of output: "
 			    "%s", (double)e->duration_us / 1e6,
-			    (unsigned long long)(e->out_bytes + e->err_bytes),
+			    (unsigned long long)bytes, bytes == 1 ? "" : "s",
 			    cut_text(e->reason));
 	} else {
 		set_class(o, OUTCOME_DONE);

@@ -178,7 +178,10 @@ add_file(struct conf *conf, const char *path)
 	file = config_error_file(c);
 	(void)snprintf(place, sizeof place, "%s:%d", file == NULL ? path :
 	    file, config_error_line(c));
-	(void)conf_error(place, "%s", config_error_text(c));
+	/* A missing semicolon is found at the word behind it. */
+	(void)conf_error(place, "%s%s", config_error_text(c),
+	    config_error_type(c) == CONFIG_ERR_PARSE ? "; look at this line, "
+	    "and at the end of the one before" : "");
 	return -1;
 }
 

@@ -671,7 +671,8 @@ load_own(SSL_CTX *ssl, struct tls_files *files, char why[TLS_TEXT_MAX])
 		if (ERR_GET_REASON(e) == X509_R_KEY_VALUES_MISMATCH ||
 		    ERR_GET_REASON(e) == X509_R_KEY_TYPE_MISMATCH)
 			say(why, "the key %s does not belong to the "
-			    "certificate %s", files->key, files->certificate);
+			    "certificate %s; use the pair that was made "
+			    "together", files->key, files->certificate);
 		else
 			say(why, "cannot use the key %s: %s; it must be PEM, "
 			    "without a passphrase", files->key, last_reason());

@@ -36,8 +36,8 @@ PLACES = {
     # By which the kernel ends what does not even fit for its beginning.
     "SIGNAL": r"(?:11 \(Segmentation fault\)|9 \(Killed\))",
     # The client has gone while it waited, or in the middle.
-    "CLOSED": r"(?:the connection was cut|the client went away in the middle of "
-              r"a request)",
+    "CLOSED": r"(?:the connection was cut|"
+              r"the client went away in the middle of a request)",
     # Where there is no name server, nobody can say.
     "LOOKUP": r"(?:Name or service not known; look at the name, and at "
               r'"host_name" in aisc\.conf|Temporary failure in name '
@@ -58,7 +58,8 @@ RULES = '''
   shell = true; any_directory = true; },
 { name = "few"; peers = "bob"; commands = (
   { name = "uptime"; program = "/usr/bin/uptime"; },
-  { name = "show"; program = "/bin/echo"; arguments = ( { match = "[a-z]+"; } ); }
+  { name = "show"; program = "/bin/echo";
+    arguments = ( { match = "[a-z]+"; } ); }
 ); },
 { name = "quick"; peers = "quick"; anything = true; time_limit = 0.3; },
 { name = "terse"; peers = "terse"; anything = true; output_limit = 10; },
@@ -348,6 +349,22 @@ def caller(data):
                         tls.recv(1)
         return None
     return make
+
+
+def client_of_another_version(w):
+    with wire.Client(w.daemon.port, *w.alice[:3]) as session:
+        session.hello()
+        session.send(0x77, 1)
+        frames, _ = session.until_end()
+        assert [wire.said(f.payload) for f in frames] == [
+            (wire.Code.PROTOCOL, "a frame has a type that no client sends")]
+
+
+def killed_client(w):
+    process = w.aisc().start(w.daemon.port, "sh", "-c", "echo; sleep 60")
+    assert process.stdout.readline() == b"\n"
+    process.kill()
+    process.communicate()
 
 
 def nameless(_):
@@ -731,6 +748,10 @@ FAILURES = {
         (not_in(None, 'the client does not speak TLS 1.3 ("allow_tls12" '
                 "would take 1.2)"),)),
 
+    "client of another version": Failure(
+        client_of_another_version, None, None, "",
+        (left("a frame has a type that no client sends"),)),
+
     # The session.
     "line is full": Failure(
         line_is_full, 255, "busy",
@@ -845,17 +866,21 @@ FAILURES = {
     # In the middle.
     "server is stopped": Failure(
         in_the_middle(lambda w, d: d.process.terminate()), 255, "stopped",
-        "aisc: stopped: the command was ended after {SECONDS} s and 1 bytes "
+        "aisc: stopped: the command was ended after {SECONDS} s and 1 byte "
         "of output: the server stops; try again later",
         (Record("stop", "notice", "aisd stops: SIGTERM",
                 {"reason": "SIGTERM"}, set()),
          ended("alice", "sh", "stopping", signal="15"),
          left("stopping"))),
+    "client is killed": Failure(
+        killed_client, None, None, "",
+        (Record("message", "info", "alice from 127.0.0.1: {CUT}", {}, set()),
+         ended("alice", "sh", "{CLOSED}", signal="15"), left("{CLOSED}"))),
     "server is killed": Failure(
         in_the_middle(lambda w, d: d.kill()), 255, "lost", LOST),
     "certificate is revoked": Failure(
         in_the_middle(revoke), 255, "denied",
-        "aisc: denied: the command was ended after {SECONDS} s and 1 bytes "
+        "aisc: denied: the command was ended after {SECONDS} s and 1 byte "
         "of output: the server has withdrawn its permission, for our "
         "certificate or its rules have changed",
         (ended("alice", "sh", "revoked", signal="15"), left("revoked"))),
@@ -890,10 +915,11 @@ FAILURES = {
     "key of another": Failure(
         lambda w: w.true(pair=w.alice._replace(key=w.make("bob").key)), 255,
         "config", "aisc: config: the key {FILE} does not belong to the "
-        "certificate {FILE}"),
+        "certificate {FILE}; use the pair that was made together"),
     "syntax error": Failure(
         lambda w: w.true(config="port = 4773;\nkey = ;\n"), 255, "config",
-        "aisc: config: {FILE}:2: syntax error"),
+        "aisc: config: {FILE}:2: syntax error; look at this line, and at the "
+        "end of the one before"),
     "unknown key": Failure(
         lambda w: w.true(config="prot = 4773;\n"), 255, "config",
         "aisc: config: {FILE}:1: prot: there is no such key here; see the "
