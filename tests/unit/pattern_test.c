@@ -208,6 +208,34 @@ no_expressions(void **state)
 	}
 }
 
+/* A repetition of a repetition has no meaning, and may never be compiled. */
+static void
+repetitions(void **state)
+{
+	static const char *const bad[] = { "~a**", "~a+*", "~a?{2}", "~a{2}{3}",
+	    "~a{2,}*", "~(ab)*+", "~[a*]**", "~\\***", "~a****a****a****b" };
+	static const char *const good[] = { "~a*b*", "~a\\**", "~[*][*+]*",
+	    "~[]*]*[^]+]+", "~[[:digit:]*+]*", "~[[.*.]+]*", "~(a*)*",
+	    "~a{2}b{3}", "~a*}*" };
+	char copy[32], why[PATTERN_WHY_MAX];
+	char *patterns[] = { copy, NULL };
+	struct pattern_set *set;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		(void)snprintf(copy, sizeof copy, "%s", bad[i]);
+		if (pattern_compile(patterns, why) != NULL)
+			fail_msg("%s", bad[i]);
+		assert_non_null(strstr(why, "is a repetition already"));
+	}
+	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+		(void)snprintf(copy, sizeof copy, "%s", good[i]);
+		if ((set = pattern_compile(patterns, why)) == NULL)
+			fail_msg("%s: %s", good[i], why);
+		pattern_set_free(set);
+	}
+}
+
 /* A text that is too long for an expression is so for no plain pattern. */
 static void
 long_texts(void **state)
@@ -250,6 +278,7 @@ main(void)
 		cmocka_unit_test(sets),
 		cmocka_unit_test(sets_of_some),
 		cmocka_unit_test(no_expressions),
+		cmocka_unit_test(repetitions),
 		cmocka_unit_test(long_texts),
 		cmocka_unit_test(out_of_memory),
 	};
