@@ -14,6 +14,7 @@
 #include <openssl/x509v3.h>
 
 #include "common/serials.h"
+#include "common/tls-cert.h"
 #include "common/tls-crl.h"
 
 /* A shorter "der" than this has no place for a header of 4 GiB of content. */
@@ -43,15 +44,6 @@ struct revocation {
 	struct list *lists;
 	size_t count;
 };
-
-static int64_t
-to_seconds(const ASN1_TIME *t)
-{
-	struct tm tm;
-
-	return t != NULL && ASN1_TIME_to_tm(t, &tm) == 1 ?
-	    (int64_t)timegm(&tm) : 0;
-}
 
 static void
 list_free(struct list *l)
@@ -281,8 +273,8 @@ list_load(struct list *l, const uint8_t *der, long size, struct span *tbs)
 	if (!is_whole(l->head))
 		return "it has a critical extension: AIS takes whole lists "
 		    "alone, no partial, indirect or delta ones";
-	l->this_update = to_seconds(X509_CRL_get0_lastUpdate(l->head));
-	l->next_update = to_seconds(X509_CRL_get0_nextUpdate(l->head));
+	l->this_update = cert_seconds(X509_CRL_get0_lastUpdate(l->head));
+	l->next_update = cert_seconds(X509_CRL_get0_nextUpdate(l->head));
 	return load_entries(l, entries);
 }
 

@@ -1,6 +1,5 @@
 #include <config.h>
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -18,6 +17,7 @@
 #include "common/log.h"
 #include "common/net.h"
 #include "common/proto.h"
+#include "common/tls-cert.h"
 #include "common/tls-crl.h"
 #include "common/tls.h"
 
@@ -98,268 +98,6 @@ last_reason(void)
 	return reason == NULL ? "unknown error" : reason;
 }
 
-/* Was it memory that OpenSSL lacked?  Its queue of errors is emptied. */
-static bool
-lacked_memory(void)
-{
-	bool lacked = false;
-	unsigned long e;
-
-	while ((e = ERR_get_error()) != 0)
-		lacked = lacked || ERR_GET_REASON(e) == ERR_R_MALLOC_FAILURE;
-	return lacked;
-}
-
-/* --- what a certificate says ------------------------------------------- */
-
-static int64_t
-to_seconds(const ASN1_TIME *t)
-{
-	struct tm tm;
-
-	return ASN1_TIME_to_tm(t, &tm) == 1 ? (int64_t)timegm(&tm) : 0;
-}
-
-static const char *
-to_date(const ASN1_TIME *t, char out[32])
-{
-	struct tm tm;
-
-	if (ASN1_TIME_to_tm(t, &tm) != 1 ||
-	    strftime(out, 32, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
-		(void)snprintf(out, 32, "an unreadable date");
-	return out;
-}
-
-/* A length of time as people say it. */
-static const char *
-to_span(int64_t seconds, char out[32])
-{
-	static const struct {
-		int64_t length;
-		const char *name;
-	} units[] = {
-		{ 86400, "day" }, { 3600, "hour" }, { 60, "minute" },
-		{ 1, "second" }
-	};
-	size_t i = 0;
-
-	/* Two of a unit, and more, are exact enough. */
-	while (units[i].length > 1 && seconds < 2 * units[i].length)
-		i++;
-	seconds /= units[i].length;
-	(void)snprintf(out, 32, "%lld %s%s", (long long)seconds, units[i].name,
-	    seconds == 1 ? "" : "s");
-	return out;
-}
-
-/*
- * Say in "out" how far "t" is from now, and by which clock: "whose".  A wrong
- * clock is seen by what it says.
- */
-static const char *
-to_distance(const ASN1_TIME *t, const char *whose, char out[128])
-{
-	time_t now = time(NULL);
-	int64_t left = to_seconds(t) - (int64_t)now;
-	char span[32], date[32];
-	struct tm tm;
-
-	if (gmtime_r(&now, &tm) == NULL ||
-	    strftime(date, sizeof date, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
-		(void)snprintf(date, sizeof date, "unreadable");
-	(void)snprintf(out, 128, "%s %s by %s clock (%s)",
-	    to_span(left < 0 ? -left : left, span), left < 0 ? "ago" :
-	    "from now", whose, date);
-	return out;
-}
-
-/* The common name, if there is exactly one and it is plain text; else "". */
-static void
-get_common_name(X509 *cert, char out[TLS_NAME_MAX])
-{
-	X509_NAME *name = X509_get_subject_name(cert);
-	int at = X509_NAME_get_index_by_NID(name, NID_commonName, -1), n;
-	unsigned char *text;
-
-	out[0] = '\0';
-	if (at < 0 || X509_NAME_get_index_by_NID(name, NID_commonName, at) >= 0)
-		return;
-	n = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(
-	    X509_NAME_get_entry(name, at)));
-	if (n < 0)
-		return;
-	if (n < TLS_NAME_MAX && memchr(text, '\0', (size_t)n) == NULL) {
-		memcpy(out, text, (size_t)n);
-		out[n] = '\0';
-	}
-	OPENSSL_free(text);
-}
-
-/* A name by RFC 2253, which escapes whatever is not printable ASCII.  0, or -1
- * if there is one that could not be written. */
-static int
-get_name(X509_NAME *name, char out[TLS_NAME_MAX])
-{
-	BIO *bio = BIO_new(BIO_s_mem());
-	int length = -1, n = 0;
-
-	if (bio != NULL)
-		length = X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253);
-	if (length > 0)
-		n = BIO_read(bio, out, TLS_NAME_MAX - 1);
-	out[n > 0 ? n : 0] = '\0';
-	BIO_free(bio);
-	return length == 0 || n > 0 ? 0 : -1;
-}
-
-static void
-get_serial(X509 *cert, char out[TLS_SERIAL_MAX])
-{
-	BIGNUM *n = ASN1_INTEGER_to_BN(X509_get0_serialNumber(cert), NULL);
-	char *text = n == NULL ? NULL : BN_bn2hex(n);
-
-	(void)snprintf(out, TLS_SERIAL_MAX, "%s", text == NULL ? "" : text);
-	OPENSSL_free(text);
-	BN_free(n);
-}
-
-static void
-get_fingerprint(X509 *cert, char out[TLS_FINGERPRINT_MAX])
-{
-	unsigned char md[EVP_MAX_MD_SIZE];
-	unsigned n = 0;
-
-	out[0] = '\0';
-	if (X509_digest(cert, EVP_sha256(), md, &n) != 1)
-		return;
-	for (unsigned i = 0; i < n && 2 * i + 2 < TLS_FINGERPRINT_MAX; i++)
-		(void)snprintf(out + (size_t)2 * i, 3, "%02x", md[i]);
-}
-
-/*
- * A name of a subjectAltName with its kind before it; "" for what cannot be
- * compared with safety, and so can be in no rule.
- */
-static void
-get_san(const GENERAL_NAME *g, char out[TLS_NAME_MAX])
-{
-	const char *kind = g->type == GEN_DNS ? "DNS:" :
-	    g->type == GEN_EMAIL ? "EMAIL:" : g->type == GEN_URI ? "URI:" :
-	    g->type == GEN_IPADD ? "IP:" : NULL;
-	const unsigned char *p;
-	size_t used, n;
-
-	out[0] = '\0';
-	if (kind == NULL)
-		return;
-	p = ASN1_STRING_get0_data(g->d.ia5);
-	n = (size_t)ASN1_STRING_length(g->d.ia5);
-	used = strlen(kind);
-	if (g->type == GEN_IPADD) {
-		if ((n == 4 || n == 16) && inet_ntop(n == 4 ? AF_INET :
-		    AF_INET6, p, out + used, (socklen_t)(TLS_NAME_MAX - used))
-		    != NULL)
-			memcpy(out, kind, used);
-		return;
-	}
-	if (n == 0 || n >= TLS_NAME_MAX - used)
-		return;
-	for (size_t i = 0; i < n; i++) {
-		if (p[i] < ' ' || p[i] > '~')
-			return;
-	}
-	memcpy(out, kind, used);
-	memcpy(out + used, p, n);
-	out[used + n] = '\0';
-}
-
-/* 0, or -1 if there are names that cannot be read. */
-static int
-get_sans(X509 *cert, char out[TLS_SANS_MAX])
-{
-	int critical;
-	GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name,
-	    &critical, NULL);
-	char name[TLS_NAME_MAX];
-	size_t used = 0, n;
-
-	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
-		get_san(sk_GENERAL_NAME_value(names, i), name);
-		n = strlen(name) + 1;
-		if (n == 1 || n >= TLS_SANS_MAX - used)
-			continue;
-		memcpy(out + used, name, n);
-		used += n;
-	}
-	out[used] = '\0';
-	GENERAL_NAMES_free(names);
-	return names == NULL && critical != -1 ? -1 : 0;
-}
-
-/*
- * 0, or -1 if there was no memory for all of it.  Who lacks a name that it has
- * might be taken for another, to whom a later rule grants more.
- */
-static int
-get_identity(X509 *cert, struct tls_identity *id)
-{
-	bool failed;
-
-	ERR_clear_error();
-	get_common_name(cert, id->common_name);
-	failed = get_name(X509_get_subject_name(cert), id->subject) == -1;
-	failed |= get_name(X509_get_issuer_name(cert), id->issuer) == -1;
-	get_serial(cert, id->serial);
-	get_fingerprint(cert, id->fingerprint);
-	failed |= get_sans(cert, id->sans) == -1;
-	id->not_before = to_seconds(X509_get0_notBefore(cert));
-	id->not_after = to_seconds(X509_get0_notAfter(cert));
-	return lacked_memory() || failed || id->serial[0] == '\0' ||
-	    id->fingerprint[0] == '\0' ? -1 : 0;
-}
-
-/* One name of a subjectAltName as text, or "" for a kind without use here. */
-static void
-one_name(const GENERAL_NAME *g, char out[TLS_NAME_MAX])
-{
-	const unsigned char *p;
-	int n;
-
-	out[0] = '\0';
-	if (g->type != GEN_DNS && g->type != GEN_IPADD)
-		return;
-	p = ASN1_STRING_get0_data(g->d.ip);
-	n = ASN1_STRING_length(g->d.ip);
-	if (g->type == GEN_DNS)
-		log_escape(out, TLS_NAME_MAX, p, (size_t)n);
-	else if (n == 4 || n == 16)
-		(void)inet_ntop(n == 4 ? AF_INET : AF_INET6, p, out,
-		    TLS_NAME_MAX);
-}
-
-/* The names that a server's certificate is for. */
-static void
-get_names(X509 *cert, char *out, size_t size)
-{
-	GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name,
-	    NULL, NULL);
-	char name[TLS_NAME_MAX];
-	size_t used = 0;
-
-	(void)snprintf(out, size, "no name at all");
-	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
-		one_name(sk_GENERAL_NAME_value(names, i), name);
-		if (name[0] == '\0')
-			continue;
-		if (strlen(name) + 3 > size - used)
-			break;
-		used += (size_t)snprintf(out + used, size - used, "%s%s",
-		    used > 0 ? ", " : "", name);
-	}
-	GENERAL_NAMES_free(names);
-}
-
 /* --- why a certificate is not accepted --------------------------------- */
 
 /* Is the error about where the chain leads? */
@@ -421,12 +159,13 @@ explain_dates(const struct tls_context *c, X509 *cert, const char *subject,
 	if (X509_cmp_current_time(end) < 0)
 		say(out, "the certificate \"%s\" has expired on %s, %s; it has "
 		    "to be renewed, or that clock set", subject,
-		    to_date(end, date),
-		    to_distance(end, whose, distance));
+		    cert_date(end, date),
+		    cert_distance(end, whose, distance));
 	else
 		say(out, "the certificate \"%s\" is not valid before %s, %s; "
 		    "check that clock, and the authority's", subject,
-		    to_date(begin, date), to_distance(begin, whose, distance));
+		    cert_date(begin, date),
+		    cert_distance(begin, whose, distance));
 }
 
 /* A sentence for "cert", which fails with the X509_V_ERR "e".  "client": it
@@ -437,8 +176,8 @@ explain(const struct tls_context *c, X509 *cert, int e, bool client,
 {
 	char subject[TLS_NAME_MAX], issuer[TLS_NAME_MAX];
 
-	(void)get_name(X509_get_subject_name(cert), subject);
-	(void)get_name(X509_get_issuer_name(cert), issuer);
+	(void)cert_name(X509_get_subject_name(cert), subject);
+	(void)cert_name(X509_get_issuer_name(cert), issuer);
 	subject[NAME_SHOWN] = issuer[NAME_SHOWN] = '\0';
 	if (e == X509_V_ERR_CERT_HAS_EXPIRED ||
 	    e == X509_V_ERR_CERT_NOT_YET_VALID)
@@ -498,7 +237,7 @@ note_refusal(struct tls *tls, X509 *leaf, X509 *cert, int e)
 	char names[TLS_TEXT_MAX / 2];
 
 	/* For want of memory a good certificate looks like any bad one. */
-	if (lacked_memory() || get_identity(leaf, &tls->peer) == -1) {
+	if (cert_lacked_memory() || cert_identity(leaf, &tls->peer) == -1) {
 		fail_for_memory(tls);
 		return;
 	}
@@ -508,7 +247,7 @@ note_refusal(struct tls *tls, X509 *leaf, X509 *cert, int e)
 	if (e == X509_V_ERR_HOSTNAME_MISMATCH ||
 	    e == X509_V_ERR_IP_ADDRESS_MISMATCH) {
 		tls->failure = TLS_FAILURE_NAME;
-		get_names(leaf, names, sizeof names);
+		cert_names(leaf, names, sizeof names);
 		say(tls->error, "the server's certificate is for %s, not for "
 		    "%.100s; use a name that it has, or set \"server_name\" "
 		    "in aisc.conf", names, tls->name);
@@ -709,7 +448,7 @@ first_to_expire(STACK_OF(X509_OBJECT) *authorities)
 		X509 *cert = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(
 		    authorities, i));
 		int64_t t = cert == NULL ? 0 :
-		    to_seconds(X509_get0_notAfter(cert));
+		    cert_seconds(X509_get0_notAfter(cert));
 
 		if (cert != NULL && (first == 0 || (first < now ? t > first :
 		    t >= now && t < first)))
@@ -755,19 +494,19 @@ check_dates(struct tls_context *c, struct tls_files *files,
 	char date[32], distance[128];
 
 	files->at_fault = files->certificate;
-	c->not_after = to_seconds(end);
+	c->not_after = cert_seconds(end);
 	if (X509_cmp_current_time(end) < 0) {
 		say(why, "the certificate %s has expired on %s, %s; renew it, "
 		    "or set that clock", files->certificate,
-		    to_date(end, date), to_distance(end, "this machine's",
+		    cert_date(end, date), cert_distance(end, "this machine's",
 		    distance));
 		return -1;
 	}
 	if (X509_cmp_current_time(begin) > 0) {
 		say(why, "the certificate %s is not valid before %s, %s; "
 		    "check that clock, and the authority's",
-		    files->certificate, to_date(begin, date),
-		    to_distance(begin, "this machine's", distance));
+		    files->certificate, cert_date(begin, date),
+		    cert_distance(begin, "this machine's", distance));
 		return -1;
 	}
 	return 0;
@@ -865,7 +604,7 @@ chain_expires(STACK_OF(X509) *chain)
 	int64_t first = INT64_MAX, t;
 
 	for (int i = 0; i < sk_X509_num(chain); i++) {
-		t = to_seconds(X509_get0_notAfter(sk_X509_value(chain, i)));
+		t = cert_seconds(X509_get0_notAfter(sk_X509_value(chain, i)));
 		if (t < first)
 			first = t;
 	}
@@ -946,7 +685,7 @@ identify(X509 *cert, struct tls_identity *id)
 	if (cert == NULL)
 		return -1;
 	memset(id, 0, sizeof *id);
-	return get_identity(cert, id);
+	return cert_identity(cert, id);
 }
 
 int
@@ -1015,7 +754,7 @@ static long
 keep_first(BIO *bio, int operation, const char *bytes, size_t length, int i,
     long l, int result, size_t *done)
 {
-	struct tls *tls = (struct tls *)BIO_get_callback_arg(bio);
+	struct tls *tls = (void *)BIO_get_callback_arg(bio);
 	size_t n = done == NULL ? 0 : *done;
 
 	(void)length;
@@ -1117,8 +856,8 @@ explain_refusal(struct tls *tls, const struct refusal *r)
 		say(tls->error, "the other side wants a certificate");
 		return;
 	}
-	(void)get_name(X509_get_subject_name(own), subject);
-	(void)get_name(X509_get_issuer_name(own), issuer);
+	(void)cert_name(X509_get_subject_name(own), subject);
+	(void)cert_name(X509_get_issuer_name(own), issuer);
 	subject[NAME_SHOWN] = issuer[NAME_SHOWN] = '\0';
 	t = r->add == BEGIN ? X509_get0_notBefore(own) :
 	    X509_get0_notAfter(own);
@@ -1126,8 +865,9 @@ explain_refusal(struct tls *tls, const struct refusal *r)
 		(void)snprintf(more, sizeof more, " \"%s\"", issuer);
 	else if (r->add != PLAIN)
 		(void)snprintf(more, sizeof more, "; it is valid %s %s, %s",
-		    r->add == BEGIN ? "from" : "until", to_date(t, date),
-		    to_distance(t, server ? "the server's" : "our", distance));
+		    r->add == BEGIN ? "from" : "until", cert_date(t, date),
+		    cert_distance(t, server ? "the server's" : "our",
+		    distance));
 	say(tls->error, "the %s refused %s certificate \"%s\": %s%s",
 	    server ? "client" : "server", server ? "the server's" : "our",
 	    subject, server ? r->server : r->client, more);
@@ -1269,7 +1009,7 @@ explain_protocol(struct tls *tls)
 		return;
 	if (last == NULL)
 		last = "unknown error";
-	if (lacked_memory())
+	if (cert_lacked_memory())
 		fail_for_memory(tls);
 	else if (reason > SSL_AD_REASON_OFFSET &&
 	    reason <= SSL_AD_REASON_OFFSET + 255) {
@@ -1350,7 +1090,7 @@ tls_handshake(struct tls *tls)
 		say(tls->error, "the peer has no verified certificate");
 		return IO_ERROR;
 	}
-	if (get_identity(cert, &tls->peer) == -1) {
+	if (cert_identity(cert, &tls->peer) == -1) {
 		fail_for_memory(tls);
 		return IO_ERROR;
 	}

@@ -1,0 +1,261 @@
+#include <config.h>
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+
+#include "common/log.h"
+#include "common/tls-cert.h"
+
+bool
+cert_lacked_memory(void)
+{
+	bool lacked = false;
+	unsigned long e;
+
+	while ((e = ERR_get_error()) != 0)
+		lacked = lacked || ERR_GET_REASON(e) == ERR_R_MALLOC_FAILURE;
+	return lacked;
+}
+
+int64_t
+cert_seconds(const ASN1_TIME *t)
+{
+	struct tm tm;
+
+	return t != NULL && ASN1_TIME_to_tm(t, &tm) == 1 ?
+	    (int64_t)timegm(&tm) : 0;
+}
+
+const char *
+cert_date(const ASN1_TIME *t, char out[32])
+{
+	struct tm tm;
+
+	if (ASN1_TIME_to_tm(t, &tm) != 1 ||
+	    strftime(out, 32, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
+		(void)snprintf(out, 32, "an unreadable date");
+	return out;
+}
+
+/* A length of time as people say it. */
+static const char *
+to_span(int64_t seconds, char out[32])
+{
+	static const struct {
+		int64_t length;
+		const char *name;
+	} units[] = {
+		{ 86400, "day" }, { 3600, "hour" }, { 60, "minute" },
+		{ 1, "second" }
+	};
+	size_t i = 0;
+
+	/* Two of a unit, and more, are exact enough. */
+	while (units[i].length > 1 && seconds < 2 * units[i].length)
+		i++;
+	seconds /= units[i].length;
+	(void)snprintf(out, 32, "%lld %s%s", (long long)seconds, units[i].name,
+	    seconds == 1 ? "" : "s");
+	return out;
+}
+
+const char *
+cert_distance(const ASN1_TIME *t, const char *whose, char out[128])
+{
+	time_t now = time(NULL);
+	int64_t left = cert_seconds(t) - (int64_t)now;
+	char span[32], date[32];
+	struct tm tm;
+
+	if (gmtime_r(&now, &tm) == NULL ||
+	    strftime(date, sizeof date, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
+		(void)snprintf(date, sizeof date, "unreadable");
+	(void)snprintf(out, 128, "%s %s by %s clock (%s)",
+	    to_span(left < 0 ? -left : left, span), left < 0 ? "ago" :
+	    "from now", whose, date);
+	return out;
+}
+
+/* The common name, if there is exactly one and it is plain text; else "". */
+static void
+get_common_name(X509 *cert, char out[TLS_NAME_MAX])
+{
+	X509_NAME *name = X509_get_subject_name(cert);
+	int at = X509_NAME_get_index_by_NID(name, NID_commonName, -1), n;
+	unsigned char *text;
+
+	out[0] = '\0';
+	if (at < 0 || X509_NAME_get_index_by_NID(name, NID_commonName, at) >= 0)
+		return;
+	n = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(
+	    X509_NAME_get_entry(name, at)));
+	if (n < 0)
+		return;
+	if (n < TLS_NAME_MAX && memchr(text, '\0', (size_t)n) == NULL) {
+		memcpy(out, text, (size_t)n);
+		out[n] = '\0';
+	}
+	OPENSSL_free(text);
+}
+
+int
+cert_name(X509_NAME *name, char out[TLS_NAME_MAX])
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	int length = -1, n = 0;
+
+	if (bio != NULL)
+		length = X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253);
+	if (length > 0)
+		n = BIO_read(bio, out, TLS_NAME_MAX - 1);
+	out[n > 0 ? n : 0] = '\0';
+	BIO_free(bio);
+	return length == 0 || n > 0 ? 0 : -1;
+}
+
+static void
+get_serial(X509 *cert, char out[TLS_SERIAL_MAX])
+{
+	BIGNUM *n = ASN1_INTEGER_to_BN(X509_get0_serialNumber(cert), NULL);
+	char *text = n == NULL ? NULL : BN_bn2hex(n);
+
+	(void)snprintf(out, TLS_SERIAL_MAX, "%s", text == NULL ? "" : text);
+	OPENSSL_free(text);
+	BN_free(n);
+}
+
+static void
+get_fingerprint(X509 *cert, char out[TLS_FINGERPRINT_MAX])
+{
+	unsigned char md[EVP_MAX_MD_SIZE];
+	unsigned n = 0;
+
+	out[0] = '\0';
+	if (X509_digest(cert, EVP_sha256(), md, &n) != 1)
+		return;
+	for (unsigned i = 0; i < n && 2 * i + 2 < TLS_FINGERPRINT_MAX; i++)
+		(void)snprintf(out + (size_t)2 * i, 3, "%02x", md[i]);
+}
+
+/*
+ * A name of a subjectAltName with its kind before it; "" for what cannot be
+ * compared with safety, and so can be in no rule.
+ */
+static void
+get_san(const GENERAL_NAME *g, char out[TLS_NAME_MAX])
+{
+	const char *kind = g->type == GEN_DNS ? "DNS:" :
+	    g->type == GEN_EMAIL ? "EMAIL:" : g->type == GEN_URI ? "URI:" :
+	    g->type == GEN_IPADD ? "IP:" : NULL;
+	const unsigned char *p;
+	size_t used, n;
+
+	out[0] = '\0';
+	if (kind == NULL)
+		return;
+	p = ASN1_STRING_get0_data(g->d.ia5);
+	n = (size_t)ASN1_STRING_length(g->d.ia5);
+	used = strlen(kind);
+	if (g->type == GEN_IPADD) {
+		if ((n == 4 || n == 16) && inet_ntop(n == 4 ? AF_INET :
+		    AF_INET6, p, out + used, (socklen_t)(TLS_NAME_MAX - used))
+		    != NULL)
+			memcpy(out, kind, used);
+		return;
+	}
+	if (n == 0 || n >= TLS_NAME_MAX - used)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		if (p[i] < ' ' || p[i] > '~')
+			return;
+	}
+	memcpy(out, kind, used);
+	memcpy(out + used, p, n);
+	out[used + n] = '\0';
+}
+
+/* 0, or -1 if there are names that cannot be read. */
+static int
+get_sans(X509 *cert, char out[TLS_SANS_MAX])
+{
+	int critical;
+	GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name,
+	    &critical, NULL);
+	char name[TLS_NAME_MAX];
+	size_t used = 0, n;
+
+	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+		get_san(sk_GENERAL_NAME_value(names, i), name);
+		n = strlen(name) + 1;
+		if (n == 1 || n >= TLS_SANS_MAX - used)
+			continue;
+		memcpy(out + used, name, n);
+		used += n;
+	}
+	out[used] = '\0';
+	GENERAL_NAMES_free(names);
+	return names == NULL && critical != -1 ? -1 : 0;
+}
+
+int
+cert_identity(X509 *cert, struct tls_identity *id)
+{
+	bool failed;
+
+	ERR_clear_error();
+	get_common_name(cert, id->common_name);
+	failed = cert_name(X509_get_subject_name(cert), id->subject) == -1;
+	failed |= cert_name(X509_get_issuer_name(cert), id->issuer) == -1;
+	get_serial(cert, id->serial);
+	get_fingerprint(cert, id->fingerprint);
+	failed |= get_sans(cert, id->sans) == -1;
+	id->not_before = cert_seconds(X509_get0_notBefore(cert));
+	id->not_after = cert_seconds(X509_get0_notAfter(cert));
+	return cert_lacked_memory() || failed || id->serial[0] == '\0' ||
+	    id->fingerprint[0] == '\0' ? -1 : 0;
+}
+
+/* One name of a subjectAltName as text, or "" for a kind without use here. */
+static void
+one_name(const GENERAL_NAME *g, char out[TLS_NAME_MAX])
+{
+	const unsigned char *p;
+	int n;
+
+	out[0] = '\0';
+	if (g->type != GEN_DNS && g->type != GEN_IPADD)
+		return;
+	p = ASN1_STRING_get0_data(g->d.ip);
+	n = ASN1_STRING_length(g->d.ip);
+	if (g->type == GEN_DNS)
+		log_escape(out, TLS_NAME_MAX, p, (size_t)n);
+	else if (n == 4 || n == 16)
+		(void)inet_ntop(n == 4 ? AF_INET : AF_INET6, p, out,
+		    TLS_NAME_MAX);
+}
+
+void
+cert_names(X509 *cert, char *out, size_t size)
+{
+	GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name,
+	    NULL, NULL);
+	char name[TLS_NAME_MAX];
+	size_t used = 0;
+
+	(void)snprintf(out, size, "no name at all");
+	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+		one_name(sk_GENERAL_NAME_value(names, i), name);
+		if (name[0] == '\0')
+			continue;
+		if (strlen(name) + 3 > size - used)
+			break;
+		used += (size_t)snprintf(out + used, size - used, "%s%s",
+		    used > 0 ? ", " : "", name);
+	}
+	GENERAL_NAMES_free(names);
+}

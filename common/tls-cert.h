@@ -1,0 +1,43 @@
+/*
+ * tls-cert.h - what a certificate says: a part of common/tls, and for it
+ * alone.
+ */
+#ifndef AIS_TLS_CERT_H
+#define AIS_TLS_CERT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <openssl/x509.h>
+
+#include "common/tls.h"
+
+/* Was it memory that OpenSSL lacked?  Its queue of errors is emptied. */
+bool cert_lacked_memory(void);
+
+/* Seconds since 1970; 0 for NULL and for what is no time. */
+int64_t cert_seconds(const ASN1_TIME *t);
+
+/* A time as people read it, in UTC. */
+const char *cert_date(const ASN1_TIME *t, char out[32]);
+
+/* How far "t" is from now, and by which clock: "whose".  A wrong clock is seen
+ * by what it says. */
+const char *cert_distance(const ASN1_TIME *t, const char *whose,
+    char out[128]);
+
+/* A name by RFC 2253, which escapes whatever is not printable ASCII.  0, or -1
+ * if there is one that could not be written. */
+int cert_name(X509_NAME *name, char out[TLS_NAME_MAX]);
+
+/*
+ * Fill "id".  0, or -1 if there was no memory for all of it: who lacks a name
+ * that it has might be taken for another, to whom a later rule grants more.
+ */
+int cert_identity(X509 *cert, struct tls_identity *id);
+
+/* The DNS names and addresses that "cert" is for, as a list for a sentence. */
+void cert_names(X509 *cert, char *out, size_t size);
+
+#endif
