@@ -34,6 +34,8 @@
 #define SECONDS_MAX	(365.0 * 86400)
 /* A century. */
 #define DAYS_MAX	36500
+/* Where the words of --help begin, unless the options need more. */
+#define HELP_COLUMN	30
 
 /* What the command line says, and what the files add to it. */
 struct call {
@@ -84,7 +86,7 @@ static const struct row {
 	int letter;
 	const char *name;
 	const char *argument;	/* NULL: it takes none. */
-	const char *help;
+	const char *help;	/* NULL: it shares the line of the next. */
 	enum kind kind;
 	size_t offset;		/* In struct call. */
 } rows[] = {
@@ -105,15 +107,15 @@ static const struct row {
 	    KIND_FLAG, SETTING(no_stdin) },
 	{ 'p', "port", "PORT", "connect to PORT (" PROTO_PORT_TEXT ")",
 	    KIND_PORT, SETTING(port) },
-	{ 'q', "quiet", NULL, "say nothing but errors",
+	{ 'q', "quiet", NULL, NULL,
 	    KIND_FLAG, SETTING(quiet) },
-	{ 'v', "verbose", NULL, "say what is done, and how it ends",
+	{ 'v', "verbose", NULL, "say nothing but errors; say what is done",
 	    KIND_FLAG, SETTING(verbose) },
-	{ LONG_CA, "ca", "FILE", "certificate of the authority",
+	{ LONG_CA, "ca", "FILE", NULL,
 	    KIND_TEXT, SETTING(authority) },
-	{ LONG_CERT, "cert", "FILE", "your certificate",
+	{ LONG_CERT, "cert", "FILE", NULL,
 	    KIND_TEXT, SETTING(certificate) },
-	{ LONG_KEY, "key", "FILE", "its private key",
+	{ LONG_KEY, "key", "FILE", "the authority, who you are, your key",
 	    KIND_TEXT, SETTING(key) },
 	{ LONG_TIMEOUT, "timeout", "SECONDS", "time limit for everything",
 	    KIND_SECONDS, SETTING(timeout) },
@@ -123,32 +125,32 @@ static const struct row {
 	{ LONG_WAIT, "wait", "SECONDS",
 	    "give up when others are served for so long",
 	    KIND_SECONDS, SETTING(wait) },
-	{ LONG_LIST, "list", NULL, "show what you may run",
+	{ LONG_LIST, "list", NULL, NULL,
 	    KIND_FLAG, CALL(list) },
-	{ LONG_CAN, "can", NULL, "ask if you may run it, and run nothing",
+	{ LONG_CAN, "can", NULL, "show what you may run; ask if you may run it",
 	    KIND_FLAG, CALL(can) },
 	{ LONG_CHECK, "check", NULL,
 	    "check files, server, certificates, as a plugin",
 	    KIND_FLAG, CALL(checks) },
-	{ LONG_WARN_DAYS, "warn-days", "N",
-	    "warn if a certificate has fewer days left (30)",
+	{ LONG_WARN_DAYS, "warn-days", "N", NULL,
 	    KIND_DAYS, CALL(check.warn_days) },
-	{ LONG_CRITICAL_DAYS, "critical-days", "N", "the same, critical (7)",
+	{ LONG_CRITICAL_DAYS, "critical-days", "N",
+	    "days that are too few for it (30, 7)",
 	    KIND_DAYS, CALL(check.critical_days) },
-	{ LONG_JSON, "json", NULL, "answer --list, --can or --check as JSON",
+	{ LONG_JSON, "json", NULL, NULL,
 	    KIND_FLAG, CALL(check.json) },
-	{ LONG_STATUS_FD, "status-fd", "N",
-	    "write what came of each command to descriptor N, as JSON",
-	    KIND_FD, CALL(status_fd) },
 	{ LONG_CAPTURE, "capture", NULL,
-	    "with --json: put the output of commands into it",
+	    "answer as JSON, with a command's output in it",
 	    KIND_FLAG, CALL(capture) },
+	{ LONG_STATUS_FD, "status-fd", "N",
+	    "tell descriptor N what came of it, as JSON",
+	    KIND_FD, CALL(status_fd) },
 	{ LONG_SHOW_CONFIG, "show-config", NULL,
 	    "show the settings for HOST and exit",
 	    KIND_FLAG, CALL(show_config) },
-	{ 'h', "help", NULL, "show this and exit",
+	{ 'h', "help", NULL, NULL,
 	    KIND_FLAG, CALL(help) },
-	{ 'V', "version", NULL, "show the version and exit",
+	{ 'V', "version", NULL, "show this, or the version, and exit",
 	    KIND_FLAG, CALL(version) }
 };
 
@@ -157,22 +159,24 @@ static const struct row {
 static void
 print_help(void)
 {
-	char option[64];
+	int width = 0;
 
 	(void)fputs(
 	    "usage: aisc [OPTION...] HOST[:PORT] [PROGRAM [ARG...]]\n",
 	    stdout);
 	for (size_t i = 0; i < ROWS; i++) {
 		const struct row *r = &rows[i];
-		int n = 0;
 
+		width += printf("%s", width == 0 ? "  " : ", ");
 		if (r->letter < LONG_CA)
-			n = snprintf(option, sizeof option, "-%c, ",
-			    r->letter);
-		(void)snprintf(option + n, sizeof option - (size_t)n,
-		    "--%s%s%s", r->name, r->argument == NULL ? "" : " ",
-		    r->argument == NULL ? "" : r->argument);
-		printf("  %-28s %s\n", option, r->help);
+			width += printf("-%c, ", r->letter);
+		width += printf("--%s%s%s", r->name, r->argument == NULL ?
+		    "" : " ", r->argument == NULL ? "" : r->argument);
+		if (r->help == NULL)
+			continue;
+		printf("%*s %s\n", width < HELP_COLUMN ? HELP_COLUMN - width :
+		    1, "", r->help);
+		width = 0;
 	}
 }
 

@@ -37,7 +37,8 @@ def help_options(text):
     found = set()
     for line in text.splitlines():
         match = re.match(r"\s*((?:(?:-\w|--[a-z][a-z-]+)"
-                         r"(?:[ =][A-Z][A-Z=:,_-]*)?(?:, *| +or +)?)+)", line)
+                         r"(?:[ =][A-Z](?:[A-Z=:,_-]*[A-Z])?)?"
+                         r"(?:, *| +or +)?)+)", line)
         if match:
             found |= set(re.findall(r"(?<![\w-])(?:-\w|--[a-z][a-z-]+)\b",
                                     match.group(1)))
@@ -122,8 +123,9 @@ def test_options_of_ssh(srcdir):
 
 def test_the_checks_themselves():
     assert help_options("usage: x [-q]\n  -c, --config FILE  as in -z\n"
-                        "  -p PORT   a port\n  --all\nsee --other\n") == \
-        {"-c", "--config", "-p", "--all"}
+                        "  -p PORT   a port\n  --all\nsee --other\n"
+                        "  --ca FILE, --key FILE, -k N  of -x\n") == \
+        {"-c", "--config", "-p", "--all", "--ca", "--key", "-k"}
     assert page_options(".It Fl c Ar FILE , Fl -config Ar FILE\n"
                         ".It Fl Fl ca Ar FILE\n.Op Fl q\n.Fl z\n") == \
         {"-c", "--config", "--ca", "-q"}
