@@ -13,9 +13,9 @@
 #include "common/net.h"
 #include "common/tls.h"
 
-#include "client/json.h"
 #include "client/outcome.h"
 #include "client/settings.h"
+#include "client/json.h"
 #include "client/dial.h"
 #include "client/request.h"
 
@@ -386,8 +386,10 @@ put_json(const struct report *r)
 
 	json_open(&j, NULL, '{');
 	json_status(&j, r->status, r->settings->host, r->text);
-	if (r->outcome.class != OUTCOME_DONE)
+	if (r->outcome.class != OUTCOME_DONE) {
 		json_text(&j, "class", outcome_class_name(r->outcome.class));
+		json_error(&j, &r->outcome);
+	}
 	json_integer(&j, "port", r->settings->port);
 	if (r->server.count > 0)
 		json_answer(&j, r);

@@ -3,6 +3,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "client/outcome.h"
+
 #include "client/json.h"
 
 /* What stands for a byte that is no character. */
@@ -131,6 +133,18 @@ void
 json_text(struct json *j, const char *name, const char *text)
 {
 	json_bytes(j, name, text, strlen(text));
+}
+
+void
+json_error(struct json *j, const struct outcome *o)
+{
+	char message[OUTCOME_TEXT_MAX];
+
+	json_open(j, "error", '{');
+	json_text(j, "code", outcome_class_name(o->class));
+	json_text(j, "message", outcome_message(o, message));
+	json_text(j, "hint", outcome_hint(o));
+	json_close(j, '}');
 }
 
 void

@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+struct outcome;
+
 struct json {
 	FILE *out;
 	bool more;		/* A comma is due before the next one. */
@@ -41,6 +43,9 @@ bool json_is_text(const void *bytes, size_t n);
 /* Any bytes, in base64 (RFC 4648, section 4). */
 void json_base64(struct json *j, const char *name, const void *bytes,
     size_t n);
+
+/* The member "error": what failed, and what to do about it. */
+void json_error(struct json *j, const struct outcome *o);
 
 /* "us" microseconds, as a number of seconds. */
 void json_seconds(struct json *j, const char *name, int64_t us);

@@ -16,30 +16,46 @@ static const struct {
 	enum outcome_class class;
 	const char *name;
 	int status;
+	const char *hint;	/* For texts that have none. */
 } classes[] = {
-	{ OUTCOME_DONE, "done", 0 },
-	{ OUTCOME_UNKNOWN, "unknown", 127 },
-	{ OUTCOME_NOT_EXECUTABLE, "not-executable", 126 },
-	{ OUTCOME_CONNECT, "connect", OUTCOME_FAILED },
-	{ OUTCOME_TLS, "tls", OUTCOME_FAILED },
-	{ OUTCOME_NAME, "name", OUTCOME_FAILED },
-	{ OUTCOME_DENIED, "denied", OUTCOME_FAILED },
-	{ OUTCOME_BUSY, "busy", OUTCOME_FAILED },
-	{ OUTCOME_PROTOCOL, "protocol", OUTCOME_FAILED },
-	{ OUTCOME_LOST, "lost", OUTCOME_FAILED },
-	{ OUTCOME_TURN, "turn", OUTCOME_FAILED },
-	{ OUTCOME_TIMEOUT, "timeout", OUTCOME_FAILED },
-	{ OUTCOME_LIMIT, "limit", OUTCOME_FAILED },
-	{ OUTCOME_STOPPED, "stopped", OUTCOME_FAILED },
-	{ OUTCOME_DIRECTORY, "directory", OUTCOME_FAILED },
-	{ OUTCOME_RESOURCES, "resources", OUTCOME_FAILED },
-	{ OUTCOME_AUDIT, "audit", OUTCOME_FAILED },
-	{ OUTCOME_INVALID, "invalid", OUTCOME_FAILED },
-	{ OUTCOME_CONFIG, "config", OUTCOME_FAILED },
-	{ OUTCOME_INPUT, "input", OUTCOME_FAILED },
-	{ OUTCOME_OUTPUT, "output", OUTCOME_FAILED },
-	{ OUTCOME_PIPE, "pipe", OUTCOME_SIGNAL + SIGPIPE },
-	{ OUTCOME_INTERRUPTED, "interrupted", OUTCOME_FAILED }
+	{ OUTCOME_DONE, "done", 0, "" },
+	{ OUTCOME_UNKNOWN, "unknown", 127,
+	    "aisc --list shows what you may run" },
+	{ OUTCOME_NOT_EXECUTABLE, "not-executable", 126,
+	    "the server's operator has to mend the program" },
+	{ OUTCOME_CONNECT, "connect", OUTCOME_FAILED,
+	    "aisc --check looks for what is wrong" },
+	{ OUTCOME_TLS, "tls", OUTCOME_FAILED,
+	    "aisc --check looks for what is wrong" },
+	{ OUTCOME_NAME, "name", OUTCOME_FAILED,
+	    "use a name that the certificate has" },
+	{ OUTCOME_DENIED, "denied", OUTCOME_FAILED,
+	    "aisc --list shows what you may run" },
+	{ OUTCOME_BUSY, "busy", OUTCOME_FAILED, "try again later" },
+	{ OUTCOME_PROTOCOL, "protocol", OUTCOME_FAILED,
+	    "compare the versions of aisc and aisd" },
+	{ OUTCOME_LOST, "lost", OUTCOME_FAILED,
+	    "find out how far the command has come before you run it again" },
+	{ OUTCOME_TURN, "turn", OUTCOME_FAILED, "try again" },
+	{ OUTCOME_TIMEOUT, "timeout", OUTCOME_FAILED,
+	    "allow more time, here or in the server's rules" },
+	{ OUTCOME_LIMIT, "limit", OUTCOME_FAILED,
+	    "let the command write less" },
+	{ OUTCOME_STOPPED, "stopped", OUTCOME_FAILED, "try again later" },
+	{ OUTCOME_DIRECTORY, "directory", OUTCOME_FAILED,
+	    "name a directory that the server lets you enter" },
+	{ OUTCOME_RESOURCES, "resources", OUTCOME_FAILED, "try again later" },
+	{ OUTCOME_AUDIT, "audit", OUTCOME_FAILED,
+	    "the server's log needs its operator" },
+	{ OUTCOME_INVALID, "invalid", OUTCOME_FAILED, "change the command" },
+	{ OUTCOME_CONFIG, "config", OUTCOME_FAILED,
+	    "aisc --show-config shows the settings" },
+	{ OUTCOME_INPUT, "input", OUTCOME_FAILED,
+	    "look at what standard input is" },
+	{ OUTCOME_OUTPUT, "output", OUTCOME_FAILED,
+	    "look at where the output goes" },
+	{ OUTCOME_PIPE, "pipe", OUTCOME_SIGNAL + SIGPIPE, "" },
+	{ OUTCOME_INTERRUPTED, "interrupted", OUTCOME_FAILED, "" }
 };
 
 /* What each code of the protocol is to us, and what to say where the server
@@ -106,6 +122,7 @@ set_class(struct outcome *o, enum outcome_class class)
 {
 	o->class = class;
 	o->status = classes[class].status;
+	o->plain = false;
 }
 
 void
@@ -264,6 +281,44 @@ outcome_summary(const struct outcome *o)
 	    (double)e->duration_us / 1e6, (double)e->cpu_us / 1e6,
 	    (unsigned long long)e->out_bytes,
 	    (unsigned long long)e->err_bytes);
+}
+
+/* The last "; " of the text, or NULL.  Behind a backslash a semicolon belongs
+ * to a name in a certificate. */
+static const char *
+advice(const struct outcome *o)
+{
+	const char *found = NULL, *p = o->plain ? NULL : o->text;
+
+	while (p != NULL && (p = strstr(p, "; ")) != NULL) {
+		if (p > o->text && p[-1] != '\\')
+			found = p;
+		p++;
+	}
+	return found;
+}
+
+const char *
+outcome_hint(const struct outcome *o)
+{
+	const char *p = advice(o);
+
+	return p == NULL ? classes[o->class].hint : p + 2;
+}
+
+char *
+outcome_message(const struct outcome *o, char out[OUTCOME_TEXT_MAX])
+{
+	const char *p = advice(o);
+	size_t n = p == NULL ? strlen(o->text) : (size_t)(p - o->text);
+
+	if (n == 0)
+		(void)snprintf(out, OUTCOME_TEXT_MAX, "%s",
+		    o->class == OUTCOME_INTERRUPTED ?
+		    "a signal has ended aisc" : outcome_class_name(o->class));
+	else
+		(void)snprintf(out, OUTCOME_TEXT_MAX, "%.*s", (int)n, o->text);
+	return out;
 }
 
 void

@@ -55,6 +55,8 @@ struct outcome {
 	int status;			/* What aisc exits with. */
 	char text[OUTCOME_TEXT_MAX];	/* Printable; "" where there is no
 					 * more to say than the class. */
+	bool plain;			/* "text" does not say what to do,
+					 * whatever it looks like. */
 	bool answered;			/* All that was asked is. */
 	bool again;			/* The session has ended, and nothing
 					 * has begun: ask again in another. */
@@ -81,6 +83,15 @@ void outcome_exit(struct outcome *o, const struct frame_exit *e);
 
 /* Make "o" the end by a signal that came to us. */
 void outcome_signal(struct outcome *o, int signo);
+
+/*
+ * What to do about a failure; "" where there is nothing.  Texts say it behind
+ * their last "; ", and for those that do not the class has something.
+ * outcome_message() puts the rest of the text into "out", for a reader who is
+ * told both; it is never empty.
+ */
+const char *outcome_hint(const struct outcome *o);
+char *outcome_message(const struct outcome *o, char out[OUTCOME_TEXT_MAX]);
 
 /*
  * Say on standard error what failed, in one line; nothing if nothing did.  A

@@ -6,6 +6,7 @@
 
 #include "tests/unit/unit.h"
 
+#include "client/outcome.h"
 #include "client/json.h"
 
 static char *text;
@@ -100,6 +101,51 @@ bytes(void **state)
 	expect(&j, "[\"a\\u0000b\", \"\\ufffd\"]");
 }
 
+static void
+base64(void **state)
+{
+	/* RFC 4648, section 10, and bytes that are no text. */
+	static const struct {
+		const char *in;
+		const char *out;
+		bool text;
+	} cases[] = {
+		{ "", "", true }, { "f", "Zg==", true }, { "fo", "Zm8=", true },
+		{ "foo", "Zm9v", true }, { "foob", "Zm9vYg==", true },
+		{ "fooba", "Zm9vYmE=", true }, { "foobar", "Zm9vYmFy", true },
+		{ "\377\376\375", "//79", false },
+		{ "gr\303\274n", "Z3LDvG4=", true },
+		{ "\357\277\275", "77+9", true }, { "\303", "ww==", false }
+	};
+	char wanted[32];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct json j = begin();
+		size_t n = strlen(cases[i].in);
+
+		assert_int_equal(json_is_text(cases[i].in, n), cases[i].text);
+		json_base64(&j, NULL, cases[i].in, n);
+		(void)snprintf(wanted, sizeof wanted, "\"%s\"", cases[i].out);
+		expect(&j, wanted);
+	}
+}
+
+static void
+errors(void **state)
+{
+	struct outcome o = { .class = OUTCOME_DONE };
+	struct json j = begin();
+
+	(void)state;
+	outcome_fail(&o, OUTCOME_LOST, "it is \"so\"; do this");
+	json_open(&j, NULL, '{');
+	json_error(&j, &o);
+	json_close(&j, '}');
+	expect(&j, "{\"error\": {\"code\": \"lost\", \"message\": \"it is "
+	    "\\\"so\\\"\", \"hint\": \"do this\"}}");
+}
+
 int
 main(void)
 {
@@ -107,6 +153,8 @@ main(void)
 		cmocka_unit_test(members),
 		cmocka_unit_test(texts),
 		cmocka_unit_test(bytes),
+		cmocka_unit_test(base64),
+		cmocka_unit_test(errors),
 	};
 
 	return cmocka_run_group_tests_name("client_json", tests, NULL, NULL);

@@ -95,6 +95,45 @@ ends(void **state)
 	assert_true(o.has_exit);
 }
 
+static void
+hints(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *message;
+		const char *hint;	/* NULL: the class's. */
+	} cases[] = {
+		{ "it is so", "it is so", NULL },
+		{ "it is so; do this", "it is so", "do this" },
+		{ "it is so; it was; do this", "it is so; it was", "do this" },
+		{ "the name \"a\\; b\" is bad", "the name \"a\\; b\" is bad",
+		    NULL },
+		{ "; do this", "; do this", NULL }, { "a;b", "a;b", NULL },
+		{ "", "busy", NULL }
+	};
+	struct outcome o = { .class = OUTCOME_DONE };
+	char message[OUTCOME_TEXT_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		outcome_fail(&o, OUTCOME_BUSY, "%s", cases[i].text);
+		assert_string_equal(outcome_message(&o, message),
+		    cases[i].message);
+		assert_string_equal(outcome_hint(&o), cases[i].hint == NULL ?
+		    "try again later" : cases[i].hint);
+	}
+	outcome_fail(&o, OUTCOME_BUSY, "it is so; this is no advice");
+	o.plain = true;
+	assert_string_equal(outcome_message(&o, message), o.text);
+	assert_string_equal(outcome_hint(&o), "try again later");
+	outcome_fail(&o, OUTCOME_BUSY, "it is so; do this");
+	assert_string_equal(outcome_hint(&o), "do this");
+	outcome_signal(&o, 15);
+	assert_string_equal(outcome_message(&o, message),
+	    "a signal has ended aisc");
+	assert_string_equal(outcome_hint(&o), "");
+}
+
 int
 main(void)
 {
@@ -102,7 +141,8 @@ main(void)
 		cmocka_unit_test(printable),
 		cmocka_unit_test(classes),
 		cmocka_unit_test(codes),
-		cmocka_unit_test(ends)
+		cmocka_unit_test(ends),
+		cmocka_unit_test(hints)
 	};
 
 	return cmocka_run_group_tests_name("client_outcome", tests, NULL,
