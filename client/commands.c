@@ -50,10 +50,19 @@ set_status(struct commands *c, int status)
 		c->done = true;
 }
 
+/* A line begins: the command "body", or NULL for what is none. */
+static void
+begin(struct commands *c, const struct body *body)
+{
+	report_begin(c->script->report, c->settings, c->request, body,
+	    c->lines != NULL ? c->number : 0);
+}
+
 /* Report how a request ended; in a script, a lost session ends it all. */
 static void
-conclude(struct commands *c, const struct outcome *o)
+conclude(struct commands *c, struct outcome *o)
 {
+	report_tell(c->script->report, o);
 	outcome_report(o);
 	if (c->settings->verbose)
 		outcome_summary(o);
@@ -84,7 +93,7 @@ complain(struct commands *c, const char *format, ...)
 		    text);
 	else
 		outcome_fail(&o, OUTCOME_INVALID, "%s", text);
-	report_tell(c->script->report, c->settings, c->request, NULL, &o);
+	report_tell(c->script->report, &o);
 	outcome_report(&o);
 	set_status(c, o.status);
 }
@@ -166,7 +175,6 @@ run_command(struct commands *c, char **words, size_t count)
 			return;
 		report_ask(c->script->report, c->request, &body, &o);
 	}
-	report_tell(c->script->report, c->settings, c->request, words, &o);
 	/* The terminal has shown "^C"; the prompt begins on a line of its
 	 * own, as a shell's does. */
 	if (c->prompt != NULL && o.class == OUTCOME_DONE &&
@@ -176,6 +184,16 @@ run_command(struct commands *c, char **words, size_t count)
 }
 
 /* --- what is not sent to the server ------------------------------------ */
+
+/* Give out what a command of our own has to say. */
+static void
+show(struct commands *c, const char *text)
+{
+	if (report_take(c->script->report, text))
+		return;
+	(void)fputs(text, stdout);
+	(void)fflush(stdout);
+}
 
 static void
 do_cd(struct commands *c, char **words)
@@ -201,14 +219,14 @@ do_pwd(struct commands *c, char **words)
 	(void)words;
 	if (c->directory == NULL)
 		change_directory(c, here, &o);
-	conclude(c, &o);
-	if (o.class != OUTCOME_DONE)
-		return;
 	/* A terminal is shown no foreign bytes; a program gets what is. */
-	printf("%s\n", c->prompt == NULL ? c->directory :
-	    outcome_printable(text, sizeof text, c->directory,
-	    strlen(c->directory)));
-	(void)fflush(stdout);
+	if (o.class == OUTCOME_DONE) {
+		show(c, c->prompt == NULL ? c->directory :
+		    outcome_printable(text, sizeof text, c->directory,
+		    strlen(c->directory)));
+		show(c, "\n");
+	}
+	conclude(c, &o);
 }
 
 static void
@@ -227,17 +245,27 @@ do_exit(struct commands *c, char **words)
 static void
 do_list(struct commands *c, char **words)
 {
+	struct outcome o;
+
 	if (words[1] != NULL)
 		complain(c, "list takes no word");
-	else if (come_back(c))
-		set_status(c, question_list(c->settings, c->request, false));
+	else if (report_captures(c->script->report))
+		complain(c, "list does not go with --capture; run \"aisc "
+		    "--list --json %s\"", c->settings->host);
+	else if (come_back(c)) {
+		(void)question_list(c->settings, c->request, false, &o);
+		report_tell(c->script->report, &o);
+		set_status(c, o.status);
+	}
 }
 
 static void
 do_help(struct commands *c, char **words)
 {
+	struct outcome o = { .class = OUTCOME_DONE };
+
 	(void)words;
-	(void)fputs(
+	show(c,
 	    "A line is split into words as a shell does it, and run by the\n"
 	    "server without a shell: quote what is not meant literally in\n"
 	    "one.  Besides there are:\n"
@@ -247,9 +275,8 @@ do_help(struct commands *c, char **words)
 	    "  exit [N]   leave, with status N; so does Ctrl-D\n"
 	    "  help       show this\n"
 	    "Ctrl-C goes to the running command, and twice within a second\n"
-	    "ends aisc.  \"aisc -c LINE HOST\" asks for a shell.\n", stdout);
-	(void)fflush(stdout);
-	c->status = 0;
+	    "ends aisc.  \"aisc -c LINE HOST\" asks for a shell.\n");
+	conclude(c, &o);
 }
 
 static const struct {
@@ -268,6 +295,10 @@ static const struct {
 static void
 run_words(struct commands *c, char **words, size_t count)
 {
+	const struct body body = { .operation = PROTO_RUN, .words = words,
+	    .nwords = count };
+
+	begin(c, &body);
 	for (size_t i = 0; i < sizeof builtins / sizeof builtins[0]; i++) {
 		if (strcmp(words[0], builtins[i].name) == 0) {
 			builtins[i].run(c, words);
@@ -287,6 +318,7 @@ run_line(struct commands *c, const char *line)
 	line += strspn(line, " \t");
 	if (*line == '\0' || *line == '#')
 		return;
+	begin(c, NULL);
 	e = words_split(line, 1, &words, &count, &at);
 	if (e == WORDS_SHELL)
 		complain(c, "%s needs a shell, and there is none here; put it "
@@ -335,13 +367,16 @@ run_all(struct commands *c)
 			run_line(c, line);
 		else if (o.again)
 			say_again(c, &o);
-		else if (c->lines != NULL)
+		else if (c->lines != NULL) {
+			begin(c, NULL);
 			conclude(c, &o);
-		else
+		} else
 			outcome_report(&o);
 	}
-	if (!c->done && o.class == OUTCOME_INTERRUPTED)
-		c->status = o.status;
+	if (!c->done && o.class == OUTCOME_INTERRUPTED) {
+		begin(c, NULL);
+		conclude(c, &o);
+	}
 }
 
 /* Begin where we are told to; a prompt shows where that is. */
@@ -352,6 +387,7 @@ start(struct commands *c)
 
 	if (c->lines != NULL && c->settings->directory == NULL)
 		return;
+	begin(c, NULL);
 	change_directory(c, c->settings->directory, &o);
 	if (o.class == OUTCOME_DONE)
 		return;
@@ -366,7 +402,7 @@ open_source(struct commands *c)
 {
 	static const char *own[sizeof builtins / sizeof builtins[0] + 1];
 	const char *file = c->script->file;
-	struct outcome o;
+	struct outcome o = { .class = OUTCOME_DONE };
 
 	for (size_t i = 0; i < sizeof builtins / sizeof builtins[0]; i++)
 		own[i] = builtins[i].name;
@@ -388,6 +424,8 @@ open_source(struct commands *c)
 	else
 		outcome_fail(&o, OUTCOME_INPUT, "cannot read %s: %s", file,
 		    strerror(errno));
+	begin(c, NULL);
+	report_tell(c->script->report, &o);
 	outcome_report(&o);
 	return -1;
 }

@@ -50,6 +50,7 @@ struct call {
 	bool can;
 	bool checks;
 	struct check check;
+	bool valid;		/* The options are good. */
 	bool show_config;
 	bool help;
 	bool version;
@@ -243,7 +244,8 @@ take_value(struct call *call, const struct row *row, const char *text)
 		*(int64_t *)place = (int64_t)v;
 		return 0;
 	case KIND_FD:
-		if (take_number(text, 1, INT_MAX, &v) == -1)
+		if (strspn(text, "0123456789") != strlen(text) ||
+		    take_number(text, 1, INT_MAX, &v) == -1)
 			return -1;
 		*(int64_t *)place = (int64_t)v;
 		return 0;
@@ -346,6 +348,9 @@ check_call(const struct call *call)
 	if (call->status_fd == STDOUT_FILENO && !call->capture)
 		return usage("--status-fd 1 would mix with the output; take "
 		    "another, or add --capture", "");
+	if (call->status_fd == STDERR_FILENO)
+		return usage("--status-fd 2 would mix with messages; take "
+		    "another", "");
 	if (call->argv == NULL)
 		return 0;
 	if (call->shell != NULL)
@@ -383,6 +388,7 @@ configure(struct call *call, int argc, char **argv)
 		return 0;
 	if (check_call(call) == -1)
 		return -1;
+	call->valid = true;
 	settings_free(&call->settings);
 	if (settings_load(&call->settings, call->file,
 	    call->host[0] == '\0' ? NULL : call->host) == -1 ||
@@ -420,8 +426,9 @@ run_one(const struct call *call, struct request *r, struct report *report)
 		body.words = line;
 		body.nwords = 1;
 	}
+	report_begin(report, s, r, &body, 0);
 	report_ask(report, r, &body, &outcome);
-	report_tell(report, s, r, body.words, &outcome);
+	report_tell(report, &outcome);
 	outcome_report(&outcome);
 	if (s->verbose)
 		outcome_summary(&outcome);
@@ -444,6 +451,7 @@ open_report(const struct call *call, struct report **report)
 		    "with a shell, add \"%d>FILE\"", fd, fd);
 		return -1;
 	}
+	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 	if ((*report = report_new(fd, call->capture)) != NULL)
 		return 0;
 	outcome_say("resources: cannot use descriptor %d: %s", fd,
@@ -457,6 +465,7 @@ run(const struct call *call, struct report *report)
 	const struct script script = { call->script, call->stop_on_error,
 	    report };
 	struct request *r = request_new(&call->settings);
+	struct outcome outcome;
 	int status;
 
 	if (r == NULL) {
@@ -464,7 +473,8 @@ run(const struct call *call, struct report *report)
 		return OUTCOME_FAILED;
 	}
 	if (call->list)
-		status = question_list(&call->settings, r, call->check.json);
+		status = question_list(&call->settings, r, call->check.json,
+		    &outcome);
 	else if (call->checks)
 		status = check_run(&call->check, &call->settings, r);
 	else if (call->can || call->argv != NULL || call->shell != NULL)
@@ -492,6 +502,23 @@ tell(const struct call *call)
 	return OUTCOME_FAILED;
 }
 
+/* A message has said what is wrong with the options or the settings.  Say it to
+ * those who read no messages. */
+static int
+refuse(const struct call *call)
+{
+	const char *host = call->host[0] == '\0' ? NULL : call->host;
+	struct report *report;
+
+	if (call->checks)
+		return check_unknown(&call->check, host);
+	if (call->valid && open_report(call, &report) == 0) {
+		report_refuse(report, host);
+		report_free(report);
+	}
+	return OUTCOME_FAILED;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -512,8 +539,7 @@ main(int argc, char **argv)
 	if (argc > 1 && strcmp(argv[1], "--rsh") == 0)
 		return ssh_run(argc - 1, argv + 1);
 	if (configure(&call, argc, argv) == -1)
-		status = !call.checks ? OUTCOME_FAILED : check_unknown(
-		    &call.check, call.host[0] == '\0' ? NULL : call.host);
+		status = refuse(&call);
 	else if (call.help || call.version || call.show_config)
 		status = tell(&call);
 	else if (open_report(&call, &report) == -1)

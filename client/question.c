@@ -11,9 +11,9 @@
 #include "common/buf.h"
 #include "common/log.h"
 
-#include "client/json.h"
 #include "client/outcome.h"
 #include "client/settings.h"
+#include "client/json.h"
 #include "client/request.h"
 
 #include "client/question.h"
@@ -124,12 +124,8 @@ open_object(struct json *j, const struct settings *s, const struct outcome *o)
 {
 	json_open(j, NULL, '{');
 	json_text(j, "host", s->host);
-	if (o->class == OUTCOME_DONE)
-		return;
-	json_open(j, "error", '{');
-	json_text(j, "class", outcome_class_name(o->class));
-	json_text(j, "text", o->text);
-	json_close(j, '}');
+	if (o->class != OUTCOME_DONE)
+		json_error(j, o);
 }
 
 static void
@@ -176,25 +172,25 @@ all_of(const struct buf *answer)
 }
 
 int
-question_list(const struct settings *s, struct request *r, bool json)
+question_list(const struct settings *s, struct request *r, bool json,
+    struct outcome *o)
 {
 	const struct body body = { .operation = PROTO_LIST };
 	struct json j = { .out = stdout };
-	struct outcome o;
 	struct buf answer;
 
-	ask(r, &body, &answer, &o);
+	ask(r, &body, &answer, o);
 	if (json) {
-		open_object(&j, s, &o);
-		if (o.class == OUTCOME_DONE)
+		open_object(&j, s, o);
+		if (o->class == OUTCOME_DONE)
 			list_members(&j, all_of(&answer));
 		close_object(&j);
-	} else if (o.class == OUTCOME_DONE)
+	} else if (o->class == OUTCOME_DONE)
 		show_list(all_of(&answer), isatty(STDOUT_FILENO) == 1);
-	finish(&o);
-	outcome_report(&o);
+	finish(o);
+	outcome_report(o);
 	buf_free(&answer);
-	return o.status;
+	return o->status;
 }
 
 int

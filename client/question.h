@@ -10,11 +10,14 @@
 #include <stdbool.h>
 
 struct body;
+struct outcome;
 struct request;
 struct settings;
 
-/* Show what may be run at the server of "s".  The exit status of aisc. */
-int question_list(const struct settings *s, struct request *r, bool json);
+/* Show what may be run at the server of "s"; "o" is what came of that.  The
+ * exit status of aisc. */
+int question_list(const struct settings *s, struct request *r, bool json,
+    struct outcome *o);
 
 /* Ask whether what is in "body" may be run, or with no words which rule
  * applies, and say why.  The exit status: 0 yes, 1 no, or OUTCOME_FAILED. */

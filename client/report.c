@@ -1,49 +1,102 @@
 #include <config.h>
 
 #include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "common/body.h"
 #include "common/buf.h"
 
-#include "client/json.h"
 #include "client/outcome.h"
 #include "client/settings.h"
+#include "client/signals.h"
+#include "client/stream.h"
+#include "client/json.h"
 #include "client/request.h"
 
 #include "client/report.h"
 
+/* What stands before the status in an object; three digits follow. */
+#define STATUS	"\"status\": "
+
 struct report {
 	int fd;
+	struct stream stream;	/* The same, without blocking. */
 	FILE *out;
+	int signo;		/* Has ended the wait for who reads it. */
 	bool capture;
 	struct buf kept[2];	/* Of standard output and of error. */
+
+	/* The command. */
+	const struct settings *settings;
+	struct request *request;
+	const struct body *body;
+	size_t line;
+	char *farewell;		/* What a signal leaves of it. */
 };
+
+/* --- the descriptor ---------------------------------------------------- */
+
+/* Wait until it takes more.  0, or -1 if a signal tells us to leave. */
+static int
+wait_for_reader(struct report *p)
+{
+	struct pollfd reader = { .fd = p->stream.fd, .events = POLLOUT };
+
+	if (ppoll(&reader, 1, NULL, signals_mask()) == -1 && errno != EINTR)
+		return -1;
+	p->signo = signals_take_end();
+	errno = EINTR;
+	return p->signo == 0 ? 0 : -1;
+}
+
+/* The function by which "out" is written. */
+static ssize_t
+put_bytes(void *cookie, const char *bytes, size_t n)
+{
+	struct report *p = cookie;
+	size_t at = 0, done;
+	enum io io;
+
+	while (at < n && p->signo == 0) {
+		io = stream_write(&p->stream, bytes + at, n - at, &done);
+		at += done;
+		if (io == IO_ERROR || (io == IO_WAIT &&
+		    wait_for_reader(p) == -1))
+			return -1;
+	}
+	return at == n ? (ssize_t)n : -1;
+}
 
 struct report *
 report_new(int fd, bool capture)
 {
+	const cookie_io_functions_t functions = { .write = put_bytes };
 	struct report *p = calloc(1, sizeof *p);
-	int copy, error;
 
-	if (p == NULL)
+	if (p == NULL || (p->out = fopencookie(p, "w", functions)) == NULL) {
+		free(p);
 		return NULL;
+	}
 	p->fd = fd;
 	p->capture = capture;
-	/* fclose(3) shall leave the caller's open. */
-	if ((copy = dup(fd)) != -1 && (p->out = fdopen(copy, "w")) != NULL) {
-		for (size_t i = 0; i < 2; i++)
-			buf_init(&p->kept[i], REPORT_KEEP_MAX);
-		return p;
-	}
-	error = errno;
-	if (copy != -1)
-		(void)close(copy);
-	free(p);
-	errno = error;
-	return NULL;
+	stream_open(&p->stream, fd, true);
+	for (size_t i = 0; i < 2; i++)
+		buf_init(&p->kept[i], REPORT_KEEP_MAX);
+	return p;
+}
+
+/* Nothing is left for a signal to say. */
+static void
+disarm(struct report *p)
+{
+	signals_farewell(-1, NULL, 0, 0);
+	free(p->farewell);
+	p->farewell = NULL;
 }
 
 void
@@ -51,61 +104,80 @@ report_free(struct report *p)
 {
 	if (p == NULL)
 		return;
+	disarm(p);
 	/* Each object was flushed. */
 	(void)fclose(p->out);
+	stream_close(&p->stream);
 	buf_free(&p->kept[0]);
 	buf_free(&p->kept[1]);
 	free(p);
 }
 
-bool
-report_captures(const struct report *p)
+/* --- the object -------------------------------------------------------- */
+
+static void
+tell_words(struct json *j, const struct body *body)
 {
-	return p != NULL && p->capture;
+	json_open(j, "argv", '[');
+	for (size_t i = 0; i < body->nwords; i++)
+		json_text(j, NULL, body->words[i]);
+	json_close(j, ']');
+	if (body->operation == PROTO_SHELL)
+		json_bool(j, "shell", true);
 }
 
-void
-report_ask(struct report *p, struct request *r, const struct body *body,
-    struct outcome *o)
+/* What was asked. */
+static void
+tell_command(struct json *j, const struct report *p)
 {
-	if (!report_captures(p)) {
-		request_ask(r, body, o);
-		return;
+	const char *session = request_greeting(p->request)->session;
+	uint32_t number = request_number(p->request);
+
+	json_text(j, "host", p->settings->host);
+	json_integer(j, "port", p->settings->port);
+	if (number > 0 && *session != '\0') {
+		json_text(j, "session", session);
+		json_integer(j, "request", (int64_t)number);
 	}
-	buf_free(&p->kept[0]);
-	buf_free(&p->kept[1]);
-	request_answer(r, body, &p->kept[0], &p->kept[1], o);
+	if (p->line > 0)
+		json_integer(j, "line", (int64_t)p->line);
+	if (p->body != NULL)
+		tell_words(j, p->body);
 }
 
-/* What went wrong, and behind the first ";" what to do about it. */
+/*
+ * What came of it.  A failure has no "exit", also where the command has ended
+ * with one: who looks at nothing else shall be right.
+ */
 static void
-tell_error(struct json *j, const struct outcome *o)
+tell_outcome(struct json *j, const struct outcome *o)
 {
-	const char *hint = strstr(o->text, "; ");
-	const char *text = *o->text != '\0' ? o->text :
-	    o->class == OUTCOME_INTERRUPTED ? "a signal has ended aisc" :
-	    outcome_class_name(o->class);
+	const struct frame_exit *e = &o->exit;
 
-	json_open(j, "error", '{');
-	json_text(j, "code", outcome_class_name(o->class));
-	if (hint == NULL)
-		json_text(j, "message", text);
+	json_text(j, "class", outcome_class_name(o->class));
+	json_integer(j, "status", o->status);
+	if (o->class != OUTCOME_DONE)
+		json_error(j, o);
+	else if (o->has_exit && e->end == PROTO_END_SIGNAL)
+		json_integer(j, "signal", (int64_t)e->status);
 	else
-		json_bytes(j, "message", text, (size_t)(hint - text));
-	json_text(j, "hint", hint == NULL ? "" : hint + 2);
-	json_close(j, '}');
-}
-
-/* How the command itself ended. */
-static void
-tell_exit(struct json *j, const struct frame_exit *e)
-{
-	json_integer(j, e->end == PROTO_END_SIGNAL ? "signal" : "exit",
-	    (int64_t)e->status);
+		json_integer(j, "exit", o->status);
+	if (!o->has_exit)
+		return;
 	json_seconds(j, "duration_seconds", (int64_t)e->duration_us);
 	json_seconds(j, "cpu_seconds", (int64_t)e->cpu_us);
-	json_integer(j, "stdout_bytes", (int64_t)e->out_bytes);
-	json_integer(j, "stderr_bytes", (int64_t)e->err_bytes);
+}
+
+static void
+tell_traffic(struct json *j, const struct request *r)
+{
+	const struct traffic *t = request_traffic(r);
+
+	if (request_number(r) == 0)
+		return;
+	json_integer(j, "stdin_bytes", (int64_t)t->in);
+	json_integer(j, "stdout_bytes", (int64_t)t->out);
+	json_integer(j, "stderr_bytes", (int64_t)t->err);
 }
 
 static void
@@ -124,47 +196,144 @@ tell_kept(struct json *j, const char *name, const char *encoding,
 }
 
 static void
-tell_words(struct json *j, char *const *words)
+tell(FILE *out, const struct report *p, const struct outcome *o)
 {
-	json_open(j, "argv", '[');
-	for (; *words != NULL; words++)
-		json_text(j, NULL, *words);
-	json_close(j, ']');
-}
+	struct json j = { .out = out };
 
-void
-report_tell(struct report *p, const struct settings *s,
-    const struct request *r, char *const *words, struct outcome *o)
-{
-	const struct greeting *g = request_greeting(r);
-	struct json j = { .more = false };
-
-	if (p == NULL)
-		return;
-	j.out = p->out;
 	json_open(&j, NULL, '{');
-	json_text(&j, "host", s->host);
-	if (*g->session != '\0') {
-		json_text(&j, "session", g->session);
-		json_integer(&j, "request", (int64_t)request_number(r));
-	}
-	if (words != NULL)
-		tell_words(&j, words);
-	json_text(&j, "class", outcome_class_name(o->class));
-	json_integer(&j, "status", o->status);
-	if (o->has_exit)
-		tell_exit(&j, &o->exit);
+	tell_command(&j, p);
+	tell_outcome(&j, o);
+	tell_traffic(&j, p->request);
 	if (p->capture) {
 		tell_kept(&j, "stdout", "stdout_encoding", &p->kept[0]);
 		tell_kept(&j, "stderr", "stderr_encoding", &p->kept[1]);
-		buf_free(&p->kept[0]);
-		buf_free(&p->kept[1]);
 	}
-	if (o->class != OUTCOME_DONE)
-		tell_error(&j, o);
 	json_close(&j, '}');
-	(void)fputc('\n', p->out);
-	if (fflush(p->out) != 0 || ferror(p->out) != 0)
+	(void)fputc('\n', out);
+}
+
+/* --- a command --------------------------------------------------------- */
+
+bool
+report_captures(const struct report *p)
+{
+	return p != NULL && p->capture;
+}
+
+bool
+report_take(struct report *p, const char *text)
+{
+	if (!report_captures(p))
+		return false;
+	(void)buf_put(&p->kept[0], text, strlen(text));
+	return true;
+}
+
+static void
+drop_kept(struct report *p)
+{
+	buf_free(&p->kept[0]);
+	buf_free(&p->kept[1]);
+}
+
+/* Prepare what a signal is to leave; it leaves nothing without memory. */
+static void
+arm(struct report *p)
+{
+	struct outcome o = { .class = OUTCOME_DONE };
+	const char *at;
+	FILE *out;
+	size_t n;
+
+	outcome_signal(&o, SIGINT);
+	if ((out = open_memstream(&p->farewell, &n)) == NULL)
+		return;
+	tell(out, p, &o);
+	if (fclose(out) != 0) {
+		free(p->farewell);
+		p->farewell = NULL;
+		return;
+	}
+	/* No word can look like this: its quotes would have backslashes. */
+	at = strstr(p->farewell, STATUS);
+	if (at != NULL)
+		signals_farewell(p->fd, p->farewell, n,
+		    (size_t)(at - p->farewell) + strlen(STATUS));
+}
+
+void
+report_begin(struct report *p, const struct settings *s, struct request *r,
+    const struct body *body, size_t line)
+{
+	if (p == NULL)
+		return;
+	disarm(p);
+	drop_kept(p);
+	request_forget(r);
+	p->settings = s;
+	p->request = r;
+	p->body = body;
+	p->line = line;
+	arm(p);
+}
+
+void
+report_ask(struct report *p, struct request *r, const struct body *body,
+    struct outcome *o)
+{
+	if (!report_captures(p)) {
+		request_ask(r, body, o);
+		return;
+	}
+	drop_kept(p);
+	request_answer(r, body, &p->kept[0], &p->kept[1], o);
+}
+
+/* What was to be told of "o" has not been written, for errno. */
+static void
+not_told(const struct report *p, struct outcome *o)
+{
+	if (o->class != OUTCOME_DONE)
+		return;
+	if (p->signo != 0)
+		outcome_signal(o, p->signo);
+	else if (errno == EPIPE && p->fd == STDOUT_FILENO)
+		outcome_fail(o, OUTCOME_PIPE, "nobody reads our standard "
+		    "output");
+	else
 		outcome_fail(o, OUTCOME_OUTPUT, "cannot write to descriptor "
 		    "%d: %s", p->fd, strerror(errno));
+}
+
+void
+report_tell(struct report *p, struct outcome *o)
+{
+	if (p == NULL)
+		return;
+	disarm(p);
+	tell(p->out, p, o);
+	drop_kept(p);
+	p->body = NULL;
+	if (fflush(p->out) != 0 || ferror(p->out) != 0)
+		not_told(p, o);
+}
+
+void
+report_refuse(struct report *p, const char *host)
+{
+	struct json j = { .more = false };
+	struct outcome o = { .class = OUTCOME_DONE };
+
+	if (p == NULL)
+		return;
+	outcome_fail(&o, OUTCOME_CONFIG, "the settings are not good; standard "
+	    "error says what is wrong with them");
+	j.out = p->out;
+	json_open(&j, NULL, '{');
+	json_text(&j, "host", host);
+	tell_outcome(&j, &o);
+	json_close(&j, '}');
+	(void)fputc('\n', p->out);
+	/* Who cannot read it has our exit status. */
+	(void)fflush(p->out);
 }

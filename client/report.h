@@ -1,6 +1,9 @@
 /*
  * report.h - what came of each command, as JSON for programs: one object a
  * command, each on a line of its own.
+ *
+ * It is there whatever has come of the command, also when a signal ends aisc,
+ * and it has "exit" only where the command has ended by itself.
  */
 #ifndef AIS_REPORT_H
 #define AIS_REPORT_H
@@ -21,24 +24,36 @@ struct settings;
  * Make ready to write objects to the descriptor "fd", which stays open; with
  * "capture" they hold what the command writes, which then goes nowhere else.
  * NULL with the reason in errno.
+ *
+ * For all that follow NULL is one that reports nothing.
  */
 struct report *report_new(int fd, bool capture);
-
-/* NULL is none. */
 void report_free(struct report *p);
 
-/* Does "p" hold what commands write?  NULL does not. */
+/* Does "p" hold what commands write? */
 bool report_captures(const struct report *p);
 
-/* As request_ask(), and as "p" wants it; NULL: nothing is to be reported. */
+/*
+ * A command for the server of "s" begins: "body", or NULL if it is none that
+ * can be asked for; "line" is its number in a script, or 0.  All are borrowed
+ * until report_tell().  From now on a signal that ends aisc leaves an object.
+ */
+void report_begin(struct report *p, const struct settings *s,
+    struct request *r, const struct body *body, size_t line);
+
+/* As request_ask(), and as "p" wants it. */
 void report_ask(struct report *p, struct request *r, const struct body *body,
     struct outcome *o);
 
-/*
- * Write what came of the command "words" (NULL terminated, or NULL: not
- * known).  If that cannot be written, "o" says so instead.
- */
-void report_tell(struct report *p, const struct settings *s,
-    const struct request *r, char *const *words, struct outcome *o);
+/* If "p" holds what commands write, add "text" to that and return true. */
+bool report_take(struct report *p, const char *text);
+
+/* Write what came of the command.  If that cannot be written, a success
+ * becomes a failure that says so. */
+void report_tell(struct report *p, struct outcome *o);
+
+/* Write that nothing could be begun, for settings of which a message has said
+ * what is wrong with them. */
+void report_refuse(struct report *p, const char *host);
 
 #endif

@@ -66,6 +66,8 @@ struct request {
 
 	uint32_t number;
 	struct outcome *outcome;	/* Where the end is told. */
+	bool sent;		/* It has got to a connection. */
+	struct traffic traffic;
 	bool asked;		/* It has not come yet. */
 	bool chdir;		/* Its answer is a directory, not an end. */
 	bool flush;		/* What came is written before we return. */
@@ -151,6 +153,7 @@ is_late(struct request *r)
 		fail(r, OUTCOME_TIMEOUT, "not done within %.3g seconds, the "
 		    "time limit given to aisc; the server ends the command",
 		    (double)r->settings->timeout / 1000);
+		r->outcome->plain = true;
 		r->flush = false;
 	} else if (r->shaking && clock_past(r->connected)) {
 		dial_no_answer(r->settings, DIAL_SHAKING, r->outcome);
@@ -174,11 +177,12 @@ output_failed(struct request *r, const struct outlet *o)
 	/* A finished command has failed to deliver as well. */
 	r->asked = true;
 	r->flush = false;
-	if (errno == EMSGSIZE)
+	if (errno == EMSGSIZE) {
 		fail(r, OUTCOME_RESOURCES, "the output is longer than the "
 		    "%zu bytes that aisc can keep; the server ends the "
 		    "command", o->keep->limit);
-	else if (errno == EPIPE)
+		r->outcome->plain = true;
+	} else if (errno == EPIPE)
 		fail(r, OUTCOME_PIPE, "nobody reads our standard output");
 	else
 		fail(r, OUTCOME_OUTPUT, "cannot write standard output: %s",
@@ -253,6 +257,7 @@ read_input(struct request *r)
 		if (io == IO_OK) {
 			frame_commit(&r->link.out, PROTO_STDIN, r->number, n);
 			r->credit -= (uint32_t)n;
+			r->traffic.in += n;
 		}
 	}
 	if (io == IO_ERROR)
@@ -371,6 +376,8 @@ take_output(struct request *r, const struct frame *f)
 		return violation(r, "empty output");
 	if (f->length > o->window)
 		return violation(r, "more output than we granted");
+	*(f->type == PROTO_STDERR ? &r->traffic.err : &r->traffic.out) +=
+	    f->length;
 	if (outlet_take(o, f->payload, f->length) == 0)
 		return 0;
 	return output_failed(r, o);
@@ -716,6 +723,7 @@ begin(struct request *r, const struct body *body, struct outcome *o)
 	r->chdir = body->operation == PROTO_CHDIR;
 	r->reading = body->wants_stdin;
 	r->credit = 0;
+	request_forget(r);
 	r->interrupted = -TWICE;
 	r->deadline = clock_in(limit > 0 ? limit : -1);
 	for (size_t i = 0; i < 2; i++) {
@@ -767,6 +775,7 @@ dial_and_run(struct request *r)
 		if (dial(r) == -1)
 			return;
 		r->number++;
+		r->sent = true;
 		run(r);
 	} while (tries_again(r, tries++));
 }
@@ -779,6 +788,7 @@ request_ask(struct request *r, const struct body *body, struct outcome *o)
 			dial_and_run(r);
 		else {
 			r->number++;
+			r->sent = true;
 			if (r->state == STATE_IDLE)
 				r->state = STATE_ASKED;
 			run(r);
@@ -831,7 +841,20 @@ request_ping(struct request *r, struct outcome *o)
 uint32_t
 request_number(const struct request *r)
 {
-	return r->number;
+	return r->sent ? r->number : 0;
+}
+
+const struct traffic *
+request_traffic(const struct request *r)
+{
+	return &r->traffic;
+}
+
+void
+request_forget(struct request *r)
+{
+	r->sent = false;
+	r->traffic = (struct traffic){ .in = 0 };
 }
 
 const struct greeting *

@@ -32,6 +32,13 @@ struct greeting {
 	int64_t shaken_us;		/* How long TLS took to be ready. */
 };
 
+/* How many bytes of a request's streams have passed through us. */
+struct traffic {
+	uint64_t in;			/* Read, to be sent to the server. */
+	uint64_t out;			/* Come from there. */
+	uint64_t err;
+};
+
 /* Make ready to talk to the server of "settings", which are borrowed.
  * Nothing is connected yet.  NULL if memory is out. */
 struct request *request_new(const struct settings *settings);
@@ -57,8 +64,13 @@ void request_ask(struct request *r, const struct body *body,
 void request_answer(struct request *r, const struct body *body,
     struct buf *answer, struct buf *errors, struct outcome *o);
 
-/* The number of the last request in its session. */
+/* The number of the last request in its session, 0 if it did not get as far as
+ * to a connection; and its traffic, until the next one begins. */
 uint32_t request_number(const struct request *r);
+const struct traffic *request_traffic(const struct request *r);
+
+/* Forget both, for what is done without a request. */
+void request_forget(struct request *r);
 
 /*
  * After a request that has left a session behind, and within its time limit:

@@ -1,6 +1,8 @@
 #include <config.h>
 
+#include <errno.h>
 #include <stddef.h>
+#include <unistd.h>
 
 #include "client/signals.h"
 
@@ -14,6 +16,18 @@ static struct sigaction before[CAUGHT];
 static sigset_t outside;	/* The mask that we were started with. */
 static bool catching;
 
+/* Those that end a program, the most pressing first. */
+static const int ends[] = { SIGHUP, SIGTERM, SIGQUIT, SIGINT };
+#define ENDS	(sizeof ends / sizeof ends[0])
+
+/* What is written when one of them does; changed while none can come. */
+static struct {
+	int fd;
+	char *text;		/* NULL: nothing. */
+	size_t n;
+	char *status;		/* Three digits in "text". */
+} farewell;
+
 static void
 note(int signo)
 {
@@ -21,6 +35,60 @@ note(int signo)
 		if (caught[i] == signo)
 			flags[i] = 1;
 	}
+}
+
+/* The last words, said once.  The handler has been reset, so that raise(3) ends
+ * the program as soon as we return, and so does a second signal. */
+static void
+part(int signo)
+{
+	char *text = farewell.text;
+	int n = 128 + signo;
+	ssize_t put = -1;
+
+	farewell.text = NULL;
+	if (text != NULL) {
+		farewell.status[0] = (char)('0' + n / 100);
+		farewell.status[1] = (char)('0' + n / 10 % 10);
+		farewell.status[2] = (char)('0' + n % 10);
+		do
+			put = write(farewell.fd, text, farewell.n);
+		while (put == -1 && errno == EINTR);
+	}
+	(void)raise(signo);
+}
+
+/* Give those that have the effect of before their last words, or take them
+ * away; what is ignored stays so. */
+static void
+arm(void)
+{
+	struct sigaction sa = { .sa_handler = SIG_DFL }, old;
+
+	if (farewell.text != NULL) {
+		sa.sa_handler = part;
+		sa.sa_flags = (int)SA_RESETHAND;
+	}
+	(void)sigemptyset(&sa.sa_mask);
+	for (size_t i = 0; i < ENDS; i++) {
+		if (sigaction(ends[i], NULL, &old) == 0 &&
+		    (old.sa_handler == SIG_DFL || old.sa_handler == part))
+			(void)sigaction(ends[i], &sa, NULL);
+	}
+}
+
+void
+signals_farewell(int fd, char *text, size_t n, size_t status)
+{
+	farewell.text = NULL;
+	if (!catching)
+		arm();
+	farewell.fd = fd;
+	farewell.text = text;
+	farewell.n = n;
+	farewell.status = text + status;
+	if (!catching && text != NULL)
+		arm();
 }
 
 void
@@ -51,6 +119,7 @@ signals_release(void)
 		return;
 	for (size_t i = 0; i < CAUGHT; i++)
 		(void)sigaction(caught[i], &before[i], NULL);
+	arm();
 	(void)sigprocmask(SIG_SETMASK, &outside, NULL);
 	catching = false;
 }
@@ -76,9 +145,7 @@ signals_take(int signo)
 int
 signals_take_end(void)
 {
-	static const int ends[] = { SIGHUP, SIGTERM, SIGQUIT, SIGINT };
-
-	for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+	for (size_t i = 0; i < ENDS; i++) {
 		if (signals_take(ends[i]))
 			return ends[i];
 	}

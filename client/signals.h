@@ -9,6 +9,7 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 /*
  * Catch SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCONT and SIGWINCH from now on,
@@ -20,6 +21,14 @@ void signals_catch(void);
 /* Give them back their effect of before, for what cannot be interrupted
  * otherwise. */
 void signals_release(void);
+
+/*
+ * Leave "text" on the descriptor "fd" when one of SIGINT, SIGTERM, SIGHUP and
+ * SIGQUIT ends the program while they have their effect of before.  The three
+ * bytes at "status" become 128 and the signal's number.  "text" is borrowed
+ * until signals_farewell(-1, NULL, 0, 0), which leaves nothing.
+ */
+void signals_farewell(int fd, char *text, size_t n, size_t status);
 
 /* The signal mask to wait with. */
 const sigset_t *signals_mask(void);

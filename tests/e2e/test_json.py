@@ -5,36 +5,60 @@ import json
 import os
 import re
 import signal
+import socket
 
 import pytest
 
+import wire
 from aisc import said
 from aisd import wait_until
-from wire import Code
+from wire import Code, End
 
 TYPES = {"string": str, "integer": int, "number": (int, float),
          "object": dict, "array": list}
 
 
-def check(value, schema, where="$"):
-    """A part of JSON Schema that is large enough for ours."""
-    if "enum" in schema:
-        assert value in schema["enum"], where
-        return
-    assert isinstance(value, TYPES[schema["type"]]), where
-    assert not isinstance(value, bool), where
-    if "minimum" in schema:
-        assert value >= schema["minimum"], where
-    if "maximum" in schema:
-        assert value <= schema["maximum"], where
-    if schema["type"] == "array":
-        for item in value:
-            check(item, schema["items"], where + "[]")
-    if schema["type"] == "object":
-        assert set(schema["required"]) <= set(value), where
-        for name, member in value.items():
-            assert name in schema["properties"], f"{where}.{name}"
-            check(member, schema["properties"][name], f"{where}.{name}")
+def fits(value, schema):
+    """Does it fit a part of JSON Schema that is large enough for ours?"""
+    ok = True
+    for word, rule in schema.items():
+        if word == "type":
+            ok &= isinstance(value, TYPES[rule]) and value is not True
+        elif word == "required":
+            ok &= set(rule) <= set(value)
+        elif word == "properties":
+            ok &= all(fits(value[name], part)
+                      for name, part in rule.items() if name in value)
+        elif word == "items":
+            ok &= all(fits(item, rule) for item in value)
+        elif word == "minimum":
+            ok &= value >= rule
+        elif word == "maximum":
+            ok &= value <= rule
+        elif word in ("enum", "const"):
+            ok &= value in (rule if word == "enum" else [rule])
+        elif word in ("oneOf", "anyOf"):
+            count = sum(fits(value, part) for part in rule)
+            ok &= count == 1 or (count > 1 and word == "anyOf")
+        elif word == "not":
+            ok &= not fits(value, rule)
+        else:
+            assert word in ("$schema", "title"), word
+    return ok
+
+
+def check(value, schema):
+    """It fits, and what it has stands in the schema."""
+    assert fits(value, schema), value
+    assert set(value) <= set(schema["properties"]), value
+    if "error" in value:
+        assert set(value["error"]) == {"code", "message", "hint"}
+        assert value["error"]["code"] == value["class"]
+        assert value["error"]["message"]
+        assert bool(value["error"]["hint"]) == \
+            (value["class"] not in ("pipe", "interrupted")), value
+    for name in "stdout", "stderr":
+        assert (name in value) == (name + "_encoding" in value)
 
 
 @pytest.fixture(scope="session")
@@ -175,16 +199,195 @@ def test_capture_is_bounded(aisc, aisd, schema, where):
 
 
 def test_script(tell, aisd, tmp_path):
+    """An object for each line that is a command, also for our own; the numbers
+    of requests go to those that have made one."""
     path = tmp_path / "script"
-    path.write_text("true\nnonsense\ncd /\n'\nsh -c 'exit 4'\npwd\n")
+    path.write_text("true\nnonsense\n\n# x\ncd /\n'\nsh -c 'exit 4'\npwd\n"
+                    "cd /nowhere\nlist\nhelp\nexit 3\n")
     done, told = tell(aisd.port, options=["-f", str(path)])
-    assert done.returncode == 0
-    assert [(one["class"], one["status"]) for one in told] == [
-        ("done", 0), ("unknown", 127), ("invalid", 255), ("done", 4)]
-    assert [one.get("argv") for one in told] == [
-        ["true"], ["nonsense"], None, ["sh", "-c", "exit 4"]]
-    assert f"{path}:4: " in told[2]["error"]["message"]
-    assert len({one["session"] for one in told}) == 1
+    assert done.returncode == 3 and b"\n/\n" in b"\n" + done.stdout
+    assert [(one["line"], one["class"], one["status"], one.get("argv"),
+             one.get("request")) for one in told] == [
+        (1, "done", 0, ["true"], 1), (2, "unknown", 127, ["nonsense"], 2),
+        (5, "done", 0, ["cd", "/"], 3), (6, "invalid", 255, None, None),
+        (7, "done", 4, ["sh", "-c", "exit 4"], 4),
+        (8, "done", 0, ["pwd"], None),
+        (9, "directory", 255, ["cd", "/nowhere"], 5),
+        (10, "done", 0, ["list"], 6), (11, "done", 0, ["help"], None)]
+    assert f"{path}:6: " in told[3]["error"]["message"]
+    assert len({one["session"] for one in told if "session" in one}) == 1
+
+
+def test_script_captured(aisc, aisd, schema):
+    """Nothing stands between the objects."""
+    done = aisc.run(aisd.port, options=["--json", "--capture", "-C", "/"],
+                    input=b"echo a\npwd\nhelp\nlist\necho b\n")
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    for one in told:
+        check(one, schema)
+    assert [one["line"] for one in told] == [1, 2, 3, 4, 5]
+    assert [one["stdout"] for one in told[:2] + told[3:]] == [
+        "a\n", "/\n", "", "b\n"]
+    assert "cd [DIR]" in told[2]["stdout"]
+    assert "aisc --list --json" in told[3]["error"]["hint"]
+    assert said(done.stderr) == "invalid"
+
+
+def test_shell(tell, make_aisd):
+    daemon = make_aisd(rules='{ peers = [ "*" ]; anything = true; '
+                       'shell = true; }')
+    done, (told,) = tell(daemon.port, options=["-c", "cat; exit 2"],
+                         input=b"12345")
+    assert (done.returncode, done.stdout) == (2, b"12345")
+    assert (told["argv"], told["shell"]) == (["cat; exit 2"], True)
+    assert told["stdin_bytes"] == told["stdout_bytes"] == 5
+    assert told["stderr_bytes"] == 0 and told["port"] == daemon.port
+
+
+# Whatever comes of it, there is an object, and no failure has an "exit".
+
+@pytest.mark.parametrize("reason, name", [
+    (Code.TIMEOUT, "timeout"), (Code.OUTPUT, "limit"),
+    (Code.STOPPING, "stopped"), (Code.DENIED, "denied")])
+@pytest.mark.parametrize("end", [End.EXIT, End.SIGNAL])
+def test_cut_short(tell, fake_server, reason, name, end):
+    def script(peer):
+        peer.hello()
+        request = peer.expect_request()
+        peer.started(request)
+        peer.exit(request, 0 if end == End.EXIT else 9, end=end,
+                  reason=reason)
+        peer.drain()
+    done, (told,) = tell(fake_server(script).port, "x")
+    assert done.returncode == told["status"] == 255
+    assert told["class"] == name and "duration_seconds" in told
+
+
+def test_output_is_lost(tell, aisd):
+    with open("/dev/full", "wb") as full:
+        done, (told,) = tell(aisd.port, "echo", "x", stdout=full)
+    assert done.returncode == told["status"] == 255
+    assert told["class"] == "output" and told["error"]["hint"]
+
+
+def test_reader_has_gone(tell, aisd):
+    read, write = os.pipe()
+    os.close(read)
+    done, (told,) = tell(aisd.port, "echo", "x", stdout=write)
+    os.close(write)
+    assert done.returncode == told["status"] == 141
+    assert told["class"] == "pipe"
+
+
+def test_time_limit(tell, aisd):
+    done, (told,) = tell(aisd.port, "sleep", "100",
+                         options=["--timeout", "0.5"])
+    assert done.returncode == 255 and told["class"] == "timeout"
+    assert told["error"]["message"].endswith("the server ends the command")
+    assert told["error"]["hint"].startswith("allow more time")
+
+
+def test_bad_files(tell, aisc, aisd, tmp_path):
+    """The settings, the certificate, the script."""
+    done, (told,) = tell(aisd.port, "true", options=["--key", "/nowhere"])
+    assert told["class"] == said(done.stderr) == "config"
+    assert "/nowhere" in told["error"]["message"]
+    done, (told,) = tell(aisd.port, options=["-f", "/nowhere"])
+    assert told["class"] == said(done.stderr) == "input"
+    aisc.config.write_text("colour = 1;\n")
+    done, (told,) = tell(aisd.port, "true")
+    assert told["class"] == said(done.stderr) == "config"
+    assert told["host"] == "localhost" and b"colour" in done.stderr
+    assert not aisd.events("command-start")
+
+
+def test_script_that_cannot_go_on(tell, fake_server):
+    """The session has had its turn, and the next one does not begin."""
+    def script(peer):
+        peer.hello()
+        peer.send(wire.Type.DIRECTORY, peer.expect_request().number, b"/x")
+        request = peer.expect_request()
+        peer.started(request)
+        peer.exit(request, 0)
+        peer.expect_request()
+        peer.goodbye(Code.TURN, "others wait")
+    server = fake_server([script, wire.leaving(Code.BUSY)])
+    done, told = tell(server.port, input=b"cd /x\ntrue\nfalse\ntrue\n")
+    assert [(one["argv"][0], one["class"]) for one in told] == [
+        ("cd", "done"), ("true", "done"), ("false", "busy")]
+    assert done.returncode == 255 and said(done.stderr) == "busy"
+
+
+def connecting(port):
+    """How many connections to "port" wait for an answer."""
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        return sum(1 for line in table.readlines()[1:]
+                   if line.split()[2].endswith(f":{port:04X}") and
+                   line.split()[3] == "02")
+
+
+@pytest.mark.parametrize("signo", [signal.SIGTERM, signal.SIGINT])
+def test_aisc_is_ended_while_it_connects(aisc, schema, signo):
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        port = full.getsockname()[1]
+        others = [socket.socket() for _ in range(3)]
+        for other in others:
+            other.setblocking(False)
+            other.connect_ex(("127.0.0.1", port))
+        wait_until(lambda: connecting(port) > 0, "it is full")
+        before = connecting(port)
+        read, write = os.pipe()
+        process = aisc.start(port, "true", host="127.0.0.1", options=[
+            "--status-fd", str(write)], popen={"pass_fds": [write]})
+        os.close(write)
+        wait_until(lambda: connecting(port) > before, "it connects")
+        process.send_signal(signo)
+        process.communicate()
+        for other in others:
+            other.close()
+    with open(read, "rb") as file:
+        text = file.read()
+    told = json.loads(text)
+    check(told, schema)
+    assert text.count(b"\n") == 1 and process.returncode == -signo
+    assert (told["class"], told["status"]) == ("interrupted", 128 + signo)
+    assert told["argv"] == ["true"]
+
+
+# The descriptor.
+
+def test_reader_that_is_slow(aisc, aisd, schema):
+    """On a pipe that does not block, an object that is larger than it."""
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    process = aisc.start(aisd.port, "head", "-c", "300000", "/dev/zero",
+                         options=["--json", "--capture", "--status-fd",
+                                  str(write)], popen={"pass_fds": [write]})
+    os.close(write)
+    text = b""
+    while more := os.read(read, 1000):
+        text += more
+    os.close(read)
+    assert process.wait(60) == 0
+    process.communicate()
+    told = json.loads(text)
+    check(told, schema)
+    assert told["stdout"] == "\0" * 300000
+
+
+def test_reader_that_reads_nothing(aisc, aisd):
+    read, write = os.pipe()
+    process = aisc.start(aisd.port, "head", "-c", "300000", "/dev/zero",
+                         options=["--json", "--capture"], stdout=write)
+    os.close(write)
+    aisd.wait_event("command-end")
+    assert os.read(read, 1) == b"{"
+    process.terminate()
+    assert process.wait(60) == 128 + 15
+    process.communicate()
+    os.close(read)
 
 
 @pytest.mark.parametrize("options, why", [
@@ -194,6 +397,8 @@ def test_script(tell, aisd, tmp_path):
     (["--status-fd", "99"], b"descriptor 99 is not open for writing"),
     (["--status-fd", "0"], b"0 is no N for --status-fd"),
     (["--status-fd", "x"], b"x is no N for --status-fd"),
+    (["--status-fd", "1.5"], b"1.5 is no N for --status-fd"),
+    (["--status-fd", "2"], b"--status-fd 2 would mix"),
     (["--list", "--capture", "--json"], b"are for commands"),
 ])
 def test_usage(aisc, aisd, options, why):
@@ -221,6 +426,16 @@ def test_nowhere_to_write_it(aisc, aisd):
     assert b"No space left on device" in done.stderr
 
 
+def test_nowhere_to_write_a_failure(aisc, make_aisd):
+    """The first failure is the one that is told."""
+    daemon = make_aisd(rules='{ peers = [ "nobody" ]; anything = true; }')
+    with open("/dev/full", "wb") as full:
+        done = aisc.run(daemon.port, "true",
+                        options=["--status-fd", str(full.fileno())],
+                        popen={"pass_fds": [full.fileno()]})
+    assert done.returncode == 255 and said(done.stderr) == "denied"
+
+
 def test_the_schema_is_schema(schema):
     """Every class that aisc has is in it, and the other way round."""
     jsonschema = pytest.importorskip("jsonschema")
@@ -231,3 +446,13 @@ def test_classes(schema, srcdir):
     source = (srcdir / "client" / "outcome.c").read_text()
     assert schema["properties"]["class"]["enum"] == \
         re.findall(r'\{ OUTCOME_\w+, "([a-z-]+)"', source)
+
+
+def test_manual(schema, srcdir):
+    """The page names all members, and those of the error."""
+    page = (srcdir / "man" / "aisc.1").read_text()
+    page = page[page.index(".Ss JSON"):page.index("That of\n.Fl -check")]
+    named = {name for line in re.findall(r"^\.(?:It )?Cm (.*)$", page, re.M)
+             for name in re.findall(r"[a-z_]+", line)}
+    members = schema["properties"]
+    assert set(members) | set(members["error"]["properties"]) <= named

@@ -165,7 +165,9 @@ def test_no_answer(ask, option, script, name):
         assert (done.returncode, said(done.stderr)) == (255, name)
         if more:
             error = json.loads(done.stdout)["error"]
-            assert error["class"] == name and error["text"]
+            assert set(error) == {"code", "message", "hint"}
+            assert error["code"] == name
+            assert error["message"] and error["hint"]
         else:
             assert done.stdout == b""
 
@@ -236,7 +238,7 @@ def test_check(aisc, ops, alice, localhost):
     assert found["port"] == ops.port and found["host"] == "localhost"
     assert found["cipher"] == "TLS_AES_256_GCM_SHA384"
     assert found["server"].startswith("aisd ") and '"ops"' in found["rule"]
-    assert found["text"] == "" and "class" not in found
+    assert found["text"] == "" and not {"class", "error"} & set(found)
     assert 0 < found["rtt_seconds"] < 5 and 0 < found["handshake_seconds"] < 5
     for chain, name, pair in (("own_chain", "CN=alice", alice),
                               ("server_chain", "CN=localhost", localhost)):
@@ -331,8 +333,9 @@ def test_what_is_wrong_here(aisc, fake_server, authority, alice, tmp_path,
     status, first, _, found = check(aisc, server.port, pair=pair)
     assert (status, server.count) == (wanted, 0), first
     assert says in first and says in found["text"] and "|" not in first
-    assert found["class"] == ("tls" if kind in ("purpose", "another authority")
-                              else "config")
+    assert found["class"] == found["error"]["code"] == (
+        "tls" if kind in ("purpose", "another authority") else "config")
+    assert found["error"]["message"] and found["error"]["hint"]
     assert found["server_chain"] == [] and "rtt_seconds" not in found
     if kind == "expired":
         assert found["own_chain"][0]["days"] in (-1, -2)
