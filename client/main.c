@@ -163,7 +163,8 @@ print_help(void)
 	int width = 0;
 
 	(void)fputs(
-	    "usage: aisc [OPTION...] HOST[:PORT] [PROGRAM [ARG...]]\n",
+	    "usage: aisc [OPTION...] HOST[:PORT] [PROGRAM [ARG...]]\n"
+	    "       aisc --rsh [SSH-OPTION...] HOST [WORD...]\n",
 	    stdout);
 	for (size_t i = 0; i < ROWS; i++) {
 		const struct row *r = &rows[i];

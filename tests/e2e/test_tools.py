@@ -171,8 +171,10 @@ PROGRAMS = {
 
 @pytest.mark.limit(300)
 @pytest.mark.parametrize("section", SECTIONS)
-def test_lines_of_the_manual(make_place, needs, srcdir, section):
+def test_lines_of_the_manual(make_place, needs, srcdir, section, request):
     needs(*SECTIONS[section])
+    if section in ("Ansible", "borg", "GNU parallel", "ClusterShell"):
+        request.getfixturevalue("brisk")
     place = make_place(SHELL if section == "GNU parallel" else RULES)
     site(place.path / "site")
     if section == "git":
@@ -390,7 +392,7 @@ def test_parallel_without_a_shell(place, needs):
 
 
 @pytest.fixture
-def fleet(make_place, make_aisd, program, localhost):
+def fleet(make_place, make_aisd, brisk):
     """20 daemons on 20 addresses, as n1 to n20."""
     place = make_place(SHELL)
     daemons = [make_aisd(listen=[f"127.0.1.{i}:0"], rules=SHELL)
