@@ -46,6 +46,8 @@ struct call {
 	bool stop_on_error;
 	int64_t status_fd;	/* Where JSON of commands goes; or -1. */
 	bool capture;
+	bool progress;		/* To show it, or not to. */
+	bool no_progress;
 	bool list;		/* What to do in place of running. */
 	bool can;
 	bool checks;
@@ -65,7 +67,7 @@ enum {
 	LONG_CA = 256, LONG_CERT, LONG_KEY, LONG_TIMEOUT, LONG_CONNECT_TIMEOUT,
 	LONG_WAIT, LONG_LIST, LONG_CAN, LONG_CHECK, LONG_JSON, LONG_WARN_DAYS,
 	LONG_CRITICAL_DAYS, LONG_SHOW_CONFIG, LONG_STOP_ON_ERROR,
-	LONG_STATUS_FD, LONG_CAPTURE
+	LONG_STATUS_FD, LONG_CAPTURE, LONG_PROGRESS, LONG_NO_PROGRESS
 };
 
 #define SETTING(name)	offsetof(struct call, settings.name)
@@ -146,6 +148,11 @@ static const struct row {
 	{ LONG_STATUS_FD, "status-fd", "N",
 	    "tell descriptor N what came of it, as JSON",
 	    KIND_FD, CALL(status_fd) },
+	{ LONG_PROGRESS, "progress", NULL, NULL,
+	    KIND_FLAG, CALL(progress) },
+	{ LONG_NO_PROGRESS, "no-progress", NULL,
+	    "always or never show how much has passed",
+	    KIND_FLAG, CALL(no_progress) },
 	{ LONG_SHOW_CONFIG, "show-config", NULL,
 	    "show the settings for HOST and exit",
 	    KIND_FLAG, CALL(show_config) },
@@ -349,6 +356,9 @@ check_call(const struct call *call)
 	if (call->status_fd == STDOUT_FILENO && !call->capture)
 		return usage("--status-fd 1 would mix with the output; take "
 		    "another, or add --capture", "");
+	if (call->progress && call->no_progress)
+		return usage("--progress and --no-progress exclude each other",
+		    "");
 	if (call->status_fd == STDERR_FILENO)
 		return usage("--status-fd 2 would mix with messages; take "
 		    "another", "");
@@ -395,6 +405,9 @@ configure(struct call *call, int argc, char **argv)
 	    call->host[0] == '\0' ? NULL : call->host) == -1 ||
 	    take_port(call) == -1 || parse(call, argc, argv) == -1)
 		return -1;
+	call->settings.progress = call->progress ? PROGRESS_ON :
+	    call->no_progress || call->settings.quiet || call->list ||
+	    call->can || call->checks ? PROGRESS_OFF : PROGRESS_AUTO;
 	/* Who monitors wants an answer in time, and nothing but one. */
 	if (call->checks) {
 		call->settings.quiet = true;

@@ -23,6 +23,7 @@
 #include "client/stream.h"
 #include "client/dial.h"
 #include "client/outlet.h"
+#include "client/progress.h"
 
 #include "client/request.h"
 
@@ -81,6 +82,7 @@ struct request {
 	uint32_t credit;	/* How much of it the server takes. */
 	size_t in_slot;
 	struct outlet outlets[2];
+	struct progress progress;
 };
 
 /* --- the end of a request ---------------------------------------------- */
@@ -193,6 +195,8 @@ output_failed(struct request *r, const struct outlet *o)
 static void
 drain(struct request *r, struct outlet *o)
 {
+	progress_make_way(&r->progress, o == &r->outlets[ERR] ?
+	    STDERR_FILENO : STDOUT_FILENO, NULL, 0);
 	if (outlet_drain(o) == -1)
 		(void)output_failed(r, o);
 }
@@ -234,6 +238,7 @@ input_failed(struct request *r)
 		    strerror(errno));
 		return;
 	}
+	progress_make_way(&r->progress, STDERR_FILENO, NULL, 0);
 	outcome_say("cannot read standard input: %s; it ends here",
 	    strerror(errno));
 	r->reading = frame_put(&r->link.out, PROTO_STDIN_EOF, r->number, NULL,
@@ -378,6 +383,9 @@ take_output(struct request *r, const struct frame *f)
 		return violation(r, "more output than we granted");
 	*(f->type == PROTO_STDERR ? &r->traffic.err : &r->traffic.out) +=
 	    f->length;
+	if (o->keep == NULL)
+		progress_make_way(&r->progress, f->type == PROTO_STDERR ?
+		    STDERR_FILENO : STDOUT_FILENO, f->payload, f->length);
 	if (outlet_take(o, f->payload, f->length) == 0)
 		return 0;
 	return output_failed(r, o);
@@ -626,6 +634,7 @@ gather(struct request *r)
 		pollset_deadline(&r->ps, r->connected);
 	if (r->asked && r->greeting.waits)
 		pollset_deadline(&r->ps, r->waited);
+	progress_poll(&r->progress, &r->ps);
 }
 
 /* Do what has become possible. */
@@ -703,6 +712,7 @@ run(struct request *r)
 		}
 		heed_signals(r);
 		act(r);
+		progress_turn(&r->progress, r->traffic.in, r->traffic.out);
 		if (r->asked)
 			(void)is_late(r);
 		write_link(r);
@@ -730,6 +740,7 @@ begin(struct request *r, const struct body *body, struct outcome *o)
 		b.windows[i] = OUTLET_WINDOW;
 		outlet_begin(&r->outlets[i]);
 	}
+	progress_begin(&r->progress, r->reading);
 	buf_free(&r->body);
 	if (body_put(&r->body, &b) == 0)
 		return 0;
@@ -795,6 +806,7 @@ request_ask(struct request *r, const struct body *body, struct outcome *o)
 		}
 	}
 	r->asked = false;
+	progress_end(&r->progress);
 	for (size_t i = 0; i < 2; i++)
 		outlet_begin(&r->outlets[i]);
 	if (r->broken)
@@ -920,6 +932,7 @@ request_new(const struct settings *settings)
 	stream_open(&r->in, STDIN_FILENO, false);
 	outlet_open(&r->outlets[OUT], STDOUT_FILENO);
 	outlet_open(&r->outlets[ERR], STDERR_FILENO);
+	progress_open(&r->progress, settings->progress);
 	return r;
 }
 
@@ -935,5 +948,6 @@ request_free(struct request *r)
 	stream_close(&r->in);
 	outlet_close(&r->outlets[OUT]);
 	outlet_close(&r->outlets[ERR]);
+	progress_close(&r->progress);
 	free(r);
 }

@@ -13,6 +13,13 @@
 #include <stdint.h>
 #include <stdio.h>
 
+/* Whether to show how much has passed. */
+enum settings_progress {
+	PROGRESS_OFF,
+	PROGRESS_AUTO,		/* On a terminal, when it is worth it. */
+	PROGRESS_ON
+};
+
 /* Durations are milliseconds; 0 is no limit, but of "wait". */
 struct settings {
 	/* What the files can set.  Strings are from malloc(3), or NULL. */
@@ -35,6 +42,7 @@ struct settings {
 	bool quiet;
 	bool verbose;
 	bool no_stdin;
+	enum settings_progress progress;
 };
 
 /*
