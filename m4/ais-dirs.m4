@@ -20,3 +20,17 @@ AC_DEFUN([AIS_SYSTEMD_DIR], [
 	AC_MSG_RESULT([${$1:-nowhere}])
 	AC_SUBST([$1])
 ])
+
+# AIS_SHARED_DIR(VARIABLE, SWITCH, DEFAULT, WHAT): a directory below datadir in
+# which a shell looks for WHAT.  --with-SWITCH=DIR sets it, and
+# --without-SWITCH leaves WHAT out: VARIABLE is empty then.
+AC_DEFUN([AIS_SHARED_DIR], [
+	AC_ARG_WITH([$2],
+		[AS_HELP_STRING([--with-$2=DIR],
+			[where to install $4; default: DATADIR/$3])],
+		[$1=$withval], [$1=yes])
+	AS_CASE([$$1],
+		[no], [$1=],
+		[yes], [$1='${datadir}/$3'])
+	AC_SUBST([$1])
+])
