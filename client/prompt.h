@@ -1,8 +1,8 @@
 /*
  * prompt.h - one line from a person.
  *
- * Two files implement this: prompt.c over libedit, which edits lines and keeps
- * a history, and prompt-plain.c where there is no libedit.
+ * Lines are edited and remembered where there is libedit; see client/editor.h.
+ * Without it there is a prompt all the same.
  */
 #ifndef AIS_PROMPT_H
 #define AIS_PROMPT_H

@@ -53,8 +53,7 @@ def conditions():
     return {
         "compiler": output_of(*variables["CC"].split(), "--version"),
         "flags": " ".join(used.split()),
-        "libraries": " ".join((variables.get("LIBSYSTEMD_LIBS", "") + " " +
-                               variables.get("LIBEDIT_LIBS", "")).split()),
+        "libraries": variables.get("LIBSYSTEMD_LIBS", "").strip(),
         "libc": " ".join(platform.libc_ver()),
         "openssl": output_of("openssl", "version").split(" (")[0],
         "processor": platform.machine() + (

@@ -94,6 +94,30 @@ def screen(program, aisc, place, builddir, slowness):
         one.close()
 
 
+@pytest.fixture
+def without_libedit(tmp_path):
+    """The environment of a machine that has no libedit, or no good one."""
+    folder = tmp_path / "libraries"
+    folder.mkdir()
+    for version in (0, 2):
+        (folder / f"libedit.so.{version}").write_text("no library")
+    return {"LD_LIBRARY_PATH": str(folder)}
+
+
+def test_prompt_without_libedit(screen, without_libedit):
+    """Lines are read as the terminal gives them."""
+    s = screen(**without_libedit)
+    assert "aisc: lines cannot be edited: " in " ".join(s.lines())
+    s.type("echo plain\r")
+    s.shows("plain", s.prompt)
+
+
+def test_commands_do_not_load_libedit(aisc, place, without_libedit):
+    """It and what it brings along would cost each of them time."""
+    done = aisc.run(place.port, "echo", "one", env=without_libedit)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"one\n", b"")
+
+
 def history(aisc):
     return aisc.directory / ".local" / "state" / "ais" / "history"
 

@@ -11,14 +11,14 @@ LIBRARIES = {
     r"openssl/": "common/tls",
     r"libconfig\.h": "common/conf",
     r"systemd/": "daemon/service",
-    r"(editline/|histedit\.h)": "client/prompt",
+    r"(editline/|histedit\.h)": "client/editor",
 }
 # A flavour of a module, or a part of one that would be too long in one file.
 FLAVOURS = {
     "common/tls-cert": "common/tls",
     "common/tls-crl": "common/tls",
     "daemon/service-plain": "daemon/service",
-    "client/prompt-plain": "client/prompt",
+    "client/editor-none": "client/editor",
 }
 
 
@@ -118,7 +118,7 @@ def test_no_circle(srcdir):
     ("common/buf.c", '#include "common/log.h"\n', "rank 0 includes"),
     ("common/clock.h", '#include "daemon/child.h"\n', "rank 0 includes"),
     ("common/log.c", "#include <openssl/err.h>\n", "belongs to common/tls"),
-    ("daemon/main.c", "#include <histedit.h>\n", "belongs to client/prompt"),
+    ("daemon/main.c", "#include <histedit.h>\n", "belongs to client/editor"),
     ("daemon/main.c", '#include "client/prompt.h"\n', "do not know"),
     ("daemon/stray.c", "", "not in the table"),
 ])
