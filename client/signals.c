@@ -86,7 +86,7 @@ signals_farewell(int fd, char *text, size_t n, size_t status)
 	farewell.fd = fd;
 	farewell.text = text;
 	farewell.n = n;
-	farewell.status = text + status;
+	farewell.status = text == NULL ? NULL : text + status;
 	if (!catching && text != NULL)
 		arm();
 }

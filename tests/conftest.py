@@ -24,6 +24,10 @@ BUILDDIR = pathlib.Path(os.environ.get("AIS_BUILDDIR") or SRCDIR / "build")
 VALGRIND = shlex.split(os.environ.get("AIS_VALGRIND", ""))
 SANITIZERS = os.environ.get("AIS_SANITIZERS") == "yes"
 
+# What leaks without being ours; and nothing is to be said about it.
+os.environ.setdefault("LSAN_OPTIONS", f"suppressions={HERE / 'lsan.supp'}:"
+                      "print_suppressions=0")
+
 # Programs that are not built, and their folders.
 SCRIPTS = {"ais-ca": "certs", "aisd-report": "daemon"}
 

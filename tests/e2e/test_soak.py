@@ -10,12 +10,12 @@ import pytest
 import wire
 from mix import Mix
 
-SECONDS = float(os.environ.get("AIS_SOAK_SECONDS", "5"))
+SECONDS = float(os.environ.get("AIS_SOAK_SECONDS", "3"))
 SESSIONS = int(os.environ.get("AIS_SOAK_SESSIONS", "500"))
 COMMANDS = int(os.environ.get("AIS_SOAK_COMMANDS", "5000"))
 SEED = int(os.environ.get("AIS_FAULT_SEED", "1"))
 WARM = 100
-LIMIT = 60 + int(3 * SECONDS + SESSIONS / 10 + COMMANDS / 50)
+LIMIT = 60 + int(6 * SECONDS + SESSIONS / 10 + COMMANDS / 50)
 
 
 @pytest.mark.limit(LIMIT)
@@ -27,6 +27,9 @@ def test_mix(make_aisd, aisc, alice, record_property):
     for action in [action for _, action in mix.actions]:
         action()
         mix.check()
+    # What is free between the pieces of its memory has to find its size, which
+    # takes some hundred sessions.
+    mix.run(min(SECONDS, 120))
     mix.settle()
     before = daemon.usage()
     mix.run(SECONDS)
