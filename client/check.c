@@ -168,15 +168,14 @@ look_here(struct report *r)
 			r->status = CHECK_CRITICAL;
 		return -1;
 	}
-	while (own->count < CHAIN_MAX - 1 && tls_context_certificate(context,
+	if (tls_client_check(context, why) == -1)
+		outcome_fail(&r->outcome, OUTCOME_TLS, "%s%s see %s and %s",
+		    why, strstr(why, "; ") == NULL ? ";" : ", and",
+		    s->certificate, s->authority);
+	while (own->count < CHAIN_MAX && tls_context_certificate(context,
 	    own->count, &own->certs[own->count]) == 0)
 		own->count++;
-	if (tls_client_check(context, why) == -1)
-		outcome_fail(&r->outcome, OUTCOME_TLS, "%s; see %s and %s",
-		    why, s->certificate, s->authority);
 	tls_context_free(context);
-	if (tls_identity_load(s->authority, &own->certs[own->count], why) == 0)
-		own->count++;
 	return r->outcome.class == OUTCOME_DONE ? 0 : failed(r);
 }
 

@@ -53,6 +53,7 @@ struct tls_context {
 	int64_t authority_not_after;
 	struct revocation *crl;	/* NULL: revocation is not checked. */
 	bool old_crl;
+	STACK_OF(X509) *accepted;	/* Our own chain, once checked. */
 	size_t users;		/* The owner and every open connection. */
 };
 
@@ -617,6 +618,7 @@ struct verdict {
 	const char *reason;	/* A word, */
 	char *why;		/* and a sentence. */
 	int64_t expires;
+	STACK_OF(X509) **chain;	/* Where the chain goes, or NULL. */
 };
 
 /* Check a chain out of a handshake, as the certificate of a client or of a
@@ -639,6 +641,8 @@ check_alone(struct tls_context *c, X509 *cert, STACK_OF(X509) *chain,
 		    store), SECURITY_LEVEL);
 		X509_STORE_CTX_set_depth(store, DEPTH_MAX);
 		if (check_chain(store, c) == 1) {
+			if (v->chain != NULL)
+				*v->chain = X509_STORE_CTX_get1_chain(store);
 			v->expires = chain_expires(
 			    X509_STORE_CTX_get0_chain(store));
 			result = 0;
@@ -660,9 +664,12 @@ static int
 check_own(struct tls_context *c, bool client, char why[TLS_TEXT_MAX])
 {
 	STACK_OF(X509) *chain = NULL;
-	struct verdict v = { .client = client, .why = why };
+	struct verdict v = { .client = client, .why = why,
+	    .chain = &c->accepted };
 
 	(void)SSL_CTX_get0_chain_certs(c->ssl, &chain);
+	sk_X509_pop_free(c->accepted, X509_free);
+	c->accepted = NULL;
 	return check_alone(c, SSL_CTX_get0_certificate(c->ssl), chain, &v);
 }
 
@@ -694,6 +701,8 @@ tls_context_certificate(const struct tls_context *c, size_t n,
 {
 	STACK_OF(X509) *chain = NULL;
 
+	if (c->accepted != NULL)
+		return identify(sk_X509_value(c->accepted, (int)n), id);
 	if (n == 0)
 		return identify(SSL_CTX_get0_certificate(c->ssl), id);
 	(void)SSL_CTX_get0_chain_certs(c->ssl, &chain);
@@ -706,6 +715,7 @@ tls_context_free(struct tls_context *c)
 	if (c == NULL || --c->users > 0)
 		return;
 	SSL_CTX_free(c->ssl);
+	sk_X509_pop_free(c->accepted, X509_free);
 	revocation_free(c->crl);
 	free(c);
 }

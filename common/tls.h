@@ -99,8 +99,9 @@ int tls_server_check(struct tls_context *context, char why[TLS_TEXT_MAX]);
 int tls_client_check(struct tls_context *context, char why[TLS_TEXT_MAX]);
 
 /*
- * The certificate number "n" of our own file, which begins with 0, our own.
- * 0, or -1: it has no such.
+ * The certificate number "n" of our own chain, which begins with 0, our own:
+ * of that in our file, or where tls_client_check() has accepted it, of the one
+ * that it has found, up to the authority.  0, or -1: it has no such.
  */
 int tls_context_certificate(const struct tls_context *context, size_t n,
     struct tls_identity *id);

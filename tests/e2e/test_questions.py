@@ -292,6 +292,41 @@ def test_days_of_an_authority(aisc, make_aisd, tmp_path):
         assert "server authority: " in rest
 
 
+def authorities(path, *files):
+    path.write_text("".join(open(file).read() for file in files))
+    return str(path)
+
+
+def test_authority_that_is_not_ours(aisc, make_aisd, authority, tmp_path):
+    """A file of two: the one that counts is the one that has signed."""
+    other = pki.root(tmp_path / "other", "Other", end=5 * DAY)
+    ours = authority.make("alice")
+    both = authorities(tmp_path / "both", other.make("x").ca, ours.ca)
+    daemon = make_aisd()
+    status, first, _, found = check(aisc, daemon.port,
+                                    pair=ours._replace(ca=both))
+    assert status == 0, first
+    assert len(found["own_chain"]) == 2
+    assert found["own_chain"][0]["issuer"] == found["own_chain"][1]["subject"]
+    # And the other way round.
+    ours = other.make("alice", end=4 * DAY)
+    both = authorities(tmp_path / "both", ours.ca, authority.make("x").ca)
+    _, _, _, found = check(aisc, daemon.port, pair=ours._replace(ca=both))
+    assert found["own_chain"][1]["subject"] == "CN=Other"
+
+
+def test_authority_in_openssl_s_own_form(aisc, make_aisd, authority, tmp_path):
+    pair = authority.make("alice")
+    trusted = tmp_path / "trusted"
+    subprocess.run(["openssl", "x509", "-in", pair.ca, "-trustout", "-out",
+                    trusted], check=True)
+    assert "TRUSTED" in trusted.read_text()
+    status, _, rest, found = check(aisc, make_aisd().port,
+                                   pair=pair._replace(ca=str(trusted)))
+    assert status == 0 and len(found["own_chain"]) == 2
+    assert "own authority: " in rest
+
+
 # Explained before connecting.
 
 def broken(kind, pair, authority, tmp_path):
@@ -317,6 +352,30 @@ def broken(kind, pair, authority, tmp_path):
         return pair._replace(key=str(tmp_path / "open")), 3, "chmod 600"
     if kind == "expired":
         return authority.make("alice", start=-2 * DAY, end=-DAY), 2, "expired"
+    if kind == "not yet valid":
+        return authority.make("alice", start=DAY, end=2 * DAY), 3, "not valid"
+    if kind.startswith("unreadable"):
+        what = {"certificate": "cert", "key": "key", "authority": "ca"}[
+            kind.split()[1]]
+        copy = tmp_path / "copy"
+        copy.write_bytes(open(getattr(pair, what), "rb").read())
+        copy.chmod(0)
+        return pair._replace(**{what: str(copy)}), 3, \
+            f"cannot read the {kind.split()[1]} {copy}: Permission denied"
+    if kind == "a folder":
+        return pair._replace(cert=str(tmp_path)), 3, str(tmp_path)
+    if kind == "empty authority":
+        (tmp_path / "away").touch()
+        return pair._replace(ca=away), 3, "must be the certificate of the auth"
+    if kind == "passphrase":
+        subprocess.run(["openssl", "pkey", "-in", pair.key, "-aes256",
+                        "-passout", "pass:x", "-out", away], check=True)
+        return pair._replace(key=away), 3, "without a passphrase"
+    if kind == "authority has expired":
+        old = pki.root(tmp_path / "pki", start=-2 * DAY, end=-DAY)
+        return old.make("alice"), 2, "expired"
+    if kind == "authority is none":
+        return pair._replace(ca=other.cert), 2, "configured authority"
     if kind == "purpose":
         return authority.make("alice", "server"), 2, "not for use as a client"
     stranger = pki.self_signed(tmp_path / "s", "alice")
@@ -325,17 +384,26 @@ def broken(kind, pair, authority, tmp_path):
 
 @pytest.mark.parametrize("kind", [
     "no certificate", "no key", "no authority", "not set", "another key",
-    "no PEM", "open key", "expired", "purpose", "another authority"])
+    "no PEM", "open key", "expired", "purpose", "another authority",
+    "not yet valid", "unreadable certificate", "unreadable key",
+    "unreadable authority", "a folder", "empty authority", "passphrase",
+    "authority has expired", "authority is none"])
 def test_what_is_wrong_here(aisc, fake_server, authority, alice, tmp_path,
                             kind):
     server = fake_server(answer(b""))
     pair, wanted, says = broken(kind, alice, authority, tmp_path)
+    if os.geteuid() == 0:       # For whom files are always readable.
+        aisc.program[:0] = ["setpriv", "--bounding-set=-all",
+                            "--inh-caps=-all"]
     status, first, _, found = check(aisc, server.port, pair=pair)
     assert (status, server.count) == (wanted, 0), first
     assert says in first and says in found["text"] and "|" not in first
     assert found["class"] == found["error"]["code"] == (
-        "tls" if kind in ("purpose", "another authority") else "config")
+        "tls" if kind in ("purpose", "another authority",
+                          "authority has expired", "authority is none")
+        else "config")
     assert found["error"]["message"] and found["error"]["hint"]
+    assert "--check" not in found["error"]["hint"]
     assert found["server_chain"] == [] and "rtt_seconds" not in found
     if kind == "expired":
         assert found["own_chain"][0]["days"] in (-1, -2)
