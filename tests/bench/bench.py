@@ -19,6 +19,7 @@ import chart
 import measure
 import peers
 import place
+import scale
 
 MIB, GIB = 1 << 20, 1 << 30
 # Workload: rounds, and how often each round does it.
@@ -47,11 +48,17 @@ COLUMNS = [
     ("idle", "idle MiB", 1, "{:.1f}"),
     ("session", "session MiB", 1, "{:.1f}"),
     ("transfer", "transfer MiB", 1, "{:.1f}"),
+    ("check", "--check-config s", 1, "{:.3f}"),
+    ("ready", "start to READY ms", 1e3, "{:.1f}"),
+    ("wakeups", "wake-ups in 10 s", 1, "{:.0f}"),
 ]
 SIZES = ("idle", "session", "transfer")
 TABLES = [("cold", "cold_client_cpu", "warm", "echo"),
           ("lines", "buffered", *SIZES),
           ("download", "download_cpu", "upload", "upload_cpu")]
+SCALE = ("warm", "cold", "check", "ready", "wakeups")
+# What is not one of the workloads that go through all peers.
+OTHERS = ["memory", "scale"]
 
 # (peer, column, of whom, at most): in proportion to another, or itself.
 BUDGETS = [
@@ -68,6 +75,13 @@ BUDGETS = [
     ("aisd", "download_cpu", "floor-tuned", 1.1),
     ("aisd", "upload_cpu", "floor-tuned", 1.1),
     ("aisd", "idle", None, 8),
+    *((kind.name, column, scale.PLAIN, 1.05)
+      for kind in scale.ALL for column in kind.columns
+      if kind.name != scale.PLAIN),
+    ("rules", "check", None, 1),
+    (scale.PLAIN, "ready", None, 50),
+    # One look at its files a minute.
+    (scale.PLAIN, "wakeups", None, 1),
 ]
 
 
@@ -85,28 +99,29 @@ class Bench:
         self.rest = QUICK_REST if options.quick else REST
         self.factor = options.rounds
         self.peers = []
+        self.scaled = []        # Those of scale.py.
         self.absent = {}        # Name: why it is not measured.
         self.samples = {}       # (name, column): one figure a round.
         where.hold(self.size)
         for kind in peers.ALL:
-            if options.peers and kind.name not in options.peers:
-                continue
-            self.set_up(kind)
+            if (not options.peers or kind.name in options.peers) and \
+                    options.workloads != ["scale"]:
+                self.set_up(kind, self.peers)
 
-    def set_up(self, kind):
+    def set_up(self, kind, among):
+        """Start a peer and add it there; or say why it is absent."""
+        peer = None
         try:
             peer = kind(self.place, self.size)
-            self.peers.append(peer)
             peer.start()
+            among.append(peer)
         except peers.Missing as e:
             self.absent[kind.name] = str(e)
         except (measure.Failure, OSError,
                 subprocess.CalledProcessError) as e:
             self.absent[kind.name] = f"cannot be set up: {e}"
-        if kind.name in self.absent:
-            for peer in [p for p in self.peers if p.name == kind.name]:
-                peer.stop()
-                self.peers.remove(peer)
+        if peer and kind.name in self.absent:
+            peer.stop()
 
     def close(self):
         for peer in self.peers:
@@ -202,6 +217,15 @@ class Bench:
             for workload, stdin in (("download", measure.NULL),
                                     ("upload", self.place.big))))
 
+    def scale(self):
+        """aisd alone, where there is much of something."""
+        try:
+            scale.run(self)
+        except (measure.Failure, OSError) as e:
+            self.absent["scale"] = f"it has failed: {e}"
+            say(f"bench: scale: {self.absent['scale']}")
+        say("bench: scale is done")
+
     def servers(self):
         return [pid for peer in self.peers for pid in peer.pids]
 
@@ -233,24 +257,35 @@ class Bench:
     def budgets(self):
         """(words, what it is, what it may be) of each that was measured."""
         for name, column, reference, most in BUDGETS:
+            _, heading, unit, _ = of_column(column)
             value = self.ratio(name, column, reference) if reference \
                 else self.figure(name, column)
-            if value is not None:
-                yield (f"{name}: {column}" + (
-                    f", of {reference}" if reference else " MiB"), value, most)
+            if value is not None and reference:
+                yield f"{name}: {column}, of {reference}", value, most
+            elif value is not None:
+                yield f"{name}: {heading}", value * unit, most
         idle, most = (self.figure("aisd", c) for c in ("idle", "transfer"))
         if most is not None:
             yield "aisd: transfer - idle MiB", most - idle, 4
 
 
-def reference_of(column):
+def of_column(name):
+    return next(c for c in COLUMNS if c[0] == name)
+
+
+def reference_of(name, column):
+    """Whose figure this one is put in proportion to; None if nobody's."""
+    if column in SIZES or column in ("check", "ready", "wakeups"):
+        return None
+    if name in [kind.name for kind in scale.ALL]:
+        return scale.PLAIN
     bulk = ("download", "upload", "download_cpu", "upload_cpu")
     return "floor-tuned" if column in bulk else "floor"
 
 
 def cell(bench, name, column):
     """A figure as a reader wants it: value, spread, ratio."""
-    _, _, unit, form = next(c for c in COLUMNS if c[0] == column)
+    _, _, unit, form = of_column(column)
     value = bench.figure(name, column)
     if value is None:
         return "-"
@@ -258,17 +293,17 @@ def cell(bench, name, column):
     spread = bench.spread(name, column)
     if spread is not None:
         text += f" ±{spread:.0f}%"
-    ratio = bench.ratio(name, column, reference_of(column))
-    if ratio is not None and column not in SIZES:
+    ratio = bench.ratio(name, column, reference_of(name, column))
+    if ratio is not None:
         text += f" ({ratio if unit else 1 / ratio:.2f}x)"
     return text
 
 
-def table(bench, columns):
-    """One table as lines of text."""
+def table(bench, columns, rows_of):
+    """One table as lines of text, a row for each of these peers."""
     headings = {c[0]: c[1] for c in COLUMNS}
     rows = [["", *(headings[c] for c in columns)]]
-    for peer in bench.peers:
+    for peer in rows_of:
         row = [cell(bench, peer.name, column) for column in columns]
         if any(text != "-" for text in row):
             rows.append([peer.name, *row])
@@ -281,11 +316,12 @@ def table(bench, columns):
 
 def report(bench):
     """All that was measured, in lines of text."""
-    for columns in TABLES:
-        lines = list(table(bench, columns))
+    for columns, rows_of in [*((c, bench.peers) for c in TABLES),
+                             (SCALE, bench.scaled)]:
+        lines = list(table(bench, columns, rows_of))
         if len(lines) > 1:
             yield from [*lines, ""]
-    for peer in bench.peers:
+    for peer in bench.peers + bench.scaled:
         if peer.name not in bench.absent:
             yield f"{peer.name}: {peer.remark}"
     for name, why in bench.absent.items():
@@ -309,7 +345,7 @@ def as_json(bench):
             "median": bench.figure(name, column),
             "lowest": min(values), "highest": max(values),
             "rounds": len(values),
-            "ratio": bench.ratio(name, column, reference_of(column))}
+            "ratio": bench.ratio(name, column, reference_of(name, column))}
     return {
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "machine": {
@@ -319,7 +355,8 @@ def as_json(bench):
             "openssh": output_of("ssh", "-V")
             if place.program("ssh") else None},
         "transfer_bytes": bench.size,
-        "remarks": {peer.name: peer.remark for peer in bench.peers},
+        "remarks": {peer.name: peer.remark
+                    for peer in bench.peers + bench.scaled},
         "absent": bench.absent,
         "figures": figures,
         "budgets": [{"what": what, "is": value, "at_most": most}
@@ -335,12 +372,14 @@ def parse(argv):
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--peers", type=names)
     parser.add_argument("--workloads", type=names,
-                        default=[*PLAN, "memory"])
+                        default=None)
     parser.add_argument("--rounds", type=float, default=1)
     parser.add_argument("--json")
     parser.add_argument("--chart")
     options = parser.parse_args(argv)
-    unknown = set(options.workloads) - {*PLAN, "memory"}
+    options.workloads = options.workloads or [
+        *PLAN, *OTHERS[:1 if options.quick else None]]
+    unknown = set(options.workloads) - {*PLAN, *OTHERS}
     unknown |= set(options.peers or ()) - {kind.name for kind in peers.ALL}
     if unknown:
         parser.error("there is no " + ", ".join(sorted(unknown)))
@@ -357,7 +396,9 @@ def main():
         try:
             if "memory" in options.workloads:
                 bench.memory()
-            bench.run([w for w in options.workloads if w != "memory"])
+            bench.run([w for w in options.workloads if w not in OTHERS])
+            if "scale" in options.workloads:
+                bench.scale()
         finally:
             bench.close()
     finally:
