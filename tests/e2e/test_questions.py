@@ -300,7 +300,7 @@ def authorities(path, *files):
 def test_authority_that_is_not_ours(aisc, make_aisd, authority, tmp_path):
     """A file of two: the one that counts is the one that has signed."""
     other = pki.root(tmp_path / "other", "Other", end=5 * DAY)
-    ours = authority.make("alice")
+    ours = authority.make("alice", end=90 * DAY)
     both = authorities(tmp_path / "both", other.make("x").ca, ours.ca)
     daemon = make_aisd()
     status, first, _, found = check(aisc, daemon.port,
@@ -316,7 +316,7 @@ def test_authority_that_is_not_ours(aisc, make_aisd, authority, tmp_path):
 
 
 def test_authority_in_openssl_s_own_form(aisc, make_aisd, authority, tmp_path):
-    pair = authority.make("alice")
+    pair = authority.make("alice", end=90 * DAY)
     trusted = tmp_path / "trusted"
     subprocess.run(["openssl", "x509", "-in", pair.ca, "-trustout", "-out",
                     trusted], check=True)
