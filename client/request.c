@@ -657,6 +657,15 @@ act(struct request *r)
 		read_input(r);
 }
 
+/* Is there a command, or will there be one once our request has arrived? */
+static bool
+has_command(const struct request *r)
+{
+	return r->asked && (r->state == STATE_RUNNING ||
+	    (r->state == STATE_ASKED && !r->chdir &&
+	    buf_used(&r->body) == 0));
+}
+
 /* Pass "signo" on to the command, or end for it. */
 static void
 pass_on(struct request *r, int signo, const char *name)
@@ -664,7 +673,7 @@ pass_on(struct request *r, int signo, const char *name)
 	bool twice = signo == SIGINT &&
 	    clock_now() - r->interrupted < TWICE;
 
-	if (r->state != STATE_RUNNING || !r->asked || twice ||
+	if (!has_command(r) || twice ||
 	    frame_put(&r->link.out, PROTO_SIGNAL, r->number, name,
 	    strlen(name)) == -1)
 		leave(r, signo);

@@ -557,6 +557,27 @@ def test_ignored_signals_stay_ignored(running):
     assert r.ended() == (0, b"")
 
 
+def test_interrupt_before_the_command_runs(aisc, fake_server):
+    """It is passed on as well, and so the session survives it."""
+    asked = threading.Event()
+
+    def script(peer):
+        peer.hello()
+        request = peer.expect_request()
+        peer.send(Type.PING, 0, b"x")
+        assert peer.expect(Type.PONG)
+        asked.set()
+        assert peer.expect(Type.SIGNAL).payload == b"INT"
+        peer.started(request)
+        peer.exit(request, 2, end=wire.End.SIGNAL)
+        peer.drain()
+    process = aisc.start(fake_server(script).port, "sleep", "100")
+    assert asked.wait(10)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=15)
+    assert (process.returncode, err) == (130, b"")
+
+
 def test_interrupt_while_waiting(aisc, fake_server):
     waiting = threading.Event()
 
