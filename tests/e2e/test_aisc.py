@@ -932,19 +932,32 @@ class Terminal:
                     pass
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
-                os.close(self.fd)
+                self.pid = None
                 return os.waitstatus_to_exitcode(status)
             assert time.monotonic() < deadline, "it does not end"
+
+    def close(self):
+        """End what has not ended by itself."""
+        if self.pid is not None:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        os.close(self.fd)
 
 
 @pytest.fixture
 def terminal(aisc, fake_server):
+    terminals = []
+
     def start(script, *command, **how):
         server = script if isinstance(script, wire.FakeServer) \
             else fake_server(script)
-        return Terminal(aisc.words(server.port, *command, **how),
-                        aisc.environment(TERM="xterm"))
-    return start
+        terminals.append(Terminal(
+            aisc.words(server.port, *command, **how),
+            aisc.environment(TERM="xterm")))
+        return terminals[-1]
+    yield start
+    for one in terminals:
+        one.close()
 
 
 PROMPT = b"localhost:/home/x> "
@@ -1173,11 +1186,12 @@ def test_prompt_leaves_the_terminal_as_it_was(terminal):
         if pid:
             break
         time.sleep(0.01)
-    os.close(t.fd)
+    t.pid = None
     assert slave_mode[:4] == before[:4]
 
 
-def test_no_server_no_prompt(terminal, aisc):
+def test_no_server_no_prompt(aisc):
     t = Terminal(aisc.words(free_port()), aisc.environment(TERM="xterm"))
     assert t.status() == 255
+    t.close()
     assert b"aisc: connect: " in t.shown and b"> " not in t.shown
