@@ -31,9 +31,13 @@ class Service:
         self.keys = {}
         self.rules = EVERYTHING
         self.clients = []
+        self.cursor = None
 
     def reset(self):
         """As after the installation."""
+        self.cursor = self.box.run(
+            "journalctl", "-n", "0", "--show-cursor"
+        ).stdout.split("-- cursor: ")[1].strip()
         self.undo()
         self.box.run("sh", "-c", "rm -f /var/log/aisd/* && "
                      "find /var/lib/aisd-run -mindepth 1 -delete")
@@ -170,13 +174,22 @@ class Service:
                 if line.startswith("{")]
 
     def journal_text(self):
-        """What the journal has of the unit's newest run."""
+        """What the journal has of the unit since the test began."""
         self.box.run("journalctl", "--sync")
         return self.box.run(
-            "journalctl", "--no-pager", "-o", "cat",
-            f"_SYSTEMD_INVOCATION_ID={self.show('InvocationID')}",
-            "+", f"INVOCATION_ID={self.show('InvocationID')}",
-            check=False).stdout
+            "journalctl", "--no-pager", "-o", "cat", "-u", self.unit,
+            f"--after-cursor={self.cursor}", check=False).stdout
+
+    def wait_said(self, text):
+        """Wait until the journal has this of the unit.
+
+        journald takes a stream's lines when it comes to it, which can be
+        after it was asked to write down everything.
+        """
+        try:
+            self.wait(lambda: text in self.journal_text(), repr(text))
+        except AssertionError as e:
+            raise AssertionError(f"{e}; there is: {self.journal_text()}")
 
     def events(self, name=None, **fields):
         """The events of the log file, those with these fields."""
