@@ -18,7 +18,7 @@
 
 /* Credit for standard input: what may be under way to a command that does not
  * read. */
-#define STREAM_INPUT_WINDOW	(512 * 1024)
+#define STREAM_INPUT_WINDOW	(1024 * 1024)
 
 /* Standard output or standard error. */
 struct output {
