@@ -425,7 +425,8 @@ run_one(const struct call *call, struct request *r, struct report *report)
 	char *line[] = { call->shell, NULL };
 	struct body body = { .operation = PROTO_RUN, .words = call->argv,
 	    .nwords = call->argc, .env = s->environment,
-	    .directory = s->directory, .wants_stdin = !s->no_stdin };
+	    .directory = s->directory,
+	    .wants_stdin = !s->no_stdin && !stream_input_is_null() };
 	struct outcome outcome;
 
 	while (body.env != NULL && body.env[body.nenv] != NULL)

@@ -136,6 +136,15 @@ stream_input_is_lost(void)
 	return lost;
 }
 
+bool
+stream_input_is_null(void)
+{
+	struct stat null, input;
+
+	return fstat(STDIN_FILENO, &input) == 0 && S_ISCHR(input.st_mode) &&
+	    stat("/dev/null", &null) == 0 && input.st_rdev == null.st_rdev;
+}
+
 int
 stream_fill_gaps(void)
 {

@@ -56,6 +56,9 @@ enum io stream_write(struct stream *s, const void *bytes, size_t n,
  */
 bool stream_input_is_lost(void);
 
+/* Is our standard input /dev/null, so that there is nothing to send? */
+bool stream_input_is_null(void);
+
 /*
  * Open /dev/null on those of the descriptors 0 to 2 that are closed, so that
  * no socket of ours becomes anybody's standard output.  0, or -1 with errno.

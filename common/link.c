@@ -62,6 +62,13 @@ link_handshake(struct link *l)
 	return tls_handshake(l->tls);
 }
 
+static bool
+is_held(const struct link *l)
+{
+	return l->held > 0 && l->held == buf_used(&l->out) &&
+	    !clock_past(l->held_until);
+}
+
 /* Does an empty place await the bytes that tls_fill() would bring? */
 static bool
 has_room(const struct link *l)
@@ -80,6 +87,8 @@ link_poll(struct link *l, struct pollset *ps, bool reading)
 	    link_has_output(l)));
 	if (reading && tls_pending(l->tls))
 		pollset_deadline(ps, clock_now());
+	if (is_held(l))
+		pollset_deadline(ps, l->held_until);
 }
 
 bool
@@ -107,6 +116,7 @@ link_write(struct link *l)
 {
 	if (!link_has_output(l))
 		return IO_WAIT;
+	l->held = 0;
 	return tls_drain(l->tls, &l->out);
 }
 
@@ -136,9 +146,16 @@ link_data_room(const struct link *l)
 	return room < PROTO_PAYLOAD_MAX ? room : PROTO_PAYLOAD_MAX;
 }
 
+void
+link_hold(struct link *l, int64_t deadline)
+{
+	l->held = buf_used(&l->out);
+	l->held_until = deadline;
+}
+
 bool
 link_has_output(const struct link *l)
 {
-	return buf_used(&l->out) > 0 ||
+	return (buf_used(&l->out) > 0 && !is_held(l)) ||
 	    (l->tls != NULL && tls_has_output(l->tls));
 }

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/buf.h"
 #include "common/fd.h"
@@ -32,6 +33,8 @@ struct link {
 	struct buf out;
 	size_t slot;		/* In this turn's poll set. */
 	bool eof;		/* The peer has sent close_notify. */
+	size_t held;		/* Bytes of "out" that wait for more, */
+	int64_t held_until;	/* and until when. */
 };
 
 /*
@@ -83,7 +86,14 @@ void link_done(struct link *l, const struct frame *f);
  * 0 if the outbound queue holds its load. */
 size_t link_data_room(const struct link *l);
 
-/* Are frames waiting to be written? */
+/*
+ * What stands in the outbound queue may wait for more to go with it, in one
+ * record and one packet, until "deadline", of clock.h.  It goes with the next
+ * frame at once.
+ */
+void link_hold(struct link *l, int64_t deadline);
+
+/* Are frames waiting to be written, other than those that are held? */
 bool link_has_output(const struct link *l);
 
 #endif

@@ -30,6 +30,10 @@
 
 /* The peer has this long to take the last frames. */
 #define FLUSH_TIMEOUT	2000
+
+/* For how many milliseconds word of a command's start waits for its output, or
+ * its end, to go with it. */
+#define STARTED_HELD	5
 /* What the session is doing; a bit each, for the table of frames. */
 enum state {
 	IDLE = 1,		/* No request. */
@@ -544,13 +548,18 @@ check_begun(struct session *s)
 	enum proto_code code;
 	char text[PROTO_TEXT_MAX];
 	int begun = command_begun(&s->command, &f);
+	bool alone = !link_has_output(&s->link);
 
 	if (begun == -1) {
 		code = explain_failure(s, &f, text, sizeof text);
 		drop_request(s, code, text);
-	} else if (begun == 1 && !s->command.chdir && can_speak(s))
+	} else if (begun == 1 && !s->command.chdir && can_speak(s)) {
 		check_put(s, frame_put_u32(&s->link.out, PROTO_STARTED,
 		    s->record.request, s->command.input.granted));
+		/* Only a peer with input to give is in need of it now. */
+		if (alone && s->command.input.granted == 0)
+			link_hold(&s->link, clock_in(STARTED_HELD));
+	}
 }
 
 /* Read from "fd" to its end; the number of bytes, or -1. */

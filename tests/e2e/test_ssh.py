@@ -167,7 +167,7 @@ def test_by_name(program, tmp_path, name):
 @pytest.fixture
 def asked(ssh, fake_server):
     """What a request for these words asks for."""
-    def ask(*words, env=None):
+    def ask(*words, env=None, **how):
         requests = []
 
         def script(peer):
@@ -177,7 +177,8 @@ def asked(ssh, fake_server):
             peer.started(request)
             peer.exit(request, 3)
             peer.drain()
-        done = ssh("-p", str(fake_server(script).port), *words, env=env)
+        done = ssh("-p", str(fake_server(script).port), *words, env=env,
+                   **how)
         assert done.returncode == 3, done
         return requests[0]
     return ask
@@ -190,7 +191,8 @@ def test_words_are_joined(asked):
 
 
 def test_subsystem(asked):
-    request = asked("-oForwardX11 no", "-s", "--", "localhost", "sftp")
+    request = asked("-oForwardX11 no", "-s", "--", "localhost", "sftp",
+                    input=b"")
     assert request.operation == Operation.SUBSYSTEM
     assert request.words == [b"sftp"] and request.stdin
 

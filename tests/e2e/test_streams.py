@@ -332,6 +332,19 @@ def test_kinds_of_input(aisd, aisc, tmp_path, kind):
     assert (done.returncode, done.stdout, done.stderr) == (0, data, b"")
 
 
+@pytest.mark.parametrize("kind", ["reading", "writing", "closed"])
+def test_null_is_passed_on(aisd, aisc, kind):
+    """Without anything to send, the command has its own /dev/null."""
+    how = {"popen": {"preexec_fn": lambda: os.close(0)}}
+    if kind != "closed":
+        mode = os.O_RDONLY if kind == "reading" else os.O_WRONLY
+        how = {"stdin": os.open(os.devnull, mode)}
+    done = aisc.run(aisd.port, "readlink", "/proc/self/fd/0", **how)
+    if "stdin" in how:
+        os.close(how["stdin"])
+    assert (done.returncode, done.stdout) == (0, b"/dev/null\n")
+
+
 def test_input_that_cannot_be_read(aisd, aisc, tmp_path):
     """It is not for the command to take that for the end of its input."""
     directory = os.open(tmp_path, os.O_RDONLY)

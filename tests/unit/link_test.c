@@ -257,6 +257,50 @@ interest(void **state)
 	pollset_free(&ps);
 }
 
+/* Frames that are held wait for others, or for their time. */
+static void
+held(void **state)
+{
+	struct link client, server;
+	struct pollset ps;
+	struct frame f;
+	int64_t before = clock_now();
+
+	(void)state;
+	assert_int_equal(pollset_init(&ps, 2), 0);
+	open_good(&client, &server);
+	assert_int_equal(frame_put(&client.out, PROTO_PING, 0, NULL, 0), 0);
+	link_hold(&client, clock_in(50));
+	assert_false(link_has_output(&client));
+	assert_int_equal(link_write(&client), IO_WAIT);
+	while (!link_has_output(&client))
+		(void)turn(&client, &ps, false, 10000);
+	assert_in_range(clock_now() - before, 50, 9999);
+	assert_int_equal(link_write(&client), IO_OK);
+
+	assert_int_equal(frame_put(&client.out, PROTO_PONG, 0, NULL, 0), 0);
+	link_hold(&client, CLOCK_NEVER);
+	assert_int_equal(link_write(&client), IO_WAIT);
+	assert_int_equal(frame_put(&client.out, PROTO_PING, 0, NULL, 0), 0);
+	assert_true(link_has_output(&client));
+	assert_int_equal(link_write(&client), IO_OK);
+	/* What comes next is not held. */
+	assert_int_equal(frame_put(&client.out, PROTO_PONG, 0, NULL, 0), 0);
+	assert_int_equal(link_write(&client), IO_OK);
+
+	for (int i = 0; i < 4; i++) {
+		while (link_peek(&server, &f) == 0) {
+			(void)turn(&server, &ps, true, 10000);
+			(void)link_read(&server);
+		}
+		assert_int_equal(f.type, i % 2 == 0 ? PROTO_PING : PROTO_PONG);
+		link_done(&server, &f);
+	}
+	link_close(&client);
+	link_close(&server);
+	pollset_free(&ps);
+}
+
 /* A queue that is full is not read into; what was left is not waited for. */
 static void
 full_queue(void **state)
@@ -493,6 +537,7 @@ main(void)
 		cmocka_unit_test(lingering),
 		cmocka_unit_test(data_room),
 		cmocka_unit_test(interest),
+		cmocka_unit_test(held),
 		cmocka_unit_test(full_queue),
 		cmocka_unit_test(early_frames),
 		cmocka_unit_test(the_end),
