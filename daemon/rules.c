@@ -6,6 +6,8 @@
 #include <time.h>
 
 #include "common/conf.h"
+#include "common/tls.h"
+#include "daemon/candidates.h"
 #include "daemon/rules.h"
 
 /* A command of a rule by one of the two things that clients may call it. */
@@ -17,6 +19,7 @@ struct rule_call {
 struct rules {
 	struct rule *rules;
 	size_t count;
+	struct candidates by_name;
 	struct terms defaults;
 };
 
@@ -177,6 +180,18 @@ add_rule(void *context, const struct conf_group *group, const char *text)
 	return errors > 0 ? errors : sort_calls(rule, group);
 }
 
+static int
+index_rules(struct rules *p)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		if (candidates_add(&p->by_name,
+		    p->rules[i].match.values[MATCH_CN], i) == -1)
+			return -1;
+	}
+	candidates_sort(&p->by_name);
+	return 0;
+}
+
 struct rules *
 rules_load(struct conf *conf, const struct terms *defaults, int *errors)
 {
@@ -187,7 +202,10 @@ rules_load(struct conf *conf, const struct terms *defaults, int *errors)
 		return NULL;
 	}
 	*errors += conf_each(conf, "rules", add_rule, p);
-	return p;
+	if (index_rules(p) == 0)
+		return p;
+	rules_free(p);
+	return NULL;
 }
 
 void
@@ -207,6 +225,7 @@ rules_free(struct rules *p)
 		conf_free_values(rule_keys, RULE_KEYS, rule);
 	}
 	free(p->rules);
+	candidates_free(&p->by_name);
 	terms_free(&p->defaults);
 	free(p);
 }
@@ -262,15 +281,31 @@ rule_name(const struct rule *rule)
 	return rule->name;
 }
 
+struct peer {
+	const struct rules *rules;
+	const struct tls_identity *identity;
+	const char *address;
+};
+
+static bool
+is_for(void *context, size_t number)
+{
+	const struct peer *peer = context;
+
+	return match_peer(&peer->rules->rules[number].match, peer->identity,
+	    peer->address) == NULL;
+}
+
 const struct rule *
 rules_find(const struct rules *p, const struct tls_identity *identity,
     const char *address)
 {
-	for (size_t i = 0; i < p->count; i++) {
-		if (match_peer(&p->rules[i].match, identity, address) == NULL)
-			return &p->rules[i];
-	}
-	return NULL;
+	struct peer peer = { .rules = p, .identity = identity,
+	    .address = address };
+	size_t i = candidates_first(&p->by_name, identity->common_name,
+	    is_for, &peer);
+
+	return i == CANDIDATES_NONE ? NULL : &p->rules[i];
 }
 
 const struct rule *
