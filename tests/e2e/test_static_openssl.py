@@ -1,0 +1,55 @@
+"""configure --enable-static-openssl: aisc has OpenSSL within itself."""
+
+import os
+import shutil
+import subprocess
+
+import pytest
+from aisc import Aisc
+
+
+@pytest.fixture(scope="module")
+def configure(srcdir, measurable, tmp_path_factory):
+    """A function that configures a build, and returns it and its end."""
+    if not shutil.which("readelf"):
+        pytest.skip("readelf is not installed, which shows what is linked")
+    if (srcdir / "config.status").exists():
+        pytest.skip("the source tree is configured, and no other build can "
+                    "use it")
+
+    def run(**environment):
+        build = tmp_path_factory.mktemp("build")
+        return build, subprocess.run(
+            [srcdir / "configure", "-q", "--enable-static-openssl",
+             "--without-systemd", "--without-libedit", "CFLAGS=-O0"],
+            cwd=build, env={**os.environ, **environment}, text=True,
+            capture_output=True, check=False)
+    return run
+
+
+def test_static_openssl(configure, aisd, tmp_path, alice):
+    build, done = configure()
+    if "needs libssl.a" in done.stderr:
+        pytest.skip("there is no libssl.a, or it cannot be linked")
+    assert done.returncode == 0, done.stderr
+    done = subprocess.run(["make", "-s", "-j2", "aisc"], cwd=build, text=True,
+                          capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    needed = subprocess.run(["readelf", "-d", build / "aisc"], text=True,
+                            capture_output=True, check=True).stdout
+    assert "libconfig" in needed
+    assert "libssl" not in needed and "libcrypto" not in needed
+    aisc = Aisc([build / "aisc"], tmp_path, alice)
+    assert aisc.run(aisd.port, "echo", "x").stdout == b"x\n"
+
+
+def test_no_archives(configure, tmp_path):
+    """It is said, and nothing is built with another library in its place."""
+    fake = tmp_path / "pkg-config"
+    fake.write_text('#!/bin/sh\ncase "$*" in\n'
+                    f'*--static*) echo "-L{tmp_path} -lssl-none" ;;\n'
+                    f'*) exec {shutil.which("pkg-config")} "$@" ;;\nesac\n')
+    fake.chmod(0o755)
+    _, done = configure(PKG_CONFIG=str(fake))
+    assert done.returncode != 0
+    assert "--enable-static-openssl needs libssl.a" in done.stderr
