@@ -62,7 +62,7 @@ struct server {
 static volatile sig_atomic_t got_stop, got_reload, got_reopen, got_child;
 
 static void
-on_signal(int sig)
+note_signal(int sig)
 {
 	switch (sig) {
 	case SIGTERM:
@@ -91,7 +91,7 @@ catch_signals(struct server *s)
 	sigset_t blocked;
 
 	memset(&sa, 0, sizeof sa);
-	sa.sa_handler = on_signal;
+	sa.sa_handler = note_signal;
 	(void)sigemptyset(&sa.sa_mask);
 	(void)sigemptyset(&blocked);
 	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)

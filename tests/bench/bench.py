@@ -30,7 +30,7 @@ QUICK = {"cold": (5, 3), "warm": (5, 60), "echo": (3, 200), "lines": (5, 1),
 QUICK_SIZE = GIB // 4
 # Which part of the rounds those take part in who are not to be told apart by a
 # few percent, and who they are not.
-REST, QUICK_REST = 0.5, 0.2
+REST, QUICK_REST = 0.35, 0.2
 CLOSE = ("floor", "floor-tuned", "aisd")
 
 # Column, heading, workload, unit in seconds or MiB, format.
@@ -210,7 +210,7 @@ class Bench:
             peer.client("echo"), peer.environment, peer.errors)
         self.note(peer, "session", peer.memory())
         measure.end_echo(process)
-        if self.plan is QUICK and peer.name not in CLOSE:
+        if peer.name not in CLOSE:
             return
         self.note(peer, "transfer", max(measure.most_memory(
             peer.memory, peer.client(workload), stdin, peer.environment)

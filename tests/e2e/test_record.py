@@ -57,6 +57,30 @@ def test_no_record_no_command(aisd, connect, tmp_path):
     assert len(aisd.events("command-start")) == 2
 
 
+def test_start_is_written_first(aisd, connect):
+    """A command finds its own start in the log, and not its end."""
+    out = connect().run(["cat", str(aisd.log)]).stdout.decode()
+    events = [parse_line(line) for line in out.splitlines()]
+    start, = [e for e in events if e["event"] == "command-start"]
+    assert start["argv"] == f"cat {aisd.log}"
+    assert "command-end" not in [e["event"] for e in events]
+
+
+def test_nothing_secret_is_written(aisd, aisc, localhost):
+    """Neither what a command reads and writes, nor the values of variables,
+    nor a key."""
+    done = aisc.run(aisd.port, "sh", "-c", "cat; printenv TOKEN",
+                    options=["-e", "TOKEN=of-a-variable"], input=b"of-input ")
+    assert done.stdout == b"of-input of-a-variable\n"
+    aisd.wait_event("command-end")
+    text = aisd.log.read_text() + aisd.stderr()
+    assert "TOKEN" in text
+    assert "of-input" not in text and "of-a-variable" not in text
+    with open(localhost.key) as key:
+        assert not any(line.strip() in text for line in key
+                       if not line.startswith("-"))
+
+
 def test_end_that_is_lost(aisd, connect, tmp_path):
     """A command that ended while the disk was full is told of."""
     session = connect()
