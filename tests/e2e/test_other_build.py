@@ -1,4 +1,5 @@
-"""configure --enable-static-openssl: aisc has OpenSSL within itself."""
+"""A build without what can be left out, and with OpenSSL within aisc:
+configure --without-systemd --without-libedit --enable-static-openssl."""
 
 import os
 import shutil
@@ -6,6 +7,7 @@ import subprocess
 
 import pytest
 from aisc import Aisc
+from aisd import Daemon
 
 
 @pytest.fixture(scope="module")
@@ -27,20 +29,30 @@ def configure(srcdir, measurable, tmp_path_factory):
     return run
 
 
-def test_static_openssl(configure, aisd, tmp_path, alice):
+def needed(program):
+    """What the dynamic linker loads for it."""
+    return subprocess.run(["readelf", "-d", program], text=True,
+                          capture_output=True, check=True).stdout
+
+
+def test_build(configure, tmp_path, localhost, alice):
     build, done = configure()
     if "needs libssl.a" in done.stderr:
         pytest.skip("there is no libssl.a, or it cannot be linked")
     assert done.returncode == 0, done.stderr
-    done = subprocess.run(["make", "-s", "-j2", "aisc"], cwd=build, text=True,
+    done = subprocess.run(["make", "-s", "-j2", "aisc", "aisd"], cwd=build, text=True,
                           capture_output=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    needed = subprocess.run(["readelf", "-d", build / "aisc"], text=True,
-                            capture_output=True, check=True).stdout
-    assert "libconfig" in needed
-    assert "libssl" not in needed and "libcrypto" not in needed
-    aisc = Aisc([build / "aisc"], tmp_path, alice)
-    assert aisc.run(aisd.port, "echo", "x").stdout == b"x\n"
+    ours = needed(build / "aisc")
+    assert "libconfig" in ours
+    assert "libssl" not in ours and "libcrypto" not in ours
+    ours = needed(build / "aisd")
+    assert "libssl" in ours
+    assert "libsystemd" not in ours and "liblzma" not in ours
+    aisc = Aisc([build / "aisc"], tmp_path / "aisc", alice)
+    with Daemon([build / "aisd"], tmp_path / "aisd", localhost) as daemon:
+        assert aisc.run(daemon.port, "echo", "x").stdout == b"x\n"
+        assert daemon.wait_event("command-end", exit="0")
 
 
 def test_no_archives(configure, tmp_path):
