@@ -227,7 +227,8 @@ class Bench:
         say("bench: scale is done")
 
     def servers(self):
-        return [pid for peer in self.peers for pid in peer.pids]
+        return [process.pid for peer in self.peers
+                for process in peer.processes]
 
     # What has come of it.
 

@@ -439,5 +439,101 @@ command[true]=/bin/echo ok
                 "-A", f"{path}/ca.pem", "-S", "TLSv1.2+", "-c", "true"]
 
 
+class Remctl(Peer):
+    """remctld, and a key distribution center of our own, which is not
+    measured: the tickets are there before."""
+
+    name = "remctl"
+    remark = "Kerberos, with tickets in a cache; no input in pieces"
+    workloads = ("cold", "warm", "lines", "buffered", "download")
+    realm = "BENCH.TEST"
+
+    def prepare(self):
+        server, client, kdc, create, admin, self.kinit = need(
+            "remctld", "remctl", "krb5kdc", "kdb5_util", "kadmin.local",
+            "kinit")
+        self.driver = BUILDDIR / "tests" / "bench" / "warm-remctl"
+        if not self.driver.exists():
+            raise Missing("not installed: libremctl-dev")
+        where = self.place.path / "krb5"
+        where.mkdir()
+        self.keytab = where / "keytab"
+        self.ports.append(free_port())
+        self.principal = f"host/localhost@{self.realm}"
+        self.kerberos(where, self.ports[1])
+        for words in ([create, "create", "-s", "-r", self.realm, "-P", "x"],
+                      *([admin, "-r", self.realm, *action, name]
+                        for name in ("host/localhost", "bench")
+                        for action in (["addprinc", "-randkey"],
+                                       ["ktadd", "-k", str(self.keytab)]))):
+            subprocess.run(words, env=self.environment, check=True,
+                           capture_output=True)
+        commands = "".join(f"bench {name} {self.script(name)} anyuser:auth\n"
+                           for name in self.workloads)
+        self.servers = [
+            [kdc, "-n", "-r", self.realm, "-P", f"{where}/kdc.pid"],
+            [server, "-m", "-F", "-b", "127.0.0.1", "-p", str(self.port),
+             "-f", self.place.write("remctl.conf", commands),
+             "-k", str(self.keytab), "-s", self.principal,
+             "-P", f"{where}/remctld.pid"]]
+        self.base = [client, "-p", str(self.port), "-s", self.principal,
+                     "127.0.0.1", "bench"]
+
+    def kerberos(self, where, port):
+        """The files of Kerberos, all of them below "where"."""
+        self.environment.update(
+            KRB5_CONFIG=self.place.write("krb5/krb5.conf", f"""[libdefaults]
+default_realm = {self.realm}
+dns_lookup_kdc = false
+dns_lookup_realm = false
+dns_canonicalize_hostname = false
+rdns = false
+[realms]
+{self.realm} = {{
+	kdc = 127.0.0.1:{port}
+}}
+[domain_realm]
+localhost = {self.realm}
+"""),
+            KRB5_KDC_PROFILE=self.place.write("krb5/kdc.conf", f"""[kdcdefaults]
+kdc_listen = 127.0.0.1:{port}
+kdc_tcp_listen = 127.0.0.1:{port}
+[realms]
+{self.realm} = {{
+	database_name = {where}/principal
+	key_stash_file = {where}/stash
+	acl_file = {where}/acl
+}}
+"""),
+            KRB5CCNAME=f"FILE:{where}/tickets",
+            KRB5RCACHENAME=f"file2:{where}/replays")
+
+    def script(self, workload):
+        """The program of a command: remctl gives it the command's name."""
+        if workload in ("cold", "warm"):
+            return program("true")
+        return self.place.write(f"krb5/{workload}",
+                                f"#!/bin/sh\nexec {self.line(workload)}\n",
+                                0o755)
+
+    def start(self):
+        super().start()
+        for words in ([self.kinit, "-k", "-t", str(self.keytab), "bench"],
+                      self.client("cold")):
+            subprocess.run(words, env=self.environment, check=True,
+                           capture_output=True)
+
+    def client(self, workload):
+        return [*self.base, workload]
+
+    def warm(self, count):
+        return [str(self.driver), str(self.port), self.principal, str(count),
+                "bench", "warm"], measure.NULL
+
+    @property
+    def pids(self):
+        return super().pids[1:]
+
+
 ALL = [Floor, TunedFloor, Aisd, OpenSSH, SharedSSH, LibSSH, Dropbear, Socat,
-       Stunnel, NRPE]
+       Stunnel, NRPE, Remctl]
