@@ -425,8 +425,7 @@ run_one(const struct call *call, struct request *r, struct report *report)
 	char *line[] = { call->shell, NULL };
 	struct body body = { .operation = PROTO_RUN, .words = call->argv,
 	    .nwords = call->argc, .env = s->environment,
-	    .directory = s->directory,
-	    .wants_stdin = !s->no_stdin && !stream_input_is_null() };
+	    .directory = s->directory, .wants_stdin = !s->no_stdin };
 	struct outcome outcome;
 
 	while (body.env != NULL && body.env[body.nenv] != NULL)

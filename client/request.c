@@ -740,7 +740,8 @@ begin(struct request *r, const struct body *body, struct outcome *o)
 	r->asked = true;
 	r->flush = true;
 	r->chdir = body->operation == PROTO_CHDIR;
-	r->reading = body->wants_stdin;
+	b.wants_stdin = body->wants_stdin && !stream_input_is_null();
+	r->reading = b.wants_stdin;
 	r->credit = 0;
 	request_forget(r);
 	r->interrupted = -TWICE;

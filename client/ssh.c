@@ -17,7 +17,6 @@
 
 #include "client/outcome.h"
 #include "client/settings.h"
-#include "client/stream.h"
 #include "client/request.h"
 #include "client/commands.h"
 
@@ -557,8 +556,7 @@ run_line(const struct ssh *s, struct request *r)
 	    PROTO_LINE, .words = words, .nwords = 1,
 	    .env = s->settings.environment,
 	    .directory = s->settings.directory,
-	    .wants_stdin = !s->settings.no_stdin &&
-	    !stream_input_is_null() };
+	    .wants_stdin = !s->settings.no_stdin };
 	struct outcome outcome;
 
 	while (body.env != NULL && body.env[body.nenv] != NULL)

@@ -99,39 +99,25 @@ find(const struct candidates *c, size_t low, const struct candidate *key)
 	return low;
 }
 
-/* Where the first that is longer than "length" stands, from "low" on. */
-static size_t
-find_longer(const struct candidates *c, size_t low, size_t length)
-{
-	size_t high = c->count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (c->all[middle].length <= length)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
 size_t
 candidates_first(const struct candidates *c, const char *text,
     bool (*fits)(void *context, size_t number), void *context)
 {
 	size_t length = strlen(text), first = CANDIDATES_NONE, at = 0;
-	struct candidate key = { .text = text, .number = 0 };
+	struct candidate key = { .text = text };
 
-	while (at < c->count && c->all[at].length <= length) {
-		key.length = c->all[at].length;
-		for (at = find(c, at, &key); at < c->count &&
+	while ((at = find(c, at, &key)) < c->count &&
+	    c->all[at].length <= length) {
+		for (; at < c->count &&
 		    compare_texts(&c->all[at], &key) == 0 &&
 		    c->all[at].number < first; at++) {
 			if (fits(context, c->all[at].number))
 				first = c->all[at].number;
 		}
-		at = find_longer(c, at, key.length);
+		/* On to the next length, past those that nothing has. */
+		key.length++;
+		if (at < c->count && c->all[at].length > key.length)
+			key.length = c->all[at].length;
 	}
 	return first;
 }

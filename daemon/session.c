@@ -30,10 +30,10 @@
 
 /* The peer has this long to take the last frames. */
 #define FLUSH_TIMEOUT	2000
-
 /* For how many milliseconds word of a command's start waits for its output, or
  * its end, to go with it. */
 #define STARTED_HELD	5
+
 /* What the session is doing; a bit each, for the table of frames. */
 enum state {
 	IDLE = 1,		/* No request. */

@@ -455,6 +455,12 @@ stream_input_is_lost(void)
 	return true;
 }
 
+bool
+stream_input_is_null(void)
+{
+	return false;
+}
+
 int
 stream_fill_gaps(void)
 {
