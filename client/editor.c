@@ -35,7 +35,7 @@
 	X(el_init) X(el_end) X(el_reset) X(el_resize) X(el_gets) X(el_set) \
 	X(el_get) X(el_source) X(el_line) X(el_insertstr) X(el_deletestr) \
 	X(history_init) X(history_end) X(history)
-#define MEMBER(name)	__typeof__(name) *name;
+#define MEMBER(name)	__typeof__(name) *(name);
 #define FIND(name)	&& find(library, #name, &lib.name)
 
 static struct {

@@ -1,5 +1,6 @@
 """Times, processor time and memory of processes."""
 
+import contextlib
 import ctypes
 import os
 import pathlib
@@ -148,13 +149,14 @@ def adopt():
 
 
 def children(pid):
-    """The pids of a process's children."""
+    """The pids of a process's children; none if it has ended."""
     found = []
-    for task in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            found += [int(word) for word in task.read_text().split()]
-        except OSError:
-            pass
+    with contextlib.suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(OSError):
+                text = pathlib.Path(
+                    f"/proc/{pid}/task/{task}/children").read_text()
+                found += [int(word) for word in text.split()]
     return found
 
 
