@@ -51,13 +51,24 @@ def run_aisd(program):
     return run
 
 
+def configured(builddir, name):
+    """A directory of the build, such as sysconfdir."""
+    text = (builddir / "Makefile").read_text()
+    value = re.search(rf"^{name} = (.*)$", text, re.M)[1]
+    return re.sub(r"\$\{(\w+)\}", lambda m: configured(builddir, m[1]), value)
+
+
 @pytest.fixture
-def shown(run_aisd, tmp_path):
-    """A function from a configuration to what --show-config makes of it."""
+def shown(run_aisd, builddir, tmp_path):
+    """A function from a configuration to what --show-config makes of it, in
+    the places of which the pages and the sample speak."""
     def show(text):
         conf = tmp_path / "shown.conf"
         conf.write_text(text)
-        return run_aisd("-T", "-c", conf).stdout
+        out = run_aisd("-T", "-c", conf).stdout
+        for name, place in ("sysconfdir", "/etc"), ("localstatedir", "/var"):
+            out = out.replace(f'"{configured(builddir, name)}/', f'"{place}/')
+        return out
     return show
 
 
