@@ -134,15 +134,17 @@ static int
 failed(struct report *r)
 {
 	const struct outcome *o = &r->outcome;
+	const struct settings *s = r->settings;
 	enum check_status status = CHECK_CRITICAL;
 
 	if (o->class == OUTCOME_CONFIG || o->class == OUTCOME_INTERRUPTED)
 		status = CHECK_UNKNOWN;
-	if (o->class == OUTCOME_TIMEOUT && r->greeting.waits)
+	if (o->class == OUTCOME_BUSY && r->greeting.waits)
 		conclude(r, CHECK_WARNING, "the server is up and took our "
 		    "certificate, but %" PRIu32 " were served before us for "
 		    "all of %.3g seconds", r->greeting.ahead + 1,
-		    (double)r->settings->timeout / 1000);
+		    (double)(s->wait < s->timeout ? s->wait :
+		    s->timeout) / 1000);
 	else
 		conclude(r, status, "%s: %s", outcome_class_name(o->class),
 		    *o->text == '\0' ? "a signal ended the check" : o->text);

@@ -126,7 +126,7 @@ static const struct row {
 	    "time limit for connecting (10)",
 	    KIND_SECONDS, SETTING(connect_timeout) },
 	{ LONG_WAIT, "wait", "SECONDS",
-	    "give up when others are served for so long",
+	    "give up when others are served for so long (600)",
 	    KIND_SECONDS, SETTING(wait) },
 	{ LONG_LIST, "list", NULL, NULL,
 	    KIND_FLAG, CALL(list) },

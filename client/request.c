@@ -33,8 +33,14 @@
  * anything: how often, and after how many ms, it is tried again. */
 #define TRIES		4
 #define TRY_AGAIN	100
+/* A wait in the server's line that is shorter is not worth a word, in ms. */
+#define TELL_AFTER	1000
 /* The connection, the three streams, and what request_wait() waits for. */
 #define DESCRIPTORS	5
+/* What is said to who waits for a session of its own certificate. */
+#define OWN_SESSION	"the session that is served is your own (it has the " \
+			"same certificate): a tool that needs two at once " \
+			"needs aisd-each.socket there"
 /* Our outputs, as indices. */
 #define OUT		0
 #define ERR		1
@@ -62,6 +68,8 @@ struct request {
 	int64_t dialed_us;
 	struct greeting greeting;
 	int64_t waited;		/* When waiting in line must be over. */
+	int64_t tell;		/* When to say that we wait. */
+	bool told_own;		/* It has been said for whom. */
 	int64_t pinged_us;	/* When our PING left; 0: none did. */
 	int64_t rtt_us;		/* How long its PONG took. */
 
@@ -147,24 +155,49 @@ leave(struct request *r, int signo)
 	r->flush = false;
 }
 
+/* The line was too long for a wait of "limit" ms: nothing has been run. */
+static void
+not_our_turn(struct request *r, int64_t limit)
+{
+	fail(r, OUTCOME_BUSY, "it was not our turn within %.3g seconds, with "
+	    "%u before us still; %s", (double)limit / 1000,
+	    r->greeting.ahead, r->greeting.own ? OWN_SESSION :
+	    "try again later, or wait for longer: \"wait\" in aisc.conf");
+}
+
+/* The time for all has passed. */
+static void
+out_of_time(struct request *r)
+{
+	double seconds = (double)r->settings->timeout / 1000;
+
+	if (r->greeting.waits) {
+		not_our_turn(r, r->settings->timeout);
+		return;
+	}
+	if (r->shaking)
+		fail(r, OUTCOME_TIMEOUT, "no connection within %.3g seconds, "
+		    "the time limit given to aisc; nothing has been run",
+		    seconds);
+	else
+		fail(r, OUTCOME_TIMEOUT, "not done within %.3g seconds, the "
+		    "time limit given to aisc; the server ends the command",
+		    seconds);
+	r->outcome->plain = true;
+	r->flush = false;
+}
+
 /* Has the time for connecting, or for all, passed?  Then that is the end. */
 static bool
 is_late(struct request *r)
 {
-	if (clock_past(r->deadline)) {
-		fail(r, OUTCOME_TIMEOUT, "not done within %.3g seconds, the "
-		    "time limit given to aisc; the server ends the command",
-		    (double)r->settings->timeout / 1000);
-		r->outcome->plain = true;
-		r->flush = false;
-	} else if (r->shaking && clock_past(r->connected)) {
+	if (clock_past(r->deadline))
+		out_of_time(r);
+	else if (r->shaking && clock_past(r->connected)) {
 		dial_no_answer(r->settings, DIAL_SHAKING, r->outcome);
 		give_up(r);
 	} else if (r->greeting.waits && clock_past(r->waited))
-		fail(r, OUTCOME_BUSY, "it was not our turn within %.3g "
-		    "seconds, and %u are before us still; try again later, or "
-		    "with a longer --wait", (double)r->settings->wait / 1000,
-		    r->greeting.ahead);
+		not_our_turn(r, r->settings->wait);
 	return r->broken;
 }
 
@@ -314,20 +347,45 @@ take_goodbye(struct request *r, const struct frame *f)
 	return -1;
 }
 
+/* Say that we wait, if it is time to. */
+static void
+tell_place(struct request *r)
+{
+	const struct greeting *g = &r->greeting;
+
+	if (!g->waits || !clock_past(r->tell))
+		return;
+	outcome_say("waiting: %u before you%s%s", g->ahead, g->own ? "; " : "",
+	    g->own ? OWN_SESSION : "");
+	r->tell = CLOCK_NEVER;
+	r->told_own = g->own;
+}
+
+/*
+ * A short wait is not told.  Each change is told to who watches, but a log
+ * gets one line, and another where a job waits for itself: it could do so for
+ * ever.
+ */
 static int
 take_waiting(struct request *r, const struct frame *f)
 {
-	uint32_t n;
+	struct greeting *g = &r->greeting;
+	uint8_t flags;
 
-	if (frame_get_u32(f, &n) == -1)
+	if (frame_get_waiting(f, &g->ahead, &flags) == -1)
 		return violation(r, "a malformed WAITING");
-	if (!r->greeting.waits)
+	g->own = (flags & PROTO_WAITING_OWN) != 0;
+	if (!g->waits) {
+		g->waits = true;
 		r->waited = clock_in(r->settings->wait);
-	r->greeting.waits = true;
-	r->greeting.ahead = n;
-	if (!r->settings->quiet && (r->settings->verbose ||
-	    isatty(STDERR_FILENO)))
-		outcome_say("waiting: %u before you", n);
+		r->tell = clock_in(r->settings->verbose ? 0 : TELL_AFTER);
+		r->told_own = false;
+	} else if (r->tell == CLOCK_NEVER && (r->settings->verbose ||
+	    (g->own && !r->told_own) || isatty(STDERR_FILENO) == 1))
+		r->tell = clock_now();
+	if (r->settings->quiet)
+		r->tell = CLOCK_NEVER;
+	tell_place(r);
 	return 0;
 }
 
@@ -632,8 +690,10 @@ gather(struct request *r)
 		pollset_deadline(&r->ps, r->deadline);
 	if (r->asked && r->shaking)
 		pollset_deadline(&r->ps, r->connected);
-	if (r->asked && r->greeting.waits)
+	if (r->asked && r->greeting.waits) {
 		pollset_deadline(&r->ps, r->waited);
+		pollset_deadline(&r->ps, r->tell);
+	}
 	progress_poll(&r->progress, &r->ps);
 }
 
@@ -722,8 +782,8 @@ run(struct request *r)
 		heed_signals(r);
 		act(r);
 		progress_turn(&r->progress, r->traffic.in, r->traffic.out);
-		if (r->asked)
-			(void)is_late(r);
+		if (r->asked && !is_late(r))
+			tell_place(r);
 		write_link(r);
 	}
 }

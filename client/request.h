@@ -28,7 +28,8 @@ struct greeting {
 	char server[GREETING_MAX];	/* The program and its version. */
 	char peer[GREETING_MAX];	/* By which name it knows us. */
 	bool waits;			/* Others are served before us, */
-	uint32_t ahead;			/* so many of them. */
+	uint32_t ahead;			/* so many of them, */
+	bool own;			/* now one of our certificate. */
 	int64_t shaken_us;		/* How long TLS took to be ready. */
 };
 

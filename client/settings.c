@@ -17,6 +17,7 @@
 #define USER_FILE	"ais/aisc.conf"
 
 #define CONNECT_TIMEOUT	10000		/* ms */
+#define WAIT		600000		/* ms */
 /* A year: no limit is written as 0. */
 #define TIMEOUT_MAX	(INT64_C(365) * 86400 * 1000)
 /* The most sections for hosts in one file. */
@@ -247,7 +248,7 @@ int
 settings_load(struct settings *s, const char *file, const char *host)
 {
 	struct section section = { .settings = { .port = PROTO_PORT,
-	    .connect_timeout = CONNECT_TIMEOUT, .wait = TIMEOUT_MAX } };
+	    .connect_timeout = CONNECT_TIMEOUT, .wait = WAIT } };
 	char *own = NULL;
 	int result;
 

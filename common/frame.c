@@ -103,6 +103,16 @@ frame_put_u32(struct buf *out, enum proto_type type, uint32_t request,
 }
 
 int
+frame_put_waiting(struct buf *out, uint32_t ahead, uint8_t flags)
+{
+	uint8_t p[5];
+
+	store_u32(p, ahead);
+	p[4] = flags;
+	return frame_put(out, PROTO_WAITING, 0, p, sizeof p);
+}
+
+int
 frame_put_exit(struct buf *out, uint32_t request, const struct frame_exit *e)
 {
 	uint8_t p[PROTO_EXIT_SIZE];
@@ -155,6 +165,16 @@ frame_get_u32(const struct frame *f, uint32_t *v)
 	if (f->length != 4)
 		return -1;
 	*v = fetch_u32(f->payload);
+	return 0;
+}
+
+int
+frame_get_waiting(const struct frame *f, uint32_t *ahead, uint8_t *flags)
+{
+	if (f->length != 5)
+		return -1;
+	*ahead = fetch_u32(f->payload);
+	*flags = f->payload[4];
 	return 0;
 }
 

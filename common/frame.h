@@ -70,7 +70,10 @@ int frame_put_window(struct buf *out, uint32_t request,
 int frame_put_code(struct buf *out, enum proto_type type, uint32_t request,
     enum proto_code code, const char *text);
 
-/* WAITING and STARTED: one number. */
+/* WAITING: how many are served first, and flags of enum proto_waiting. */
+int frame_put_waiting(struct buf *out, uint32_t ahead, uint8_t flags);
+
+/* STARTED: one number. */
 int frame_put_u32(struct buf *out, enum proto_type type, uint32_t request,
     uint32_t v);
 
@@ -87,6 +90,7 @@ int frame_get_window(const struct frame *f, uint8_t *stream,
     uint32_t *credit);
 int frame_get_code(const struct frame *f, uint16_t *code,
     char text[PROTO_TEXT_MAX + 1]);
+int frame_get_waiting(const struct frame *f, uint32_t *ahead, uint8_t *flags);
 int frame_get_u32(const struct frame *f, uint32_t *v);
 int frame_get_exit(const struct frame *f, struct frame_exit *e);
 int frame_get_signal(const struct frame *f, char name[PROTO_SIGNAL_MAX + 1]);

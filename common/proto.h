@@ -67,7 +67,8 @@ enum proto_type {
 
 	/* S: the session begins: items of enum proto_item. */
 	PROTO_HELLO		= 0x20,
-	/* S: others are served first: how many (4 bytes). */
+	/* S: others are served first: how many (4 bytes), and flags (1 byte)
+	 * of enum proto_waiting. */
 	PROTO_WAITING		= 0x21,
 	/* S: the command runs: credit for standard input (4 bytes). */
 	PROTO_STARTED		= 0x22,
@@ -128,6 +129,12 @@ enum proto_operation {
 	PROTO_LINE		= 6,
 	/* Run what the rule names for this subsystem of ssh(1): "sftp". */
 	PROTO_SUBSYSTEM		= 7
+};
+
+/* The flags of WAITING.  Further ones are ignored. */
+enum proto_waiting {
+	/* The session that is served now is of the client's own certificate. */
+	PROTO_WAITING_OWN	= 1
 };
 
 /* Streams, as WINDOW names them. */

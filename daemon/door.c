@@ -57,7 +57,8 @@ struct peer {
 	int64_t arrived;
 	int64_t heard;		/* When it last sent something; 0: never. */
 	int64_t deadline;
-	uint32_t told;		/* Which place it was told, IN_LINE. */
+	uint32_t told;		/* Which place it was told, IN_LINE, */
+	uint8_t flags;		/* and what with it. */
 	bool early;		/* AT_THE_DOOR under an older context. */
 	int64_t expires;	/* Its certificate, IN_LINE. */
 };
@@ -500,19 +501,32 @@ door_turn_away(struct door *d, struct door_guest *g, enum proto_code code,
 	}
 }
 
+/* What "p" may know about the session of "served". */
+static uint8_t
+waiting_flags(const struct peer *p, const struct tls_identity *served)
+{
+	return served != NULL && strcmp(served->fingerprint,
+	    tls_peer(p->link.tls)->fingerprint) == 0 ? PROTO_WAITING_OWN : 0;
+}
+
 void
-door_tell(struct door *d)
+door_tell(struct door *d, const struct tls_identity *served)
 {
 	uint32_t before = 0;
+	uint8_t flags;
 
 	for (size_t i = 0; i < d->count; i++) {
 		struct peer *p = &d->peers[i];
 
-		if (p->place != IN_LINE || p->told == ++before)
+		if (p->place != IN_LINE)
+			continue;
+		flags = waiting_flags(p, served);
+		if (p->told == ++before && p->flags == flags)
 			continue;
 		p->told = before;
-		if (frame_put_u32(&p->link.out, PROTO_WAITING, 0,
-		    before) == -1 || link_write(&p->link) == IO_ERROR)
+		p->flags = flags;
+		if (frame_put_waiting(&p->link.out, before, flags) == -1 ||
+		    link_write(&p->link) == IO_ERROR)
 			let_go(p);
 	}
 	sweep(d);

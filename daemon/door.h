@@ -22,6 +22,7 @@ struct link;
 struct pollset;
 struct settings;
 struct tls_context;
+struct tls_identity;
 
 /* Somebody whose turn it is. */
 struct door_guest {
@@ -75,8 +76,12 @@ bool door_next(struct door *d, struct door_guest *g);
 void door_turn_away(struct door *d, struct door_guest *g,
     enum proto_code code, const char *text);
 
-/* Tell all in line which place they have, if they do not know it. */
-void door_tell(struct door *d);
+/*
+ * Tell all in line which place they have, and whether "served", who has the
+ * session (NULL: nobody), shows the same certificate; if they do not know it.
+ * A client learns nothing about the sessions of other certificates.
+ */
+void door_tell(struct door *d, const struct tls_identity *served);
 
 /* How many stand in line. */
 size_t door_waiting(const struct door *d);

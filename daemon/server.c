@@ -399,7 +399,8 @@ turn_all(struct server *s)
 			door_accept(s->door, s->listeners[i]);
 	}
 	begin_session(s);
-	door_tell(s->door);
+	door_tell(s->door, s->session == NULL ? NULL :
+	    session_identity(s->session));
 	if (s->session != NULL)
 		session_others_wait(s->session, door_waiting(s->door) > 0);
 }

@@ -186,6 +186,12 @@ session_judge(struct session *s, struct tls_context *context)
 	session_stop(s, PROTO_CODE_DENIED, reason, s->judgement);
 }
 
+const struct tls_identity *
+session_identity(const struct session *s)
+{
+	return &s->identity;
+}
+
 int64_t
 session_expires(const struct session *s)
 {

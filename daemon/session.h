@@ -49,6 +49,9 @@ void session_configure(struct session *s, const struct settings *settings);
  */
 void session_judge(struct session *s, struct tls_context *context);
 
+/* Whose session it is; borrowed. */
+const struct tls_identity *session_identity(const struct session *s);
+
 /* When the peer's certificate expires, in seconds since 1970. */
 int64_t session_expires(const struct session *s);
 

@@ -131,8 +131,55 @@ def test_request_does_not_wait_for_hello(ask):
     assert done.returncode == 5
     assert [line for line in done.stderr.splitlines() if b"wait" in line] == [
         b"aisc: waiting: 2 before you", b"aisc: waiting: 0 before you"]
-    # Where nobody looks, nothing is shown.
+    # A short wait is not worth a word.
     assert ask(script, "true").stderr == b""
+
+
+OWN = (b"; the session that is served is your own (it has the same "
+       b"certificate): a tool that needs two at once needs aisd-each.socket "
+       b"there")
+
+
+@pytest.mark.parametrize("flags, says", [(0, b""), (1, OWN), (0xfe, b"")])
+def test_waiting_is_said_after_a_second(aisc, fake_server, flags, says):
+    """Terminal or not, once; and once more when we wait for ourselves."""
+    said_it = threading.Event()
+
+    def script(peer):
+        peer.waiting(2, flags)
+        assert said_it.wait(10)
+        peer.waiting(1, flags)
+        peer.waiting(1, 1)
+        peer.hello()
+        request = peer.expect_request()
+        peer.started(request)
+        peer.exit(request, 0)
+        peer.drain()
+    began = time.monotonic()
+    process = aisc.start(fake_server(script).port, "x")
+    assert process.stderr.readline() == (b"aisc: waiting: 2 before you" +
+                                         says + b"\n")
+    assert time.monotonic() - began >= 1
+    said_it.set()
+    rest = process.communicate(timeout=10)[1]
+    assert rest == (b"" if flags == 1 else
+                    b"aisc: waiting: 1 before you" + OWN + b"\n")
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("options", [["--wait", "1.5"], ["--timeout", "1.5"]])
+def test_quiet_is_quiet_in_the_line(ask, options):
+    """What remains is the failure; a time limit in the line is one, too, and
+    has ended no command."""
+    def script(peer):
+        peer.waiting(3)
+        peer.drain()
+    done = ask(script, "x", options=["-q", *options])
+    assert done.returncode == 255
+    assert done.stderr == (
+        b"aisc: busy: it was not our turn within 1.5 seconds, with 3 before "
+        b"us still; try again later, or wait for longer: \"wait\" in "
+        b"aisc.conf\n")
 
 
 def test_body_of_many_frames(ask):
@@ -615,6 +662,7 @@ def test_silent_server(aisc):
         assert b"does not answer within 0.3 seconds" in done.stderr
         done = aisc.run(port, "x", options=["--timeout", "0.3"])
         assert (done.returncode, said(done.stderr)) == (255, "timeout")
+        assert b"nothing has been run" in done.stderr
 
 
 def test_waiting_is_no_connecting(ask):
@@ -1096,10 +1144,13 @@ def test_prompt_comes_back_after_a_loss(terminal, fake_server):
 
 
 def test_place_in_the_line_is_shown(terminal):
-    """On a terminal, without being asked for."""
+    """On a terminal each change is, after the first second."""
+    shown = threading.Event()
+
     def script(peer):
         request = peer.expect_request()
         peer.waiting(2)
+        assert shown.wait(10)
         peer.waiting(1)
         peer.hello()
         peer.started(request)
@@ -1107,6 +1158,7 @@ def test_place_in_the_line_is_shown(terminal):
         peer.drain()
     t = terminal(script, "x")
     t.wait_for(b"aisc: waiting: 2 before you\r\n")
+    shown.set()
     t.wait_for(b"aisc: waiting: 1 before you\r\n")
     assert t.status() == 3
 

@@ -21,7 +21,7 @@ from wire import Code, Operation, Type, body, request_frames
 def place(process):
     """The next place in the line that aisc -v tells."""
     for line in process.stderr:
-        found = re.fullmatch(rb"aisc: waiting: (\d+) before you\n", line)
+        found = re.fullmatch(rb"aisc: waiting: (\d+) before you(;.*)?\n", line)
         if found:
             return int(found[1])
     raise AssertionError("aisc has ended")
@@ -91,13 +91,34 @@ def test_wait(aisd, aisc, connect, slowness):
         began = time.monotonic()
         done = aisc.run(aisd.port, "true", options=["--wait", str(seconds)])
         assert (done.returncode, client.said(done.stderr)) == (255, "busy")
-        assert b"1 are before us" in done.stderr
+        assert b"with 1 before us" in done.stderr
         assert seconds <= time.monotonic() - began < seconds + slowness
     assert not aisd.events("command-start")
     # Who is served does not wait any more.
     holder.close()
     done = aisc.run(aisd.port, "sleep", "0.7", options=["--wait", "0.5"])
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_job_that_waits_for_itself(aisd, aisc, authority, slowness):
+    """Two sessions of one job, of which the first goes on only with the
+    second: both say so and end, and who has another certificate is told
+    nothing of whose session it is."""
+    first = aisc.start(aisd.port, "yes", options=["-q"])
+    aisd.wait_event("command-start")
+    second = aisc.start(aisd.port, "head", "-1", stdin=first.stdout,
+                        options=["--wait", "2"])
+    first.stdout.close()
+    other = aisc.start(aisd.port, "true", options=["--wait", "2"],
+                       pair=authority.client("bob"))
+    said = second.communicate(timeout=10 * slowness)[1]
+    assert (second.returncode, client.said(said)) == (255, "busy")
+    assert said.count(b"the session that is served is your own") == 2
+    assert b"aisc: waiting: " in said and b"aisd-each.socket" in said
+    # Its reader has gone, and so it ends as well.
+    assert first.wait(10) == 128 + signal.SIGPIPE
+    said = other.communicate(timeout=10 * slowness)[1]
+    assert b"your own" not in said
 
 
 def test_idle_while_others_wait(make_aisd, connect, slowness):

@@ -400,8 +400,9 @@ def line_is_full(w):
             each.close()
 
 
-def others_are_served(w):
-    with wire.Client(w.daemon.port, *w.alice[:3]) as session:
+def others_are_served(w, pair=None):
+    pair = pair or w.make("bob")
+    with wire.Client(w.daemon.port, *pair[:3]) as session:
         session.hello()
         done = w.true(options=["--wait", "0"])
         session.goodbye()
@@ -761,9 +762,15 @@ FAILURES = {
                 "later"), LEFT_LINE)),
     "others are served": Failure(
         others_are_served, 255, "busy",
-        "aisc: busy: it was not our turn within 0 seconds, and 1 are before "
-        "us still; try again later, or with a longer --wait",
+        "aisc: busy: it was not our turn within 0 seconds, with 1 before us "
+        'still; try again later, or wait for longer: "wait" in aisc.conf',
         (LEFT_LINE,)),
+    "our own session is served": Failure(
+        lambda w: others_are_served(w, w.alice), 255, "busy",
+        "aisc: busy: it was not our turn within 0 seconds, with 1 before us "
+        "still; the session that is served is your own (it has the same "
+        "certificate): a tool that needs two at once needs aisd-each.socket "
+        "there", (LEFT_LINE,)),
     "no rule": Failure(
         client_with("eve"), 255, "denied",
         'aisc: denied: no rule matches the client "CN=eve"; aisd.conf needs '

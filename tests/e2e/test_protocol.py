@@ -15,8 +15,8 @@ import pytest
 from aisd import wait_until
 from wire import (BODY_MAX, ENV_MAX, ITEMS_MAX, PATH_MAX, PAYLOAD_MAX, WINDOW_MAX,
                   WORD_MAX, Closed, Code, Cut, Goodbye, Item, Operation,
-                  Stream, Type, body, code_payload, frame, item,
-                  request_frames)
+                  Stream, Type, Waiting, body, code_payload, frame, item,
+                  request_frames, waiting_payload)
 
 RUN = bytes([Operation.RUN])
 
@@ -227,7 +227,7 @@ def test_every_type_in_every_state(aisd, connect, victim, state, number):
 def test_server_types_from_a_client(unharmed, connect):
     """What only a server may send, with payloads as a server sends them."""
     payloads = {
-        Type.HELLO: item(Item.PEER, b"root"), Type.WAITING: bytes(4),
+        Type.HELLO: item(Item.PEER, b"root"), Type.WAITING: bytes(5),
         Type.STARTED: bytes(4), Type.STDOUT: b"x", Type.STDERR: b"x",
         Type.EXIT: bytes(39), Type.REFUSED: code_payload(2),
         Type.DIRECTORY: b"/",
@@ -704,15 +704,15 @@ def test_waiting(aisd, connect, victim):
     """Places in the line are told, and nothing runs before its turn."""
     first, second, third = connect(), connect(), connect()
     first.hello()
-    assert second.expect(Type.WAITING).payload == struct.pack(">I", 1)
-    assert third.expect(Type.WAITING).payload == struct.pack(">I", 2)
+    assert second.expect(Type.WAITING).payload == waiting_payload(1, Waiting.OWN)
+    assert third.expect(Type.WAITING).payload == waiting_payload(2, Waiting.OWN)
     third.send_raw(request_frames(1, run_body(*victim.words)))
     assert first.run(["true"]).status == 0
     assert not victim.ran()
     first.close()
     second.hello()
     assert second.run(["true"]).status == 0
-    assert third.expect(Type.WAITING).payload == struct.pack(">I", 1)
+    assert third.expect(Type.WAITING).payload == waiting_payload(1, Waiting.OWN)
     assert not victim.ran()
     second.close()
     assert third.follow(1).status == 0
@@ -724,9 +724,9 @@ def test_leaving_the_line(aisd, connect):
     first, second, third = connect(), connect(), connect()
     first.hello()
     second.expect(Type.WAITING)
-    assert third.expect(Type.WAITING).payload == struct.pack(">I", 2)
+    assert third.expect(Type.WAITING).payload == waiting_payload(2, Waiting.OWN)
     second.reset()
-    assert third.expect(Type.WAITING).payload == struct.pack(">I", 1)
+    assert third.expect(Type.WAITING).payload == waiting_payload(1, Waiting.OWN)
     first.close()
     third.hello()
 

@@ -83,6 +83,10 @@ class Operation(enum.IntEnum):
     SUBSYSTEM = 7
 
 
+class Waiting(enum.IntFlag):
+    OWN = 1
+
+
 class Stream(enum.IntEnum):
     STDIN = 0
     STDOUT = 1
@@ -208,6 +212,10 @@ def request_frames(request, data, piece=PAYLOAD_MAX):
 
 def code_payload(code, text=""):
     return struct.pack(">H", code) + octets(text)
+
+
+def waiting_payload(before, flags=0):
+    return struct.pack(">IB", before, flags)
 
 
 def exit_payload(status=0, end=End.EXIT, reason=Code.NONE, duration_us=1000,
@@ -444,7 +452,7 @@ class Client(Connection):
         if got.type == Type.HELLO and self.session is None:
             self.session = dict(items(got.payload))
         elif got.type == Type.WAITING and self.session is None:
-            self.waited.append(struct.unpack(">I", got.payload)[0])
+            self.waited.append(struct.unpack(">IB", got.payload)[0])
         elif got.type == Type.PING:
             self.send(Type.PONG, 0, got.payload)
         elif got.type == Type.GOODBYE:
@@ -563,8 +571,8 @@ class Peer(Connection):
                   + item(Item.SERVER, octets(server))
                   + item(Item.PEER, octets(peer)))
 
-    def waiting(self, before):
-        self.send(Type.WAITING, 0, struct.pack(">I", before))
+    def waiting(self, before, flags=0):
+        self.send(Type.WAITING, 0, waiting_payload(before, flags))
 
     def expect_request(self, timeout=None):
         """The next request, parsed.  PING is answered meanwhile."""

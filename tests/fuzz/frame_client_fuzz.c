@@ -24,6 +24,23 @@ check_u32(const struct frame *f)
 }
 
 static void
+check_waiting(const struct frame *f)
+{
+	struct frame like = *f;
+	struct buf out;
+	uint32_t ahead;
+	uint8_t flags;
+
+	buf_init(&out, PROTO_FRAME_MAX);
+	if (frame_get_waiting(f, &ahead, &flags) == -1)
+		return;
+	must(frame_put_waiting(&out, ahead, flags) == 0);
+	like.type = PROTO_WAITING;
+	like.request = 0;
+	frames_check_same(&out, &like);
+}
+
+static void
 check_exit(const struct frame *f)
 {
 	struct frame like = *f;
@@ -69,6 +86,7 @@ look(const struct frame *f)
 	frames_check_window(f);
 	frames_check_code(f);
 	check_u32(f);
+	check_waiting(f);
 	check_exit(f);
 	check_items(f);
 }

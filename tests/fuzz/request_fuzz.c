@@ -168,7 +168,14 @@ on_hello(struct input *in)
 static void
 on_waiting(struct input *in)
 {
-	say_u32(PROTO_WAITING, 0, input_u8(in));
+	struct buf b;
+	struct frame f;
+
+	buf_init(&b, PROTO_FRAME_MAX);
+	must(frame_put_waiting(&b, input_u8(in), input_u8(in)) == 0);
+	must(frame_peek(&b, &f) == 1);
+	say_frame(PROTO_WAITING, 0, f.payload, f.length);
+	buf_free(&b);
 }
 
 static void

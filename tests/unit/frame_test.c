@@ -405,6 +405,35 @@ one_number(void **state)
 }
 
 static void
+waiting(void **state)
+{
+	static const uint8_t wire[] = { 0xfe, 0xdc, 0xba, 0x98, 1, 0 };
+	uint8_t flags;
+	struct frame f;
+	struct buf b;
+	uint32_t v;
+
+	(void)state;
+	buf_init(&b, 100);
+	assert_int_equal(frame_put_waiting(&b, 0xfedcba98,
+	    PROTO_WAITING_OWN), 0);
+	assert_int_equal(frame_peek(&b, &f), 1);
+	assert_int_equal(f.type, PROTO_WAITING);
+	assert_int_equal(f.request, 0);
+	assert_int_equal(f.length, 5);
+	assert_memory_equal(f.payload, wire, 5);
+	assert_int_equal(frame_get_waiting(&f, &v, &flags), 0);
+	assert_true(v == 0xfedcba98);
+	assert_int_equal(flags, PROTO_WAITING_OWN);
+	buf_free(&b);
+	for (size_t n = 0; n <= sizeof wire; n++) {
+		f = frame_of(wire, n);
+		assert_int_equal(frame_get_waiting(&f, &v, &flags),
+		    n == 5 ? 0 : -1);
+	}
+}
+
+static void
 the_end(void **state)
 {
 	static const struct frame_exit ends[] = {
@@ -525,6 +554,7 @@ main(void)
 		cmocka_unit_test(code_and_text),
 		cmocka_unit_test(code_and_text_from_outside),
 		cmocka_unit_test(one_number),
+		cmocka_unit_test(waiting),
 		cmocka_unit_test(the_end),
 		cmocka_unit_test(the_end_on_the_wire),
 		cmocka_unit_test(the_end_from_outside),
