@@ -18,7 +18,6 @@
 #include "client/outcome.h"
 #include "client/settings.h"
 #include "client/request.h"
-#include "client/commands.h"
 
 #include "client/ssh.h"
 
@@ -30,9 +29,10 @@ struct ssh {
 	struct settings settings;
 	char *file;		/* -F: the configuration to use alone. */
 	char *host;
-	char *line;		/* The command, or NULL. */
+	char *line;		/* The command; "" is the shell itself. */
 	uint64_t set;		/* Which of "keys" are, as bits. */
 	bool subsystem;
+	bool bare;		/* -T: no terminal is wanted. */
 	bool show;		/* -G */
 	bool version;
 	bool master;		/* -O: to talk to a master connection. */
@@ -213,6 +213,14 @@ set_session(struct ssh *s, const char *name, const char *value)
 	return 0;
 }
 
+static int
+set_terminal(struct ssh *s, const char *name, const char *value)
+{
+	(void)name;
+	s->bare = strcasecmp(value, "no") == 0;
+	return 0;
+}
+
 /* What AIS does not do may be switched off, and not on. */
 static int
 refuse_unless_off(struct ssh *s, const char *name, const char *value)
@@ -246,6 +254,7 @@ static const struct {
 	{ "ProxyJump", refuse_unless_off, NULL },
 	{ "RemoteCommand", refuse_unless_off, NULL },
 	{ "RemoteForward", refuse_unless_off, NULL },
+	{ "RequestTTY", set_terminal, NULL },
 	{ "SendEnv", NULL, send_variable },
 	{ "SessionType", set_session, NULL },
 	{ "SetEnv", NULL, add_variable },
@@ -345,7 +354,7 @@ static const struct letter {
 	{ 'Q', true, ACT_REFUSE, "a list of algorithms", NULL, 0 },
 	{ 'R', true, ACT_REFUSE, "port forwarding", NULL, 0 },
 	{ 'S', true, ACT_NOTHING, NULL, NULL, 0 },
-	{ 'T', false, ACT_NOTHING, NULL, NULL, 0 },
+	{ 'T', false, ACT_NAMED, "RequestTTY", "no", 0 },
 	{ 'V', false, ACT_FLAG, NULL, NULL, offsetof(struct ssh, version) },
 	{ 'W', true, ACT_REFUSE, "port forwarding", NULL, 0 },
 	{ 'X', false, ACT_REFUSE, "X11 forwarding", NULL, 0 },
@@ -365,7 +374,7 @@ static const struct letter {
 	{ 'p', true, ACT_NAMED, "Port", NULL, 0 },
 	{ 'q', false, ACT_NAMED, "LogLevel", "quiet", 0 },
 	{ 's', false, ACT_FLAG, NULL, NULL, offsetof(struct ssh, subsystem) },
-	{ 't', false, ACT_NOTHING, NULL, NULL, 0 },
+	{ 't', false, ACT_NAMED, "RequestTTY", "yes", 0 },
 	{ 'v', false, ACT_NAMED, "LogLevel", "verbose", 0 },
 	{ 'w', true, ACT_REFUSE, "tunnels", NULL, 0 },
 	{ 'x', false, ACT_NOTHING, NULL, NULL, 0 },
@@ -463,14 +472,12 @@ take_host(struct ssh *s, const char *text)
 	return *s->host == '\0' ? usage("there is no HOST") : 0;
 }
 
-/* Keep the words of the command as one line. */
+/* Keep the words of the command as one line; an empty one is none. */
 static int
 join(struct ssh *s, int argc, char **argv)
 {
 	size_t size = 1, used = 0;
 
-	if (argc == 0)
-		return 0;
 	for (int i = 0; i < argc; i++)
 		size += strlen(argv[i]) + 1;
 	if ((s->line = malloc(size)) == NULL) {
@@ -480,6 +487,7 @@ join(struct ssh *s, int argc, char **argv)
 	for (int i = 0; i < argc; i++)
 		used += (size_t)snprintf(s->line + used, size - used, "%s%s",
 		    i == 0 ? "" : " ", argv[i]);
+	s->line[used] = '\0';
 	return 0;
 }
 
@@ -548,42 +556,49 @@ show(const struct ssh *s)
 	return OUTCOME_FAILED;
 }
 
-static int
-run_line(const struct ssh *s, struct request *r)
+static void
+ask(const struct ssh *s, struct request *r, struct outcome *o)
 {
 	char *words[] = { s->line, NULL };
 	struct body body = { .operation = s->subsystem ? PROTO_SUBSYSTEM :
-	    PROTO_LINE, .words = words, .nwords = 1,
+	    PROTO_LINE, .words = words, .nwords = *s->line != '\0',
 	    .env = s->settings.environment,
 	    .directory = s->settings.directory,
 	    .wants_stdin = !s->settings.no_stdin };
-	struct outcome outcome;
 
 	while (body.env != NULL && body.env[body.nenv] != NULL)
 		body.nenv++;
-	request_ask(r, &body, &outcome);
+	request_ask(r, &body, o);
+}
+
+/*
+ * Without a command the server's shell reads our standard input.  Where that
+ * is a terminal, ssh(1) would make one on the server; whoever waits for its
+ * prompt, a person or a program, is told that there is none.
+ */
+static int
+run(const struct ssh *s)
+{
+	struct request *r;
+	struct outcome outcome;
+
+	if (*s->line == '\0' && !s->bare && !s->settings.no_stdin &&
+	    isatty(STDIN_FILENO) == 1) {
+		(void)usage("AIS has no terminals for a shell; name a command, "
+		    "take -T for a shell without one, or \"aisc %s\" for the "
+		    "prompt of AIS", s->host);
+		return OUTCOME_FAILED;
+	}
+	if ((r = request_new(&s->settings)) == NULL) {
+		outcome_say("resources: out of memory");
+		return OUTCOME_FAILED;
+	}
+	ask(s, r, &outcome);
+	request_free(r);
 	outcome_report(&outcome);
 	if (s->settings.verbose)
 		outcome_summary(&outcome);
 	return outcome.status;
-}
-
-static int
-run(const struct ssh *s)
-{
-	static const struct script script = { .file = NULL };
-	struct request *r = request_new(&s->settings);
-	int status;
-
-	if (r == NULL) {
-		outcome_say("resources: out of memory");
-		return OUTCOME_FAILED;
-	}
-	status = s->line == NULL ? commands_run(&s->settings,
-	    &script, r) :
-	    run_line(s, r);
-	request_free(r);
-	return status;
 }
 
 bool

@@ -191,8 +191,8 @@ check_words(const struct body *body)
 		return "the request has no command";
 	if (body->operation == PROTO_SHELL && body->nwords != 1)
 		return "a request for a shell takes one line";
-	if (body->operation == PROTO_LINE && body->nwords != 1)
-		return "a request with a line takes one";
+	if (body->operation == PROTO_LINE && body->nwords > 1)
+		return "a request with a line takes one, or none";
 	if (body->operation == PROTO_SUBSYSTEM && body->nwords != 1)
 		return "a request for a subsystem takes one name";
 	if (body->operation == PROTO_CHDIR && body->nwords > 1)

@@ -124,8 +124,10 @@ enum proto_operation {
 	 * and says why; without a word it names the rule that applies. */
 	PROTO_CAN		= 5,
 	/* Run one line as ssh(1) would have it: SHELL where a rule grants
-	 * one, else RUN with the words that the line splits into.  Variables
-	 * that the rule does not let through are left out. */
+	 * one, else RUN with the words that the line splits into.  Without
+	 * one, run the shell itself, which reads commands from its standard
+	 * input.  Variables that the rule does not let through are left
+	 * out. */
 	PROTO_LINE		= 6,
 	/* Run what the rule names for this subsystem of ssh(1): "sftp". */
 	PROTO_SUBSYSTEM		= 7

@@ -252,7 +252,8 @@ decide_run(const struct rule *rule, const struct question *q,
 	    q->peer->identity->common_name);
 }
 
-/* What in "line" a shell is needed for, as the middle of a sentence. */
+/* What in "line" (NULL: there is none) a shell is needed for, as the middle of
+ * a sentence. */
 static const char *
 need_of_shell(const char *line, char out[64])
 {
@@ -260,6 +261,8 @@ need_of_shell(const char *line, char out[64])
 	size_t count, at;
 
 	out[0] = '\0';
+	if (line == NULL)
+		return ", which commands on standard input need";
 	switch (words_split(line, 1, &words, &count, &at)) {
 	case WORDS_OK:
 		words_free(words);
@@ -278,6 +281,7 @@ need_of_shell(const char *line, char out[64])
 	return out;
 }
 
+/* The shell is given one line; or none, and reads its standard input. */
 static int
 decide_shell(const struct rule *rule, const struct question *q,
     struct decision *d)
@@ -297,7 +301,7 @@ decide_shell(const struct rule *rule, const struct question *q,
 	if ((argv = arena_alloc(&d->memory, 4 * sizeof *argv)) == NULL)
 		return -1;
 	argv[0] = name;
-	argv[1] = option;
+	argv[1] = q->request->nwords == 0 ? NULL : option;
 	argv[2] = q->request->words[0];
 	argv[3] = NULL;
 	d->argv.argv = argv;
@@ -479,12 +483,13 @@ settle_variables(const struct rule *rule, struct body *b, struct arena *a)
 static int
 settle_line(const struct rule *rule, struct body *b, struct decision *d)
 {
-	enum words_error e;
+	enum words_error e = WORDS_SHELL;
 	char **words;
 	size_t count, at;
 	int result = 0;
 
-	e = words_split(b->words[0], 1, &words, &count, &at);
+	if (b->nwords > 0)
+		e = words_split(b->words[0], 1, &words, &count, &at);
 	if (e == WORDS_MEMORY)
 		return -1;
 	if (rule->shell || e == WORDS_SHELL)

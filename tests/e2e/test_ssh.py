@@ -1,5 +1,6 @@
 """aisc-ssh: ssh's command line, and what becomes of it on the server."""
 
+import os
 import shlex
 import subprocess
 
@@ -208,12 +209,13 @@ def test_variables(asked):
 @pytest.fixture
 def line(make_aisd, connect):
     """The result of a line under the rules."""
-    def run(rules, text, operation=Operation.LINE, env=None):
+    def run(rules, text, operation=Operation.LINE, env=None, stdin=None):
         if rules not in run.clients:
             run.daemon = make_aisd(rules=rules)
             run.clients[rules] = connect(daemon=run.daemon)
             run.clients[rules].hello()
-        return run.clients[rules].request(operation, [text], env=env)
+        words = [] if text is None else [text]
+        return run.clients[rules].request(operation, words, stdin, env)
     run.clients = {}
     return run
 
@@ -263,6 +265,32 @@ def test_several_lines_need_a_shell(line):
 def test_a_line_that_is_none(line, text, what):
     done = line(FEW, text)
     assert done.refused.code == Code.INVALID and what in done.refused.text
+
+
+def test_no_line_is_the_shell_itself(line):
+    done = line(BOTH % "shell = true;", None, stdin=b"echo $0 $-; exit 5\n")
+    assert (done.status, done.stdout.split()[:1]) == (5, [b"sh"])
+    assert b"i" not in done.stdout.split()[1]
+    event, = line.daemon.events("command-start")
+    assert event["line"] == "''" and "argv" not in event
+
+
+def test_no_line_without_a_shell(line):
+    done = line(FEW, None, stdin=b"printf x\n")
+    assert done.refused.code == Code.DENIED
+    assert done.refused.text == (
+        'the rule "few" grants no shell to "alice", which commands on '
+        'standard input need; its key "shell" would')
+    event, = line.daemon.events("command-refused")
+    assert event["line"] == "''"
+
+
+def test_a_learning_rule_learns_the_shell_itself(line):
+    rules = FEW.replace("peers", 'learn_until = "2100-01-01"; peers')
+    assert line(rules, None, stdin=b"echo x").stdout == b"x\n"
+    done = subprocess.run([*line.daemon.words, "--suggest",
+                           str(line.daemon.log)], capture_output=True)
+    assert b"shell = true;" in done.stdout
 
 
 def test_a_line_is_held_to_the_rule(line):
@@ -345,8 +373,95 @@ def test_run(ssh, aisd):
     assert (done.returncode, done.stdout, done.stderr) == (7, b"abc", b"")
     done = ssh(*port, "-4", "-q", "localhost", "kill -9 $$")
     assert done.returncode == 128 + 9
-    done = ssh(*port, "localhost", input=b"cd /\npwd\n")
-    assert done.stdout == b"/\n"
+
+
+# Without a command: a script on standard input, and a terminal.
+
+SCRIPT = b"""\
+if test -e /nonexistent
+then
+    echo ran in spite of that
+fi
+cat <<END
+$((6 * 7)) $1
+END
+cd / && X=$(pwd)
+printf '%s\\n' "$X" | tr / _
+set -e
+false
+echo went on
+"""
+
+
+@pytest.mark.parametrize("words", [[], [""], ["-T"], ["-tt"]])
+def test_a_script_on_standard_input(ssh, make_aisd, words):
+    daemon = make_aisd(rules=BOTH % "shell = true;")
+    options = [word for word in words if word]
+    done = ssh("-p", str(daemon.port), *options, "localhost",
+               *(word for word in words if not word), input=SCRIPT)
+    assert (done.returncode, done.stdout, done.stderr) == (
+        1, b"42 \n_\n", b"")
+
+
+def test_a_script_is_refused_as_a_whole(ssh, make_aisd, tmp_path):
+    daemon = make_aisd(rules=BOTH % "")
+    mark = tmp_path / "made"
+    done = ssh("-p", str(daemon.port), "localhost",
+               input=b"touch %s\n" % os.fsencode(mark))
+    assert done.returncode == 255 and said(done.stderr) == "denied"
+    assert b"grants no shell" in done.stderr and not mark.exists()
+
+
+@pytest.mark.parametrize("how", [{}, {"stdin": subprocess.DEVNULL}])
+def test_an_empty_script(ssh, make_aisd, how):
+    how = how or {"input": b""}
+    granted = make_aisd(rules=BOTH % "shell = true;")
+    done = ssh("-p", str(granted.port), "localhost", **how)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    denied = make_aisd(rules=BOTH % "")
+    done = ssh("-p", str(denied.port), "localhost", **how)
+    assert done.returncode == 255 and said(done.stderr) == "denied"
+
+
+def test_no_command_is_no_words(asked):
+    for words in [], ["-n"]:
+        request = asked(*words, "localhost", input=b"")
+        assert request.operation == Operation.LINE and request.words == []
+        assert request.stdin == (not words)
+
+
+@pytest.fixture
+def terminal():
+    """A terminal: our side, and the other."""
+    ours, theirs = os.openpty()
+    yield ours, theirs
+    os.close(ours)
+    os.close(theirs)
+
+
+@pytest.mark.parametrize("words", [[], ["-t"], ["-tt"], ["-oRequestTTY=yes"]])
+def test_no_terminal(ssh, terminal, words):
+    done = ssh("-p", "1", *words, "localhost", stdin=terminal[1])
+    assert done.returncode == 255 and said(done.stderr) == "usage"
+    assert done.stdout == b""
+    assert b"no terminals" in done.stderr and b"aisc localhost" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["-T"], ["-oRequestTTY=no"]])
+def test_a_shell_without_a_terminal(ssh, make_aisd, terminal, words):
+    daemon = make_aisd(rules=BOTH % "shell = true;")
+    os.write(terminal[0], b"X=1; echo $((X + 1))\nexit 4\n")
+    done = ssh("-p", str(daemon.port), *words, "localhost",
+               stdin=terminal[1])
+    assert (done.returncode, done.stdout, done.stderr) == (4, b"2\n", b"")
+
+
+def test_no_input_on_a_terminal(ssh, make_aisd, terminal):
+    daemon = make_aisd(rules=BOTH % "shell = true;")
+    done = ssh("-p", str(daemon.port), "-n", "localhost", stdin=terminal[1])
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
 
 
 def test_address_family(ssh, make_aisd):

@@ -28,7 +28,8 @@ check(const struct body *b)
 	    PROTO_SUBSYSTEM);
 	must(b->operation != PROTO_RUN || b->nwords > 0);
 	must(b->operation != PROTO_SHELL || b->nwords == 1);
-	must(b->operation < PROTO_LINE || b->nwords == 1);
+	must(b->operation != PROTO_LINE || b->nwords <= 1);
+	must(b->operation != PROTO_SUBSYSTEM || b->nwords == 1);
 	must(b->operation != PROTO_CHDIR || b->nwords <= 1);
 	must(b->operation != PROTO_LIST || b->nwords == 0);
 	check_list(b->words, b->nwords, PROTO_ITEMS_MAX);

@@ -193,7 +193,7 @@ words_of_operations(void **state)
 		{ PROTO_CHDIR, 0, 1 },
 		{ PROTO_LIST, 0, 0 },
 		{ PROTO_CAN, 0, SIZE_MAX },
-		{ PROTO_LINE, 1, 1 },
+		{ PROTO_LINE, 0, 1 },
 		{ PROTO_SUBSYSTEM, 1, 1 },
 	};
 	struct buf b;

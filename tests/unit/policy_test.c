@@ -362,6 +362,12 @@ shells(void **state)
 	assert_null(d.argv.argv[3]);
 	expect_words(d.paths, "/bin/sh");
 	decision_free(&d);
+	/* Without a line it reads its standard input. */
+	ask(p, question("shell", PROTO_LINE, "", ""), &d);
+	assert_true(d.allowed);
+	expect_words(d.argv.argv, "sh");
+	expect_words(d.paths, "/bin/sh");
+	decision_free(&d);
 	/* Neither "anything" nor a list of commands grants one. */
 	ask(p, question("all", PROTO_SHELL, "ls", ""), &d);
 	assert_int_equal(d.code, PROTO_CODE_DENIED);
