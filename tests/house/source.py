@@ -22,7 +22,8 @@ def all_files(top):
                       if name not in SKIPPED and
                       not (pathlib.Path(where) / name / "config.status")
                       .exists() and not name.startswith(("build", "ais-"))]
-        found += [pathlib.Path(where) / name for name in names]
+        found += [pathlib.Path(where) / name for name in names
+                  if name not in SKIPPED]       # .git, in a worktree.
     return sorted(found)
 
 

@@ -1,6 +1,8 @@
 """Small rules that a machine can check better than a reader."""
 
+import os
 import re
+import subprocess
 
 from house import source
 
@@ -85,6 +87,27 @@ def test_release_takes_every_file(srcdir):
                 not names & words:
             left_out.append(name)
     assert not left_out
+
+
+def test_unit_tests_skip_as_tap_wants_it(srcdir):
+    """skip() of cmocka prints "not ok", which counts as a failure."""
+    assert not [path.name for path in (srcdir / "tests" / "unit").iterdir()
+                if re.search(r"\bskip\(\)", path.read_text())]
+
+
+def test_warnings_by_a_relative_name(srcdir, builddir, tmp_path):
+    """Makefile calls it so in a build that "../configure" has made."""
+    for name in ("gcc", "clang"):
+        (tmp_path / name).write_text("#!/bin/sh\nexit 0\n")
+        (tmp_path / name).chmod(0o755)
+    done = subprocess.run(
+        [os.path.relpath(srcdir / "tests" / "house" / "warnings", builddir)],
+        cwd=builddir, capture_output=True, text=True, env={
+            "PATH": f"{tmp_path}:{os.environ['PATH']}",
+            "AIS_SRCDIR": str(srcdir), "AIS_BUILDDIR": str(builddir),
+            "AIS_HAVE_LIBSYSTEMD": "", "AIS_HAVE_CMOCKA": ""})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("files, none") == 2
 
 
 def test_length_of_functions(srcdir, record_property):
