@@ -16,6 +16,35 @@
 
 #include <cmocka.h>
 
+/*
+ * An entry of a table of tests that is left out where there is a reason
+ * against it: a string, or NULL.  TAP counts what skip of cmocka prints, "not
+ * ok", as a failure.
+ */
+#define unit_test_unless(reason, name, enter, leave) \
+	((reason) == NULL ? \
+	    (struct CMUnitTest){ #name, name, enter, leave, NULL } : \
+	    (struct CMUnitTest){ unit_skipped(#name, reason), unit_nothing, \
+		NULL, NULL, NULL })
+
+static inline void
+unit_nothing(void **state)
+{
+	(void)state;
+}
+
+/* What TAP calls a test that is left out; it stays until the process ends. */
+static inline const char *
+unit_skipped(const char *name, const char *reason)
+{
+	char *text = malloc(strlen(name) + strlen(reason) + sizeof " # SKIP ");
+
+	if (text == NULL)
+		return name;
+	(void)sprintf(text, "%s # SKIP %s", name, reason);
+	return text;
+}
+
 /* The next number of the sequence that begins with "*state" (splitmix64). */
 static inline uint64_t
 unit_random(uint64_t *state)
