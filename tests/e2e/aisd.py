@@ -31,8 +31,8 @@ class Usage(NamedTuple):
     """What a daemon has of the machine."""
     pid: int
     started: int        # In clock ticks since boot.
-    fds: int
-    rss_kib: int
+    fds: int            # None where they cannot be counted.
+    rss_kib: int        # Without the pages of files, which come and go.
 
 
 def wait_until(condition, what, timeout=10.0, pause=0.005):
@@ -89,6 +89,19 @@ def parse_line(line):
         at = match.end()
     assert at == len(line) and "event" in event, f"not logfmt: {line!r}"
     return event
+
+
+def descriptors(pid):
+    """How many descriptors a process has; None where nobody tells.
+
+    /proc/PID/fd of a process that is not dumpable, as aisd is not, is closed
+    to its own user.  Since Linux 6.2 the directory's size is their number.
+    """
+    path = f"/proc/{pid}/fd"
+    try:
+        return len(os.listdir(path))
+    except PermissionError:
+        return os.stat(path).st_size or None
 
 
 def children(pid):
@@ -273,15 +286,14 @@ class Daemon:
         with open(f"/proc/{self.pid}/stat") as f:
             started = int(f.read().rsplit(")", 1)[1].split()[19])
         with open(f"/proc/{self.pid}/status") as f:
-            rss = int(re.search(r"VmRSS:\s*(\d+)", f.read())[1])
-        return Usage(self.pid, started, len(os.listdir(
-            f"/proc/{self.pid}/fd")), rss)
+            rss = int(re.search(r"RssAnon:\s*(\d+)", f.read())[1])
+        return Usage(self.pid, started, descriptors(self.pid), rss)
 
     def check_usage(self, before, fds=2, rss_kib=8192):
         """The same process, not grown by more than this."""
         def settled():
             now = self.usage()
-            return now.fds <= before.fds + fds and now
+            return (now.fds or 0) <= (before.fds or 0) + fds and now
         now = wait_until(settled, f"{before.fds} descriptors, "
                          f"not {self.usage().fds}")
         assert now[:2] == before[:2]

@@ -237,7 +237,8 @@ class Mix:
     def no_descriptors(self):
         with self.session() as session:
             session.hello()
-            few = self.daemon.usage().fds + self.chance.randint(1, 7)
+            has = self.daemon.usage().fds or 8
+            few = has + self.chance.randint(1, 7)
             with self.limited(resource.RLIMIT_NOFILE, few):
                 result = self.ask(session, "cat", b"x")
                 assert result.status == 0 or result.refused.code == \
