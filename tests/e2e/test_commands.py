@@ -754,16 +754,30 @@ def test_stopped_tree(make_aisd, connect):
 # When there are no processes to be had.  The limit does not hold root, so
 # aisd is started as root and becomes other users.
 
+ROOM = 4                # So many processes more than there are.
+CROWD = 3 * ROOM        # More than that, should some others end.
+
+
+def processes_of(user):
+    """How many processes, as RLIMIT_NPROC counts them, a user has now."""
+    uid = str(pwd.getpwnam(user).pw_uid)
+    count = 0
+    for task in pathlib.Path("/proc").glob("[0-9]*/task/*/status"):
+        with contextlib.suppress(OSError):
+            count += task.read_text().split("\nUid:")[1].split()[0] == uid
+    return count
+
+
 @pytest.fixture
 def privileged_aisd(program, localhost, slowness):
-    """A function that starts an aisd as root, which becomes other users and
-    may have so many processes."""
+    """A function that starts an aisd as root, which becomes other users.
+    "limited" is one of them, who can have few processes more than now."""
     daemons, directories = [], []
 
-    def start(user, command_user, processes):
+    def start(user, command_user, limited=None):
         if os.getuid() != 0:
             pytest.skip("needs root, to become other users")
-        if not shutil.which("prlimit"):
+        if limited and not shutil.which("prlimit"):
             pytest.skip("there is no prlimit(1)")
         try:
             uid = pwd.getpwnam(user).pw_uid
@@ -779,10 +793,14 @@ def privileged_aisd(program, localhost, slowness):
             for part in ("cert", "key", "ca")})
         os.chown(directory, uid, -1)    # For the log.
         os.chown(pair.key, uid, -1)
+        words = program("aisd")
+        if limited:
+            most = processes_of(limited) + ROOM
+            words = ["prlimit", f"--nproc={most}", *words]
         daemon = aisd.Daemon(
-            ["prlimit", f"--nproc={processes}", *program("aisd")], directory,
-            pair, slowness=slowness, unprivileged=None, user=user,
-            command_user=command_user, directory="/", kill_grace=0.2,
+            words, directory, pair, slowness=slowness, unprivileged=None,
+            user=user, command_user=command_user, directory="/",
+            kill_grace=0.2,
             # The search for leaks needs a process, and to trace aisd.
             env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})
         daemons.append(daemon)
@@ -802,7 +820,7 @@ def privileged_aisd(program, localhost, slowness):
 def crowd(user):
     """More processes of this user than the limit of the tests below."""
     with contextlib.ExitStack() as stack:
-        for _ in range(5):
+        for _ in range(CROWD):
             process = subprocess.Popen(["sleep", "60"], user=user,
                                        extra_groups=[])
             stack.callback(process.wait)
@@ -811,7 +829,7 @@ def crowd(user):
 
 
 def test_no_process_for_the_daemon(privileged_aisd, connect):
-    daemon = privileged_aisd("games", "news", 4)
+    daemon = privileged_aisd("games", "news", "games")
     session = connect(daemon=daemon)
     session.hello()
     with crowd("games"):
@@ -824,7 +842,7 @@ def test_no_process_for_the_daemon(privileged_aisd, connect):
 
 
 def test_no_process_for_the_command(privileged_aisd, connect):
-    daemon = privileged_aisd("irc", "uucp", 4)
+    daemon = privileged_aisd("irc", "uucp", "uucp")
     session = connect(daemon=daemon)
     assert session.run(["id", "-un"]).stdout == b"uucp\n"
     with crowd("uucp"):
@@ -836,7 +854,7 @@ def test_no_process_for_the_command(privileged_aisd, connect):
 
 def test_directory_that_the_command_may_not_enter(privileged_aisd, connect,
                                                   tmp_path):
-    daemon = privileged_aisd("list", "mail", 100)
+    daemon = privileged_aisd("list", "mail")
     session = connect(daemon=daemon)
     closed = tmp_path / "closed"        # pytest's are for their owner alone.
     closed.mkdir(mode=0o700)
@@ -848,7 +866,7 @@ def test_directory_that_the_command_may_not_enter(privileged_aisd, connect,
 
 def test_reload_does_not_change_users(privileged_aisd, connect):
     """What only a restart can change stays as it is until then."""
-    daemon = privileged_aisd("proxy", "backup", 100)
+    daemon = privileged_aisd("proxy", "backup")
     session = connect(daemon=daemon)
     assert session.run(["id", "-un"]).stdout == b"backup\n"
     daemon.configure(command_user="lp", user="man", allow_setuid=True)

@@ -252,6 +252,8 @@ def test_completion_of_foreign_names(aisc, make_aisd, screen, place):
 def test_interrupt(screen, place):
     s = screen()
     s.type("half a line")
+    # Ctrl-C throws away what the terminal has and nobody has read yet.
+    s.shows(s.prompt + " half a line")
     s.keys("C-c")
     s.shows(s.prompt + " half a line", s.prompt)
     s.keys("C-c")
