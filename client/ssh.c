@@ -17,6 +17,7 @@
 
 #include "client/outcome.h"
 #include "client/settings.h"
+#include "client/stream.h"
 #include "client/request.h"
 
 #include "client/ssh.h"
@@ -616,6 +617,9 @@ ssh_run(int argc, char **argv)
 	struct ssh s = { .host = NULL };
 	int status = OUTCOME_FAILED;
 
+	/* As ssh(1) does it: who starts several transports may have left us
+	 * the other end of our own standard input, whose end we wait for. */
+	stream_close_others();
 	if (configure(&s, argc, argv) == -1)
 		status = OUTCOME_FAILED;
 	else if (s.version)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "client/stream.h"
@@ -158,4 +159,16 @@ stream_fill_gaps(void)
 		return -1;
 	(void)close(fd);
 	return 0;
+}
+
+void
+stream_close_others(void)
+{
+	long end = sysconf(_SC_OPEN_MAX);
+
+	/* The call is as new as Linux 5.9. */
+	if (syscall(SYS_close_range, STDERR_FILENO + 1, UINT_MAX, 0) == 0)
+		return;
+	for (int fd = STDERR_FILENO + 1; fd < end; fd++)
+		(void)close(fd);
 }

@@ -65,4 +65,7 @@ bool stream_input_is_null(void);
  */
 int stream_fill_gaps(void);
 
+/* Close every descriptor above the standard ones. */
+void stream_close_others(void);
+
 #endif

@@ -464,6 +464,24 @@ def test_no_input_on_a_terminal(ssh, make_aisd, terminal):
 
 
 
+def test_inherited_descriptors(ssh, aisd):
+    """The end of a pipe comes in spite of an end of it that is inherited."""
+    ours, theirs = os.pipe()
+    os.set_inheritable(theirs, True)
+    process = subprocess.Popen(
+        [*ssh.client.program, "-p", str(aisd.port), "localhost", "cat"],
+        env=ssh.client.environment(), stdin=ours, stdout=subprocess.PIPE,
+        close_fds=False)
+    os.write(theirs, b"all")
+    os.close(theirs)
+    os.close(ours)
+    try:
+        out, _ = process.communicate(timeout=10 * ssh.client.slowness)
+    finally:
+        process.kill()
+    assert (process.returncode, out) == (0, b"all")
+
+
 def test_address_family(ssh, make_aisd):
     daemon = make_aisd(listen=["[::1]:0"])
     assert ssh("-6", "-p", str(daemon.port), "::1", "true").returncode == 0
