@@ -137,12 +137,8 @@ take_section(void *context, const struct conf_group *group, const char *text)
 	return errors;
 }
 
-/*
- * Make the path at "place" absolute: "~/" is the user's home, and whatever
- * else does not begin with "/" is beside "file".
- */
-static int
-resolve(char **place, const char *file)
+int
+settings_resolve(char **place, const char *file)
 {
 	const char *path = *place, *base = file, *slash = strrchr(file, '/');
 	int n = slash == NULL ? 0 : (int)(slash - file) + 1;
@@ -199,9 +195,9 @@ apply(struct conf *conf, const char *path, const char *host,
 	free(m);
 	if (errors > 0)
 		return -1;
-	if (resolve(&s->authority, path) == -1 ||
-	    resolve(&s->certificate, path) == -1 ||
-	    resolve(&s->key, path) == -1) {
+	if (settings_resolve(&s->authority, path) == -1 ||
+	    settings_resolve(&s->certificate, path) == -1 ||
+	    settings_resolve(&s->key, path) == -1) {
 		log_errno("cannot read %s", path);
 		return -1;
 	}

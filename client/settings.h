@@ -58,6 +58,13 @@ void settings_free(struct settings *s);
 /* Set the value at "place" to a copy of "text".  0, or -1: out of memory. */
 int settings_set(char **place, const char *text);
 
+/*
+ * Resolve the path at "place", if there is one: "~/" is the user's home, and
+ * whatever else does not begin with "/" is beside "file"; "" for where we are.
+ * 0, or -1: out of memory.
+ */
+int settings_resolve(char **place, const char *file);
+
 /* Add "variable", NAME=VALUE, to the environment, in the place of one of the
  * same name.  0, or -1: it is not NAME=VALUE, or memory is out. */
 int settings_add_environment(struct settings *s, const char *variable);

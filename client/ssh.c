@@ -32,6 +32,8 @@ struct ssh {
 	char *host;
 	char *line;		/* The command; "" is the shell itself. */
 	uint64_t set;		/* Which of "keys" are, as bits. */
+	char *no_key;		/* A key that is not there, or NULL. */
+	bool has_key;		/* No other is looked at. */
 	bool subsystem;
 	bool bare;		/* -T: no terminal is wanted. */
 	bool show;		/* -G */
@@ -119,26 +121,52 @@ set_family(struct ssh *s, const char *name, const char *value)
 }
 
 /* An empty file, and one called "none", is none. */
-static int
-set_file(char **place, const char *value)
+static bool
+is_none(const char *file)
 {
-	if (*value == '\0' || strcasecmp(value, "none") == 0)
-		return 0;
-	return take_text(place, value);
+	return *file == '\0' || strcasecmp(file, "none") == 0;
 }
 
 static int
-set_key(struct ssh *s, const char *name, const char *value)
+take_file(char **place, const char *file)
 {
-	(void)name;
-	return set_file(&s->settings.key, value);
+	if (take_text(place, file) == -1)
+		return -1;
+	if (settings_resolve(place, "") == 0)
+		return 0;
+	outcome_say("resources: out of memory");
+	return -1;
+}
+
+/* The first key that is there; ssh(1) goes on without one that is not. */
+static int
+add_key(struct ssh *s, const char *value)
+{
+	char *file = NULL;
+
+	if (s->has_key)
+		return 0;
+	s->has_key = true;
+	if (is_none(value))
+		return 0;
+	if (take_file(&file, value) == -1)
+		return -1;
+	if (access(file, F_OK) == 0) {
+		free(s->settings.key);
+		s->settings.key = file;
+		return 0;
+	}
+	s->has_key = false;
+	free(s->no_key);
+	s->no_key = file;
+	return 0;
 }
 
 static int
 set_certificate(struct ssh *s, const char *name, const char *value)
 {
 	(void)name;
-	return set_file(&s->settings.certificate, value);
+	return is_none(value) ? 0 : take_file(&s->settings.certificate, value);
 }
 
 static int
@@ -247,7 +275,7 @@ static const struct {
 	{ "ForwardX11Trusted", refuse_unless_off, NULL },
 	{ "HostKeyAlias", set_server_name, NULL },
 	{ "HostName", set_address, NULL },
-	{ "IdentityFile", set_key, NULL },
+	{ "IdentityFile", NULL, add_key },
 	{ "LocalForward", refuse_unless_off, NULL },
 	{ "LogLevel", set_level, NULL },
 	{ "Port", set_port, NULL },
@@ -348,7 +376,7 @@ static const struct letter {
 	{ 'J', true, ACT_REFUSE, "a jump host", NULL, 0 },
 	{ 'K', false, ACT_REFUSE, "Kerberos", NULL, 0 },
 	{ 'L', true, ACT_REFUSE, "port forwarding", NULL, 0 },
-	{ 'M', false, ACT_REFUSE, "a master connection", NULL, 0 },
+	{ 'M', false, ACT_NOTHING, NULL, NULL, 0 },
 	{ 'N', false, ACT_REFUSE, "a session without a command", NULL, 0 },
 	{ 'O', true, ACT_FLAG, NULL, NULL, offsetof(struct ssh, master) },
 	{ 'P', true, ACT_NOTHING, NULL, NULL, 0 },
@@ -407,6 +435,9 @@ take_letter(struct ssh *s, int letter, char *value)
 		*(bool *)((char *)s + l->offset) = true;
 		return 0;
 	case ACT_FILE:
+		/* By these, tools leave out ssh_config(5) alone. */
+		if (is_none(value) || strcmp(value, "/dev/null") == 0)
+			return 0;
 		return take_text(&s->file, value);
 	case ACT_OPTION:
 		return set_option(s, value);
@@ -500,6 +531,7 @@ take_words(struct ssh *s, int argc, char **argv)
 	int n, more;
 
 	s->set = 0;
+	s->has_key = false;
 	n = take_letters(s, argc, argv);
 	if (n == -1 || n == argc)
 		return n;
@@ -524,9 +556,17 @@ configure(struct ssh *s, int argc, char **argv)
 	if (s->host == NULL)
 		return usage("there is no HOST");
 	settings_free(&s->settings);
-	if (settings_load(&s->settings, s->file, s->host) == -1 ||
-	    take_words(s, argc, argv) == -1)
+	if (settings_load(&s->settings, s->file, s->host) == -1) {
+		if (s->file != NULL && access(s->file, R_OK) == 0)
+			outcome_say("-F takes a file as aisc.conf(5) says, and "
+			    "not one of ssh_config(5)");
 		return -1;
+	}
+	if (take_words(s, argc, argv) == -1)
+		return -1;
+	if (s->no_key != NULL && !s->settings.quiet)
+		outcome_say("there is no key %s; going on without it",
+		    s->no_key);
 	if (s->subsystem && argc - n != 1 && !s->show)
 		return usage("-s takes one word, the name of a subsystem");
 	return join(s, argc - n, argv + n);
@@ -635,6 +675,7 @@ ssh_run(int argc, char **argv)
 	settings_free(&s.settings);
 	free(s.file);
 	free(s.host);
+	free(s.no_key);
 	free(s.line);
 	return status;
 }

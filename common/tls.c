@@ -1,12 +1,14 @@
 #include <config.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -14,6 +16,7 @@
 #include <openssl/x509v3.h>
 
 #include "common/buf.h"
+#include "common/fd.h"
 #include "common/log.h"
 #include "common/net.h"
 #include "common/proto.h"
@@ -386,6 +389,43 @@ is_weak(void)
 	    reason == SSL_R_CA_MD_TOO_WEAK;
 }
 
+/* Is the file "path" a private key as ssh-keygen(1) makes them? */
+static bool
+is_openssh(const char *path)
+{
+	static const char begin[] = "-----BEGIN OPENSSH PRIVATE KEY";
+	char bytes[sizeof begin - 1];
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	bool is = fd != -1 &&
+	    read(fd, bytes, sizeof bytes) == (ssize_t)sizeof bytes &&
+	    memcmp(bytes, begin, sizeof bytes) == 0;
+
+	fd_close(&fd);
+	return is;
+}
+
+/* Why the private key cannot be used: as OpenSSL's queue says. */
+static void
+explain_key(const struct tls_files *files, char why[TLS_TEXT_MAX])
+{
+	int reason = ERR_GET_REASON(ERR_peek_last_error());
+
+	if (is_openssh(files->key))
+		say(why, "the key %s is one of OpenSSH; AIS takes the private "
+		    "key of the certificate %s, in PEM", files->key,
+		    files->certificate);
+	else if (reason == X509_R_KEY_VALUES_MISMATCH ||
+	    reason == X509_R_KEY_TYPE_MISMATCH ||
+	    reason == SSL_R_NO_CERTIFICATE_ASSIGNED)
+		say(why, "the key %s does not belong to the certificate %s; "
+		    "use the pair that was made together", files->key,
+		    files->certificate);
+	else
+		say(why, "cannot use the key %s: %s; it must be PEM, without "
+		    "a passphrase", files->key, last_reason());
+	ERR_clear_error();
+}
+
 static int
 load_own(SSL_CTX *ssl, struct tls_files *files, char why[TLS_TEXT_MAX])
 {
@@ -405,21 +445,10 @@ load_own(SSL_CTX *ssl, struct tls_files *files, char why[TLS_TEXT_MAX])
 	if (check_readable("key", files->key, why) == -1)
 		return -1;
 	if (SSL_CTX_use_PrivateKey_file(ssl, files->key,
-	    SSL_FILETYPE_PEM) != 1 || SSL_CTX_check_private_key(ssl) != 1) {
-		unsigned long e = ERR_peek_last_error();
-
-		if (ERR_GET_REASON(e) == X509_R_KEY_VALUES_MISMATCH ||
-		    ERR_GET_REASON(e) == X509_R_KEY_TYPE_MISMATCH)
-			say(why, "the key %s does not belong to the "
-			    "certificate %s; use the pair that was made "
-			    "together", files->key, files->certificate);
-		else
-			say(why, "cannot use the key %s: %s; it must be PEM, "
-			    "without a passphrase", files->key, last_reason());
-		ERR_clear_error();
-		return -1;
-	}
-	return 0;
+	    SSL_FILETYPE_PEM) == 1 && SSL_CTX_check_private_key(ssl) == 1)
+		return 0;
+	explain_key(files, why);
+	return -1;
 }
 
 static int

@@ -431,6 +431,8 @@ def test_key_of_the_client(aisc, aisd, alice, authority, tmp_path):
     for pair, says in (
             (alice._replace(key=authority.make("other").key),
              "does not belong"),
+            (alice._replace(key=authority.make("old", key="rsa2048").key),
+             "does not belong"),
             (alice._replace(key=str(tmp_path / "none")), "No such file"),
             (alice._replace(key=str(empty)), "cannot use the key"),
             (alice._replace(key=str(locked)), "passphrase"),

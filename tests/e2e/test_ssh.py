@@ -77,8 +77,10 @@ def shown(done):
       'User="bob"', "-o", 'ControlPath="/tmp/%h"', "-o", "IdentityFile=\"\"",
       "-o", "StrictHostKeyChecking=no", "-tt", "web", "/bin/sh -c 'true'"],
      "web", "4773"),
-    (["-vvv", "-T", "-q", "-n", "-4", "-i", "/k", "-S", "/p", "-e", "none",
+    (["-vvv", "-T", "-q", "-n", "-4", "-i", "/etc/passwd", "-S", "/p", "-e", "none",
       "web"], "web", "4773"),
+    (["-M", "-S", "/p", "-o", "ControlPersist=1m", "web", "exit"],
+     "web", "4773"),
 ])
 def test_what_is_understood(ssh, words, host, port):
     seen = shown(ssh("-G", *words))
@@ -93,8 +95,18 @@ def test_what_is_understood(ssh, words, host, port):
     (["-oConnectTimeout=7"], "connecttimeout", "7"),
     (["-oConnectTimeout=none"], "connecttimeout", "0"),
     (["-oHostName=192.0.2.7"], "hostname", "192.0.2.7"),
-    (["-i", "/a/key"], "identityfile", "/a/key"),
-    (["-oIdentityFile=none", "-i", "/b"], "identityfile", None),
+    (["-i", "/etc/passwd"], "identityfile", "/etc/passwd"),
+    (["-i", "/etc/passwd", "-i", "/etc/group"], "identityfile",
+     "/etc/passwd"),
+    (["-oIdentityFile=none", "-i", "/etc/passwd"], "identityfile", None),
+    (["-oCertificateFile=~/a/pem"], "certificatefile", "HOME/a/pem"),
+    (["-oIdentityFile=~/.config/ais/aisc.conf"], "identityfile",
+     "HOME/.config/ais/aisc.conf"),
+    (["-i~/.config/ais/aisc.conf"], "identityfile",
+     "HOME/.config/ais/aisc.conf"),
+    (["-F", "none"], "identityfile", None),
+    (["-Fnone"], "identityfile", None),
+    (["-F", "/dev/null"], "identityfile", None),
     (["-oCertificateFile=/a/pem"], "certificatefile", "/a/pem"),
     (["-oSetEnv=A=b"], "setenv", "A=b"),
     (["-oSetEnv=A=\"b c\""], "setenv", "A=b c"),
@@ -102,7 +114,43 @@ def test_what_is_understood(ssh, words, host, port):
 ])
 def test_values(ssh, alice, words, name, value):
     seen = shown(ssh("-G", *words, "web", env={"MARKED": "yes"}))
-    assert seen.get(name) == (value or str(alice.key))
+    value = value or str(alice.key)
+    assert seen.get(name) == value.replace("HOME", str(ssh.client.directory))
+
+
+def test_a_key_that_is_not_there(ssh, alice):
+    words = "-i", "/nonexistent/key", "-oIdentityFile=~/nokey", "web"
+    nokey = os.fsencode(ssh.client.directory / "nokey")
+    done = ssh("-G", *words)
+    assert done.returncode == 0
+    assert f"identityfile {alice.key}\n" in done.stdout.decode()
+    assert done.stderr == b"aisc: there is no key %s; going on without it\n" \
+        % nokey
+    assert ssh("-G", *words, "-q").stderr == b""
+    seen = shown(ssh("-qG", "-i", "/nonexistent/key", "-i", "/etc/passwd",
+                     "web"))
+    assert seen["identityfile"] == "/etc/passwd"
+
+
+def test_a_file_of_options_for_ssh(ssh, tmp_path):
+    config = tmp_path / "ssh_config"
+    config.write_text("Host *\n    IdentityFile ~/.ssh/id_ed25519\n")
+    done = ssh("-F", config, "-G", "web")
+    assert done.returncode == 255 and said(done.stderr) == "config"
+    assert (b"-F takes a file as aisc.conf(5) says, and not one of "
+            b"ssh_config(5)") in done.stderr
+    done = ssh("-F", tmp_path / "missing", "-G", "web")
+    assert done.returncode == 255 and b"-F takes" not in done.stderr
+
+
+def test_a_key_of_openssh(ssh, tmp_path):
+    key = tmp_path / "id_ed25519"
+    key.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXkt\n"
+                   "-----END OPENSSH PRIVATE KEY-----\n")
+    key.chmod(0o600)
+    done = ssh("-p", "1", "-i", key, "localhost", "true")
+    assert done.returncode == 255 and said(done.stderr) == "config"
+    assert b"is one of OpenSSH" in done.stderr
 
 
 @pytest.mark.parametrize("words, what", [
