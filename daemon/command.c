@@ -18,6 +18,27 @@
 /* How often a pipe is read in one turn, before others have theirs. */
 #define READS_PER_TURN	4
 
+/* How many times output_wait may pass in all. */
+#define WAITS_MAX	25
+/* A peer that takes the output slowly keeps no helper from handing over so
+ * much, whatever time that takes. */
+#define LATE_BYTES	(16 * 1024 * 1024)
+
+static uint64_t
+sent(const struct command *c)
+{
+	return c->outputs[0].bytes + c->outputs[1].bytes;
+}
+
+/* What is in the pipes now is the last of the output. */
+static void
+settle(struct command *c)
+{
+	c->settled = true;
+	output_finish(&c->outputs[0]);
+	output_finish(&c->outputs[1]);
+}
+
 /* How it has ended. */
 static void
 note_end(struct command *c, int status)
@@ -25,9 +46,10 @@ note_end(struct command *c, int status)
 	c->reaped = true;
 	c->status = status;
 	c->ended_us = clock_now_us();
+	c->quiet = clock_in(c->limits.output_wait);
+	c->last = clock_in(c->limits.output_wait * WAITS_MAX);
+	c->sent = sent(c);
 	input_finish(&c->input);
-	output_finish(&c->outputs[0]);
-	output_finish(&c->outputs[1]);
 }
 
 void
@@ -71,8 +93,11 @@ command_start(struct command *c, uint32_t number, bool is_chdir,
 	 * nobody has entered before may be on a server that is gone: then it
 	 * has to be fork(2).
 	 */
+	bool empty = tree_is_empty();
 	bool alone = !is_chdir && plan->directory[0] == '.' &&
-	    plan->directory[1] == '\0' && tree_is_empty();
+	    plan->directory[1] == '\0' && empty;
+
+	int before = empty ? 0 : tree_signal(c->tree, 0);
 
 	if ((is_chdir ? child_start_chdir(&c->child, plan, alone) :
 	    child_start(&c->child, plan, alone)) == -1)
@@ -80,6 +105,7 @@ command_start(struct command *c, uint32_t number, bool is_chdir,
 	c->state = COMMAND_STARTING;
 	c->number = number;
 	c->chdir = is_chdir;
+	c->before = before;
 	input_begin(&c->input, &c->child.in, plan->wants_stdin);
 	output_begin(&c->outputs[0], PROTO_STDOUT, &c->child.out, windows[0]);
 	output_begin(&c->outputs[1], PROTO_STDERR, &c->child.err, windows[1]);
@@ -103,6 +129,7 @@ command_answer(struct command *c, uint32_t number, int fd, int status,
 	output_begin(&c->outputs[0], PROTO_STDOUT, &c->child.out, windows[0]);
 	output_begin(&c->outputs[1], PROTO_STDERR, &c->child.err, windows[1]);
 	note_end(c, status << 8);
+	settle(c);
 }
 
 int
@@ -133,11 +160,11 @@ static size_t
 allowed(const struct command *c)
 {
 	uint64_t limit = (uint64_t)c->limits.output_limit;
-	uint64_t sent = c->outputs[0].bytes + c->outputs[1].bytes;
+	uint64_t left = limit - sent(c);
 
-	if (limit == 0 || limit - sent > PROTO_PAYLOAD_MAX)
+	if (limit == 0 || left > PROTO_PAYLOAD_MAX)
 		return PROTO_PAYLOAD_MAX;
-	return (size_t)(limit - sent);
+	return (size_t)left;
 }
 
 /*
@@ -162,6 +189,49 @@ room(const struct command *c, const struct output *o, const struct link *l)
 	return output_room(o, max);
 }
 
+/* How many processes has the command left over? */
+static int
+left_over(const struct command *c)
+{
+	int n = tree_is_empty() ? 0 : tree_signal(c->tree, 0) - c->before;
+
+	return n > 0 ? n : 0;
+}
+
+/*
+ * Until when may more come after the command's end?  A shell's ">(tee log)"
+ * and its like write when the command itself has ended, and end then: so long
+ * as a process of it is left, what that does next is waited for, until it has
+ * done nothing for a moment.  A service that stays is not waited for longer.
+ */
+static int64_t
+settle_deadline(struct command *c, const struct link *l)
+{
+	bool open = false, pending = false, stuck = false;
+
+	if (!c->reaped || c->settled)
+		return CLOCK_NEVER;
+	if (c->cut_reason != NULL)
+		return tree_is_ending(c->tree) ? CLOCK_NEVER : 0;
+	if (tree_is_empty())
+		return 0;
+	for (size_t i = 0; i < 2; i++) {
+		struct output *o = &c->outputs[i];
+
+		open = open || *o->fd != -1;
+		if (output_pending(o) == 0)
+			continue;
+		pending = true;
+		stuck = stuck || room(c, o, l) == 0;
+	}
+	if (!open && (c->limits.keep || left_over(c) == 0))
+		return 0;
+	/* It is the peer for whom we wait then. */
+	if (stuck && sent(c) - c->sent < LATE_BYTES)
+		return CLOCK_NEVER;
+	return pending || c->quiet > c->last ? c->last : c->quiet;
+}
+
 void
 command_poll(struct command *c, struct pollset *ps, struct link *l)
 {
@@ -177,6 +247,7 @@ command_poll(struct command *c, struct pollset *ps, struct link *l)
 	if (buf_used(&c->input.queue) > 0)
 		c->input.slot = pollset_add(ps, *c->input.fd, POLLOUT);
 	l = destination(c, l);
+	pollset_deadline(ps, settle_deadline(c, l));
 	for (size_t i = 0; i < 2; i++) {
 		struct output *o = &c->outputs[i];
 
@@ -200,6 +271,8 @@ turn_output(struct command *c, struct output *o, struct link *l)
 		    most);
 		if (n == -1)
 			return -1;
+		if (n > 0 && c->reaped)
+			c->quiet = clock_in(c->limits.output_wait);
 		/* More than the limit, and somebody who would take it. */
 		if (n > 0 && to == NULL && l != NULL)
 			command_cut(c, PROTO_CODE_OUTPUT, "output-limit");
@@ -235,6 +308,8 @@ command_turn(struct command *c, const struct pollset *ps, struct link *l)
 		return 0;
 	check_streams(c);
 	input_write(&c->input);
+	if (clock_past(settle_deadline(c, destination(c, l))))
+		settle(c);
 	for (size_t i = 0; i < 2; i++) {
 		struct output *o = &c->outputs[i];
 
@@ -275,8 +350,10 @@ command_reaped(struct command *c, pid_t pid, int status,
 void
 command_abandon(struct command *c)
 {
-	if (c->state != COMMAND_NONE && !c->reaped)
+	if (c->state != COMMAND_NONE && !c->reaped) {
 		note_end(c, SIGKILL);
+		settle(c);
+	}
 }
 
 /* Is a stream through?  What we have cut does not wait for a peer that gives
@@ -297,7 +374,7 @@ command_is_finished(const struct command *c, const struct link *l)
 	/* When we end it, all that it started has to be gone as well. */
 	if (c->cut_reason != NULL && tree_is_ending(c->tree))
 		return false;
-	return c->chdir || (is_through(c, &c->outputs[0], l) &&
+	return c->chdir || (c->settled && is_through(c, &c->outputs[0], l) &&
 	    is_through(c, &c->outputs[1], l));
 }
 

@@ -43,8 +43,13 @@ struct command {
 	struct tree *tree;
 	enum proto_code cut;	/* Why the server ends it, for the peer... */
 	const char *cut_reason;	/* ...and for the record; NULL: it does not. */
+	int before;		/* Processes left over from earlier ones. */
 	bool reaped;
 	int status;		/* Of wait(2), once it is reaped. */
+	bool settled;		/* And it is known what its output is. */
+	int64_t quiet;		/* Until then, unless more output comes... */
+	int64_t last;		/* ...and until then in any case. */
+	uint64_t sent;		/* Of output, when it was reaped. */
 	int64_t cpu_us;
 	int64_t ended_us;
 	size_t report_slot;
@@ -89,7 +94,8 @@ int command_turn(struct command *c, const struct pollset *ps,
 void command_cut(struct command *c, enum proto_code code,
     const char *reason);
 
-/* A child has been reaped; if it is this command's, note how it ended. */
+/* A child has been reaped; if it is this command's, note how it ended.  Its
+ * output goes on while other processes of it are left, for a moment. */
 void command_reaped(struct command *c, pid_t pid, int status,
     const struct rusage *usage);
 

@@ -555,6 +555,8 @@ print_limits(FILE *out, const struct limits *l)
 		{ "open_files", CONF_INT,
 		    offsetof(struct limits, open_files), 0, 0 },
 		{ "nice", CONF_INT, offsetof(struct limits, nice), 0, 0 },
+		{ "output_wait", CONF_SECONDS,
+		    offsetof(struct limits, output_wait), 0, 0 },
 		{ "no_new_privs", CONF_BOOL,
 		    offsetof(struct limits, no_new_privs), 0, 0 },
 	};

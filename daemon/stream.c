@@ -74,16 +74,20 @@ output_read(struct output *o, struct buf *out, uint32_t request, size_t room)
 	return (int)n;
 }
 
-void
-output_finish(struct output *o)
+int
+output_pending(struct output *o)
 {
 	int n = 0;
 
-	if (*o->fd == -1)
-		return;
-	if (ioctl(*o->fd, FIONREAD, &n) == -1)
+	if (*o->fd != -1 && ioctl(*o->fd, FIONREAD, &n) == -1)
 		o->error = errno;
-	o->left = n;
+	return n;
+}
+
+void
+output_finish(struct output *o)
+{
+	o->left = output_pending(o);
 }
 
 bool

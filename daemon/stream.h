@@ -61,10 +61,11 @@ size_t output_room(const struct output *o, size_t max);
 int output_read(struct output *o, struct buf *out, uint32_t request,
     size_t room);
 
-/*
- * The command has ended: what is in the pipe now is still its own; what a
- * process that it has left behind writes later is not waited for.
- */
+/* How many bytes are in the pipe, to be read; 0 if it is closed. */
+int output_pending(struct output *o);
+
+/* What is in the pipe now is the last of it; what is written later, by a
+ * process that the command has left behind, is not waited for. */
 void output_finish(struct output *o);
 
 /* Has everything been read? */

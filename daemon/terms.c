@@ -18,6 +18,7 @@ terms_init(struct terms *t)
 
 	memset(t, 0, sizeof *t);
 	t->limits.no_new_privs = true;
+	t->limits.output_wait = 200;
 	t->stdin = true;
 	t->umask = 022;
 	t->environment = conf_list(nothing);

@@ -23,6 +23,7 @@ struct limits {
 	int64_t process_limit;	/* Processes of the user. */
 	int64_t open_files;	/* Descriptors, of a process. */
 	int64_t nice;		/* Added to the daemon's own. */
+	int64_t output_wait;	/* Milliseconds; see command.c. */
 	bool no_new_privs;
 	bool finish;		/* Goes on when the client is lost. */
 	bool keep;		/* What it leaves behind goes on. */
@@ -60,6 +61,8 @@ struct terms {
 	{ "open_files", CONF_INT, \
 	    offsetof(type, member.limits.open_files), 0, 1 << 20 }, \
 	{ "nice", CONF_INT, offsetof(type, member.limits.nice), 0, 19 }, \
+	{ "output_wait", CONF_SECONDS, \
+	    offsetof(type, member.limits.output_wait), 0, 3600 * 1000 }, \
 	{ "no_new_privs", CONF_BOOL, \
 	    offsetof(type, member.limits.no_new_privs), 0, 0 }, \
 	{ "stdin", CONF_BOOL, offsetof(type, member.stdin), 0, 0 }, \

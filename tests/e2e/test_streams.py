@@ -139,6 +139,77 @@ def test_nobody_waits_for_who_stays_behind(aisd, connect, slowness):
     wait_until(lambda: not aisd.leftovers(), "what stayed behind has ended")
 
 
+# What writes on when the command itself has ended, and where to.
+HELPERS = {
+    "tee": ["bash", "-c", "exec > >(tee -a log) 2>&1; seq 1000; exit 3"],
+    "tee with a filter": [
+        "bash", "-c", "exec > >(while read -r l; do echo \"$l\"; done | "
+        "tee -a log); seq 1000; exit 3"],
+    "sed of the errors": [
+        "bash", "-c", "exec 2> >(sed s/^// | tee -a log >&2); seq 1000 >&2; "
+        "exit 3"],
+    "sort": ["bash", "-c", "exec > >(sort -n | tee -a log); seq 1000 | tac; "
+             "exit 3"],
+    "python": ["python3", "-c", """import subprocess, sys
+p = subprocess.Popen("tee -a log", shell=True, stdin=subprocess.PIPE)
+for i in range(1, 1001):
+    p.stdin.write(b"%d\\n" % i)
+p.stdin.flush()
+sys.stdout.flush()
+__import__("os")._exit(3)"""],
+    "a log alone": ["bash", "-c", "exec 3>&1 > >(sleep 0.1; cat >>log); "
+                    "seq 1000; seq 1000 >&3; exit 3"],
+}
+
+
+@pytest.mark.parametrize("helper", HELPERS)
+def test_a_helper_that_ends_after_the_command(aisd, connect, tmp_path, helper):
+    """All that it hands on arrives, and its file is whole, each time."""
+    whole = b"".join(b"%d\n" % i for i in range(1, 1001))
+    for _ in range(30):
+        log = tmp_path / "log"
+        log.unlink(missing_ok=True)
+        with connect() as session:
+            result = told(session.run(HELPERS[helper],
+                                      directory=str(tmp_path)))
+        assert result.status == 3
+        assert result.stdout + result.stderr == whole
+        wait_until(lambda: not aisd.leftovers(), "the helper has ended")
+        assert log.read_bytes() == whole
+
+
+@pytest.mark.parametrize("service", [
+    "while echo tick; do sleep 0.05; done", "yes", "yes >&2"])
+def test_a_service_that_writes_on(make_aisd, connect, service):
+    """It has its time in all, and no more."""
+    session = connect(daemon=make_aisd(output_wait=0.1))
+    before = time.monotonic()
+    assert told(session.run(["sh", "-c", f"({service}) & exit 4"])).status == 4
+    assert 2 < time.monotonic() - before < 10
+
+
+@pytest.mark.parametrize("how", [
+    "output_wait = 0;", 'output_wait = 60; background = "keep";'])
+def test_a_service_that_is_not_waited_for(make_aisd, connect, how):
+    """No wait is wanted, or there is nothing to wait for."""
+    daemon = make_aisd(rules='{ peers = [ "*" ]; anything = true; '
+                       f"{how} }}")
+    session = connect(daemon=daemon)
+    before = time.monotonic()
+    result = session.run(["sh", "-c", "sleep 60 >/dev/null 2>&1 & echo $!"])
+    assert time.monotonic() - before < 5
+    os.kill(int(result.stdout), signal.SIGKILL)
+
+
+def test_what_was_left_by_others_is_not_waited_for(make_aisd, connect):
+    """Only the command that has left something behind waits for it."""
+    session = connect(daemon=make_aisd(output_wait=2))
+    session.run(["sh", "-c", "sleep 60 >/dev/null 2>&1 &"])
+    before = time.monotonic()
+    session.run(["true"])
+    assert time.monotonic() - before < 1.5
+
+
 def test_closed_outputs(connect):
     """The command closes both, and goes on for a while."""
     session = connect()

@@ -118,6 +118,7 @@ defaults(void **state)
 	assert_int_equal(s->terms.limits.process_limit, 0);
 	assert_int_equal(s->terms.limits.open_files, 0);
 	assert_int_equal(s->terms.limits.nice, 0);
+	assert_int_equal(s->terms.limits.output_wait, 200);
 	assert_true(s->terms.limits.no_new_privs);
 	assert_false(s->terms.limits.finish || s->terms.limits.keep);
 	assert_true(s->terms.stdin);
