@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/body.h"
+#include "common/buf.h"
 #include "common/proto.h"
 #include "common/words.h"
 
@@ -25,6 +26,8 @@
 
 #include "client/commands.h"
 
+/* What the server says of our rule is not more. */
+#define ANSWER_MAX	4096
 /* What of a directory is shown. */
 #define SHOWN_MAX	256
 
@@ -38,6 +41,7 @@ struct commands {
 	size_t number;		/* Of the line in the script. */
 	char *directory;	/* On the server, or NULL: not known. */
 	int status;		/* Of the last command. */
+	bool looked;		/* There was something to do. */
 	bool done;		/* Read no more. */
 };
 
@@ -54,11 +58,21 @@ set_status(struct commands *c, int status)
 static void
 begin(struct commands *c, const struct body *body)
 {
+	c->looked = true;
 	report_begin(c->script->report, c->settings, c->request, body,
 	    c->lines != NULL ? c->number : 0);
 }
 
-/* Report how a request ended; in a script, a lost session ends it all. */
+/* Does a failure mean that there is nothing more to run or to tell? */
+static bool
+is_final(const struct commands *c, const struct outcome *o)
+{
+	return o->class == OUTCOME_INTERRUPTED || o->class == OUTCOME_PIPE ||
+	    o->class == OUTCOME_OUTPUT || o->class == OUTCOME_INPUT ||
+	    (c->lines != NULL && !o->answered && !request_is_open(c->request));
+}
+
+/* Report how a request ended. */
 static void
 conclude(struct commands *c, struct outcome *o)
 {
@@ -67,11 +81,32 @@ conclude(struct commands *c, struct outcome *o)
 	if (c->settings->verbose)
 		outcome_summary(o);
 	set_status(c, o->status);
-	if (o->class == OUTCOME_INTERRUPTED || o->class == OUTCOME_PIPE ||
-	    o->class == OUTCOME_OUTPUT || o->class == OUTCOME_INPUT ||
-	    (c->lines != NULL && !o->answered &&
-	    !request_is_open(c->request)))
+	if (is_final(c, o))
 		c->done = true;
+}
+
+/*
+ * Report what became of a line.  In a script, what has not been run to its end
+ * is the last that is looked at, because lines that follow may rely on it: half
+ * of what a shell would take for one construct is never run.  --keep-going is
+ * about what the server refuses or ends, where it "may_go_on".
+ */
+static void
+conclude_line(struct commands *c, struct outcome *o, bool may_go_on)
+{
+	char where[SHOWN_MAX + 64];
+	bool ends;
+
+	if (c->lines != NULL && o->class != OUTCOME_DONE && *o->text != '\0') {
+		ends = !may_go_on || !c->script->keep_going || is_final(c, o);
+		(void)snprintf(where, sizeof where, "%.*s%s%zu%s", SHOWN_MAX,
+		    c->script->file == NULL ? "" : c->script->file,
+		    c->script->file == NULL ? "line " : ":", c->number,
+		    ends ? ": the script ends here" : "");
+		outcome_place(o, where);
+		c->done = ends;
+	}
+	conclude(c, o);
 }
 
 /* Say what is wrong with a line. */
@@ -79,23 +114,12 @@ static void __attribute__((format(printf, 2, 3)))
 complain(struct commands *c, const char *format, ...)
 {
 	struct outcome o = { .class = OUTCOME_DONE };
-	char text[OUTCOME_TEXT_MAX / 2];
 	va_list ap;
 
 	va_start(ap, format);
-	(void)vsnprintf(text, sizeof text, format, ap);
+	outcome_vfail(&o, OUTCOME_INVALID, format, ap);
 	va_end(ap);
-	if (c->script->file != NULL)
-		outcome_fail(&o, OUTCOME_INVALID, "%s:%zu: %s",
-		    c->script->file, c->number, text);
-	else if (c->lines != NULL)
-		outcome_fail(&o, OUTCOME_INVALID, "line %zu: %s", c->number,
-		    text);
-	else
-		outcome_fail(&o, OUTCOME_INVALID, "%s", text);
-	report_tell(c->script->report, &o);
-	outcome_report(&o);
-	set_status(c, o.status);
+	conclude_line(c, &o, false);
 }
 
 /* Say that the session is over and that there will be another. */
@@ -141,7 +165,7 @@ come_back(struct commands *c)
 	change_directory(c, c->directory, &o);
 	if (o.class == OUTCOME_DONE)
 		return true;
-	conclude(c, &o);
+	conclude_line(c, &o, false);
 	return false;
 }
 
@@ -180,7 +204,7 @@ run_command(struct commands *c, char **words, size_t count)
 	if (c->prompt != NULL && o.class == OUTCOME_DONE &&
 	    o.status == OUTCOME_SIGNAL + SIGINT)
 		(void)fputc('\n', stderr);
-	conclude(c, &o);
+	conclude_line(c, &o, true);
 }
 
 /* --- what is not sent to the server ------------------------------------ */
@@ -207,7 +231,8 @@ do_cd(struct commands *c, char **words)
 	if (words[1] != NULL && !come_back(c))
 		return;
 	change_directory(c, words[1], &o);
-	conclude(c, &o);
+	/* The lines that follow are meant for there. */
+	conclude_line(c, &o, false);
 }
 
 static void
@@ -226,7 +251,7 @@ do_pwd(struct commands *c, char **words)
 		    strlen(c->directory)));
 		show(c, "\n");
 	}
-	conclude(c, &o);
+	conclude_line(c, &o, false);
 }
 
 static void
@@ -256,6 +281,8 @@ do_list(struct commands *c, char **words)
 		(void)question_list(c->settings, c->request, false, &o);
 		report_tell(c->script->report, &o);
 		set_status(c, o.status);
+		if (c->lines != NULL && o.class != OUTCOME_DONE)
+			c->done = true;
 	}
 }
 
@@ -312,7 +339,7 @@ static void
 run_line(struct commands *c, const char *line)
 {
 	enum words_error e;
-	char **words, shown[8];
+	char **words;
 	size_t count, at;
 
 	line += strspn(line, " \t");
@@ -321,10 +348,10 @@ run_line(struct commands *c, const char *line)
 	begin(c, NULL);
 	e = words_split(line, 1, &words, &count, &at);
 	if (e == WORDS_SHELL)
-		complain(c, "%s needs a shell, and there is none here; put it "
-		    "in single quotes if it means itself, or let \"aisc -c "
-		    "LINE %s\" ask for a shell", outcome_printable(shown,
-		    sizeof shown, line + at, 1), c->settings->host);
+		complain(c, "%.*s needs a shell, and there is none here; put "
+		    "it in single quotes if it means itself, or let \"aisc -c "
+		    "LINE %s\" ask for a shell", (int)words_culprit(line, at),
+		    line + at, c->settings->host);
 	else if (e != WORDS_OK)
 		complain(c, "%s", words_strerror(e));
 	if (e != WORDS_OK)
@@ -369,7 +396,10 @@ run_all(struct commands *c)
 			say_again(c, &o);
 		else if (c->lines != NULL) {
 			begin(c, NULL);
-			conclude(c, &o);
+			if (o.class == OUTCOME_INVALID)
+				conclude_line(c, &o, false);
+			else
+				conclude(c, &o);
 		} else
 			outcome_report(&o);
 	}
@@ -394,6 +424,26 @@ start(struct commands *c)
 	conclude(c, &o);
 	if (c->lines != NULL || !request_is_open(c->request))
 		c->done = true;
+}
+
+/*
+ * A script in which there was nothing to do, such as an empty standard input
+ * in the place of a command that was forgotten: it is no success unless a
+ * command could have been run.
+ */
+static void
+greet(struct commands *c)
+{
+	const struct body body = { .operation = PROTO_CAN };
+	struct outcome o;
+	struct buf answer;
+
+	buf_init(&answer, ANSWER_MAX);
+	begin(c, NULL);
+	request_answer(c->request, &body, &answer, NULL, &o);
+	if (o.class != OUTCOME_DONE)
+		conclude(c, &o);
+	buf_free(&answer);
 }
 
 /* Open what the lines come from.  0, or -1 after a message. */
@@ -441,6 +491,8 @@ commands_run(const struct settings *settings, const struct script *script,
 		c.status = 0;
 		start(&c);
 		run_all(&c);
+		if (!c.looked)
+			greet(&c);
 	}
 	lines_close(c.lines);
 	prompt_close(c.prompt);

@@ -15,13 +15,16 @@ struct settings;
 struct script {
 	const char *file;	/* NULL: standard input. */
 	bool stop_on_error;	/* End with the first status that is not 0. */
+	bool keep_going;	/* Go on after what the server has refused. */
 	struct report *report;	/* Of each command; NULL: none. */
 };
 
 /*
  * Read lines from a file or standard input, with a prompt where the latter is
- * a terminal, and run each.  Returns what aisc is to exit with: the status of
- * the last one.
+ * a terminal, and run each.  A script ends with the first line that is not run
+ * to its end; one that has no line to run asks the server all the same whether
+ * it would run any.  Returns what aisc is to exit with: the status of the last
+ * one.
  */
 int commands_run(const struct settings *settings, const struct script *script,
     struct request *r);

@@ -44,6 +44,7 @@ struct call {
 	char *file;		/* The configuration to use alone, or NULL. */
 	char *script;		/* The file of commands, or NULL. */
 	bool stop_on_error;
+	bool keep_going;
 	int64_t status_fd;	/* Where JSON of commands goes; or -1. */
 	bool capture;
 	bool progress;		/* To show it, or not to. */
@@ -67,7 +68,8 @@ enum {
 	LONG_CA = 256, LONG_CERT, LONG_KEY, LONG_TIMEOUT, LONG_CONNECT_TIMEOUT,
 	LONG_WAIT, LONG_LIST, LONG_CAN, LONG_CHECK, LONG_JSON, LONG_WARN_DAYS,
 	LONG_CRITICAL_DAYS, LONG_SHOW_CONFIG, LONG_STOP_ON_ERROR,
-	LONG_STATUS_FD, LONG_CAPTURE, LONG_PROGRESS, LONG_NO_PROGRESS
+	LONG_STATUS_FD, LONG_CAPTURE, LONG_PROGRESS, LONG_NO_PROGRESS,
+	LONG_KEEP_GOING
 };
 
 #define SETTING(name)	offsetof(struct call, settings.name)
@@ -102,8 +104,11 @@ static const struct row {
 	{ 'f', "file", "FILE", "run the commands in FILE",
 	    KIND_TEXT, CALL(script) },
 	{ LONG_STOP_ON_ERROR, "stop-on-error", NULL,
-	    "end a script with its first failure",
+	    "end a script with the first status that is not 0",
 	    KIND_FLAG, CALL(stop_on_error) },
+	{ LONG_KEEP_GOING, "keep-going", NULL,
+	    "go on after a command that the server refuses",
+	    KIND_FLAG, CALL(keep_going) },
 	{ 'F', "config", "FILE", "read FILE in place of all aisc.conf",
 	    KIND_TEXT, CALL(file) },
 	{ 'n', "no-stdin", NULL, "give the command no standard input",
@@ -285,6 +290,23 @@ take_option(struct call *call, int letter)
 	return -1;
 }
 
+/* "word" cannot be HOST[:PORT].  What was it meant to be? */
+static int
+usage_host(const char *word)
+{
+	char shown[2 * HOST_MAX];
+	const char *hint = "see aisc --help";
+
+	outcome_printable(shown, sizeof shown, word, strnlen(word, HOST_MAX));
+	if (strpbrk(word, " \t") != NULL)
+		hint = "write the host and the words of the command apart";
+	else if (strchr(word, '@') != NULL)
+		hint = "there are no users here: the server's rules say who "
+		    "runs what";
+	outcome_say("usage: this is no HOST[:PORT]: %s; %s", shown, hint);
+	return -1;
+}
+
 /* What follows the options: HOST[:PORT] [--] [PROGRAM [ARG...]]. */
 static int
 take_rest(struct call *call, int argc, char **argv)
@@ -292,8 +314,8 @@ take_rest(struct call *call, int argc, char **argv)
 	if (argc == 0)
 		return 0;
 	if (net_split(argv[0], call->host, sizeof call->host, call->port,
-	    sizeof call->port) == -1 || call->host[0] == '\0')
-		return usage("this is no HOST[:PORT]: ", argv[0]);
+	    sizeof call->port) == -1 || !settings_is_host(call->host))
+		return usage_host(argv[0]);
 	argv++;
 	argc--;
 	if (argc > 0 && strcmp(argv[0], "--") == 0) {
@@ -356,6 +378,9 @@ check_call(const struct call *call)
 	if (call->status_fd == STDOUT_FILENO && !call->capture)
 		return usage("--status-fd 1 would mix with the output; take "
 		    "another, or add --capture", "");
+	if (call->stop_on_error && call->keep_going)
+		return usage("--stop-on-error and --keep-going exclude each "
+		    "other", "");
 	if (call->progress && call->no_progress)
 		return usage("--progress and --no-progress exclude each other",
 		    "");
@@ -476,8 +501,9 @@ open_report(const struct call *call, struct report **report)
 static int
 run(const struct call *call, struct report *report)
 {
-	const struct script script = { call->script, call->stop_on_error,
-	    report };
+	const struct script script = { .file = call->script,
+	    .stop_on_error = call->stop_on_error,
+	    .keep_going = call->keep_going, .report = report };
 	struct request *r = request_new(&call->settings);
 	struct outcome outcome;
 	int status;

@@ -216,6 +216,22 @@ outcome_exit(struct outcome *o, const struct frame_exit *e)
 }
 
 void
+outcome_place(struct outcome *o, const char *where)
+{
+	size_t n = strlen(where), used = strlen(o->text);
+
+	if (n + 2 >= sizeof o->text)
+		return;
+	/* What does not fit is cut off at the end. */
+	if (used > sizeof o->text - 1 - n - 2)
+		used = sizeof o->text - 1 - n - 2;
+	memmove(o->text + n + 2, o->text, used);
+	memcpy(o->text, where, n);
+	memcpy(o->text + n, ": ", 2);
+	o->text[n + 2 + used] = '\0';
+}
+
+void
 outcome_signal(struct outcome *o, int signo)
 {
 	set_class(o, OUTCOME_INTERRUPTED);

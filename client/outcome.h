@@ -81,6 +81,9 @@ void outcome_code(struct outcome *o, uint16_t code, const char *text);
 /* Make "o" what an EXIT says. */
 void outcome_exit(struct outcome *o, const struct frame_exit *e);
 
+/* Say in the text of "o" where it came about: "where" and a colon before it. */
+void outcome_place(struct outcome *o, const char *where);
+
 /* Make "o" the end by a signal that came to us. */
 void outcome_signal(struct outcome *o, int signo);
 

@@ -1,5 +1,6 @@
 #include <config.h>
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,6 +64,20 @@ struct matching {
 	const struct conf_group *groups[SECTIONS_MAX];
 	size_t count;
 };
+
+bool
+settings_is_host(const char *host)
+{
+	if (*host == '\0' || *host == '-')
+		return false;
+	for (const char *p = host; *p != '\0'; p++) {
+		/* "%" is of a scope in IPv6, other bytes of foreign scripts. */
+		if (!isalnum((unsigned char)*p) && (signed char)*p >= 0 &&
+		    strchr(".-_:%", *p) == NULL)
+			return false;
+	}
+	return true;
+}
 
 int
 settings_set(char **place, const char *text)

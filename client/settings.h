@@ -55,6 +55,9 @@ struct settings {
 int settings_load(struct settings *s, const char *file, const char *host);
 void settings_free(struct settings *s);
 
+/* Can "host" be the name or address of one, or a name for it in aisc.conf? */
+bool settings_is_host(const char *host);
+
 /* Set the value at "place" to a copy of "text".  0, or -1: out of memory. */
 int settings_set(char **place, const char *text);
 

@@ -6,6 +6,14 @@
 
 #include "common/words.h"
 
+/* As the first word these begin or end what a shell does with other commands:
+ * those of POSIX.1-2017, 2.4, and what shells add. */
+static const char *const reserved[] = {
+	"!", "case", "coproc", "do", "done", "elif", "else", "esac", "fi",
+	"for", "function", "if", "select", "then", "until", "while"
+};
+#define RESERVED	(sizeof reserved / sizeof reserved[0])
+
 /* The state of one split. */
 struct split {
 	const char *line;
@@ -30,6 +38,42 @@ is_shell(char c, bool first)
 	if (c == '#' || c == '~')
 		return first;
 	return c != '\0' && strchr("|&;<>()$`*?[]{}", c) != NULL;
+}
+
+size_t
+words_assignment(const char *word)
+{
+	static const char name[] = "abcdefghijklmnopqrstuvwxyz"
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
+	size_t n = strspn(word, name);
+
+	return n > 0 && word[n] == '=' && (*word < '0' || *word > '9') ?
+	    n + 1 : 0;
+}
+
+/* Would a shell not take "word", which goes up to a blank or the end, for the
+ * name of a command?  What is quoted is another word. */
+static bool
+is_construct(const char *word)
+{
+	size_t n = strcspn(word, " \t\n");
+
+	for (size_t i = 0; i < RESERVED; i++) {
+		if (strlen(reserved[i]) == n &&
+		    strncmp(word, reserved[i], n) == 0)
+			return true;
+	}
+	return words_assignment(word) > 0;
+}
+
+size_t
+words_culprit(const char *line, size_t at)
+{
+	size_t n = words_assignment(line + at);
+
+	if (n > 0)
+		return n;
+	return is_construct(line + at) ? strcspn(line + at, " \t\n") : 1;
 }
 
 static void
@@ -152,6 +196,10 @@ words_split(const char *line, int strict, char ***words, size_t *count,
 	s.text = (char *)(s.words + most);
 	while ((e = skip_blanks(&s)) == WORDS_OK && line[s.pos] != '\0') {
 		s.words[s.count++] = s.text + s.used;
+		if (strict && s.count == 1 && is_construct(line + s.pos)) {
+			e = WORDS_SHELL;
+			break;
+		}
 		if ((e = split_word(&s)) != WORDS_OK)
 			break;
 	}
@@ -201,13 +249,13 @@ is_plain(const char *word)
 }
 
 /* Append one word, quoted where needed; every ' becomes '\''.  To a shell a
- * "first" word with "=" in it is no word but an assignment. */
+ * "first" word may be an assignment, or a word of its own. */
 static size_t
 quote_word(char *out, const char *word, bool first)
 {
 	char *p = out;
 
-	if (is_plain(word) && !(first && strchr(word, '=') != NULL)) {
+	if (is_plain(word) && !(first && is_construct(word))) {
 		memcpy(p, word, strlen(word));
 		return strlen(word);
 	}

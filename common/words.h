@@ -24,12 +24,20 @@ enum words_error {
  * Split "line" into "*words", NULL terminated, "*count" of them, which the
  * caller frees with words_free().  An unquoted character that means something
  * to a shell (| & ; < > ( ) $ ` * ? [ ] { } ~ at the start of a word, # at the
- * start of a word, = in the first word is no such thing; a newline with more
- * behind it) is an error WORDS_SHELL where "strict", else plain text.  On error
- * nothing is left to free, and "*at" is the offset of the offending character.
+ * start of a word, a newline with more behind it) is an error WORDS_SHELL where
+ * "strict", else plain text; and so is a first word that a shell keeps for
+ * itself, such as "if", or takes for an assignment.  On error nothing is left
+ * to free, and "*at" is the offset of the offending character or word.
  */
 enum words_error words_split(const char *line, int strict, char ***words,
     size_t *count, size_t *at);
+
+/* How many bytes of "line" are to blame for WORDS_SHELL at "at": a character's,
+ * a word's, or those of the name and the = of an assignment. */
+size_t words_culprit(const char *line, size_t at);
+
+/* The length of the NAME= with which "word" begins, 0: it is no assignment. */
+size_t words_assignment(const char *word);
 
 /* Free what words_split() has made; NULL is nothing. */
 void words_free(char **words);

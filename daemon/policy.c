@@ -270,8 +270,8 @@ need_of_shell(const char *line, char out[64])
 	case WORDS_SHELL:
 		if (line[at] == '\n')
 			return ", which a line of several lines needs";
-		(void)snprintf(out, 64, ", which the %c in it needs",
-		    line[at]);
+		(void)snprintf(out, 64, ", which the %.*s in it needs",
+		    (int)words_culprit(line, at), line + at);
 		break;
 	case WORDS_QUOTE:
 	case WORDS_BACKSLASH:

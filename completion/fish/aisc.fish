@@ -63,7 +63,9 @@ complete -c aisc -n __fish_aisc_no_host -s e -l env -x \
 complete -c aisc -n __fish_aisc_no_host -s f -l file -r -F \
     -d 'run the commands in a file'
 complete -c aisc -n __fish_aisc_no_host -l stop-on-error \
-    -d 'end a script with its first failure'
+    -d 'end a script with the first status that is not 0'
+complete -c aisc -n __fish_aisc_no_host -l keep-going \
+    -d 'go on after a command that the server refuses'
 complete -c aisc -n __fish_aisc_no_host -s F -l config -r -F \
     -d 'read a file in place of all aisc.conf'
 complete -c aisc -n __fish_aisc_no_host -s n -l no-stdin \

@@ -48,7 +48,7 @@ class Recorder:
                 here = words[0] if words and words != [b"."] else here
                 peer.send(Type.DIRECTORY, request.number, here)
                 continue
-            code = self.answer.get(words[0])
+            code = self.answer.get(words[0] if words else None)
             if isinstance(code, tuple):
                 peer.refuse(request, *code)
                 continue
@@ -877,19 +877,37 @@ false""", options=["-e", "A=1"])
     assert [r.number for r in script.requests] == [1, 2, 3, 4, 5]
 
 
-def test_script_goes_on_after_a_refusal(ask):
-    script = Recorder(b"", {b"foo": (Code.UNKNOWN, "unknown command: foo"),
-                            b"bar": (Code.DENIED, "")})
-    done = ask(script, input=b"foo\nbar\ncd /nowhere\nx\n")
-    assert done.returncode == 0 and len(script.requests) == 4
-    assert [line[:20] for line in done.stderr.splitlines()] == [
-        b"aisc: unknown comman", b"aisc: denied: no rul", b"aisc: directory: no "]
+def test_script_and_refusals(ask):
+    """It ends with the first, or goes on if told so; never in a directory
+    which it should have left."""
+    answer = {b"foo": (Code.UNKNOWN, "unknown command: foo"),
+              b"bar": (Code.DENIED, ""), b"baz": (Code.NOT_EXECUTABLE, "no")}
+    for word, status, says in (
+            (b"foo", 127, b"aisc: line 2: the script ends here: unknown "
+             b"command: foo\n"),
+            (b"baz", 126, b"aisc: line 2: the script ends here: no\n"),
+            (b"bar", 255, b"aisc: denied: line 2: the script ends here: no "
+             b"rule of the server allows this\n"),
+            (b"cd /nowhere", 255, b"aisc: directory: line 2: the script ends "
+             b"here: no such directory\n")):
+        script = Recorder(b"", answer)
+        done = ask(script, input=b"\n" + word + b"\nx\n")
+        assert (done.returncode, done.stderr) == (status, says)
+        assert len(script.requests) == 1
+    script = Recorder(b"", answer)
+    done = ask(script, input=b"foo\nbar\nx\ncd /nowhere\nx\n",
+               options=["--keep-going"])
+    assert done.returncode == 255 and len(script.requests) == 4
+    assert done.stderr == (
+        b"aisc: line 1: unknown command: foo\n"
+        b"aisc: denied: line 2: no rule of the server allows this\n"
+        b"aisc: directory: line 4: the script ends here: no such directory\n")
     assert ask(script, input=b"x\nfoo").returncode == 127
     assert ask(script, input=b"exit 9\nx").returncode == 9
 
 
 @pytest.mark.parametrize("line, says", [
-    (b"ls | wc", b"line 2: | needs a shell"), (b"ls *.c", b"* needs a shell"),
+    (b"ls | wc", b"line 2: the script ends here: | needs a shell"), (b"ls *.c", b"* needs a shell"),
     (b"echo $HOME", b"$ needs a shell"), (b"echo 'x", b"quote is not closed"),
     (b"cd a b", b"cd takes one directory"), (b"x\0y", b"NUL byte")])
 def test_script_with_a_bad_line(ask, line, says):
@@ -935,9 +953,35 @@ def test_script_keeps_the_session_alive(aisc, fake_server):
     assert not server.errors
 
 
-def test_empty_script(ask):
-    done = ask(Recorder(), input=b"")
+@pytest.mark.parametrize("text", [b"", b"\n\n# nothing\n"])
+def test_empty_script(ask, aisc, text):
+    """The server is asked whether it would run something."""
+    script = Recorder(b"rule")
+    done = ask(script, input=text)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert [(r.operation, r.words) for r in script.requests] == \
+        [(Operation.CAN, [])]
+    done = ask(wire.refusing(Code.DENIED, "you are nobody"), input=text)
+    assert (done.returncode, done.stdout, done.stderr) == \
+        (255, b"", b"aisc: denied: you are nobody\n")
+    done = aisc.run(free_port(), input=text)
+    assert (done.returncode, said(done.stderr)) == (255, "connect")
+    done = aisc.run(free_port(), input=text,
+                    pair=aisc.pair._replace(cert=None))
+    assert (done.returncode, said(done.stderr)) == (255, "config")
+
+
+@pytest.mark.parametrize("host, says", [
+    ("web uptime", b"apart"), ("web\tx", b"apart"), ("root@web", b"no users"),
+    ("http://web", b""), ("web;x", b""), ("we\x1bb", b"we\\x1bb"),
+    ("'web'", b""), ("/bin/ls", b"")])
+def test_no_host(aisc, host, says):
+    """Not looked up, and no success either where nothing is to be done."""
+    for command in [], ["x"]:
+        done = aisc.run(9, *command, host=host)
+        assert (done.returncode, said(done.stderr)) == (255, "usage")
+        assert b"this is no HOST[:PORT]: " in done.stderr
+        assert says in done.stderr and b"\x1b" not in done.stderr
 
 
 # The prompt, as a person sees it.

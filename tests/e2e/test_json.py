@@ -202,34 +202,41 @@ def test_script(tell, aisd, tmp_path):
     """An object for each line that is a command, also for our own; the numbers
     of requests go to those that have made one."""
     path = tmp_path / "script"
-    path.write_text("true\nnonsense\n\n# x\ncd /\n'\nsh -c 'exit 4'\npwd\n"
-                    "cd /nowhere\nlist\nhelp\nexit 3\n")
-    done, told = tell(aisd.port, options=["-f", str(path)])
-    assert done.returncode == 3 and b"\n/\n" in b"\n" + done.stdout
+    path.write_text("true\nnonsense\n\n# x\ncd /\nsh -c 'exit 4'\npwd\nlist\n"
+                    "help\ncd /nowhere\nexit 3\n")
+    done, told = tell(aisd.port, options=["--keep-going", "-f", str(path)])
+    assert done.returncode == 255 and b"\n/\n" in b"\n" + done.stdout
     assert [(one["line"], one["class"], one["status"], one.get("argv"),
              one.get("request")) for one in told] == [
         (1, "done", 0, ["true"], 1), (2, "unknown", 127, ["nonsense"], 2),
-        (5, "done", 0, ["cd", "/"], 3), (6, "invalid", 255, None, None),
-        (7, "done", 4, ["sh", "-c", "exit 4"], 4),
-        (8, "done", 0, ["pwd"], None),
-        (9, "directory", 255, ["cd", "/nowhere"], 5),
-        (10, "done", 0, ["list"], 6), (11, "done", 0, ["help"], None)]
-    assert f"{path}:6: " in told[3]["error"]["message"]
+        (5, "done", 0, ["cd", "/"], 3),
+        (6, "done", 4, ["sh", "-c", "exit 4"], 4),
+        (7, "done", 0, ["pwd"], None), (8, "done", 0, ["list"], 5),
+        (9, "done", 0, ["help"], None),
+        (10, "directory", 255, ["cd", "/nowhere"], 6)]
+    assert f"{path}:2: " in told[1]["error"]["message"]
     assert len({one["session"] for one in told if "session" in one}) == 1
+    # What is not understood has no words.
+    path.write_text("true\n'\ntrue\n")
+    done, told = tell(aisd.port, options=["-f", str(path)])
+    assert [(one["line"], one["class"], one.get("argv")) for one in told] == [
+        (1, "done", ["true"]), (2, "invalid", None)]
+    assert f"{path}:2: " in told[1]["error"]["message"]
+    assert done.returncode == 255
 
 
 def test_script_captured(aisc, aisd, schema):
     """Nothing stands between the objects."""
     done = aisc.run(aisd.port, options=["--json", "--capture", "-C", "/"],
-                    input=b"echo a\npwd\nhelp\nlist\necho b\n")
+                    input=b"echo a\npwd\nhelp\necho b\nlist\n")
     told = [json.loads(line) for line in done.stdout.splitlines()]
     for one in told:
         check(one, schema)
     assert [one["line"] for one in told] == [1, 2, 3, 4, 5]
     assert [one["stdout"] for one in told[:2] + told[3:]] == [
-        "a\n", "/\n", "", "b\n"]
+        "a\n", "/\n", "b\n", ""]
     assert "cd [DIR]" in told[2]["stdout"]
-    assert "aisc --list --json" in told[3]["error"]["hint"]
+    assert "aisc --list --json" in told[4]["error"]["hint"]
     assert said(done.stderr) == "invalid"
 
 

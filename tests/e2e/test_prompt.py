@@ -359,15 +359,50 @@ def test_file_and_standard_input(script):
     assert done.stdout == b"done\n" and done.returncode == 0
 
 
-@pytest.mark.parametrize("line, status", [
-    ("sh -c 'exit 4'", 4), ("nonsense", 255), ("a | b", 255),
-    ("cd /no/such", 255), ("exit x", 255)])
-def test_stop_on_error(script, line, status):
-    done = script(f"echo one\n{line}\necho two\n", "--stop-on-error")
-    assert done.stdout == b"one\n" and done.returncode == status
-    if not line.startswith("exit"):
-        done = script(f"echo one\n{line}\necho two\n")
-        assert done.stdout == b"one\ntwo\n" and done.returncode == 0
+@pytest.mark.parametrize("option", [[], ["--stop-on-error"],
+                                    ["--keep-going"]])
+@pytest.mark.parametrize("line, status, ends", [
+    ("sh -c 'exit 4'", 4, "--stop-on-error"),
+    ("nonsense", 255, "--stop-on-error"), ("a | b", 255, "always"),
+    ("if test -e /", 255, "always"), ("LANG=C", 255, "always"),
+    ("cd /no/such", 255, "always"), ("cd a b", 255, "always"),
+    ("exit x", 255, "always")])
+def test_end_of_a_script(script, line, status, ends, option):
+    """What is not understood ends it, whatever the options; what the server
+    refuses, unless told otherwise; the status of a command, if told so."""
+    done = script(f"echo one\n{line}\necho two\n", *option)
+    if ends == "always" or ends in option or (status == 255 and not option):
+        assert (done.stdout, done.returncode) == (b"one\n", status)
+    else:
+        assert (done.stdout, done.returncode) == (b"one\ntwo\n", 0)
+    if status == 255:
+        assert done.stderr.count(b"script:2") == 1
+        assert (b": the script ends here: " in done.stderr) == \
+            (b"two" not in done.stdout)
+    else:
+        assert done.stderr == b""
+
+
+@pytest.mark.parametrize("option", [[], ["--keep-going"]])
+@pytest.mark.parametrize("text", [
+    "echo 1\nif test -e /none\nthen\n\techo no\nfi\necho no\n",
+    "echo 1\nfor i in a b c\ndo\necho no\ndone\n",
+    "echo 1\n{\necho no\n}\n", "echo 1\nf() {\necho no\n}\n",
+    "echo 1\nwhile read x; do\necho no\ndone\n",
+    "echo 1\ncase x in\n x)\n echo no\nesac\n",
+    "echo 1\ncat <<EOF\necho no\nEOF\n", "echo 1\necho \\\n\techo no\n",
+    "echo 1\necho 'no\necho no\n'\n", "echo 1\n! true\necho no\n",
+    "echo 1\ntest -e /none &&\necho no\n"])
+def test_half_of_a_construct(script, text, option):
+    """Never runs, though each of its lines by itself might."""
+    done = script(text, *option)
+    assert (done.stdout, done.returncode) == (b"1\n", 255)
+    assert said(done.stderr) == "invalid" and b"script:2: " in done.stderr
+
+
+def test_keep_going_or_stop(script):
+    done = script("echo one\n", "--stop-on-error", "--keep-going")
+    assert (done.returncode, said(done.stderr)) == (255, "usage")
 
 
 def test_file_and_line(script, tmp_path):

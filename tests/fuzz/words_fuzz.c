@@ -67,7 +67,9 @@ check_blame(const char *line, enum words_error e, size_t at)
 		must(line[at] == '\\' && line[at + 1] == '\0');
 	else {
 		must(e == WORDS_SHELL);
-		must(strchr("|&;<>()$`*?[]{}#~\n", line[at]) != NULL);
+		must(strchr("|&;<>()$`*?[]{}#~\n", line[at]) != NULL ||
+		    words_culprit(line, at) > 1 || line[at] == '!');
+		must(at + words_culprit(line, at) <= strlen(line));
 	}
 	must(*words_strerror(e) != '\0');
 }

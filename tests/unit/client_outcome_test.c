@@ -128,6 +128,15 @@ hints(void **state)
 	assert_string_equal(outcome_hint(&o), "try again later");
 	outcome_fail(&o, OUTCOME_BUSY, "it is so; do this");
 	assert_string_equal(outcome_hint(&o), "do this");
+	outcome_place(&o, "line 7");
+	assert_string_equal(o.text, "line 7: it is so; do this");
+	assert_string_equal(outcome_hint(&o), "do this");
+	/* What is too long is cut, and the place stays. */
+	memset(o.text, 'x', sizeof o.text - 1);
+	o.text[sizeof o.text - 1] = '\0';
+	outcome_place(&o, "line 8");
+	assert_int_equal(strlen(o.text), sizeof o.text - 1);
+	assert_memory_equal(o.text, "line 8: xxx", 11);
 	outcome_signal(&o, 15);
 	assert_string_equal(outcome_message(&o, message),
 	    "a signal has ended aisc");

@@ -68,7 +68,8 @@ split(void **state)
 		{ "'a\\\nb'", { "a\\\nb" } },
 		/* Only at the start of a word do these mean something. */
 		{ "a#b a~b", { "a#b", "a~b" } },
-		{ "a=b c=d", { "a=b", "c=d" } },
+		{ "x a=b c=d", { "x", "a=b", "c=d" } },
+		{ "'a'=b c=d", { "a=b", "c=d" } },
 		{ "-x --y=z .:/@%+,!^", { "-x", "--y=z", ".:/@%+,!^" } },
 		{ "'|&;<>()$`*?[]{}~#'", { "|&;<>()$`*?[]{}~#" } },
 		{ "\\| \\& \\; \\$ \\* \\~a \\#a",
@@ -171,6 +172,72 @@ needs_a_shell(void **state)
 	/* "..." does not keep these from a shell. */
 	refuse("\"a$b\"", 1, WORDS_SHELL, 2);
 	refuse("\"a`b\"", 1, WORDS_SHELL, 2);
+}
+
+/* As a first word; what is quoted or only looks like one means itself. */
+static void
+constructs(void **state)
+{
+	static const struct {
+		const char *line;
+		size_t at;	/* WORDS_SHELL here, and */
+		size_t culprit;	/* for so much; 0: it can be split. */
+	} cases[] = {
+		{ "if test -e x", 0, 2 }, { "  then", 2, 4 }, { "fi", 0, 2 },
+		{ "! true", 0, 1 }, { "while\tread x", 0, 5 },
+		{ "for i in 1 2", 0, 3 }, { "function f", 0, 8 },
+		{ "LANG=C date", 0, 5 }, { "_x9=", 0, 4 },
+		{ "A='b c' d", 0, 2 }, { "A=$b", 0, 2 },
+		{ "'if' x", 0, 0 }, { "i\\f x", 0, 0 }, { "\"fi\"", 0, 0 },
+		{ "iff x", 0, 0 }, { "echo if", 0, 0 }, { "echo A=b", 0, 0 },
+		{ "'A'=b", 0, 0 }, { "9a=b", 0, 0 }, { "a-b=c", 0, 0 },
+		{ "=b", 0, 0 }, { "./a=b", 0, 0 }
+	};
+	char **words;
+	size_t count, at;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		assert_int_equal(words_split(cases[i].line, 0, &words, &count,
+		    &at), WORDS_OK);
+		words_free(words);
+		if (cases[i].culprit > 0) {
+			refuse(cases[i].line, 1, WORDS_SHELL, cases[i].at);
+			assert_int_equal(words_culprit(cases[i].line,
+			    cases[i].at), cases[i].culprit);
+			continue;
+		}
+		assert_int_equal(words_split(cases[i].line, 1, &words, &count,
+		    &at), WORDS_OK);
+		words_free(words);
+	}
+	assert_int_equal(words_culprit("a | b", 2), 1);
+}
+
+/* They are quoted as first words, and only there. */
+static void
+constructs_are_quoted(void **state)
+{
+	static const struct {
+		const char *words[4];
+		const char *line;
+	} cases[] = {
+		{ { "if", "if", NULL }, "'if' if" },
+		{ { "A=b", "A=b", NULL }, "'A=b' A=b" },
+		{ { "!", NULL }, "'!'" },
+		{ { "./a=b", NULL }, "./a=b" }
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		char *words[4], *text;
+
+		memcpy(words, cases[i].words, sizeof words);
+		text = words_join(words, 0);
+
+		assert_string_equal(text, cases[i].line);
+		free(text);
+	}
 }
 
 static void
@@ -496,6 +563,8 @@ main(void)
 		cmocka_unit_test(plain),
 		cmocka_unit_test(errors),
 		cmocka_unit_test(needs_a_shell),
+		cmocka_unit_test(constructs),
+		cmocka_unit_test(constructs_are_quoted),
 		cmocka_unit_test(sentences),
 		cmocka_unit_test(join),
 		cmocka_unit_test(round_trip),
