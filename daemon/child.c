@@ -156,7 +156,8 @@ limit(int resource, int64_t value, int64_t extra)
 static int
 set_limits(const struct limits *l)
 {
-	if (l->nice > 0 && setpriority(PRIO_PROCESS, 0, (int)l->nice) == -1)
+	errno = 0;
+	if (l->nice > 0 && nice((int)l->nice) == -1 && errno != 0)
 		return -1;
 	if (limit(RLIMIT_AS, l->memory_limit, 0) == -1 ||
 	    limit(RLIMIT_CPU, (l->cpu_limit + 999) / 1000, CPU_GRACE) == -1 ||
