@@ -17,6 +17,7 @@
 
 #include "client/outcome.h"
 #include "client/settings.h"
+#include "client/signals.h"
 #include "client/request.h"
 #include "client/complete.h"
 #include "client/lines.h"
@@ -81,8 +82,11 @@ conclude(struct commands *c, struct outcome *o)
 	if (c->settings->verbose)
 		outcome_summary(o);
 	set_status(c, o->status);
-	if (is_final(c, o))
+	/* A command that has ended by Ctrl-C ends a script, as in a shell. */
+	if (is_final(c, o) || (c->lines != NULL && outcome_signo(o) != 0)) {
 		c->done = true;
+		signals_end_by(outcome_signo(o));
+	}
 }
 
 /*
@@ -281,8 +285,10 @@ do_list(struct commands *c, char **words)
 		(void)question_list(c->settings, c->request, false, &o);
 		report_tell(c->script->report, &o);
 		set_status(c, o.status);
-		if (c->lines != NULL && o.class != OUTCOME_DONE)
+		if (c->lines != NULL && o.class != OUTCOME_DONE) {
 			c->done = true;
+			signals_end_by(outcome_signo(&o));
+		}
 	}
 }
 

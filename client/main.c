@@ -19,6 +19,7 @@
 
 #include "client/outcome.h"
 #include "client/settings.h"
+#include "client/signals.h"
 #include "client/stream.h"
 #include "client/request.h"
 #include "client/check.h"
@@ -444,21 +445,21 @@ configure(struct call *call, int argc, char **argv)
 
 /* Run the one command of the command line, or ask whether it may be. */
 static int
-run_one(const struct call *call, struct request *r, struct report *report)
+run_one(const struct call *call, struct request *r, struct report *report,
+    struct outcome *o)
 {
 	const struct settings *s = &call->settings;
 	char *line[] = { call->shell, NULL };
 	struct body body = { .operation = PROTO_RUN, .words = call->argv,
 	    .nwords = call->argc, .env = s->environment,
 	    .directory = s->directory, .wants_stdin = !s->no_stdin };
-	struct outcome outcome;
 
 	while (body.env != NULL && body.env[body.nenv] != NULL)
 		body.nenv++;
 	if (call->can) {
 		body.operation = PROTO_CAN;
 		body.wants_stdin = false;
-		return question_can(s, r, &body, call->check.json);
+		return question_can(s, r, &body, call->check.json, o);
 	}
 	if (call->shell != NULL) {
 		body.operation = PROTO_SHELL;
@@ -466,12 +467,12 @@ run_one(const struct call *call, struct request *r, struct report *report)
 		body.nwords = 1;
 	}
 	report_begin(report, s, r, &body, 0);
-	report_ask(report, r, &body, &outcome);
-	report_tell(report, &outcome);
-	outcome_report(&outcome);
+	report_ask(report, r, &body, o);
+	report_tell(report, o);
+	outcome_report(o);
 	if (s->verbose)
-		outcome_summary(&outcome);
-	return outcome.status;
+		outcome_summary(o);
+	return o->status;
 }
 
 /* Open what is told of each command, if anything.  0, or -1 after a message. */
@@ -505,7 +506,7 @@ run(const struct call *call, struct report *report)
 	    .stop_on_error = call->stop_on_error,
 	    .keep_going = call->keep_going, .report = report };
 	struct request *r = request_new(&call->settings);
-	struct outcome outcome;
+	struct outcome outcome = { .class = OUTCOME_DONE };
 	int status;
 
 	if (r == NULL) {
@@ -518,9 +519,11 @@ run(const struct call *call, struct report *report)
 	else if (call->checks)
 		status = check_run(&call->check, &call->settings, r);
 	else if (call->can || call->argv != NULL || call->shell != NULL)
-		status = run_one(call, r, report);
+		status = run_one(call, r, report, &outcome);
 	else
 		status = commands_run(&call->settings, &script, r);
+	if (outcome_signo(&outcome) != 0)
+		signals_end_by(outcome_signo(&outcome));
 	request_free(r);
 	return status;
 }
@@ -592,5 +595,6 @@ main(int argc, char **argv)
 	free(call.shell);
 	free(call.file);
 	free(call.script);
+	signals_finish();
 	return status;
 }

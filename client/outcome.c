@@ -239,6 +239,14 @@ outcome_signal(struct outcome *o, int signo)
 	o->text[0] = '\0';
 }
 
+int
+outcome_signo(const struct outcome *o)
+{
+	if (o->class == OUTCOME_INTERRUPTED)
+		return o->status - OUTCOME_SIGNAL;
+	return o->class == OUTCOME_DONE && o->passed ? (int)o->exit.status : 0;
+}
+
 /* Is "signo" one by which people end commands?  They know about it. */
 static bool
 is_usual(uint32_t signo)

@@ -60,6 +60,8 @@ struct outcome {
 	bool answered;			/* All that was asked is. */
 	bool again;			/* The session has ended, and nothing
 					 * has begun: ask again in another. */
+	bool passed;			/* A signal has ended the command that
+					 * we had passed on to it. */
 	bool has_exit;
 	struct frame_exit exit;		/* As the server reported it. */
 	char directory[PROTO_PATH_MAX + 1]; /* Of CHDIR; foreign bytes. */
@@ -86,6 +88,10 @@ void outcome_place(struct outcome *o, const char *where);
 
 /* Make "o" the end by a signal that came to us. */
 void outcome_signal(struct outcome *o, int signo);
+
+/* The signal that has ended aisc, or the command by way of aisc: what aisc is
+ * to end by.  0: there is none. */
+int outcome_signo(const struct outcome *o);
 
 /*
  * What to do about a failure; "" where there is nothing.  Texts say it behind

@@ -195,30 +195,29 @@ question_list(const struct settings *s, struct request *r, bool json,
 
 int
 question_can(const struct settings *s, struct request *r,
-    const struct body *body, bool json)
+    const struct body *body, bool json, struct outcome *o)
 {
 	struct json j = { .out = stdout };
-	struct outcome o;
 	struct buf answer;
 	struct piece rest, why;
 	char *text;
 
-	ask(r, body, &answer, &o);
+	ask(r, body, &answer, o);
 	rest = all_of(&answer);
 	why = cut(&rest, '\n');
 	if (json) {
-		open_object(&j, s, &o);
-		if (o.class == OUTCOME_DONE) {
-			json_bool(&j, "allowed", o.status == 0);
+		open_object(&j, s, o);
+		if (o->class == OUTCOME_DONE) {
+			json_bool(&j, "allowed", o->status == 0);
 			json_bytes(&j, "why", why.text, why.length);
 		}
 		close_object(&j);
-	} else if (o.class == OUTCOME_DONE && (text = printable(why)) != NULL) {
+	} else if (o->class == OUTCOME_DONE && (text = printable(why)) != NULL) {
 		printf("%s\n", text);
 		free(text);
 	}
-	finish(&o);
-	outcome_report(&o);
+	finish(o);
+	outcome_report(o);
 	buf_free(&answer);
-	return o.status;
+	return o->status;
 }

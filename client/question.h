@@ -20,8 +20,9 @@ int question_list(const struct settings *s, struct request *r, bool json,
     struct outcome *o);
 
 /* Ask whether what is in "body" may be run, or with no words which rule
- * applies, and say why.  The exit status: 0 yes, 1 no, or OUTCOME_FAILED. */
+ * applies, and say why; "o" is what came of that.  The exit status: 0 yes, 1
+ * no, or OUTCOME_FAILED. */
 int question_can(const struct settings *s, struct request *r,
-    const struct body *body, bool json);
+    const struct body *body, bool json, struct outcome *o);
 
 #endif

@@ -83,6 +83,7 @@ struct request {
 	bool deaf;		/* Error output is not wanted. */
 	int64_t deadline;
 	int64_t interrupted;	/* When the last SIGINT was passed on. */
+	bool passed[NSIG];	/* Which signals were. */
 	struct buf body;	/* What of it has not been sent. */
 
 	struct stream in;
@@ -485,6 +486,8 @@ take_exit(struct request *r, const struct frame *f)
 	    (e.end == PROTO_END_SIGNAL && e.status > 127))
 		return violation(r, "a malformed EXIT");
 	outcome_exit(r->outcome, &e);
+	r->outcome->passed = e.end == PROTO_END_SIGNAL &&
+	    e.status < NSIG && r->passed[e.status];
 	return answered(r);
 }
 
@@ -737,8 +740,11 @@ pass_on(struct request *r, int signo, const char *name)
 	    frame_put(&r->link.out, PROTO_SIGNAL, r->number, name,
 	    strlen(name)) == -1)
 		leave(r, signo);
-	else if (signo == SIGINT)
-		r->interrupted = clock_now();
+	else {
+		r->passed[signo] = true;
+		if (signo == SIGINT)
+			r->interrupted = clock_now();
+	}
 }
 
 /*
@@ -805,6 +811,7 @@ begin(struct request *r, const struct body *body, struct outcome *o)
 	r->credit = 0;
 	request_forget(r);
 	r->interrupted = -TWICE;
+	memset(r->passed, 0, sizeof r->passed);
 	r->deadline = clock_in(limit > 0 ? limit : -1);
 	for (size_t i = 0; i < 2; i++) {
 		b.windows[i] = OUTLET_WINDOW;

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "client/signals.h"
@@ -15,6 +17,7 @@ static volatile sig_atomic_t flags[CAUGHT];
 static struct sigaction before[CAUGHT];
 static sigset_t outside;	/* The mask that we were started with. */
 static bool catching;
+static int end_by;		/* 0: none. */
 
 /* Those that end a program, the most pressing first. */
 static const int ends[] = { SIGHUP, SIGTERM, SIGQUIT, SIGINT };
@@ -150,4 +153,27 @@ signals_take_end(void)
 			return ends[i];
 	}
 	return 0;
+}
+
+void
+signals_end_by(int signo)
+{
+	end_by = signo;
+}
+
+void
+signals_finish(void)
+{
+	sigset_t set;
+
+	if (end_by == 0)
+		return;
+	(void)fflush(NULL);
+	/* What dumps no core does so for SIGQUIT, wherever cores go to. */
+	(void)prctl(PR_SET_DUMPABLE, 0);
+	(void)signal(end_by, SIG_DFL);
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, end_by);
+	(void)raise(end_by);
+	(void)sigprocmask(SIG_UNBLOCK, &set, NULL);
 }

@@ -40,4 +40,12 @@ bool signals_take(int signo);
  * most pressing first, or 0. */
 int signals_take_end(void);
 
+/*
+ * End by "signo" when all is done, and not with a status: only then does a
+ * shell end the loop or the script of which we are a part.  0: with a status.
+ * signals_finish() does so, without a core; it returns where there is none.
+ */
+void signals_end_by(int signo);
+void signals_finish(void);
+
 #endif

@@ -2,8 +2,10 @@
 
 import errno
 import fcntl
+import json
 import os
 import pty
+import resource
 import select
 import signal
 import socket
@@ -199,9 +201,11 @@ def test_body_too_large(ask):
 @pytest.mark.parametrize("fields, status, says", [
     (dict(status=0), 0, b""), (dict(status=255), 255, b""),
     (dict(status=9, end=wire.End.SIGNAL), 137, b"signal 9 (Killed)"),
-    (dict(status=15, end=wire.End.SIGNAL), 143, b"")])
+    (dict(status=15, end=wire.End.SIGNAL), 143, b""),
+    (dict(status=2, end=wire.End.SIGNAL), 130, b"")])
 def test_status(ask, fields, status, says):
-    """A signal by which people end commands is no news."""
+    """A signal by which people end commands is no news; and one that did not
+    come by way of aisc is the command's own."""
     done = ask(wire.answering(b"out", b"err\n", **fields), "x")
     assert (done.returncode, done.stdout) == (status, b"out")
     assert done.stderr.startswith(b"err\n") and says in done.stderr
@@ -581,7 +585,7 @@ def test_interrupt_twice(running):
     r.process.send_signal(signal.SIGINT)
     assert r.signals(1) == [b"INT"]
     r.process.send_signal(signal.SIGINT)
-    assert r.ended() == (130, b"")
+    assert r.ended() == (-signal.SIGINT, b"")
     r.server.join()
     assert isinstance(r.end, wire.Closed)
 
@@ -590,7 +594,68 @@ def test_interrupt_twice(running):
 def test_ended_by_a_signal(running, signo):
     r = running()
     r.process.send_signal(signo)
-    assert r.ended() == (128 + signo, b"")
+    assert r.ended() == (-signo, b"")
+
+
+@pytest.mark.parametrize("signo", [signal.SIGINT, signal.SIGQUIT])
+def test_ends_by_the_signal_that_ended_the_command(running, signo, tmp_path):
+    """Without a core, also where cores are wanted."""
+    def cores():
+        os.chdir(tmp_path)
+        limit = resource.getrlimit(resource.RLIMIT_CORE)[1]
+        resource.setrlimit(resource.RLIMIT_CORE, (limit, limit))
+    r = running(preexec_fn=cores)
+    r.process.send_signal(signo)
+    r.signals(1)
+    r.peer.exit(r.request, signo, end=wire.End.SIGNAL)
+    assert r.ended() == (-signo, b"")
+    assert not list(tmp_path.glob("core*"))
+
+
+@pytest.mark.parametrize("how", [
+    dict(status=7), dict(status=130),
+    dict(status=signal.SIGTERM, end=wire.End.SIGNAL)])
+def test_command_that_has_dealt_with_an_interrupt(running, how):
+    """Its end is its own."""
+    r = running()
+    r.process.send_signal(signal.SIGINT)
+    r.signals(1)
+    r.peer.exit(r.request, **how)
+    assert r.ended() == (how["status"] + (128 if "end" in how else 0), b"")
+
+
+def until_signalled(peer):
+    """A command that ends by the signal that comes, if that is INT."""
+    peer.hello()
+    request = peer.expect_request()
+    peer.started(request)
+    peer.stdout(request, b"running\n")
+    assert peer.expect(Type.SIGNAL).payload == b"INT"
+    peer.exit(request, signal.SIGINT, end=wire.End.SIGNAL)
+    peer.drain()
+
+
+@pytest.mark.parametrize("options, script", [
+    ([], None), (["--status-fd", "9"], None), (["-f"], "one\ntwo\n")])
+def test_interrupt_ends_a_loop(aisc, bash, fake_server, tmp_path, options,
+                               script):
+    """A shell's, because aisc ends by the signal as the command did; and that
+    of a script of aisc.  What is told of the command is whole."""
+    server = fake_server(until_signalled)
+    words = aisc.words(server.port, *([] if script else ["x"]), options=[
+        *options, *([str(tmp_path / "script")] if script else [])])
+    (tmp_path / "script").write_text(script or "")
+    t = bash("-c", 'for i in 1 2 3; do echo round $i; "$@" '
+             f"9>{tmp_path}/told; done; echo after", "bash", *words)
+    t.wait_for(b"round 1\r\nrunning\r\n")
+    t.type(b"\x03")
+    assert t.status() == -signal.SIGINT
+    assert b"round" not in t.shown and b"after" not in t.shown
+    assert b"running" not in t.shown and server.count == 1
+    if options and not script:
+        told = json.loads((tmp_path / "told").read_text())
+        assert (told["class"], told["signal"], told["status"]) == \
+            ("done", 2, 130)
 
 
 def test_ignored_signals_stay_ignored(running):
@@ -622,7 +687,7 @@ def test_interrupt_before_the_command_runs(aisc, fake_server):
     assert asked.wait(10)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=15)
-    assert (process.returncode, err) == (130, b"")
+    assert (process.returncode, err) == (-signal.SIGINT, b"")
 
 
 def test_interrupt_while_waiting(aisc, fake_server):
@@ -635,7 +700,7 @@ def test_interrupt_while_waiting(aisc, fake_server):
     process = aisc.start(fake_server(script).port, "x")
     assert waiting.wait(10)
     process.send_signal(signal.SIGINT)
-    assert process.wait(10) == 130
+    assert process.wait(10) == -signal.SIGINT
     process.communicate()
 
 
@@ -1037,6 +1102,20 @@ class Terminal:
 
 
 @pytest.fixture
+def bash(aisc):
+    """A function that starts bash on a terminal."""
+    shells = []
+
+    def start(*words):
+        shells.append(Terminal(["/bin/bash", *words],
+                               aisc.environment(TERM="dumb", PS1="$ ")))
+        return shells[-1]
+    yield start
+    for one in shells:
+        one.close()
+
+
+@pytest.fixture
 def terminal(aisc, fake_server):
     terminals = []
 
@@ -1160,7 +1239,7 @@ def test_prompt_interrupts_the_command(terminal):
     t.type(b"\x03")
     time.sleep(0.2)
     t.type(b"\x03")
-    assert t.status() == 130
+    assert t.status() == -signal.SIGINT
 
 
 def test_prompt_comes_back_after_a_loss(terminal, fake_server):

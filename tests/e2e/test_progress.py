@@ -265,7 +265,7 @@ def test_wiped_when_aisc_is_ended(show, screen):
     server.take(MIB)
     screen.wait_for(lambda: screen.drawn())
     process.terminate()
-    assert process.wait(60) == 128 + 15
+    assert process.wait(60) == -signal.SIGTERM
     assert screen.lines() == [""]
 
 
