@@ -61,7 +61,7 @@ int
 pollset_wait(struct pollset *ps, const sigset_t *mask)
 {
 	int left = clock_left(ps->deadline);
-	const struct timespec pause = { .tv_nsec = PAUSE };
+	const struct timespec pause = { .tv_nsec = PAUSE }, none = { 0 };
 	struct timespec ts;
 	int n;
 
@@ -79,6 +79,10 @@ pollset_wait(struct pollset *ps, const sigset_t *mask)
 		(void)ppoll(NULL, 0, &pause, mask);
 		n = 0;
 	}
+	/* Where a descriptor is ready at once, the kernel lets no signal in:
+	 * one that is always ready would keep them out for ever. */
+	if (n > 0 && mask != NULL)
+		(void)ppoll(NULL, 0, &none, mask);
 	if (n == -1 && (errno == EINTR || errno == EAGAIN))
 		n = 0;
 	if (n <= 0) {

@@ -97,7 +97,7 @@ command_start(struct command *c, uint32_t number, bool is_chdir,
 	bool alone = !is_chdir && plan->directory[0] == '.' &&
 	    plan->directory[1] == '\0' && empty;
 
-	int before = empty ? 0 : tree_signal(c->tree, 0);
+	int before = empty ? 0 : tree_count(c->tree);
 
 	if ((is_chdir ? child_start_chdir(&c->child, plan, alone) :
 	    child_start(&c->child, plan, alone)) == -1)
@@ -193,7 +193,7 @@ room(const struct command *c, const struct output *o, const struct link *l)
 static int
 left_over(const struct command *c)
 {
-	int n = tree_is_empty() ? 0 : tree_signal(c->tree, 0) - c->before;
+	int n = tree_is_empty() ? 0 : tree_count(c->tree) - c->before;
 
 	return n > 0 ? n : 0;
 }
@@ -350,10 +350,11 @@ command_reaped(struct command *c, pid_t pid, int status,
 void
 command_abandon(struct command *c)
 {
-	if (c->state != COMMAND_NONE && !c->reaped) {
-		note_end(c, SIGKILL);
-		settle(c);
-	}
+	if (c->state == COMMAND_NONE || c->reaped)
+		return;
+	c->cut_reason = "abandoned";
+	note_end(c, SIGKILL);
+	settle(c);
 }
 
 /* Is a stream through?  What we have cut does not wait for a peer that gives

@@ -99,7 +99,7 @@ void command_cut(struct command *c, enum proto_code code,
 void command_reaped(struct command *c, pid_t pid, int status,
     const struct rusage *usage);
 
-/* Not even KILL has ended it: take it as ended. */
+/* Not even KILL has ended it: take it as ended, for this reason. */
 void command_abandon(struct command *c);
 
 /* Has it ended, and is everything that it wrote on its way through "l"? */

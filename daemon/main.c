@@ -328,9 +328,6 @@ check_reloadable(const struct options *o, const struct settings *s)
 		    "%s, so a reload will fail; run: chown root:%s %s && "
 		    "chmod 0640 %s", o->config, s->daemon.name,
 		    s->daemon.name, o->config, o->config);
-	if (!tree_is_supported())
-		log_warning("this kernel does not list the children of a "
-		    "process: what a command leaves behind is not ended");
 }
 
 /*
@@ -364,6 +361,8 @@ check(const struct options *o, struct settings **s)
 	}
 	if ((code = check_dropped(o, s)) != 0)
 		return code;
+	if (tree_init() == -1)
+		return EXIT_PRIVILEGE;
 	if ((context = settings_tls(*s)) == NULL)
 		return EXIT_CONFIG;
 	tls_context_free(context);
@@ -391,7 +390,7 @@ prepare(const struct options *o, struct server_start *start)
 
 	if (open_sockets(start, o) == -1 || child_init() == -1)
 		return EXIT_FAILED;
-	if (drop(s) == -1)
+	if (drop(s) == -1 || tree_init() == -1)
 		return EXIT_PRIVILEGE;
 	check_reloadable(o, s);
 	if ((start->context = settings_tls(s)) == NULL)

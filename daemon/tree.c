@@ -3,20 +3,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/fd.h"
 #include "common/log.h"
 #include "daemon/privilege.h"
 #include "daemon/tree.h"
 
-/* Deeper trees are ended all the same, a generation each round. */
-#define DEPTH_MAX	16
 /* How long a killed tree is given before the next look at it. */
 #define KILL_ROUND	5
 /* Those who still dodge KILL after this are ended at one stroke. */
@@ -25,85 +21,70 @@
 #define KILL_TIMEOUT	10000
 /* Children may come faster than we look at them: a look has its end. */
 #define WALK_TIMEOUT	200
-/* What is read at once of a list of children: a thousand or so. */
+/* What is read at once of the list of children: a thousand or so. */
 #define LIST_MAX	8192
 
-/* The list of the children of "pid", 0 for our own. */
-static int
-open_children(pid_t pid)
-{
-	char path[64];
+/* The list of our children.  It stays open: to end a command must not need a
+ * descriptor, nor a /proc that somebody may have covered. */
+static const char list_path[] = "/proc/thread-self/children";
+static int list_fd = -1;
 
-	if (pid == 0)
-		return open("/proc/thread-self/children",
-		    O_RDONLY | O_CLOEXEC);
-	(void)snprintf(path, sizeof path, "/proc/%ld/task/%ld/children",
-	    (long)pid, (long)pid);
-	return open(path, O_RDONLY | O_CLOEXEC);
-}
-
-bool
-tree_is_supported(void)
-{
-	int fd = open_children(0);
-
-	if (fd == -1)
-		return false;
-	fd_close(&fd);
-	return true;
-}
-
-/* Is "pid" a process that has ended and waits for its parent? */
-static bool
-is_zombie(pid_t pid)
-{
-	char path[64], text[512], *state;
-	ssize_t n;
-	int fd;
-
-	(void)snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
-	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) == -1)
-		return errno == ENOENT;
-	n = read(fd, text, sizeof text - 1);
-	fd_close(&fd);
-	if (n <= 0)
-		return true;
-	text[n] = '\0';
-	/* proc(5): the state follows the name, which may hold anything. */
-	state = strrchr(text, ')');
-	return state != NULL && state[1] == ' ' &&
-	    (state[2] == 'Z' || state[2] == 'X');
-}
+/* --- sets of numbers ----------------------------------------------------- */
 
 static bool
-is_spared(const struct tree *t, pid_t pid)
+has(const struct tree_pids *p, pid_t pid)
 {
-	for (size_t i = 0; t != NULL && i < t->count; i++) {
-		if (t->spared[i] == pid)
+	for (size_t i = 0; i < p->count; i++) {
+		if (p->list[i] == pid)
 			return true;
 	}
 	return false;
 }
 
+static int
+add(struct tree_pids *p, pid_t pid)
+{
+	pid_t *grown;
+
+	if (has(p, pid))
+		return 0;
+	if (p->count == p->size) {
+		grown = realloc(p->list, (p->size + 64) * sizeof *grown);
+		if (grown == NULL)
+			return -1;
+		p->list = grown;
+		p->size += 64;
+	}
+	p->list[p->count++] = pid;
+	return 0;
+}
+
+/* --- our children -------------------------------------------------------- */
+
 typedef int each_fn(void *context, pid_t pid);
 
-/* Call "each" for every child of "pid", 0 for ours; -1 with errno set. */
+/*
+ * Call "each" for every child until it returns other than 0, and return that;
+ * or -1 with errno set.  New children come last in the list, and only we reap,
+ * so none is left out by what happens meanwhile.
+ */
 static int
-each_child(pid_t pid, each_fn *each, void *context)
+each_child(each_fn *each, void *context)
 {
 	char list[LIST_MAX];
 	size_t used = 0;
-	int fd = open_children(pid), result = 0;
+	off_t at = 0;
+	int result = 0;
 	ssize_t n = 1;
 
-	if (fd == -1)
-		return -1;
 	while (n > 0 && result == 0) {
 		char *p = list, *end;
 
-		n = read(fd, list + used, sizeof list - 1 - used);
-		if (n > 0)
+		n = pread(list_fd, list + used, sizeof list - 1 - used, at);
+		if (n > 0) {
 			used += (size_t)n;
+			at += n;
+		}
 		list[used] = '\0';
 		/* A number is whole when a blank follows it. */
 		while (result == 0 && (end = strchr(p, ' ')) != NULL) {
@@ -113,43 +94,66 @@ each_child(pid_t pid, each_fn *each, void *context)
 		used -= (size_t)(p - list);
 		memmove(list, p, used);
 	}
-	fd_close(&fd);
 	return n == -1 ? -1 : result;
+}
+
+static int
+is_it(void *context, pid_t pid)
+{
+	return pid == *(const pid_t *)context;
+}
+
+int
+tree_init(void)
+{
+	pid_t pid;
+	int found;
+
+	if (list_fd == -1)
+		list_fd = open(list_path, O_RDONLY | O_CLOEXEC);
+	if (list_fd == -1) {
+		log_errno("cannot open %s, without which no command could be "
+		    "ended; mount /proc here (RootDirectory=, chroot), or use "
+		    "a kernel with CONFIG_PROC_CHILDREN", list_path);
+		return -1;
+	}
+	/* A child to be found; what has ended is there until it is reaped. */
+	if ((pid = vfork()) == 0)
+		_exit(0);
+	if (pid == -1) {
+		log_errno("cannot start a process");
+		return -1;
+	}
+	found = each_child(is_it, &pid);
+	(void)waitpid(pid, NULL, 0);
+	if (found == 1)
+		return 0;
+	log_error("%s does not name the children of this process, and so no "
+	    "command could be ended; mount the /proc of this PID namespace "
+	    "here", list_path);
+	return -1;
 }
 
 static int
 spare_one(void *context, pid_t pid)
 {
 	struct tree *t = context;
-	pid_t *grown;
 
-	if (is_spared(t, pid))
-		return 0;
-	if (t->count == t->size) {
-		grown = realloc(t->spared, (t->size + 64) * sizeof *grown);
-		if (grown == NULL)
-			return -1;
-		t->spared = grown;
-		t->size += 64;
-	}
-	t->spared[t->count++] = pid;
-	return 0;
+	return add(&t->spared, pid);
 }
 
 int
 tree_spare(struct tree *t)
 {
-	if (tree_is_empty())
-		return 0;
-	return each_child(0, spare_one, t);
+	return each_child(spare_one, t);
 }
 
 void
 tree_reaped(struct tree *t, pid_t pid)
 {
-	for (size_t i = 0; i < t->count; i++) {
-		if (t->spared[i] == pid) {
-			t->spared[i] = t->spared[--t->count];
+	for (size_t i = 0; i < t->spared.count; i++) {
+		if (t->spared.list[i] == pid) {
+			t->spared.list[i] = t->spared.list[--t->spared.count];
 			return;
 		}
 	}
@@ -164,104 +168,98 @@ tree_is_empty(void)
 	    errno == ECHILD;
 }
 
-/* Process groups that a walk remembers; members of further ones are signalled
- * one by one. */
-#define GROUPS_MAX	64
+/*
+ * Does "pid" only wait to be reaped?  The kernel's word counts: a process whose
+ * first thread has ended looks like a zombie in /proc while others run.
+ */
+static bool
+has_ended(pid_t pid)
+{
+	siginfo_t si = { 0 };
 
-/* One walk over the tree. */
-struct walk {
-	const struct tree *tree;
-	int sig;
-	int depth;
-	int count;
-	uint64_t sum;		/* Of those that can be signalled. */
+	return waitid(P_PID, (id_t)pid, &si, WEXITED | WNOHANG | WNOWAIT) ==
+	    0 && si.si_pid == pid;
+}
+
+/* --- looking at them, and signals ---------------------------------------- */
+
+/* One look at all children that are not spared. */
+struct look {
+	struct tree *tree;
+	int sig;		/* TERM, KILL or 0. */
 	int64_t deadline;
-	bool cut;		/* The deadline came before the last child. */
-	pid_t groups[GROUPS_MAX];	/* That have been signalled. */
-	size_t group_count;
+	bool cut;		/* It came before the last child. */
+	int left;		/* So many are not reaped... */
+	int running;		/* ...and of those so many run. */
+	pid_t first;		/* One of these. */
+	uint64_t sum;		/* Of those that take our KILL. */
 };
 
 /*
- * Signal the whole group of "pid", once.  The kernel reaches all members before
- * any of them can be seen to have ended, so a script is told before it can miss
- * its step and go on to the next.  A group is of one session, and thus of one
+ * TERM to the whole group of "pid", once.  The kernel reaches all members
+ * before any of them can be seen to have ended, so a script is told before it
+ * runs its next command.  A group is of one session, and thus of one
  * command, but for a child that has not called setsid(2) yet.
  */
 static void
-signal_group(struct walk *w, pid_t pid)
+tell(struct tree *t, pid_t pid)
 {
 	pid_t group = getpgid(pid);
 
-	for (size_t i = 0; i < w->group_count; i++) {
-		if (w->groups[i] == group)
-			return;
-	}
-	if (group <= 0 || group == getpgrp() ||
-	    w->group_count == GROUPS_MAX) {
-		(void)kill(pid, w->sig);
+	if (group > 0 && has(&t->told, group))
 		return;
-	}
-	w->groups[w->group_count++] = group;
-	(void)kill(-group, w->sig);
+	if (group > 0 && group != getpgrp() && add(&t->told, group) == 0)
+		pid = -group;
+	(void)kill(pid, SIGTERM);
+	/* A stopped process sees TERM only when it goes on. */
+	(void)kill(pid, SIGCONT);
 }
 
 static int
-signal_one(void *context, pid_t pid)
+look_at(void *context, pid_t pid)
 {
-	struct walk *w = context;
-	int result = -1;
+	struct look *l = context;
+	bool taken;
 
-	if (clock_past(w->deadline)) {
-		w->cut = true;
+	if (clock_past(l->deadline)) {
+		l->cut = true;
 		return 1;
 	}
-	if (w->depth == 0) {
-		if (is_spared(w->tree, pid))
-			return 0;
-		/* Before anything else: it may fork and end at any moment. */
-		if (w->sig == SIGKILL)
-			result = kill(pid, SIGKILL);
-		if (is_zombie(pid))
-			return 0;
-		w->count++;
-		if (result == 0)
-			w->sum += (uint64_t)pid;
-	}
-	/* Children first: after its parent has ended, a process is a child of
-	 * ours, and would be met a second time. */
-	if (w->depth < DEPTH_MAX && w->sig != SIGKILL) {
-		w->depth++;
-		(void)each_child(pid, signal_one, w);
-		w->depth--;
-	}
-	/* It may have ended, or be one that sudo has made root's: then it
-	 * stays, and is counted. */
-	if (w->sig != SIGKILL && w->sig != 0)
-		signal_group(w, pid);
+	if (has(&l->tree->spared, pid))
+		return 0;
+	/* Before anything else: it may fork and end at any moment. */
+	taken = l->sig == SIGKILL && kill(pid, SIGKILL) == 0;
+	/* What has ended counts as well: its own children may have become ours
+	 * after the list was read. */
+	l->left++;
+	if (has_ended(pid))
+		return 0;
+	l->running++;
+	l->first = pid;
+	/* It may be one that sudo has made root's: then it stays. */
+	if (taken)
+		l->sum += (uint64_t)pid;
+	if (l->sig == SIGTERM)
+		tell(l->tree, pid);
 	return 0;
 }
 
-/* Fill "w" by a walk with "sig".  Returns as tree_signal(). */
-static int
-walk(struct walk *w, const struct tree *t, int sig)
+/* Send "sig" to all.  What was not seen counts as one that is there. */
+static struct look
+look(struct tree *t, int sig)
 {
-	memset(w, 0, sizeof *w);
-	w->tree = t;
-	w->sig = sig;
-	w->deadline = clock_in(WALK_TIMEOUT);
-	if (tree_is_empty())
-		return 0;
-	if (each_child(0, signal_one, w) == -1)
-		return -1;
-	return w->cut && w->count == 0 ? 1 : w->count;
+	struct look l = { .tree = t, .sig = sig,
+	    .deadline = clock_in(WALK_TIMEOUT) };
+
+	if ((each_child(look_at, &l) == -1 || l.cut) && l.left == 0)
+		l.left = l.running = 1;
+	return l;
 }
 
 int
-tree_signal(const struct tree *t, int sig)
+tree_count(struct tree *t)
 {
-	struct walk w;
-
-	return walk(&w, t, sig);
+	return look(t, 0).running;
 }
 
 /*
@@ -269,32 +267,32 @@ tree_signal(const struct tree *t, int sig)
  * process that we have seen; what is stuck in the kernel always is.  Those
  * who dodge cannot dodge kill(2) when it is meant for all of a user.
  */
-static int
+static struct look
 kill_round(struct tree *t, const struct account *command)
 {
-	struct walk w;
-	int left = walk(&w, t, SIGKILL);
-	bool dodges = w.cut || (w.sum != 0 && w.sum != t->seen);
+	struct look l = look(t, SIGKILL);
+	bool dodges = l.cut || (l.sum != 0 && l.sum != t->seen);
 	pid_t pid;
 
 	if (dodges && command != NULL && clock_past(t->stroke)) {
 		t->stroke = clock_in(KILL_PATIENCE);
 		if ((pid = privilege_end_all(command)) == -1)
 			log_errno("cannot end what dodges its end");
-		else if (spare_one(t, pid) == -1)
+		else if (add(&t->spared, pid) == -1)
 			log_errno("cannot spare the process %ld", (long)pid);
 	}
-	t->seen = w.sum;
-	return left;
+	t->seen = l.sum;
+	return l;
 }
 
 void
 tree_end(struct tree *t, int64_t grace)
 {
-	if (t->ending != TREE_AT_PEACE || tree_signal(t, SIGTERM) == 0)
+	if (t->ending != TREE_AT_PEACE)
 		return;
-	/* A stopped process sees TERM only when it goes on. */
-	(void)tree_signal(t, SIGCONT);
+	t->told.count = 0;
+	if (look(t, SIGTERM).left == 0)
+		return;
 	t->ending = TREE_ENDING_POLITELY;
 	t->next = clock_in(grace);
 	t->last = clock_in(grace + KILL_TIMEOUT);
@@ -305,7 +303,7 @@ tree_end(struct tree *t, int64_t grace)
 int
 tree_go_on(struct tree *t, const struct account *command)
 {
-	int left;
+	struct look l;
 
 	if (t->ending == TREE_AT_PEACE)
 		return 0;
@@ -313,9 +311,9 @@ tree_go_on(struct tree *t, const struct account *command)
 		t->ending = TREE_ENDING_BY_FORCE;
 	else if (t->ending == TREE_ENDING_BY_FORCE)
 		return 0;
-	left = t->ending == TREE_ENDING_POLITELY ? tree_signal(t, 0) :
+	l = t->ending == TREE_ENDING_POLITELY ? look(t, SIGTERM) :
 	    kill_round(t, t->shared ? NULL : command);
-	if (left == 0) {
+	if (l.left == 0) {
 		t->ending = TREE_AT_PEACE;
 		return 0;
 	}
@@ -323,8 +321,8 @@ tree_go_on(struct tree *t, const struct account *command)
 		t->next = clock_in(KILL_ROUND);
 	if (!clock_past(t->last))
 		return 0;
-	log_error("%d processes that a session has started cannot be ended; "
-	    "they are left alone", left);
+	log_error("%d processes that a session has started cannot be ended, "
+	    "%ld among them; they are left alone", l.left, (long)l.first);
 	if (tree_spare(t) == -1)
 		log_errno("cannot note which they are");
 	t->ending = TREE_AT_PEACE;
@@ -346,6 +344,7 @@ tree_deadline(const struct tree *t)
 void
 tree_free(struct tree *t)
 {
-	free(t->spared);
+	free(t->spared.list);
+	free(t->told.list);
 	memset(t, 0, sizeof *t);
 }

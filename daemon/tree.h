@@ -4,7 +4,8 @@
  * The daemon is a child subreaper (prctl(2)): whatever a command leaves
  * behind becomes the daemon's own child when its parent ends, however often
  * it has forked or called setsid(2).  So to kill all children again and again
- * until there are none is to end a whole tree.
+ * until there are none is to end a whole tree.  A child is there until it is
+ * reaped: its entries in /proc, which may be hidden, are not looked at.
  */
 #ifndef AIS_TREE_H
 #define AIS_TREE_H
@@ -23,13 +24,19 @@ enum tree_ending {
 
 struct account;
 
+/* A set of process numbers. */
+struct tree_pids {
+	pid_t *list;
+	size_t count;
+	size_t size;
+};
+
 /* All zero at first. */
 struct tree {
 	bool shared;		/* Others have processes of the command user:
 				 * no stroke may end all of that user. */
-	pid_t *spared;		/* Children that are to be left alone. */
-	size_t count;
-	size_t size;
+	struct tree_pids spared; /* Children that are to be left alone. */
+	struct tree_pids told;	/* Process groups that were sent TERM. */
 	enum tree_ending ending;
 	int64_t next;		/* Deadline of the next step. */
 	int64_t last;		/* Deadline of the last. */
@@ -37,8 +44,11 @@ struct tree {
 	uint64_t seen;		/* Tells what was left in the last round. */
 };
 
-/* Can the kernel tell a process its children (CONFIG_PROC_CHILDREN)? */
-bool tree_is_supported(void);
+/*
+ * Before all else: open the kernel's list of our children, and see that it
+ * names one.  0, or -1 after a message: then no command could be ended.
+ */
+int tree_init(void);
 
 /* Leave alone all children that there are now.  0, or -1 with errno set. */
 int tree_spare(struct tree *t);
@@ -49,18 +59,14 @@ void tree_reaped(struct tree *t, pid_t pid);
 /* Has this process any child, a zombie included? */
 bool tree_is_empty(void);
 
-/*
- * Send "sig" to every child that is not spared, and to their descendants as
- * far as /proc shows them; any but KILL to whole process groups at once.
- * Returns how many children there were, zombies not counted; or -1 with
- * errno set.
- */
-int tree_signal(const struct tree *t, int sig);
+/* How many children are not spared and run?  At least one where that cannot be
+ * seen. */
+int tree_count(struct tree *t);
 
 /*
- * Begin to end every child that is not spared: TERM now, and KILL when
- * "grace" milliseconds have passed.  Nothing is begun where there is none, or
- * where an ending is under way.
+ * Begin to end every child that is not spared: TERM to its process group now,
+ * or as soon as it is a child, and KILL when "grace" milliseconds have passed.
+ * Nothing is begun where there is none, or where an ending is under way.
  */
 void tree_end(struct tree *t, int64_t grace);
 
@@ -69,8 +75,8 @@ void tree_end(struct tree *t, int64_t grace);
  * reaped.  Processes that dodge KILL, by being another one at each moment, are
  * ended with all others of the user "command", if that is not NULL, the spared
  * among them; but not where the tree is shared.  Children that outlive KILL for
- * ten seconds, because they are root's or stuck in the kernel, are spared after
- * a message: returns -1 then, once; else 0.
+ * ten seconds, because they are root's, traced, or stuck in the kernel, are
+ * spared after a message: returns -1 then, once; else 0.
  */
 int tree_go_on(struct tree *t, const struct account *command);
 
@@ -78,7 +84,7 @@ int tree_go_on(struct tree *t, const struct account *command);
 bool tree_is_ending(const struct tree *t);
 int64_t tree_deadline(const struct tree *t);
 
-/* Free the list of the spared. */
+/* Free what "t" has allocated. */
 void tree_free(struct tree *t);
 
 #endif

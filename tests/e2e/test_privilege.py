@@ -11,11 +11,13 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+import time
 
 import pytest
 
 import attacks
 from aisd import Daemon
+from wire import Code, Type
 
 USER, COMMAND_USER = "daemon", "nobody"
 # Nothing that aisd inherits may matter to a command.
@@ -219,3 +221,81 @@ def test_users(make, users, keys):
         daemon.start()
     assert "refusing to run" in daemon.stderr()
     daemon.kill()
+
+
+# What can be seen in /proc.
+
+# Where it hides what it knows of processes of other users.
+HIDDEN = ["unshare", "--mount", "sh", "-c",
+          'mount -t proc -o "$0" proc /proc && exec "$@"']
+# Where there is none, or one that counts processes otherwise.
+NOT_OURS = {
+    "none": ["unshare", "--mount", "sh", "-c",
+             'mount -t tmpfs none /proc && exec "$@"', "sh"],
+    "other": ["unshare", "--pid", "--fork", "--kill-child", "sh", "-c",
+              'exec "$@"', "sh"],
+}
+
+
+def usable(words):
+    """Skip where this cannot be made."""
+    if not shutil.which("unshare"):
+        pytest.skip("needs unshare")
+    done = subprocess.run([*words, "true"], capture_output=True, text=True)
+    if done.returncode != 0:
+        pytest.skip(f"this cannot be made here: {done.stderr.strip()}")
+
+
+@pytest.mark.parametrize("how", ["limit", "gone", "stopping", "left"])
+@pytest.mark.parametrize("option", ["hidepid=1", "hidepid=2"])
+def test_hidden_processes(make, connect, slowness, option, how):
+    """Where /proc does not show the command to the daemon, it is ended as
+    anywhere else: in time, and without a word of an error."""
+    usable([*HIDDEN, option])
+    daemon = make(start=False, kill_grace=1, rules='{ name = "all"; '
+                  'peers = [ "*" ]; anything = true; shell = true; %s }' %
+                  ("time_limit = 1;" if how == "limit" else ""))
+    daemon.words = [*HIDDEN, option, *daemon.words]
+    daemon.start()
+    session = connect(daemon=daemon)
+    session.hello()
+    began = time.monotonic()
+    # One in a group of its own, and one that does not hear TERM.
+    number = session.ask(["sh", "-c", "setsid sleep 600 & (trap '' TERM; "
+                          "sleep 601) & echo; %s" %
+                          ("" if how == "left" else "sleep 602")],
+                         windows=(9, 9))
+    session.expect(Type.STARTED, number)
+    session.expect(Type.STDOUT, number)
+    if how == "limit":
+        assert session.follow(number).exit.reason == Code.TIMEOUT
+        session.close()
+    elif how == "gone":
+        session.reset()
+    elif how == "left":
+        assert session.follow(number).status == 0
+        session.close()
+    else:
+        daemon.process.terminate()
+        daemon.process.wait(10 * slowness)
+    daemon.wait_event("session-close")
+    assert not daemon.leftovers()
+    assert time.monotonic() - began < 4 * slowness
+    assert [e for e in daemon.events("message") if e["level"] == "error"] == []
+    if how != "stopping":
+        assert connect(daemon=daemon).run(["echo", "a"]).stdout == b"a\n"
+
+
+@pytest.mark.parametrize("proc", [*NOT_OURS])
+def test_children_that_cannot_be_seen(make, proc):
+    """Then no command could be ended: it does not start, and says why."""
+    usable(NOT_OURS[proc])
+    daemon = make(start=False)
+    for options in [], ["-t"]:
+        done = subprocess.run(
+            [*NOT_OURS[proc], *daemon.words, "-c", str(daemon.conf),
+             *options], capture_output=True, text=True, timeout=20)
+        assert done.returncode == 4, done
+        assert "could be ended" in done.stderr
+        assert "mount" in done.stderr
+    assert daemon.events("start") == []

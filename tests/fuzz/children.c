@@ -213,10 +213,10 @@ child_close(struct child *c)
 
 /* --- daemon/tree ---------------------------------------------------------- */
 
-bool
-tree_is_supported(void)
+int
+tree_init(void)
 {
-	return true;
+	return 0;
 }
 
 int
@@ -241,23 +241,30 @@ tree_is_empty(void)
 }
 
 int
-tree_signal(const struct tree *t, int sig)
+tree_count(struct tree *t)
 {
-	size_t left = children.others + children.alive;
-
 	(void)t;
+	return (int)children.others + children.alive;
+}
+
+/* Send "sig" to all; how many there were. */
+static int
+send_all(struct tree *t, int sig)
+{
+	int left = tree_count(t);
+
 	if (sig == SIGKILL ? !children.immortal :
 	    sig == SIGTERM && !children.stubborn) {
 		children.others = 0;
 		children_end(sig);
 	}
-	return (int)left;
+	return left;
 }
 
 void
 tree_end(struct tree *t, int64_t grace)
 {
-	if (t->ending != TREE_AT_PEACE || tree_signal(t, SIGTERM) == 0)
+	if (t->ending != TREE_AT_PEACE || send_all(t, SIGTERM) == 0)
 		return;
 	t->ending = TREE_ENDING_POLITELY;
 	t->next = clock_in(grace);
@@ -272,7 +279,7 @@ tree_go_on(struct tree *t, const struct account *command)
 		return 0;
 	if (clock_past(t->next))
 		t->ending = TREE_ENDING_BY_FORCE;
-	if (tree_signal(t, t->ending == TREE_ENDING_BY_FORCE ? SIGKILL :
+	if (send_all(t, t->ending == TREE_ENDING_BY_FORCE ? SIGKILL :
 	    0) == 0) {
 		t->ending = TREE_AT_PEACE;
 		return 0;

@@ -162,6 +162,36 @@ signal_mask(void **state)
 	pollset_free(&ps);
 }
 
+/* A descriptor that is ready at once does not keep a signal out. */
+static void
+signals_and_events(void **state)
+{
+	struct sigaction sa = { .sa_handler = count_signal };
+	struct pollset ps;
+	sigset_t all, open;
+	size_t slot;
+	int fds[2];
+
+	(void)state;
+	signals = 0;
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(write(fds[1], "x", 1), 1);
+	assert_int_equal(sigaction(SIGUSR1, &sa, NULL), 0);
+	sigfillset(&all);
+	assert_int_equal(sigprocmask(SIG_SETMASK, &all, &open), 0);
+	sigdelset(&open, SIGUSR1);
+	assert_int_equal(raise(SIGUSR1), 0);
+	begin(&ps, 1);
+	slot = pollset_add(&ps, fds[0], POLLIN);
+	assert_int_equal(pollset_wait(&ps, &open), 1);
+	assert_int_equal(pollset_events(&ps, slot), POLLIN);
+	assert_int_equal(signals, 1);
+	assert_int_equal(sigprocmask(SIG_SETMASK, &open, NULL), 0);
+	close(fds[0]);
+	close(fds[1]);
+	pollset_free(&ps);
+}
+
 /* After a signal no old event is left to be acted upon. */
 static void
 no_stale_events(void **state)
@@ -265,6 +295,7 @@ main(void)
 		cmocka_unit_test(nearest_deadline),
 		cmocka_unit_test(deadlines_are_for_one_turn),
 		cmocka_unit_test(signal_mask),
+		cmocka_unit_test(signals_and_events),
 		cmocka_unit_test(no_stale_events),
 		cmocka_unit_test(full),
 		cmocka_unit_test(errors),

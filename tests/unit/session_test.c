@@ -323,7 +323,7 @@ end(void)
 	expect_over();
 	assert_false(tree_is_ending(&tree));
 	/* Nothing is left but what has ended already. */
-	assert_int_equal(tree_signal(&tree, 0), 0);
+	assert_int_equal(tree_count(&tree), 0);
 	while (!tree_is_empty() && !clock_past(patience))
 		reap();
 	assert_true(tree_is_empty());
@@ -441,6 +441,7 @@ enter(void **state)
 	server_context = context(true);
 	assert_int_equal(pollset_init(&ps, 32), 0);
 	assert_int_equal(child_init(), 0);
+	assert_int_equal(tree_init(), 0);
 	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 0);
 	assert_true(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
 	return 0;
@@ -1100,7 +1101,7 @@ time_limit(void **state)
 	e = expect_exit();
 	assert_int_equal(e.reason, PROTO_CODE_TIMEOUT);
 	assert_int_equal(e.status, SIGKILL);
-	assert_int_equal(tree_signal(&tree, 0), 0);
+	assert_int_equal(tree_count(&tree), 0);
 	expect_served();
 	end();
 }

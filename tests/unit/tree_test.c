@@ -2,8 +2,10 @@
 #include <config.h>
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "tests/unit/unit.h"
@@ -22,6 +24,8 @@ set_up(void **state)
 {
 	(void)state;
 	memset(&tree, 0, sizeof tree);
+	if (tree_init() == -1)
+		return -1;
 	return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 }
 
@@ -29,11 +33,14 @@ static int
 tear_down(void **state)
 {
 	(void)state;
+	/* Those that a test has spared as well. */
 	tree_free(&tree);
-	while (!tree_is_empty()) {
-		(void)tree_signal(&tree, SIGKILL);
-		(void)waitpid(-1, NULL, 0);
+	tree_end(&tree, 0);
+	while (tree_is_ending(&tree)) {
+		(void)waitpid(-1, NULL, WNOHANG);
+		(void)tree_go_on(&tree, NULL);
 	}
+	tree_free(&tree);
 	return 0;
 }
 
@@ -104,6 +111,26 @@ dodgers(int n)
 	(void)close(ready[1]);
 }
 
+/* Wait until /proc shows a process in this state. */
+static void
+wait_for_state(pid_t pid, char wanted)
+{
+	int64_t deadline = clock_in(PATIENCE);
+	char path[64], text[512], *state;
+
+	(void)snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
+	do {
+		FILE *f = fopen(path, "r");
+
+		assert_non_null(f);
+		assert_non_null(fgets(text, sizeof text, f));
+		(void)fclose(f);
+		state = strrchr(text, ')');
+		assert_non_null(state);
+		assert_false(clock_past(deadline));
+	} while (state[2] != wanted);
+}
+
 /* Go on with the ending until it is done; how long it took. */
 static int64_t
 finish(void)
@@ -124,19 +151,20 @@ static void
 empty_tree(void **state)
 {
 	(void)state;
-	assert_true(tree_is_supported());
 	assert_true(tree_is_empty());
-	assert_int_equal(tree_signal(&tree, 0), 0);
+	assert_int_equal(tree_count(&tree), 0);
 	assert_int_equal(tree_spare(&tree), 0);
-	assert_int_equal(tree.count, 0);
+	assert_int_equal(tree.spared.count, 0);
 	tree_end(&tree, 1000);
 	assert_false(tree_is_ending(&tree));
 	assert_true(tree_deadline(&tree) == CLOCK_NEVER);
 	assert_int_equal(tree_go_on(&tree, NULL), 0);
 }
 
+/* What has ended does not run; but it is there until it is reaped, for its own
+ * children may become ours at any moment before. */
 static void
-zombies_are_none(void **state)
+zombies(void **state)
 {
 	pid_t pid = fork();
 	siginfo_t si;
@@ -146,10 +174,12 @@ zombies_are_none(void **state)
 		_exit(0);
 	assert_int_equal(waitid(P_PID, (id_t)pid, &si, WEXITED | WNOWAIT), 0);
 	assert_false(tree_is_empty());
-	assert_int_equal(tree_signal(&tree, 0), 0);
-	tree_end(&tree, 0);
-	assert_false(tree_is_ending(&tree));
-	reap();
+	assert_int_equal(tree_count(&tree), 0);
+	tree_end(&tree, PATIENCE);
+	assert_true(tree_is_ending(&tree));
+	assert_int_equal(tree_go_on(&tree, NULL), 0);
+	assert_true(tree_is_ending(&tree));
+	assert_true(finish() < PATIENCE / 2);
 	assert_true(tree_is_empty());
 }
 
@@ -159,7 +189,7 @@ politely(void **state)
 	pid_t pid = sleeper(false);
 
 	(void)state;
-	assert_int_equal(tree_signal(&tree, 0), 1);
+	assert_int_equal(tree_count(&tree), 1);
 	tree_end(&tree, PATIENCE);
 	assert_true(tree_is_ending(&tree));
 	assert_true(finish() < PATIENCE / 2);
@@ -177,6 +207,80 @@ by_force(void **state)
 	assert_true(tree_deadline(&tree) <= clock_in(100));
 	assert_true(finish() >= 95);
 	assert_true(tree_is_empty());
+}
+
+static void *
+sleep_on(void *context)
+{
+	(void)context;
+	for (;;)
+		(void)pause();
+	return NULL;
+}
+
+/* In /proc this process is a zombie, and it runs. */
+static void
+first_thread_has_ended(void **state)
+{
+	int ready[2];
+	pthread_t thread;
+	pid_t pid;
+	char c;
+
+	(void)state;
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	assert_int_not_equal(pid, -1);
+	if (pid == 0) {
+		(void)close(ready[0]);
+		/* This thread alone: the other one keeps the pipe open. */
+		if (pthread_create(&thread, NULL, sleep_on, NULL) == 0 &&
+		    write(ready[1], "x", 1) == 1)
+			(void)syscall(SYS_exit, 0);
+		_exit(1);
+	}
+	(void)close(ready[1]);
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	wait_for_state(pid, 'Z');
+	assert_int_equal(tree_count(&tree), 1);
+	tree_end(&tree, PATIENCE);
+	assert_true(tree_is_ending(&tree));
+	assert_true(finish() < PATIENCE / 2);
+	/* No thread of it holds the pipe any more. */
+	assert_int_equal(read(ready[0], &c, 1), 0);
+	(void)close(ready[0]);
+}
+
+/* A child of a process that has ended is told when it has become ours: the
+ * polite way does not depend on what /proc shows of others. */
+static void
+orphans_hear_term(void **state)
+{
+	int ready[2];
+	pid_t pid;
+	char c;
+
+	(void)state;
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	assert_int_not_equal(pid, -1);
+	if (pid == 0) {
+		(void)setsid();
+		if (fork() == 0) {
+			(void)setsid();
+			if (write(ready[1], "x", 1) != 1)
+				_exit(1);
+		}
+		for (;;)
+			pause();
+	}
+	(void)close(ready[1]);
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	assert_int_equal(tree_count(&tree), 1);
+	tree_end(&tree, PATIENCE);
+	assert_true(finish() < PATIENCE / 2);
+	assert_int_equal(read(ready[0], &c, 1), 0);
+	(void)close(ready[0]);
 }
 
 static void
@@ -257,7 +361,7 @@ those_that_hide(void **state)
 {
 	(void)state;
 	dodgers(30);
-	assert_int_equal(tree_signal(&tree, 0), 30);
+	assert_int_equal(tree_count(&tree), 30);
 	tree_end(&tree, 0);
 	(void)finish();
 	assert_true(tree_is_empty());
@@ -271,8 +375,8 @@ the_spared_stay(void **state)
 	(void)state;
 	assert_int_equal(tree_spare(&tree), 0);
 	assert_int_equal(tree_spare(&tree), 0);
-	assert_int_equal(tree.count, 1);
-	assert_int_equal(tree_signal(&tree, SIGTERM), 0);
+	assert_int_equal(tree.spared.count, 1);
+	assert_int_equal(tree_count(&tree), 0);
 	ended = sleeper(false);
 	tree_end(&tree, 0);
 	(void)finish();
@@ -282,9 +386,9 @@ the_spared_stay(void **state)
 	assert_int_equal(kill(kept, SIGKILL), 0);
 	assert_int_equal(waitpid(kept, NULL, 0), kept);
 	tree_reaped(&tree, kept);
-	assert_int_equal(tree.count, 0);
+	assert_int_equal(tree.spared.count, 0);
 	tree_reaped(&tree, kept);
-	assert_int_equal(tree.count, 0);
+	assert_int_equal(tree.spared.count, 0);
 }
 
 static void
@@ -293,8 +397,10 @@ many_are_spared(void **state)
 	(void)state;
 	dodgers(200);
 	assert_int_equal(tree_spare(&tree), 0);
-	assert_int_equal(tree.count, 200);
-	assert_int_equal(tree_signal(&tree, SIGKILL), 0);
+	assert_int_equal(tree.spared.count, 200);
+	assert_int_equal(tree_count(&tree), 0);
+	tree_end(&tree, 0);
+	assert_false(tree_is_ending(&tree));
 }
 
 int
@@ -302,10 +408,14 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(empty_tree, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(zombies_are_none, set_up,
+		cmocka_unit_test_setup_teardown(zombies, set_up,
 		    tear_down),
 		cmocka_unit_test_setup_teardown(politely, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(by_force, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(first_thread_has_ended, set_up,
+		    tear_down),
+		cmocka_unit_test_setup_teardown(orphans_hear_term, set_up,
+		    tear_down),
 		cmocka_unit_test_setup_teardown(stopped_processes_hear_term,
 		    set_up, tear_down),
 		cmocka_unit_test_setup_teardown(no_script_goes_on, set_up,
