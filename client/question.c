@@ -212,7 +212,8 @@ question_can(const struct settings *s, struct request *r,
 			json_bytes(&j, "why", why.text, why.length);
 		}
 		close_object(&j);
-	} else if (o->class == OUTCOME_DONE && (text = printable(why)) != NULL) {
+	} else if (o->class == OUTCOME_DONE &&
+	    (text = printable(why)) != NULL) {
 		printf("%s\n", text);
 		free(text);
 	}

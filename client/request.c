@@ -35,8 +35,11 @@
 #define TRY_AGAIN	100
 /* A wait in the server's line that is shorter is not worth a word, in ms. */
 #define TELL_AFTER	1000
+/* Whether a job in the background has come to the front of its terminal is
+ * asked so often, in ms: nothing tells it. */
+#define ASK_FRONT	250
 /* The connection, the three streams, and what request_wait() waits for. */
-#define DESCRIPTORS	5
+#define DESCRIPTORS	6
 /* What is said to who waits for a session of its own certificate. */
 #define OWN_SESSION	"the session that is served is your own (it has the " \
 			"same certificate): a tool that needs two at once " \
@@ -88,6 +91,7 @@ struct request {
 
 	struct stream in;
 	bool reading;		/* Standard input has not ended. */
+	bool terminal;		/* It is one. */
 	uint32_t credit;	/* How much of it the server takes. */
 	size_t in_slot;
 	struct outlet outlets[2];
@@ -260,6 +264,16 @@ wants_input(const struct request *r)
 	    link_data_room(&r->link) > 0;
 }
 
+/* May we read it?  A job in the background that reads its terminal is stopped,
+ * and its command would stand still with it. */
+static bool
+may_read(const struct request *r)
+{
+	pid_t front = r->terminal ? tcgetpgrp(STDIN_FILENO) : -1;
+
+	return front == -1 || front == getpgrp();
+}
+
 /*
  * Standard input cannot be read, for errno.  Its end is not to be taken for
  * the end of what it was to give: the command is ended, and not finished.
@@ -286,7 +300,7 @@ read_input(struct request *r)
 	size_t room, n;
 	uint8_t *p;
 
-	while (io == IO_OK && wants_input(r)) {
+	while (io == IO_OK && wants_input(r) && may_read(r)) {
 		room = link_data_room(&r->link);
 		if (room > r->credit)
 			room = r->credit;
@@ -679,6 +693,8 @@ dial(struct request *r)
 static void
 gather(struct request *r)
 {
+	bool wants, reads;
+
 	pollset_clear(&r->ps);
 	link_poll(&r->link, &r->ps, true);
 	for (size_t i = 0; i < 2; i++) {
@@ -687,8 +703,17 @@ gather(struct request *r)
 		o->slot = pollset_add(&r->ps, outlet_waits(o) ?
 		    o->stream.fd : -1, POLLOUT);
 	}
-	r->in_slot = pollset_add(&r->ps, wants_input(r) ? r->in.fd : -1,
-	    POLLIN);
+	/* Without error output, all that is left for somebody to read is
+	 * standard output: poll(2) tells also unasked that nobody does. */
+	if (r->state == STATE_RUNNING && r->outlets[ERR].dead &&
+	    !outlet_waits(&r->outlets[OUT]))
+		r->outlets[OUT].slot = pollset_add(&r->ps,
+		    r->outlets[OUT].stream.fd, 0);
+	wants = wants_input(r);
+	reads = wants && may_read(r);
+	r->in_slot = pollset_add(&r->ps, reads ? r->in.fd : -1, POLLIN);
+	if (wants && !reads)
+		pollset_deadline(&r->ps, clock_in(ASK_FRONT));
 	if (r->asked)
 		pollset_deadline(&r->ps, r->deadline);
 	if (r->asked && r->shaking)
@@ -705,8 +730,14 @@ static void
 act(struct request *r)
 {
 	for (size_t i = 0; i < 2; i++) {
-		if (pollset_events(&r->ps, r->outlets[i].slot) != 0)
+		if (pollset_events(&r->ps, r->outlets[i].slot) == 0)
+			continue;
+		if (outlet_waits(&r->outlets[i]))
 			drain(r, &r->outlets[i]);
+		else {
+			errno = EPIPE;
+			(void)output_failed(r, &r->outlets[i]);
+		}
 	}
 	if (!r->broken && link_ready(&r->link, &r->ps)) {
 		if (r->shaking)
@@ -1007,6 +1038,7 @@ request_new(const struct settings *settings)
 	r->link.fd = -1;
 	buf_init(&r->body, PROTO_BODY_MAX);
 	stream_open(&r->in, STDIN_FILENO, false);
+	r->terminal = isatty(STDIN_FILENO) == 1;
 	outlet_open(&r->outlets[OUT], STDOUT_FILENO);
 	outlet_open(&r->outlets[ERR], STDERR_FILENO);
 	progress_open(&r->progress, settings->progress);

@@ -7,6 +7,7 @@ import os
 import pty
 import resource
 import select
+import shlex
 import signal
 import socket
 import subprocess
@@ -19,6 +20,7 @@ import pytest
 import pki
 import wire
 from aisc import said
+from aisd import wait_until
 from wire import Code, Operation, Type
 
 MIB = 1024 * 1024
@@ -508,6 +510,38 @@ def test_nobody_reads_errors(aisc, fake_server):
     done = aisc.run(server.port, "x", stderr=write)
     os.close(write)
     assert (done.returncode, done.stdout) == (4, b"out")
+
+
+@pytest.mark.parametrize("where", ["one pipe", "two pipes", "stdout later"])
+def test_nobody_reads_anything(aisc, fake_server, where):
+    """But not without both, whichever of them the command writes to."""
+    gone = threading.Event()
+
+    def script(peer):
+        peer.hello()
+        request = peer.expect_request()
+        peer.started(request)
+        peer.stderr(request, b"e")
+        assert gone.wait(10)
+        peer.stderr(request, b"e" * 4 * MIB)
+        peer.drain()
+    read, write = os.pipe()
+    other, more = (read, write) if where == "one pipe" else os.pipe()
+    process = aisc.start(fake_server(script).port, "x", stdout=more,
+                         stderr=write)
+    for fd in {write, more}:
+        os.close(fd)
+    assert os.read(read, 1) == b"e"
+    os.close(read)
+    if where == "two pipes":
+        os.close(other)
+    gone.set()
+    if where == "stdout later":
+        # Its errors are read by nobody now.
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.5)
+        os.close(other)
+    assert process.wait(10) == 128 + signal.SIGPIPE
 
 
 @pytest.mark.skipif(bool(os.environ.get("AIS_VALGRIND")),
@@ -1047,6 +1081,46 @@ def test_no_host(aisc, host, says):
         assert (done.returncode, said(done.stderr)) == (255, "usage")
         assert b"this is no HOST[:PORT]: " in done.stderr
         assert says in done.stderr and b"\x1b" not in done.stderr
+
+
+# In the background of a shell.
+
+def test_job_in_the_background(aisc, bash, fake_server):
+    """It leaves the terminal to the shell, and is not stopped; brought to the
+    front, it reads on."""
+    go = threading.Event()
+    inputs = []
+
+    def script(peer):
+        peer.hello()
+        request = peer.expect_request()
+        peer.started(request)
+        assert request.stdin
+        peer.stdout(request, b"running\n")
+        assert go.wait(10)
+        peer.stdout(request, b"goes on\n")
+        inputs.append(peer.read_stdin(request))
+        peer.exit(request, 0)
+        peer.drain()
+    t = bash("--norc", "--noprofile", "-i")
+    words = aisc.words(fake_server(script).port, "x")
+    t.type((shlex.join(map(str, words)) + " &\r").encode())
+    t.wait_for(b"running\r\n")
+    for n in range(3):
+        t.type(b"echo typed-$((1+%d))\r" % n)
+        t.wait_for(b"typed-%d\r\n" % (n + 1))
+    go.set()
+    t.wait_for(b"goes on\r\n")
+    t.type(b"jobs -r\r")
+    t.wait_for(b"Running")
+    t.type(b"fg\r")
+    # What is typed sooner is read by the shell.
+    wait_until(lambda: os.tcgetpgrp(t.fd) != t.pid, "it is in front")
+    t.type(b"for the command\r\x04")
+    t.wait_for(b"$ ")
+    t.type(b"echo $?\r")
+    t.wait_for(b"0\r\n")
+    assert inputs == [b"for the command\n"]
 
 
 # The prompt, as a person sees it.
