@@ -6,7 +6,6 @@
 #include <linux/close_range.h>
 #include <linux/openat2.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -19,6 +18,7 @@
 #include "daemon/grant.h"
 #include "daemon/privilege.h"
 #include "daemon/terms.h"
+#include "daemon/trust.h"
 
 /* A pipe's size.  A larger one means fewer wake-ups; it is a wish, which
  * fs.pipe-user-pages-soft may refuse. */
@@ -31,9 +31,6 @@
 /* The two programs that a child can turn into. */
 enum purpose { EXECUTE, REPORT_DIRECTORY };
 
-/* A path below a directory gets the descriptor with this number, or one of
- * those that follow it. */
-#define PATH_FD		10
 /* A process that has used up its processor time gets SIGXCPU, and KILL so many
  * seconds later. */
 #define CPU_GRACE	5
@@ -178,112 +175,89 @@ open_beneath(int dir, const char *path, unsigned long long flags)
 	return (int)syscall(SYS_openat2, dir, path, &how, sizeof how);
 }
 
-/*
- * Open the path, or, where there is no such file, the directory that it would
- * be in; "*last" is then its name there, which must not be a link.
- */
-static int
-open_path(int dir, char *path, const char **last)
+/* Is the last part of "p", in the open directory "place", not there at all?
+ * What is made there is not to be made where a link leads. */
+static bool
+is_new(const struct grant_path *p, int place)
 {
-	int fd = open_beneath(dir, path, 0), keep = errno;
-	char *slash = strrchr(path, '/');
 	struct stat st;
 
-	*last = NULL;
-	if (fd != -1 || keep != ENOENT)
-		return fd;
-	*last = slash == NULL ? path : slash + 1;
-	if (slash == NULL)
-		fd = open_beneath(dir, ".", O_DIRECTORY);
-	else {
-		*slash = '\0';
-		fd = open_beneath(dir, path, O_DIRECTORY);
-		*slash = '/';
-	}
-	if (fd == -1)
-		return -1;
-	if (fstatat(fd, *last, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-		errno = ELOOP;
-		return -1;
-	}
-	return fd;
+	if (fstatat(place, p->last, &st, AT_SYMLINK_NOFOLLOW) == -1)
+		return errno == ENOENT;
+	errno = ELOOP;
+	return false;
 }
 
-/* Make the word of argv for "p": by descriptor, which nobody can move, or by
- * name.  "text" is "/proc/self/fd/" and the number. */
+/* Must the program get "p" by a descriptor?  1, 0, or -1 with errno set. */
 static int
-write_path(const struct grant_path *p, int fd, const char *last)
+must_pin(const struct grant_path *p, uid_t user)
 {
-	size_t used = strlen(p->text), n = last == NULL ? 0 : strlen(last);
-	char name[32];
-	ssize_t length;
+	struct trust t;
 
-	if (!p->pinned) {
-		memcpy(name, p->text, used + 1);
-		length = readlink(name, p->text, GRANT_PATH_TEXT - 1);
-		if (length <= 0 || length >= GRANT_PATH_TEXT - 1) {
-			errno = ENAMETOOLONG;
-			return -1;
-		}
-		used = (size_t)length;
-		p->text[used] = '\0';
-		if (close(fd) == -1)
-			return -1;
-	}
-	if (last == NULL)
-		return 0;
-	if (n + 2 > GRANT_PATH_TEXT - used) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	p->text[used] = '/';
-	memcpy(p->text + used + 1, last, n + 1);
-	return 0;
+	if (p->pin != GRANT_PIN_NEEDED)
+		return p->pin == GRANT_PIN_ALWAYS;
+	/* Who can do all that the daemon can is not to be kept from that. */
+	return user == TRUST_NOBODY ? 0 : trust_ask(p->way, user, false, &t);
 }
 
-/* Open every path that has to be below a directory. */
+/*
+ * Look whether "p" is below its directory, whatever links there are, and hand
+ * over its descriptor as "number" where that has to be.
+ */
 static int
-open_paths(const struct child_plan *plan)
+settle_path(const struct grant_path *p, int number, uid_t user)
+{
+	int below = open(p->below, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int file, place, pin, fd;
+
+	if (below == -1)
+		return -1;
+	file = open_beneath(below, p->relative, 0);
+	if (file == -1 && errno != ENOENT)
+		return -1;
+	place = open_beneath(below, p->directory, O_DIRECTORY);
+	if (place == -1 || (file == -1 && !is_new(p, place)) ||
+	    (pin = must_pin(p, user)) == -1)
+		return -1;
+	if (pin == 1) {
+		bool whole = p->pin == GRANT_PIN_ALWAYS && file != -1;
+
+		fd = whole ? file : place;
+		if (dup2(fd, number) == -1)
+			return -1;
+		*p->word = whole ? p->open_file : p->open_place;
+	}
+	(void)close(below);
+	(void)close(place);
+	return file == -1 ? 0 : close(file);
+}
+
+/* See to every path that has to be below a directory. */
+static int
+settle_paths(const struct child_plan *plan, uid_t user)
 {
 	for (size_t i = 0; i < plan->below_count; i++) {
-		const struct grant_path *p = &plan->below[i];
-		const char *last;
-		int dir, fd, number = PATH_FD + (int)i;
-
-		dir = open(p->below, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		if (dir == -1 || (fd = open_path(dir, p->relative, &last)) ==
-		    -1 || dup2(fd, number) == -1)
-			return -1;
-		(void)close(dir);
-		(void)close(fd);
-		if (write_path(p, number, last) == -1)
+		if (settle_path(&plan->below[i], GRANT_PATH_FD + (int)i,
+		    user) == -1)
 			return -1;
 	}
 	return 0;
 }
 
-/*
- * Execute the very file that is looked at.  A script's interpreter has to
- * open it by descriptor, so it keeps that one.
- */
-static void __attribute__((noreturn))
-execute_checked(const struct child_plan *plan, int report)
+/* What the user could change is no program that a rule has listed. */
+static void
+check_program(const struct child_plan *plan, uid_t user, int report)
 {
-	int fd = open(plan->paths[0], O_PATH | O_CLOEXEC);
-	struct stat st;
+	struct trust t;
 
-	if (fd == -1 || fstat(fd, &st) == -1)
-		give_up(report, CHILD_STAGE_EXEC, errno);
-	if ((st.st_mode & S_IWOTH) != 0 ||
-	    ((st.st_mode & S_IWGRP) != 0 && st.st_gid != 0))
+	switch (trust_ask(plan->paths[0], user, true, &t)) {
+	case 0:
+		return;
+	case 1:
 		give_up(report, CHILD_STAGE_UNSAFE, EACCES);
-	(void)syscall(SYS_execveat, fd, "", plan->argv, plan->env,
-	    AT_EMPTY_PATH);
-	if (errno == ENOENT && fcntl(fd, F_SETFD, 0) == 0)
-		(void)syscall(SYS_execveat, fd, "", plan->argv, plan->env,
-		    AT_EMPTY_PATH);
-	give_up(report, errno == ENOENT ? CHILD_STAGE_INTERPRETER :
-	    CHILD_STAGE_EXEC, errno);
+	default:
+		give_up(report, CHILD_STAGE_EXEC, errno);
+	}
 }
 
 static void __attribute__((noreturn))
@@ -292,8 +266,6 @@ execute(const struct child_plan *plan, int report)
 	enum child_stage stage = CHILD_STAGE_EXEC;
 	int error = ENOENT;
 
-	if (plan->checked)
-		execute_checked(plan, report);
 	for (char *const *path = plan->paths; *path != NULL; path++) {
 		(void)execve(*path, plan->argv, plan->env);
 		/* What exists and cannot be executed is the better answer. */
@@ -328,6 +300,7 @@ static void __attribute__((noreturn))
 become(struct start *s)
 {
 	const struct child_plan *plan = s->plan;
+	uid_t user = plan->account == NULL ? TRUST_NOBODY : plan->account->uid;
 
 	reset_signals();
 	if (setsid() == -1 || arrange(s) == -1)
@@ -340,8 +313,10 @@ become(struct start *s)
 	if ((plan->directory[0] != '/' && chdir(plan->base) == -1) ||
 	    chdir(plan->directory) == -1)
 		give_up(s->report, CHILD_STAGE_DIRECTORY, errno);
-	if (open_paths(plan) == -1)
+	if (settle_paths(plan, user) == -1)
 		give_up(s->report, CHILD_STAGE_PATH, errno);
+	if (plan->checked)
+		check_program(plan, user, s->report);
 	if (sigprocmask(SIG_SETMASK, &s->none, NULL) == -1)
 		give_up(s->report, CHILD_STAGE_SETUP, errno);
 	if (privilege_become(plan->account, plan->no_new_privs) == -1)
@@ -411,9 +386,6 @@ start(struct child *c, const struct child_plan *plan, bool alone,
 	s.fds[1] = p.out[1];
 	s.fds[2] = p.err[1];
 	s.report = p.report[1];
-	for (size_t i = 0; i < plan->below_count; i++)
-		(void)snprintf(plan->below[i].text, GRANT_PATH_TEXT,
-		    "/proc/self/fd/%zu", PATH_FD + i);
 	c->started_us = clock_now_us();
 	/*
 	 * Signals are blocked here, as everywhere but in ppoll(2), so no

@@ -21,10 +21,10 @@ struct limits;
 /* What is to be started, and as whom.  All is borrowed by child_start(). */
 struct child_plan {
 	char *const *paths;	/* To try in this order. */
-	bool checked;		/* The first alone, unless others can change
-				 * it; what was looked at is executed. */
+	bool checked;		/* The first, and there is no other, unless
+				 * the account can change it. */
 	char *const *argv;
-	const struct grant_path *below;	/* To open first, for argv. */
+	const struct grant_path *below;	/* What has to be there, and where. */
 	size_t below_count;
 	const struct limits *limits;
 	char *const *env;
@@ -42,7 +42,7 @@ enum child_stage {
 	CHILD_STAGE_DIRECTORY,	/* The directory cannot be entered. */
 	CHILD_STAGE_USER,	/* The user cannot be changed to. */
 	CHILD_STAGE_PATH,	/* A path is not below its directory. */
-	CHILD_STAGE_UNSAFE,	/* Others can change the program. */
+	CHILD_STAGE_UNSAFE,	/* The account can change the program. */
 	CHILD_STAGE_INTERPRETER, /* A program is there, and what is to read
 				 * or to load it is not. */
 	CHILD_STAGE_EXEC	/* None of the paths can be executed. */

@@ -1,6 +1,7 @@
 #include <config.h>
 
 #include <errno.h>
+#include <grp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,6 +11,8 @@
 #include "common/pattern.h"
 #include "common/proto.h"
 #include "daemon/grant.h"
+#include "daemon/privilege.h"
+#include "daemon/trust.h"
 
 /* What a slot takes. */
 enum slot_kind { FIXED, ONE_OF, MATCH, INTEGER, BELOW, ANY };
@@ -24,6 +27,7 @@ struct slot {
 	int64_t max;
 	char *below;
 	bool pinned;
+	enum grant_pin pin;	/* What "pinned" says, if it is there. */
 	bool any;
 	bool rest;		/* It takes all that is left. */
 };
@@ -107,9 +111,10 @@ add_slot(void *context, const struct conf_group *group, const char *text)
 		return s->fixed != NULL ? 0 :
 		    conf_complain(group, NULL, "out of memory");
 	}
-	s->pinned = true;
 	if (conf_read_group(group, slot_keys, SLOT_KEYS, s) > 0)
 		return 1;
+	if (conf_has(group, "pinned"))
+		s->pin = s->pinned ? GRANT_PIN_ALWAYS : GRANT_PIN_NEVER;
 	return settle_slot(s, group);
 }
 
@@ -249,8 +254,34 @@ relative_path(const char *below, const char *path, struct arena *a,
 	return out;
 }
 
+/* Cut "p->relative" into its directory and its last part, and make the words
+ * that may stand for it.  0, or -1 if memory is out. */
 static int
-fit_path(const struct slot *s, const char *word, struct arena *a,
+cut_path(struct grant_path *p, size_t number, struct arena *a)
+{
+	char *slash = strrchr(p->relative, '/');
+
+	p->last = slash == NULL ? p->relative : slash + 1;
+	p->directory = slash == NULL ? arena_printf(a, ".") :
+	    arena_printf(a, "%.*s", (int)(slash - p->relative), p->relative);
+	if (p->directory == NULL)
+		return -1;
+	p->way = arena_printf(a, "%s/%s", p->below, p->directory);
+	p->open_file = arena_printf(a, "/proc/self/fd/%zu",
+	    GRANT_PATH_FD + number);
+	p->open_place = arena_printf(a, "/proc/self/fd/%zu/%s",
+	    GRANT_PATH_FD + number, p->last);
+	return p->way == NULL || p->open_file == NULL ||
+	    p->open_place == NULL ? -1 : 0;
+}
+
+/*
+ * The word is a path below the slot's directory.  The program gets what the
+ * client has written, made absolute: for some a "/" at the end, or a "/.",
+ * means something.
+ */
+static int
+fit_path(const struct slot *s, char *word, struct arena *a,
     struct grant_argv *out, char **result)
 {
 	struct grant_path *path = &out->paths[out->count];
@@ -259,16 +290,17 @@ fit_path(const struct slot *s, const char *word, struct arena *a,
 	if (out->count == GRANT_PATHS_MAX)
 		return 0;
 	path->below = s->below;
-	path->pinned = s->pinned;
+	path->pin = s->pin;
 	path->relative = relative_path(s->below, word, a, &inside);
 	if (path->relative == NULL)
 		return inside ? -1 : 0;
-	if ((path->text = arena_alloc(a, GRANT_PATH_TEXT)) == NULL)
+	if (cut_path(path, out->count, a) == -1)
 		return -1;
-	path->text[0] = '\0';
-	*result = path->text;
+	*result = *word == '/' ? word : arena_printf(a, "%s%s%s", s->below,
+	    s->below[strlen(s->below) - 1] == '/' ? "" : "/", word);
+	path->word = result;
 	out->count++;
-	return 1;
+	return *result == NULL ? -1 : 1;
 }
 
 /* Does "word" fit the slot?  1, 0, -1 as grant_fit(). */
@@ -367,8 +399,6 @@ grant_fit(const struct grant *g, char *const *words, struct arena *a,
 		return 0;
 	}
 	argv[k] = NULL;
-	if (g->any_arguments)
-		argv[0] = words[0];
 	out->argv = argv;
 	return 1;
 }
@@ -451,8 +481,9 @@ print_slot(FILE *out, const struct slot *s)
 		    (s->kind == MATCH && strcmp(name, "match") == 0) ||
 		    (s->kind == INTEGER && (strcmp(name, "min") == 0 ||
 		    strcmp(name, "max") == 0)) ||
-		    (s->kind == BELOW && (strcmp(name, "below") == 0 ||
-		    strcmp(name, "pinned") == 0)) ||
+		    (s->kind == BELOW && strcmp(name, "below") == 0) ||
+		    (s->pin != GRANT_PIN_NEEDED &&
+		    strcmp(name, "pinned") == 0) ||
 		    (s->kind == ANY && strcmp(name, "any") == 0) ||
 		    strcmp(name, "rest") == 0)
 			keys[n++] = slot_keys[i];
@@ -483,23 +514,72 @@ grant_print(FILE *out, const struct grant *g)
 	fputs(" );\n\t\t\t}", out);
 }
 
-const char *
-grant_check_program(const char *program, char *why, size_t size)
+/* The members of a group, in a sentence that ends so. */
+static const char *
+say_group(const char *program, gid_t gid, char *why, size_t size)
 {
-	struct stat st;
+	struct group *group = getgrgid(gid);
+	char number[16];
 
-	if (stat(program, &st) == -1)
+	(void)snprintf(number, sizeof number, "%lu", (unsigned long)gid);
+	(void)snprintf(why, size, "members of the group %.64s could change the "
+	    "program %.500s, or a directory on its way; whoever is in it has "
+	    "to be trusted with this rule", group == NULL ? number :
+	    group->gr_name, program);
+	return why;
+}
+
+const char *
+grant_check_program(const char *program, const struct account *commands,
+    char *why, size_t size)
+{
+	char what[1024];
+	struct trust t;
+	struct stat st;
+	int answer;
+
+	if (stat(program, &st) == -1) {
 		(void)snprintf(why, size, "the program %.500s cannot be found: "
 		    "%s", program, strerror(errno));
-	else if (!S_ISREG(st.st_mode) || (st.st_mode & 0111) == 0)
+		return why;
+	}
+	if (!S_ISREG(st.st_mode) || (st.st_mode & 0111) == 0) {
 		(void)snprintf(why, size, "%.500s is not a program that can be "
 		    "executed", program);
-	else if ((st.st_mode & S_IWOTH) != 0 || ((st.st_mode & S_IWGRP) != 0 &&
-	    st.st_gid != 0))
-		(void)snprintf(why, size, "others than its owner can change "
-		    "the program %.500s; run: chmod go-w %.500s", program,
-		    program);
-	else
-		return NULL;
+		return why;
+	}
+	answer = trust_ask(program, commands == NULL ? TRUST_NOBODY :
+	    commands->uid, true, &t);
+	if (answer == 0)
+		return t.group == 0 ? NULL :
+		    say_group(program, t.group, why, size);
+	(void)snprintf(why, size, "the program %.500s will not be executed: "
+	    "%s; it, and each directory on its way, must be root's or another "
+	    "user's, and writable for nobody else", program, trust_explain(&t,
+	    answer, errno, commands == NULL ? "" : commands->name, what,
+	    sizeof what));
 	return why;
+}
+
+const char *
+grant_check_slots(const struct grant *g, const struct account *commands,
+    char *why, size_t size)
+{
+	char what[1024];
+	struct trust t;
+
+	for (size_t i = 0; commands != NULL && i < g->count; i++) {
+		const struct slot *s = &g->slots[i];
+
+		if (s->kind != BELOW || s->pin != GRANT_PIN_NEEDED ||
+		    trust_ask(s->below, commands->uid, false, &t) != 1)
+			continue;
+		(void)snprintf(why, size, "the way to %.500s could be changed: "
+		    "%s; so programs get such paths by a descriptor, as "
+		    "/proc/self/fd/%d/NAME; see \"pinned\"", s->below,
+		    trust_explain(&t, 1, 0, commands->name, what, sizeof what),
+		    GRANT_PATH_FD);
+		return why;
+	}
+	return NULL;
 }

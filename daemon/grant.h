@@ -12,6 +12,7 @@
 
 #include "daemon/terms.h"
 
+struct account;
 struct arena;
 struct slot;
 
@@ -29,18 +30,32 @@ struct grant {
 
 /* The most paths in one argv that have to lie below a directory. */
 #define GRANT_PATHS_MAX	16
-/* Room for the text by which the program gets such a path. */
-#define GRANT_PATH_TEXT	4096
+/* The descriptor of the first of them, where it has to be one; the others
+ * follow. */
+#define GRANT_PATH_FD	10
+
+/* How the program gets such a path. */
+enum grant_pin {
+	GRANT_PIN_NEEDED,	/* By name, where its way cannot be changed;
+				 * else by name in an open directory. */
+	GRANT_PIN_NEVER,	/* By name. */
+	GRANT_PIN_ALWAYS	/* As an open descriptor. */
+};
 
 /*
- * A path that is to be opened below a directory before the program runs.  The
- * word of argv is written by whoever opens it.
+ * A path that has to be below a directory when the program is executed.  Its
+ * word of argv is the path; whoever hands over a descriptor exchanges it.
  */
 struct grant_path {
 	const char *below;	/* The directory. */
 	char *relative;		/* The path, seen from it; never above it. */
-	bool pinned;		/* The program gets a descriptor's name. */
-	char *text;		/* GRANT_PATH_TEXT bytes, a word of argv. */
+	char *directory;	/* Where its last part is, seen from it. */
+	const char *last;	/* That part; "." for the directory itself. */
+	char *way;		/* "directory", from the root. */
+	enum grant_pin pin;
+	char *open_file;	/* The word by descriptor of the file, ... */
+	char *open_place;	/* ...or of the directory, and its name. */
+	char **word;		/* In argv. */
 };
 
 /* The argv that a client's words make. */
@@ -85,9 +100,17 @@ char **grant_mask(const struct grant *g, char *const *words,
 void grant_print(FILE *out, const struct grant *g);
 
 /*
- * Look at "program", a path, as it is now.  NULL, or a sentence in "why" of
- * "size" bytes: it is missing, cannot be executed, or others can change it.
+ * Look at "program", a path, as it is now and as the user "commands", whose
+ * file system ids the caller has; NULL: there is none beside the daemon's.
+ * NULL, or a sentence in "why" of "size" bytes: it is missing, cannot be
+ * executed, or others can change it.
  */
-const char *grant_check_program(const char *program, char *why, size_t size);
+const char *grant_check_program(const char *program,
+    const struct account *commands, char *why, size_t size);
+
+/* The same for the directories of path slots: the first whose way the user
+ * can change. */
+const char *grant_check_slots(const struct grant *g,
+    const struct account *commands, char *why, size_t size);
 
 #endif

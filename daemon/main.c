@@ -366,7 +366,7 @@ check(const struct options *o, struct settings **s)
 	if ((context = settings_tls(*s)) == NULL)
 		return EXIT_CONFIG;
 	tls_context_free(context);
-	if (!o->quiet && (warnings = rules_warn(stderr, (*s)->rules)) > 0) {
+	if (!o->quiet && (warnings = settings_warn(stderr, *s)) > 0) {
 		fprintf(stderr, "aisd: the configuration %s can be used, with "
 		    "%d warnings\n", o->config, warnings);
 		return EXIT_WARNINGS;

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/fsuid.h>
 #include <sys/prctl.h>
@@ -356,20 +357,34 @@ stay_private(void)
 	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 
-int
-privilege_enter(const struct account *c)
+/* Open files as "a", whose ids are real, effective or saved ones of ours. */
+static int
+see_as(const struct account *a)
 {
-	if (c == NULL)
-		return 0;
-	/* Both return the old id, and cannot fail for an effective id. */
-	(void)setfsgid(c->gid);
-	(void)setfsuid(c->uid);
-	if (setfsuid((uid_t)-1) != (int)c->uid ||
-	    setfsgid((gid_t)-1) != (int)c->gid) {
+	/* Both return the old id, and cannot fail for such ids. */
+	(void)setfsgid(a->gid);
+	(void)setfsuid(a->uid);
+	if (setfsuid((uid_t)-1) != (int)a->uid ||
+	    setfsgid((gid_t)-1) != (int)a->gid) {
 		errno = EPERM;
 		return -1;
 	}
 	return stay_private();
+}
+
+int
+privilege_enter(const struct account *c)
+{
+	return c == NULL ? 0 : see_as(c);
+}
+
+void
+privilege_leave(const struct account *d)
+{
+	if (see_as(d) == 0)
+		return;
+	log_errno("cannot open files as the user %s again", d->name);
+	abort();
 }
 
 int

@@ -61,6 +61,13 @@ int privilege_enter(const struct account *command);
 int privilege_become(const struct account *command, bool no_new_privs);
 
 /*
+ * In the daemon: look at files as "command" for a moment, by privilege_enter(),
+ * and then as "daemon" again.  The kernel refuses nobody his own ids; should it
+ * ever, the process ends here.
+ */
+void privilege_leave(const struct account *daemon);
+
+/*
  * End all processes of the user "command", on the whole machine, at one
  * stroke: none of them can fork its way out.  A child does it, which is the
  * caller's to spare and to reap.  Returns its pid, or -1 with errno set.

@@ -374,7 +374,8 @@ warn_limits(FILE *out, const char *where, const struct limits *l,
 }
 
 static int
-warn_rule(FILE *out, const struct rule *rule, const struct limits *above)
+warn_rule(FILE *out, const struct rule *rule, const struct limits *above,
+    const struct account *commands)
 {
 	const struct limits *ours = &rule->terms.limits;
 	char why[1024];
@@ -387,7 +388,7 @@ warn_rule(FILE *out, const struct rule *rule, const struct limits *above)
 		n++;
 	}
 	if (rule->sftp_server != NULL && grant_check_program(
-	    rule->sftp_server[0], why, sizeof why) != NULL) {
+	    rule->sftp_server[0], commands, why, sizeof why) != NULL) {
 		fprintf(out, "%s: sftp_server: %s\n", rule->where, why);
 		n++;
 	}
@@ -395,7 +396,12 @@ warn_rule(FILE *out, const struct rule *rule, const struct limits *above)
 		const struct grant *g = &rule->grants[i], *first;
 
 		n += warn_limits(out, g->where, &g->terms.limits, ours);
-		if (grant_check_program(g->program, why, sizeof why) != NULL) {
+		if (grant_check_program(g->program, commands, why,
+		    sizeof why) != NULL) {
+			fprintf(out, "%s: %s\n", g->where, why);
+			n++;
+		}
+		if (grant_check_slots(g, commands, why, sizeof why) != NULL) {
 			fprintf(out, "%s: %s\n", g->where, why);
 			n++;
 		}
@@ -411,7 +417,7 @@ warn_rule(FILE *out, const struct rule *rule, const struct limits *above)
 }
 
 int
-rules_warn(FILE *out, const struct rules *p)
+rules_warn(FILE *out, const struct rules *p, const struct account *commands)
 {
 	static const struct limits none;
 	const struct rule *all = NULL;
@@ -424,7 +430,7 @@ rules_warn(FILE *out, const struct rules *p)
 	for (size_t i = 0; i < p->count; i++) {
 		const struct rule *rule = &p->rules[i];
 
-		n += warn_rule(out, rule, &p->defaults.limits);
+		n += warn_rule(out, rule, &p->defaults.limits, commands);
 		if (all != NULL) {
 			fprintf(out, "%s: the rule \"%s\" is never reached: "
 			    "%s matches everybody\n", rule->where, rule->name,

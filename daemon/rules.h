@@ -17,6 +17,7 @@
 #include "daemon/match.h"
 #include "daemon/terms.h"
 
+struct account;
 struct conf;
 struct rules;
 struct rule_call;
@@ -59,9 +60,11 @@ void rules_print(FILE *out, const struct rules *rules);
 /*
  * Look for what is not wrong and hardly meant: rules that are never reached,
  * programs that are missing or others' to change, limits that the system will
- * not give.  Writes a line each to "out", and returns how many.
+ * not give.  "commands" is as for grant_check_program().  Writes a line each
+ * to "out", and returns how many.
  */
-int rules_warn(FILE *out, const struct rules *rules);
+int rules_warn(FILE *out, const struct rules *rules,
+    const struct account *commands);
 
 /*
  * The rule for a peer, or NULL.  It depends on nothing that changes during a

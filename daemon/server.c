@@ -198,6 +198,29 @@ renew_files(struct server *s)
 	renew(s, context);
 }
 
+/* What the rules name is looked at again, and a word on each that is amiss
+ * goes to the log. */
+static void
+warn(const struct settings *settings)
+{
+	char *text = NULL, *line, *rest;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	if (out != NULL)
+		(void)settings_warn(out, settings);
+	if (out == NULL || fclose(out) == EOF) {
+		log_errno("cannot look at the programs of the rules");
+		free(text);
+		return;
+	}
+	for (rest = text; (line = strsep(&rest, "\n")) != NULL;) {
+		if (*line != '\0')
+			log_warning("%s", line);
+	}
+	free(text);
+}
+
 static void
 reload(struct server *s)
 {
@@ -219,6 +242,7 @@ reload(struct server *s)
 		audit_reload(false, "", "the new configuration cannot be used; "
 		    "the old one stays in force");
 	} else {
+		warn(settings);
 		s->settings = settings;
 		if (s->session != NULL)
 			session_configure(s->session, settings);

@@ -520,9 +520,10 @@ explain_failure(const struct session *s, const struct child_failure *f,
 		return PROTO_CODE_DENIED;
 	}
 	if (f->stage == CHILD_STAGE_UNSAFE) {
-		(void)snprintf(out, size, "others than its owner can change "
-		    "the program of %.500s; its operator has to mend that",
-		    name);
+		(void)snprintf(out, size, "commands could change the program "
+		    "of %.500s, or a directory on its way, so it is not "
+		    "executed; the server's operator has to mend that, and "
+		    "aisd -t says where", name);
 		return PROTO_CODE_NOT_EXECUTABLE;
 	}
 	if (f->stage == CHILD_STAGE_INTERPRETER) {

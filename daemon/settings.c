@@ -394,6 +394,25 @@ settings_command_account(const struct settings *s)
 	return s->unprivileged ? NULL : &s->command;
 }
 
+int
+settings_warn(FILE *out, const struct settings *s)
+{
+	const struct account *commands = settings_command_account(s);
+	int n;
+
+	if (commands == NULL)
+		return rules_warn(out, s->rules, NULL);
+	if (privilege_enter(commands) == -1) {
+		fprintf(out, "whether %s can change the programs that the "
+		    "rules name cannot be seen: not started as root\n",
+		    commands->name);
+		return 1 + rules_warn(out, s->rules, NULL);
+	}
+	n = rules_warn(out, s->rules, commands);
+	privilege_leave(&s->daemon);
+	return n;
+}
+
 void
 settings_world(const struct settings *s, struct policy_world *w)
 {

@@ -88,6 +88,13 @@ const struct account *settings_command_account(const struct settings *s);
 /* What the policy needs to know beside its rules; borrows from "s". */
 void settings_world(const struct settings *s, struct policy_world *w);
 
+/*
+ * Look at the rules by rules_warn(), with the eyes of the command user, whom a
+ * daemon that has dropped its privileges can be for a moment.  Writes a line
+ * each to "out", and returns how many.
+ */
+int settings_warn(FILE *out, const struct settings *s);
+
 /* Must every log have the record of a command before it starts? */
 bool settings_audit_strict(const struct settings *s);
 

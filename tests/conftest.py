@@ -12,7 +12,9 @@ import os
 import pathlib
 import shlex
 import signal
+import stat
 import sys
+import tempfile
 import threading
 
 import pytest
@@ -94,6 +96,27 @@ def program():
             pytest.skip(f"{name} is not built")
         return [*before, str(path)]
     return find
+
+
+def everybody_writes(path):
+    """May everybody write to "path", or to a directory above it?"""
+    return any(one.stat().st_mode & stat.S_IWOTH
+               for one in (path, *path.parents))
+
+
+@pytest.fixture
+def trusted_path():
+    """A directory for programs that a rule lists: below none to which
+    everybody may write, as they may to that of tmp_path."""
+    for top in map(pathlib.Path, ("/var/lib", "/opt", pathlib.Path.home())):
+        if not os.access(top, os.W_OK) or everybody_writes(top):
+            continue
+        with tempfile.TemporaryDirectory(prefix="ais-test-", dir=top) as name:
+            path = pathlib.Path(name)
+            path.chmod(0o755)
+            yield path
+        return
+    pytest.skip("needs a directory that not everybody may write to")
 
 
 @contextlib.contextmanager

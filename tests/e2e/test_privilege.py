@@ -16,7 +16,7 @@ import time
 import pytest
 
 import attacks
-from aisd import Daemon
+from aisd import Daemon, wait_until
 from wire import Code, Type
 
 USER, COMMAND_USER = "daemon", "nobody"
@@ -299,3 +299,130 @@ def test_children_that_cannot_be_seen(make, proc):
         assert "could be ended" in done.stderr
         assert "mount" in done.stderr
     assert daemon.events("start") == []
+
+
+# What the command user could change.
+
+def rule(*entries):
+    return '{ name = "r"; peers = [ "*" ]; commands = ( ' + \
+        ", ".join(entries) + " ); }"
+
+
+@pytest.fixture
+def tool(trusted_path):
+    """A program that nobody but root can change."""
+    program = trusted_path / "bin" / "tool"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho ran\n")
+    program.chmod(0o755)
+    return program
+
+
+def check(daemon):
+    """What "aisd -t" says, and its exit status."""
+    done = subprocess.run([*daemon.words, "-t", "-c", str(daemon.conf)],
+                          capture_output=True, text=True, env=daemon.env)
+    return done.returncode, done.stderr
+
+
+def set_acl(path, text):
+    if not shutil.which("setfacl") or subprocess.run(
+            ["setfacl", "-m", text, path], capture_output=True).returncode:
+        pytest.skip("needs setfacl and a file system with access lists")
+
+
+@pytest.mark.parametrize("spoil, said", [
+    (lambda p, c: os.chown(p, *c), "tool belongs to the user nobody"),
+    (lambda p, c: os.chown(p.parent, *c), "bin belongs to the user nobody"),
+    (lambda p, c: (os.chown(p, 0, c[1]), p.chmod(0o775)),
+     "tool is writable for the user nobody"),
+    (lambda p, c: set_acl(p, f"u:{c[0]}:rwx"),
+     "tool is writable for the user nobody"),
+    (lambda p, c: set_acl(p.parent, f"u:{c[0]}:rwx"),
+     "bin is writable for the user nobody"),
+    (lambda p, c: p.parent.chmod(0o1777), "bin is writable for everybody"),
+    (lambda p, c: p.chmod(0o757), "tool is writable for everybody"),
+], ids=["owned", "directory-owned", "group", "acl", "directory-acl", "sticky",
+        "everybody"])
+def test_a_program_that_commands_could_change(make, connect, users, tool,
+                                              spoil, said):
+    """It is refused at each start, and told by the check and at a reload."""
+    daemon = make(rules=rule(f'"{tool}"'))
+    session = connect(daemon=daemon)
+    assert session.run(["tool"]).stdout == b"ran\n"
+    assert check(daemon) == (0, f"aisd: the configuration {daemon.conf} is "
+                             "good: 1 rules\n")
+    spoil(tool, users[1])
+    result = session.run(["tool"])
+    assert not result.started and "could change" in result.refused.text
+    status, text = check(daemon)
+    assert status == 3 and said in text
+    daemon.reload()
+    wait_until(lambda: any(said in line for line in daemon.lines()), said)
+    # It sees as itself again, and can read all of its files.
+    daemon.reload()
+    assert not session.run(["tool"]).started
+
+
+def test_a_program_of_other_people(make, connect, users, tool):
+    """Who is in a group is trusted with the program, and the check says so."""
+    os.chown(tool, 0, users[0][1])
+    tool.chmod(0o775)
+    daemon = make(rules=rule(f'"{tool}"'))
+    assert connect(daemon=daemon).run(["tool"]).stdout == b"ran\n"
+    status, text = check(daemon)
+    assert status == 3 and "members of the group daemon could change" in text
+
+
+@pytest.fixture
+def srv(trusted_path, users):
+    """Directories: root's, with one that is the command user's."""
+    for name in ("data", "data/sub", "own", "own/sub", "outside"):
+        (trusted_path / name).mkdir()
+        (trusted_path / name / "file").write_text(name)
+    for name in ("own", "own/sub", "own/sub/file", "data/sub"):
+        os.chown(trusted_path / name, *users[1])
+    return trusted_path
+
+
+def test_paths_as_programs_get_them(make, connect, srv):
+    """By name, unless the command user could exchange the way to it."""
+    daemon = make(rules=rule(
+        '{ name = "say"; program = "/bin/echo"; arguments = ( '
+        f'{{ below = "{srv}"; }} ); }}',
+        '{ name = "cat"; program = "/bin/cat"; arguments = ( '
+        f'{{ below = "{srv}"; }} ); }}',
+        '{ name = "list"; program = "/bin/ls"; arguments = ( "-1", '
+        f'{{ below = "{srv}"; }} ); }}'))
+    session = connect(daemon=daemon)
+    for path, wanted in (
+            ("data", f"{srv}/data"), ("data/file", f"{srv}/data/file"),
+            ("data/sub/new", f"{srv}/data/sub/new"), ("own", f"{srv}/own"),
+            ("own/file", f"{srv}/own/file"), (".", f"{srv}/."),
+            ("own/sub/file", "/proc/self/fd/10/file"),
+            ("own/sub/new", "/proc/self/fd/10/new")):
+        assert session.run(["say", path]).stdout.decode() == wanted + "\n"
+        if "new" not in path and "file" in path:
+            assert session.run(["cat", path]).stdout.decode() == \
+                os.path.dirname(path)
+    assert session.run(["list", "own/sub"]).stdout == b"file\n"
+
+
+def test_a_directory_that_moves(make, connect, srv, place):
+    """Whoever exchanges a directory on the way is too early, or too late."""
+    daemon = make(rules=rule(
+        '{ name = "cat"; program = "/bin/cat"; arguments = ( '
+        f'{{ below = "{srv}/own"; }} ); }}'))
+    flip = subprocess.Popen(
+        ["setpriv", "--reuid", COMMAND_USER, "--clear-groups", "perl", "-e",
+         "chdir shift or die; while (1) { rename 'sub', 'real'; "
+         "symlink '../outside', 'sub'; unlink 'sub'; rename 'real', 'sub' }",
+         srv / "own"])
+    try:
+        session = connect(daemon=daemon)
+        seen = [session.run(["cat", "sub/file"]) for _ in range(300)]
+    finally:
+        flip.kill()
+        flip.wait()
+    assert {r.stdout for r in seen} <= {b"own/sub", b""}
+    assert any(r.stdout == b"own/sub" for r in seen)

@@ -96,16 +96,56 @@ def test_variables_that_no_pattern_grants(serve, name):
                        env={"OTHER": "x"}).stdout == b"x\n"
 
 
-def test_a_program_that_others_can_change(serve, tmp_path):
-    program = tmp_path / "program"
+def test_a_program_that_others_can_change(serve, trusted_path):
+    program = trusted_path / "program"
     program.write_text("#!/bin/sh\necho ran\n")
     program.chmod(0o757)
     daemon, session = serve(commands(command("p", program)))
-    assert "others" in refused(session.run(["p"]), Code.NOT_EXECUTABLE)
+    assert "could change" in refused(session.run(["p"]), Code.NOT_EXECUTABLE)
     program.chmod(0o755)
+    assert session.run(["p"]).stdout == b"ran\n"
+    # A directory on its way, sticky or not, and a link's own way.
+    trusted_path.chmod(0o1777)
+    refused(session.run(["p"]), Code.NOT_EXECUTABLE)
+    trusted_path.chmod(0o755)
+    real = trusted_path / "open"
+    real.mkdir()
+    real.chmod(0o777)
+    program.rename(real / "program")
+    program.symlink_to("open/program")
+    refused(session.run(["p"]), Code.NOT_EXECUTABLE)
+    real.chmod(0o755)
     assert session.run(["p"]).stdout == b"ran\n"
     program.unlink()
     refused(session.run(["p"]), Code.UNKNOWN)
+
+
+def test_a_program_is_executed_by_its_path(serve, trusted_path):
+    """Whatever a script asks about itself, it is told as without us."""
+    program = trusted_path / "tool"
+    program.write_text('#!/bin/sh\necho "$0 $(basename "$0")"\n'
+                       '. "$(dirname "$0")/lib.sh"\nls /proc/$$/fd\n')
+    program.chmod(0o755)
+    (trusted_path / "lib.sh").write_text("echo sourced\n")
+    (trusted_path / "other").symlink_to("tool")
+    perl = trusted_path / "check.pl"
+    perl.write_text('#!/usr/bin/perl\nprint "CRITICAL $0\\n"; exit 2;\n')
+    perl.chmod(0o755)
+    daemon, session = serve(commands(
+        f'"{program}", "{perl}", "{trusted_path}/other", ' +
+        command("named", program)))
+    for call, name in (("tool", "tool"), (str(program), "tool"),
+                       ("named", "tool"), ("other", "other")):
+        result = session.run([call])
+        shell_own = {b"10"}     # Where dash(1) has its script.
+        words = result.stdout.split()
+        assert result.status == 0
+        assert words[:3] == [f"{trusted_path}/{name}".encode(),
+                             name.encode(), b"sourced"]
+        assert set(words[3:]) - shell_own == {b"0", b"1", b"2"}
+    result = session.run(["check.pl"])
+    assert (result.stdout, result.status) == \
+        (f"CRITICAL {perl}\n".encode(), 2)
 
 
 # Paths.
@@ -126,7 +166,7 @@ def show(tree, more=""):
                             f'{{ below = "{tree}/pub"; {more} }}'))
 
 
-@pytest.mark.parametrize("more", ["", "pinned = false;"])
+@pytest.mark.parametrize("more", ["", "pinned = false;", "pinned = true;"])
 def test_paths(serve, tree, more):
     daemon, session = serve(show(tree, more))
     for path in ("file", "./file", "in", f"{tree}/pub/file", ".//file"):
@@ -141,9 +181,25 @@ def test_paths(serve, tree, more):
     assert ends and daemon.events("command-refused")
 
 
+def test_what_a_path_is_handed_over_as(serve, tree):
+    """A path as it was asked for, made absolute; or a descriptor, on demand."""
+    for more, path, wanted in (
+            ("", "file", f"{tree}/pub/file"),
+            ("", "./a//", f"{tree}/pub/./a//"),
+            ("", f"{tree}/pub//file", f"{tree}/pub//file"),
+            ("", ".", f"{tree}/pub/."), ("", "new", f"{tree}/pub/new"),
+            ("pinned = false;", "in", f"{tree}/pub/in"),
+            ("pinned = true;", "in", "/proc/self/fd/10"),
+            ("pinned = true;", "new", "/proc/self/fd/10/new")):
+        (tree / "pub" / "a").mkdir(exist_ok=True)
+        daemon, session = serve(commands(command(
+            "echo", "/bin/echo", f'{{ below = "{tree}/pub"; {more} }}')))
+        assert session.run(["echo", path]).stdout.decode() == wanted + "\n"
+
+
 def test_a_link_that_moves(serve, tree, slowness):
     """Whoever swaps what a path names is too early, or too late."""
-    daemon, session = serve(show(tree))
+    daemon, session = serve(show(tree, "pinned = true;"))
     (tree / "pub" / "dir").mkdir()
     (tree / "pub" / "dir" / "file").write_bytes(INSIDE)
     stop = threading.Event()
@@ -165,10 +221,10 @@ def test_a_link_that_moves(serve, tree, slowness):
     assert any(r.stdout == INSIDE for r in seen)
 
 
-def test_a_program_that_is_replaced(serve, tmp_path):
+def test_a_program_that_is_replaced(serve, trusted_path):
     """What is executed is a whole program, the old one or the new."""
     def write(name, word):
-        path = tmp_path / name
+        path = trusted_path / name
         path.write_text(f"#!/bin/sh\necho {word}\n")
         path.chmod(0o755)
         return path

@@ -122,7 +122,8 @@ check_plan(const struct child_plan *plan, bool is_chdir)
 	must(plan->argv != NULL && plan->argv[0] != NULL);
 	must(plan->paths != NULL && plan->paths[0] != NULL);
 	for (size_t i = 0; i < plan->below_count; i++)
-		must(plan->below[i].text[0] == '\0');
+		must(plan->below[i].word > plan->argv &&
+		    *plan->below[i].word != NULL);
 }
 
 /* A pipe; "ours" is the session's end, and the other does not block either:

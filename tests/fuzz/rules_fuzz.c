@@ -186,6 +186,8 @@ check_path(const char *rules, const struct grant_path *path)
 {
 	must(holds(rules, path->below));
 	must(*path->relative != '\0' && *path->relative != '/');
+	/* The word is below it as well, as far as its text tells. */
+	must(strncmp(*path->word, path->below, strlen(path->below)) == 0);
 	for (const char *p = path->relative; p != NULL; p = strchr(p, '/')) {
 		p += *p == '/';
 		must(strncmp(p, "..", 2) != 0 ||

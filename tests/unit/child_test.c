@@ -20,7 +20,7 @@
 static char top[UNIT_PATH_MAX];
 static struct child child;
 static struct child_plan plan;
-static char texts[3][512], *words[4], *paths[4];
+static char texts[3][512], *words[5], *paths[4];
 static char *env[] = { (char[]){ "A=1" }, NULL };
 static char output[65536];
 static bool alone, changing;
@@ -209,22 +209,37 @@ programs_that_cannot_run(void **state)
 static void
 checked_programs(void **state)
 {
+	char private[UNIT_PATH_MAX], script[UNIT_PATH_MAX + 32];
+	char expected[UNIT_PATH_MAX + 96];
+
 	(void)state;
 	plan.checked = true;
 	set_words("/bin/echo", "hello", NULL);
 	assert_int_equal(WEXITSTATUS(run()), 0);
 	assert_string_equal(output, "hello\n");
 
-	unit_write("script", "#!/bin/sh\necho script \"$1\"\n");
+	unit_enter_trusted(private);
+	(void)snprintf(script, sizeof script, "%s/script", private);
+	unit_write("script", "#!/bin/ls /proc/self/fd\n");
 	assert_int_equal(chmod("script", 0755), 0);
-	set_words("./script", "x", NULL);
+	set_words(script, NULL, NULL);
 	assert_int_equal(WEXITSTATUS(run()), 0);
-	assert_string_equal(output, "script x\n");
+	/* By its path; and nothing is open but what ls(1) itself opens. */
+	(void)snprintf(expected, sizeof expected, "%s\n\n/proc/self/fd:\n0\n1"
+	    "\n2\n3\n", script);
+	assert_string_equal(output, expected);
 
 	assert_int_equal(chmod("script", 0757), 0);
 	assert_int_equal(refused().stage, CHILD_STAGE_UNSAFE);
-	set_words("./nothing", NULL, NULL);
+	assert_int_equal(unlink("script"), 0);
 	assert_int_equal(refused().error, ENOENT);
+	/* A directory on its way is enough, sticky or not. */
+	unit_write("script", "#!/bin/sh\n");
+	assert_int_equal(chmod("script", 0755), 0);
+	assert_int_equal(chmod(".", 01777), 0);
+	assert_int_equal(refused().stage, CHILD_STAGE_UNSAFE);
+	unit_leave(private);
+	assert_int_equal(chdir(top), 0);
 }
 
 static void
@@ -274,19 +289,27 @@ limits(void **state)
 	assert_int_equal(strtol(end, &end, 10), nice < 19 ? nice : 19);
 }
 
-/* One path slot; whether the command ran. */
+/* One path slot, whose word is the program's second; whether it ran. */
 static bool
-below(const char *path, bool pinned, struct child_failure *f)
+below(const char *directory, const char *last, enum grant_pin pin,
+    struct child_failure *f)
 {
-	static char text[GRANT_PATH_TEXT], relative[256];
+	static char relative[256], place[256], name[UNIT_PATH_MAX + 256];
+	static char open_file[] = "/proc/self/fd/10", open_place[256];
 	static struct grant_path p;
 	int begun;
 
-	(void)snprintf(relative, sizeof relative, "%s", path);
-	p.below = top;
-	p.relative = relative;
-	p.pinned = pinned;
-	p.text = text;
+	(void)snprintf(place, sizeof place, "%s", directory);
+	(void)snprintf(relative, sizeof relative, "%s/%s", directory, last);
+	(void)snprintf(name, sizeof name, "%s/%s/%s", top, directory, last);
+	(void)snprintf(open_place, sizeof open_place, "%s/%s", open_file,
+	    last);
+	p = (struct grant_path){ .below = top, .relative = relative,
+	    .directory = place, .last = last, .way = top, .pin = pin,
+	    .open_file = open_file, .open_place = open_place,
+	    .word = &words[3] };
+	words[3] = name;
+	words[4] = NULL;
 	plan.below = &p;
 	plan.below_count = 1;
 	assert_int_equal(child_start(&child, &plan, alone), 0);
@@ -298,7 +321,7 @@ below(const char *path, bool pinned, struct child_failure *f)
 static void
 paths_below(void **state)
 {
-	char expected[UNIT_PATH_MAX + 16];
+	char expected[UNIT_PATH_MAX + 32];
 	struct child_failure f;
 
 	(void)state;
@@ -307,29 +330,37 @@ paths_below(void **state)
 	(void)unlink("out");
 	assert_int_equal(symlink("file", "in"), 0);
 	assert_int_equal(symlink("/etc/passwd", "out"), 0);
-	set_words("/bin/sh", "-c", "cat /proc/self/fd/10");
-	assert_true(below("file", true, &f));
-	assert_string_equal(output, "inside");
-	assert_true(below("in", true, &f));
-	assert_string_equal(output, "inside");
-	assert_false(below("out", true, &f));
-	assert_int_equal(f.stage, CHILD_STAGE_PATH);
-	assert_int_equal(f.error, EXDEV);
-	assert_false(below("out", false, &f));
-	assert_false(below("missing/file", true, &f));
-
-	/* By name, no descriptor is left open. */
-	set_words("/bin/sh", "-c", "test ! -e /proc/self/fd/10 && echo none");
-	assert_true(below("file", false, &f));
-	assert_string_equal(output, "none\n");
-	(void)snprintf(expected, sizeof expected, "%s/new", top);
-	/* With fork the text is the child's alone. */
-	if (alone) {
-		assert_true(below("new", false, &f));
-		assert_string_equal(plan.below->text, expected);
-		assert_true(below("new", true, &f));
-		assert_string_equal(plan.below->text, "/proc/self/fd/10/new");
+	/* $0 is the slot's word. */
+	set_words("/bin/sh", "-c", "cat \"$0\"");
+	for (int pin = GRANT_PIN_NEEDED; pin <= GRANT_PIN_ALWAYS; pin++) {
+		assert_true(below(".", "file", (enum grant_pin)pin, &f));
+		assert_string_equal(output, "inside");
+		assert_true(below(".", "in", (enum grant_pin)pin, &f));
+		assert_string_equal(output, "inside");
+		assert_false(below(".", "out", (enum grant_pin)pin, &f));
+		assert_int_equal(f.stage, CHILD_STAGE_PATH);
+		assert_int_equal(f.error, EXDEV);
+		assert_false(below("no", "file", (enum grant_pin)pin, &f));
+		assert_int_equal(f.error, ENOENT);
 	}
+
+	/* By name, no descriptor is left open; what is not there may be made,
+	 * but not where a link leads. */
+	set_words("/bin/sh", "-c", "echo \"$0\" /dev/fd/1*");
+	(void)unlink("new");
+	(void)snprintf(expected, sizeof expected, "%s/./new /dev/fd/1\n", top);
+	assert_true(below(".", "new", GRANT_PIN_NEEDED, &f));
+	assert_string_equal(output, expected);
+	assert_true(below(".", "new", GRANT_PIN_NEVER, &f));
+	assert_string_equal(output, expected);
+	assert_true(below(".", "new", GRANT_PIN_ALWAYS, &f));
+	assert_string_equal(output,
+	    "/proc/self/fd/10/new /dev/fd/1 /dev/fd/10\n");
+	assert_true(below(".", "file", GRANT_PIN_ALWAYS, &f));
+	assert_string_equal(output, "/proc/self/fd/10 /dev/fd/1 /dev/fd/10\n");
+	assert_int_equal(symlink("nowhere", "new"), 0);
+	assert_false(below(".", "new", GRANT_PIN_NEEDED, &f));
+	assert_int_equal(f.error, ELOOP);
 }
 
 static void
@@ -392,6 +423,16 @@ by_fork(void **state)
 	{ #test " by vfork", test, by_vfork, NULL, NULL }, \
 	{ #test " by fork", test, by_fork, NULL, NULL }
 
+/* The same, where there is no reason against it. */
+#define BOTH_UNLESS(reason, test) \
+	UNLESS(reason, test, #test " by vfork", by_vfork), \
+	UNLESS(reason, test, #test " by fork", by_fork)
+#define UNLESS(reason, test, name, begin) \
+	((reason) == NULL ? \
+	    (struct CMUnitTest){ name, test, begin, NULL, NULL } : \
+	    (struct CMUnitTest){ unit_skipped(name, reason), unit_nothing, \
+		NULL, NULL, NULL })
+
 int
 main(void)
 {
@@ -400,7 +441,7 @@ main(void)
 		BOTH(a_clean_process),
 		BOTH(standard_input),
 		BOTH(programs_that_cannot_run),
-		BOTH(checked_programs),
+		BOTH_UNLESS(unit_lacks_trusted(), checked_programs),
 		BOTH(change_of_directory),
 		BOTH(limits),
 		BOTH(paths_below),

@@ -169,10 +169,10 @@ commands(void **state)
 		{ "shell", "ls", NULL, PROTO_CODE_DENIED },
 		{ "shell", "sh -c id", NULL, PROTO_CODE_DENIED },
 		{ "shell", "/bin/sh", NULL, PROTO_CODE_DENIED },
-		{ "few", "ls", "ls", PROTO_CODE_NONE },
-		{ "few", "ls -la /", "ls -la /", PROTO_CODE_NONE },
+		{ "few", "ls", "/bin/ls", PROTO_CODE_NONE },
+		{ "few", "ls -la /", "/bin/ls -la /", PROTO_CODE_NONE },
 		{ "few", "/bin/ls -la", "/bin/ls -la", PROTO_CODE_NONE },
-		{ "few", "tool", "tool", PROTO_CODE_NONE },
+		{ "few", "tool", "/opt/tool", PROTO_CODE_NONE },
 		{ "few", "''", NULL, PROTO_CODE_UNKNOWN },
 		/* There is no other way to write a path that is granted. */
 		{ "few", "/bin//ls", NULL, PROTO_CODE_DENIED },
@@ -325,6 +325,7 @@ path_slots(void **state)
 	};
 	struct rules *p = load(granted);
 	struct decision d;
+	char word[128];
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
@@ -337,10 +338,15 @@ path_slots(void **state)
 			    "/srv/data");
 			assert_string_equal(d.argv.paths[0].relative,
 			    rows[i].relative);
-			assert_true(d.argv.paths[0].pinned);
-			/* The word is written by who opens the path. */
-			assert_ptr_equal(d.argv.argv[1],
-			    d.argv.paths[0].text);
+			assert_int_equal(d.argv.paths[0].pin,
+			    GRANT_PIN_NEEDED);
+			/* The word is what was asked, made absolute. */
+			assert_ptr_equal(d.argv.paths[0].word,
+			    &d.argv.argv[1]);
+			(void)snprintf(word, sizeof word, "%s%.*s",
+			    d.logged[1][0] == '/' ? "" : "/srv/data/", 100,
+			    d.logged[1]);
+			assert_string_equal(d.argv.argv[1], word);
 		}
 		decision_free(&d);
 	}
@@ -842,7 +848,7 @@ explanations(void **state)
 	expect_explained(p, q, true, "p.conf:2: rule \"a\": does not match, "
 	    "because of its key dns\np.conf:3: rule \"b\": matches\n");
 	expect_explained(p, q, true, "allowed by the rule \"b\"");
-	expect_explained(p, q, true, "argv: ls -l\n");
+	expect_explained(p, q, true, "argv: /bin/ls -l\n");
 	expect_explained(p, q, true, "program: /bin/ls\n");
 	expect_explained(p, q, true, "directory: /start\n");
 	expect_explained(p, q, true, "nice = 9;\n");
@@ -870,7 +876,7 @@ expect_warnings(const char *rules, int count, const char *wanted)
 	int n;
 
 	assert_non_null(out);
-	n = rules_warn(out, p);
+	n = rules_warn(out, p, NULL);
 	assert_int_equal(fclose(out), 0);
 	if (n != count || strstr(text, wanted) == NULL)
 		fail_msg("%d warnings: %s", n, text);
@@ -881,8 +887,6 @@ expect_warnings(const char *rules, int count, const char *wanted)
 static void
 warnings(void **state)
 {
-	char rules[512];
-
 	(void)state;
 	expect_warnings("{ peers = \"a\"; anything = true; }", 0, "");
 	expect_warnings("", 1, "there are no rules");
@@ -898,15 +902,31 @@ warnings(void **state)
 	expect_warnings("{ peers = \"a\"; commands = ( \"/bin/sh\",\n"
 	    "{ name = \"sh\"; program = \"/bin/sh\"; } ); }", 1,
 	    "\"sh\" is never reached");
+}
+
+/* Programs that the command user, or a group, could change. */
+static void
+warnings_of_trust(void **state)
+{
+	char rules[512], private[UNIT_PATH_MAX];
+
+	(void)state;
+	unit_enter_trusted(private);
 	unit_write("tool", "#!/bin/sh\n");
 	(void)snprintf(rules, sizeof rules, "{ peers = \"a\"; commands = ( "
-	    "\"%s/tool\" ); }", messages_directory);
+	    "\"%s/tool\" ); }", private);
 	assert_int_equal(chmod("tool", 0757), 0);
-	expect_warnings(rules, 1, "others than its owner can change");
+	expect_warnings(rules, 1, "/tool is writable for everybody; it, and");
 	assert_int_equal(chmod("tool", 0600), 0);
 	expect_warnings(rules, 1, "is not a program");
 	assert_int_equal(chmod("tool", 0700), 0);
 	expect_warnings(rules, 0, "");
+	if (chown("tool", (uid_t)-1, getegid() != 0 ? getegid() : 1) == 0) {
+		assert_int_equal(chmod("tool", 0770), 0);
+		expect_warnings(rules, 1, "members of the group ");
+	}
+	unit_leave(private);
+	assert_int_equal(chdir(messages_directory), 0);
 }
 
 static void
@@ -984,7 +1004,9 @@ main(void)
 		TEST(accepted_environment), TEST(merged_environment),
 		TEST(long_variables), TEST(terms), TEST(directories),
 		TEST(changes_of_directory), TEST(masks), TEST(learning),
-		TEST(explanations), TEST(warnings), TEST(lists),
+		TEST(explanations), TEST(warnings),
+		unit_test_unless(unit_lacks_trusted(), warnings_of_trust,
+		    messages_enter, messages_leave), TEST(lists),
 		TEST(without_memory),
 	};
 

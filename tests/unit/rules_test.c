@@ -207,7 +207,7 @@ join(const struct decision *d, char out[512])
 	for (char **v = d->argv.argv + 1; *v != NULL; v++) {
 		const char *word = *v;
 
-		if (n < d->argv.count && word == d->argv.paths[n].text)
+		if (n < d->argv.count && v == d->argv.paths[n].word)
 			word = d->argv.paths[n++].relative;
 		used += (size_t)snprintf(out + used, 512 - used, "%s%s",
 		    used == 0 ? "" : "|", word);
@@ -702,7 +702,7 @@ many(void **state)
 	out = open_memstream(&warnings, &size);
 	assert_non_null(out);
 	warn_us = clock_now_us();
-	(void)rules_warn(out, p);
+	(void)rules_warn(out, p, NULL);
 	warn_us = clock_now_us() - warn_us;
 	assert_int_equal(fclose(out), 0);
 	printf("# load %lld ms, find %lld ns, decide %lld ns, warn %lld ms\n",

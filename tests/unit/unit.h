@@ -7,11 +7,13 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -84,6 +86,58 @@ unit_enter(char path[UNIT_PATH_MAX])
 	(void)snprintf(path, UNIT_PATH_MAX, "%s/ais-unit-XXXXXX",
 	    top == NULL ? "/tmp" : top);
 	assert_non_null(mkdtemp(path));
+	assert_int_equal(chdir(path), 0);
+}
+
+/* May everybody write to "path" or to a directory above it? */
+static inline bool
+unit_is_open(const char *path)
+{
+	char name[2 * UNIT_PATH_MAX + 64];
+	struct stat st;
+
+	(void)snprintf(name, sizeof name, "%s", path);
+	for (;;) {
+		if (stat(name, &st) == -1 || (st.st_mode & S_IWOTH) != 0)
+			return true;
+		if (name[1] == '\0')
+			return false;
+		name[strrchr(name, '/') == name ? 1 :
+		    strrchr(name, '/') - name] = '\0';
+	}
+}
+
+/* Where root keeps what is its own, or the home, if nobody else may write
+ * there; or NULL. */
+static inline const char *
+unit_trusted_top(void)
+{
+	const char *tops[] = { "/var/lib", "/opt", getenv("HOME") };
+
+	for (size_t i = 0; i < sizeof tops / sizeof *tops; i++) {
+		if (tops[i] != NULL && access(tops[i], W_OK) == 0 &&
+		    !unit_is_open(tops[i]))
+			return tops[i];
+	}
+	return NULL;
+}
+
+/* Why unit_enter_trusted() cannot be called; or NULL. */
+static inline const char *
+unit_lacks_trusted(void)
+{
+	return unit_trusted_top() != NULL ? NULL :
+	    "needs a directory that not everybody may write to";
+}
+
+/* The same as unit_enter(), where nobody else may write. */
+static inline void
+unit_enter_trusted(char path[UNIT_PATH_MAX])
+{
+	(void)snprintf(path, UNIT_PATH_MAX, "%s/ais-unit-XXXXXX",
+	    unit_trusted_top());
+	assert_non_null(mkdtemp(path));
+	assert_int_equal(chmod(path, 0755), 0);
 	assert_int_equal(chdir(path), 0);
 }
 
