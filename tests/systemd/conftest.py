@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -20,18 +21,39 @@ from service import Service                     # noqa: E402
 PRIVATE = ("/tmp/", "/var/tmp/", "/run/", "/home/", "/root/", "/dev/")
 
 
+# What else "make distcheck" puts there, and the system's places for it.
+SYSTEM = ["--prefix=/usr", "--sysconfdir=/etc", "--localstatedir=/var",
+          *(f"--with-{name}=yes" for name in (
+              "systemdsystemunitdir", "sysusersdir", "tmpfilesdir",
+              "catalogdir"))]
+
+
+def run(*words, **options):
+    """Run a program of the build, without the wishes of a make above us."""
+    env = {name: value for name, value in os.environ.items()
+           if not name.startswith(("MAKE", "MFLAGS", "DESTDIR"))}
+    done = subprocess.run([str(word) for word in words], capture_output=True,
+                          text=True, env=env, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 def install(builddir, stage):
     """"make install" into a directory, as a package is made.  Returns the
     path of aisd on the machine to be."""
-    env = {name: value for name, value in os.environ.items()
-           if not name.startswith(("MAKE", "MFLAGS", "DESTDIR"))}
-    done = subprocess.run(["make", "-C", str(builddir), "install",
-                           f"DESTDIR={stage}"], capture_output=True,
-                          text=True, env=env)
-    assert done.returncode == 0, done.stdout + done.stderr
+    run("make", "-C", builddir, "install", f"DESTDIR={stage}")
     found = list(pathlib.Path(stage).rglob("sbin/aisd"))
     assert len(found) == 1, found
     return "/" + str(found[0].relative_to(stage))
+
+
+def build_for_the_system(srcdir, builddir, directory):
+    """The same build once more, to be installed where services live: paths
+    are in the programs."""
+    arguments = shlex.split(run(builddir / "config.status", "--config"))
+    run(srcdir.resolve() / "configure", *arguments, *SYSTEM, cwd=directory)
+    run("make", "-C", directory, "-j", len(os.sched_getaffinity(0)))
+    return directory
 
 
 @pytest.fixture(scope="session")
@@ -43,10 +65,11 @@ def stage(builddir, tmp_path_factory, srcdir):
     if not (builddir / "Makefile").exists():
         pytest.skip(f"{builddir} is no build")
     stage = tmp_path_factory.mktemp("stage")
-    aisd = install(builddir, stage)
-    if aisd.startswith(PRIVATE):
-        pytest.skip(f"this build is to be installed as {aisd}, where no "
-                    "service can be")
+    if install(builddir, stage).startswith(PRIVATE):
+        # As "make distcheck" does it in somebody's directory.
+        stage = tmp_path_factory.mktemp("stage")
+        install(build_for_the_system(srcdir, builddir,
+                                     tmp_path_factory.mktemp("build")), stage)
     if not list(stage.rglob("aisd.service")):
         pytest.skip("this build installs no units")
     attacker = builddir / "tests" / "attacker"
