@@ -120,8 +120,12 @@ class Bench:
         except (measure.Failure, OSError,
                 subprocess.CalledProcessError) as e:
             self.absent[kind.name] = f"cannot be set up: {e}"
-        if peer and kind.name in self.absent:
-            peer.stop()
+        if kind.name in self.absent:
+            # Before the minutes that the others take, not only after them.
+            say(f"bench: {kind.name} is not measured: "
+                f"{self.absent[kind.name]}")
+            if peer:
+                peer.stop()
 
     def close(self):
         for peer in self.peers:

@@ -296,7 +296,8 @@ class LibSSH(OpenSSH):
         super().prepare()
         self.driver = BUILDDIR / "tests" / "bench" / "warm-ssh"
         if not self.driver.exists():
-            raise Missing("not installed: libssh-dev")
+            raise Missing("not built: install libssh-dev, and run configure "
+                          "again")
 
     def warm(self, count):
         return [str(self.driver), str(self.port), self.place.user,
@@ -454,7 +455,8 @@ class Remctl(Peer):
             "kinit")
         self.driver = BUILDDIR / "tests" / "bench" / "warm-remctl"
         if not self.driver.exists():
-            raise Missing("not installed: libremctl-dev")
+            raise Missing("not built: install libremctl-dev, and run "
+                          "configure again")
         where = self.place.path / "krb5"
         where.mkdir()
         self.keytab = where / "keytab"
