@@ -274,7 +274,7 @@ def test_connection_that_breaks(faulty, alice, error):
 
 WORK = [
     (abandoned, "memory", [E.ENOMEM]),
-    (abandoned, "open", [E.EMFILE, E.ENFILE, E.ENOMEM]),
+    (abandoned, "pread", [E.EIO, E.ENOMEM, -1]),
     (abandoned, "read", [E.EIO, E.EINTR, -1]),
     (abandoned, "kill", [E.EPERM]),
     (abandoned, "close", [E.EINTR]),

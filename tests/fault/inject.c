@@ -36,8 +36,9 @@
 /* The calls that can fail.  "memory" is every way to allocate, and "fork" is
  * vfork(2) as well. */
 #define CALLS(X) \
-	X(memory) X(read) X(write) X(recv) X(send) X(open) X(fopen) \
-	X(opendir) X(close) X(fcntl) X(ioctl) X(pipe2) X(accept4) X(fork) \
+	X(memory) X(read) X(pread) X(write) X(recv) X(send) X(open) \
+	X(fopen) X(opendir) X(close) X(fcntl) X(ioctl) X(pipe2) \
+	X(accept4) X(fork) \
 	X(ppoll) X(wait4) X(waitid) X(kill) X(getrandom) X(fstat) X(stat) \
 	X(fstatat) X(lseek) X(memfd_create) X(fdopen) X(setsockopt) \
 	X(getsockname) X(shutdown) X(timerfd_settime) X(dup2) X(dup3) \
@@ -181,6 +182,13 @@ read(int fd, void *p, size_t n)
 {
 	REAL(ssize_t, read, int, void *, size_t);
 	return fails_or_cuts(CALL_read, &n) ? -1 : real(fd, p, n);
+}
+
+ssize_t
+pread(int fd, void *p, size_t n, off_t at)
+{
+	REAL(ssize_t, pread, int, void *, size_t, off_t);
+	return fails_or_cuts(CALL_pread, &n) ? -1 : real(fd, p, n, at);
 }
 
 ssize_t
