@@ -17,6 +17,7 @@
 #include "daemon/child.h"
 #include "daemon/grant.h"
 #include "daemon/privilege.h"
+#include "daemon/stream.h"
 #include "daemon/terms.h"
 #include "daemon/trust.h"
 
@@ -386,6 +387,7 @@ start(struct child *c, const struct child_plan *plan, bool alone,
 	s.fds[1] = p.out[1];
 	s.fds[2] = p.err[1];
 	s.report = p.report[1];
+	outputs_watch(plan->order, p.out[0], p.err[0]);
 	c->started_us = clock_now_us();
 	/*
 	 * Signals are blocked here, as everywhere but in ppoll(2), so no

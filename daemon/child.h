@@ -31,6 +31,7 @@ struct child_plan {
 	const char *base;	/* Absolute; what "directory" is seen from. */
 	const char *directory;	/* To run in. */
 	mode_t umask;
+	int order;		/* Of its outputs, by outputs_open(). */
 	bool wants_stdin;	/* Else its standard input is /dev/null. */
 	bool no_new_privs;
 	const struct account *account;	/* NULL: the daemon's own. */

@@ -57,6 +57,7 @@ command_init(struct command *c, struct tree *tree)
 {
 	memset(c, 0, sizeof *c);
 	c->tree = tree;
+	c->order = outputs_open();
 	input_init(&c->input);
 	command_reset(c);
 }
@@ -65,6 +66,7 @@ void
 command_free(struct command *c)
 {
 	command_reset(c);
+	fd_close(&c->order);
 	buf_free(&c->input.queue);
 }
 
@@ -73,12 +75,14 @@ command_reset(struct command *c)
 {
 	struct input input = c->input;
 	struct tree *tree = c->tree;
+	int order = c->order;
 
 	if (c->state != COMMAND_NONE)
 		child_close(&c->child);
 	buf_consume(&input.queue, buf_used(&input.queue));
 	memset(c, 0, sizeof *c);
 	c->tree = tree;
+	c->order = order;
 	c->input = input;
 	c->deadline = CLOCK_NEVER;
 }
@@ -302,6 +306,9 @@ check_streams(struct command *c)
 int
 command_turn(struct command *c, const struct pollset *ps, struct link *l)
 {
+	bool ready[2];
+	size_t first, n = 0;
+
 	if (c->state != COMMAND_NONE && clock_past(c->deadline))
 		command_cut(c, PROTO_CODE_TIMEOUT, "time-limit");
 	if (c->state != COMMAND_RUNNING || c->chdir)
@@ -311,11 +318,15 @@ command_turn(struct command *c, const struct pollset *ps, struct link *l)
 	if (clock_past(settle_deadline(c, destination(c, l))))
 		settle(c);
 	for (size_t i = 0; i < 2; i++) {
-		struct output *o = &c->outputs[i];
-
 		/* What is left after the end is there without a poll. */
-		if ((pollset_events(ps, o->slot) != 0 || o->left > 0) &&
-		    turn_output(c, o, l) == -1)
+		ready[i] = c->outputs[i].left > 0 ||
+		    pollset_events(ps, c->outputs[i].slot) != 0;
+		n += ready[i];
+	}
+	first = n > 0 ? outputs_first(c->order) : 0;
+	for (size_t i = 0; i < 2; i++) {
+		if (ready[i ^ first] &&
+		    turn_output(c, &c->outputs[i ^ first], l) == -1)
 			return -1;
 	}
 	check_streams(c);

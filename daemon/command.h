@@ -37,6 +37,7 @@ struct command {
 	struct child child;
 	struct input input;
 	struct output outputs[2];	/* Standard output and error. */
+	int order;		/* Of them, as outputs_open() has it. */
 	struct limits limits;
 	int64_t deadline;	/* Of the time limit. */
 	int64_t grace;		/* Between TERM and KILL, in ms. */

@@ -129,6 +129,7 @@ session_new(struct link *l, const char *address, const char *name,
 	command_init(&s->command, tree);
 	s->link = *l;
 	if (put_hello(s) == -1) {
+		command_free(&s->command);
 		free(s);
 		return NULL;
 	}
@@ -347,6 +348,7 @@ plan_child(const struct session *s, struct child_plan *plan)
 	plan->base = d->base;
 	plan->directory = d->directory;
 	plan->umask = (mode_t)d->umask;
+	plan->order = s->command.order;
 	plan->wants_stdin = d->wants_stdin;
 	plan->no_new_privs = d->limits.no_new_privs ||
 	    !s->settings->allow_setuid;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -94,6 +95,35 @@ bool
 output_is_done(const struct output *o)
 {
 	return *o->fd == -1 || o->left == 0;
+}
+
+int
+outputs_open(void)
+{
+	return epoll_create1(EPOLL_CLOEXEC);
+}
+
+void
+outputs_watch(int epoll, int out, int err)
+{
+	struct epoll_event e = { .events = EPOLLIN | EPOLLET };
+
+	/* Closing a pipe takes it out again. */
+	(void)epoll_ctl(epoll, EPOLL_CTL_ADD, out, &e);
+	e.data.u32 = 1;
+	(void)epoll_ctl(epoll, EPOLL_CTL_ADD, err, &e);
+}
+
+size_t
+outputs_first(int epoll)
+{
+	struct epoll_event e[2];
+	int n = epoll_wait(epoll, e, 2, 0);
+
+	/* If the other one has bytes as well, they were there before. */
+	if (n == 1)
+		return 1 - e[0].data.u32;
+	return n == 2 ? e[0].data.u32 : 0;
 }
 
 void

@@ -71,6 +71,19 @@ void output_finish(struct output *o);
 /* Has everything been read? */
 bool output_is_done(const struct output *o);
 
+/*
+ * Which of a command's two outputs had bytes first?  poll(2) cannot tell, and
+ * who joins them to one wants them as they were written; epoll(7) keeps what
+ * has become ready in order.  outputs_open() makes the one for "epoll", or -1:
+ * then it is always the first one.  The pipes are watched before the command
+ * begins, which may have written to both before we run again.
+ */
+int outputs_open(void);
+void outputs_watch(int epoll, int out, int err);
+
+/* Which is to be read first, 0 or 1?  Asked before reading. */
+size_t outputs_first(int epoll);
+
 /* Begin; with "wants" the whole window is granted.  input_init() comes once,
  * before all. */
 void input_init(struct input *in);

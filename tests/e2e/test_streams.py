@@ -507,3 +507,26 @@ def test_shell_line_keeps_its_streams(aisd, aisc):
     done = aisc.run(aisd.port, options=["-c", "cat; echo err >&2; exit 3"],
                     input=ALL)
     assert (done.returncode, done.stdout, done.stderr) == (3, ALL, b"err\n")
+
+
+@pytest.mark.parametrize("script, order", [
+    ("echo err >&2; echo out", [Type.STDERR, Type.STDOUT]),
+    ("echo out; echo err >&2", [Type.STDOUT, Type.STDERR])])
+def test_order_of_a_burst(connect, script, order):
+    """However close together: what came first is sent first."""
+    session = connect()
+    session.hello()
+    for _ in range(50):
+        done = session.request(Operation.SHELL, [script])
+        assert [kind for kind, _ in done.chunks] == order
+
+
+def test_order_of_lines(aisd, aisc):
+    """Both in one pipe, with some milliseconds between the lines."""
+    done = aisc.run(aisd.port, "python3", "-uc",
+                    "import os, time\n"
+                    "for i in range(40):\n"
+                    "    os.write(1 + i % 2, b'%d ' % i)\n"
+                    "    time.sleep(.005)",
+                    stderr=subprocess.STDOUT)
+    assert done.stdout == b"".join(b"%d " % i for i in range(40))

@@ -304,6 +304,56 @@ input_that_nobody_reads(void **state)
 	buf_free(&in.queue);
 }
 
+/* --- which output was first ----------------------------------------------- */
+
+/* Write to one of two pipes, and empty one as a turn does. */
+static void
+put(int pipes[2][2], int i)
+{
+	assert_int_equal(write(pipes[i][1], "x", 1), 1);
+}
+
+static void
+take(int pipes[2][2], int i)
+{
+	char taken[16];
+
+	assert_true(read(pipes[i][0], taken, sizeof taken) > 0);
+}
+
+static void
+outputs_in_order(void **state)
+{
+	int pipes[2][2], epoll = outputs_open();
+
+	(void)state;
+	assert_int_not_equal(epoll, -1);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(fd_pipe(pipes[i], 0), 0);
+	outputs_watch(epoll, pipes[0][0], pipes[1][0]);
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < 2; i++) {
+			put(pipes, i);
+			put(pipes, 1 - i);
+			put(pipes, i);
+			assert_int_equal(outputs_first(epoll), i);
+			take(pipes, i);
+			take(pipes, 1 - i);
+		}
+	}
+	/* What is left over is older than what has come since. */
+	put(pipes, 1);
+	(void)outputs_first(epoll);
+	put(pipes, 0);
+	assert_int_equal(outputs_first(epoll), 1);
+	for (int i = 0; i < 2; i++) {
+		fd_close(&pipes[i][0]);
+		fd_close(&pipes[i][1]);
+	}
+	fd_close(&epoll);
+	assert_int_equal(outputs_first(epoll), 0);
+}
+
 int
 main(void)
 {
@@ -318,6 +368,7 @@ main(void)
 		cmocka_unit_test_teardown(input_is_bounded, close_both),
 		cmocka_unit_test_teardown(input_window, close_both),
 		cmocka_unit_test_teardown(input_that_nobody_reads, close_both),
+		cmocka_unit_test(outputs_in_order),
 	};
 
 	ours = theirs = -1;
