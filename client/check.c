@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/body.h"
 #include "common/buf.h"
@@ -17,6 +18,7 @@
 #include "client/settings.h"
 #include "client/json.h"
 #include "client/dial.h"
+#include "client/printer.h"
 #include "client/request.h"
 
 #include "client/check.h"
@@ -255,80 +257,83 @@ look(struct report *r, struct request *request)
 
 /* Print a text; "|" has a meaning to monitoring systems. */
 static void
-put(const char *text)
+put(FILE *out, const char *text)
 {
 	for (; *text != '\0'; text++) {
 		if (*text == '|')
-			(void)fputs("\\x7c", stdout);
+			(void)fputs("\\x7c", out);
 		else
-			(void)putchar(*text);
+			(void)putc(*text, out);
 	}
 }
 
 /* What is measured: for people, and behind "|" for machines. */
 static void
-put_measures(const struct report *r)
+put_measures(FILE *out, const struct report *r)
 {
 	const struct tls_identity *authority = first_authority(r);
 
-	printf("%s, %.1f ms, server certificate %" PRId64 " days, own %"
-	    PRId64 " days | rtt=%" PRId64 ".%06" PRId64 "s;;; server_days=%"
-	    PRId64 " own_days=%" PRId64, r->version,
+	(void)fprintf(out, "%s, %.1f ms, server certificate %" PRId64 " days, "
+	    "own %" PRId64 " days | rtt=%" PRId64 ".%06" PRId64 "s;;; "
+	    "server_days=%" PRId64 " own_days=%" PRId64, r->version,
 	    (double)r->rtt_us / 1000, days_left(r, &r->server),
 	    days_left(r, &r->own), r->rtt_us / 1000000, r->rtt_us % 1000000,
 	    days_left(r, &r->server), days_left(r, &r->own));
 	if (authority != NULL)
-		printf(" authority_days=%" PRId64,
+		(void)fprintf(out, " authority_days=%" PRId64,
 		    days_until(r, authority->not_after));
 }
 
 static void
-put_chain(const struct report *r, const char *whose, const struct chain *chain)
+put_chain(FILE *out, const struct report *r, const char *whose,
+    const struct chain *chain)
 {
 	char until[32];
 
 	for (size_t i = 0; i < chain->count; i++) {
 		const struct tls_identity *id = &chain->certs[i];
 
-		printf("%s %s: \"", whose, i == 0 ? "certificate" :
-		    "authority");
-		put(id->subject);
-		(void)fputs("\", issued by \"", stdout);
-		put(id->issuer);
-		printf("\", serial %s, until %s, %" PRId64 " days left\n",
-		    id->serial, date(id->not_after, until),
+		(void)fprintf(out, "%s %s: \"", whose, i == 0 ?
+		    "certificate" : "authority");
+		put(out, id->subject);
+		(void)fputs("\", issued by \"", out);
+		put(out, id->issuer);
+		(void)fprintf(out, "\", serial %s, until %s, %" PRId64
+		    " days left\n", id->serial, date(id->not_after, until),
 		    days_until(r, id->not_after));
 	}
 }
 
 static void
-put_lines(const struct report *r)
+put_lines(FILE *out, const struct report *r)
 {
 	const struct greeting *g = &r->greeting;
 
-	printf("AISC %s - %s: ", status_name(r->status), r->settings->host);
-	put(r->text);
+	(void)fprintf(out, "AISC %s - %s: ", status_name(r->status),
+	    r->settings->host);
+	put(out, r->text);
 	if (r->server.count > 0) {
-		(void)fputs(*r->text == '\0' ? "" : "; ", stdout);
-		put_measures(r);
+		(void)fputs(*r->text == '\0' ? "" : "; ", out);
+		put_measures(out, r);
 	}
-	(void)putchar('\n');
+	(void)putc('\n', out);
 	if (r->server.count > 0) {
-		printf("address: %s, TLS ready after %.1f ms\n", r->address,
-		    (double)g->shaken_us / 1000);
-		printf("connection: %s, %s\n", r->version, r->cipher);
-		(void)fputs("server: ", stdout);
-		put(g->server);
-		(void)fputs("\nsession: ", stdout);
-		put(g->session);
-		(void)fputs("\nknows us as: ", stdout);
-		put(g->peer);
-		(void)fputs("\nrule: ", stdout);
-		put(r->rule);
-		(void)putchar('\n');
+		(void)fprintf(out, "address: %s, TLS ready after %.1f ms\n",
+		    r->address, (double)g->shaken_us / 1000);
+		(void)fprintf(out, "connection: %s, %s\n", r->version,
+		    r->cipher);
+		(void)fputs("server: ", out);
+		put(out, g->server);
+		(void)fputs("\nsession: ", out);
+		put(out, g->session);
+		(void)fputs("\nknows us as: ", out);
+		put(out, g->peer);
+		(void)fputs("\nrule: ", out);
+		put(out, r->rule);
+		(void)putc('\n', out);
 	}
-	put_chain(r, "own", &r->own);
-	put_chain(r, "server", &r->server);
+	put_chain(out, r, "own", &r->own);
+	put_chain(out, r, "server", &r->server);
 }
 
 static void
@@ -381,9 +386,9 @@ json_status(struct json *j, enum check_status status, const char *host,
 }
 
 static void
-put_json(const struct report *r)
+put_json(FILE *out, const struct report *r)
 {
-	struct json j = { .out = stdout };
+	struct json j = { .out = out };
 
 	json_open(&j, NULL, '{');
 	json_status(&j, r->status, r->settings->host, r->text);
@@ -397,7 +402,7 @@ put_json(const struct report *r)
 	json_chain(&j, r, "own_chain", &r->own);
 	json_chain(&j, r, "server_chain", &r->server);
 	json_close(&j, '}');
-	(void)putchar('\n');
+	(void)putc('\n', out);
 }
 
 int
@@ -405,24 +410,28 @@ check_run(const struct check *check, const struct settings *s,
     struct request *request)
 {
 	struct report *r = calloc(1, sizeof *r);
+	struct outcome o = { .class = OUTCOME_DONE };
 	enum check_status status;
+	struct printer p;
 
-	if (r == NULL)
+	if (r == NULL || printer_open(&p, STDOUT_FILENO) == -1) {
+		free(r);
 		return check_unknown(check, s->host);
+	}
 	r->check = check;
 	r->settings = s;
 	r->now = (int64_t)time(NULL);
 	look(r, request);
 	if (check->json)
-		put_json(r);
+		put_json(p.out, r);
 	else
-		put_lines(r);
+		put_lines(p.out, r);
 	status = r->status;
 	free(r);
 	/* Nobody could believe an answer that has not been written. */
-	if (fflush(stdout) != 0 || ferror(stdout) != 0)
-		status = CHECK_UNKNOWN;
-	return (int)status;
+	printer_finish(&p, &o);
+	printer_close(&p);
+	return (int)(o.class == OUTCOME_DONE ? status : CHECK_UNKNOWN);
 }
 
 int
@@ -430,15 +439,22 @@ check_unknown(const struct check *check, const char *host)
 {
 	const char *text = "the options or the settings are not good; standard "
 	    "error says why";
-	struct json j = { .out = stdout };
+	struct outcome o = { .class = OUTCOME_DONE };
+	struct json j = { .more = false };
+	struct printer p;
 
+	if (printer_open(&p, STDOUT_FILENO) == -1)
+		return CHECK_UNKNOWN;
+	j.out = p.out;
 	if (check->json) {
 		json_open(&j, NULL, '{');
 		json_status(&j, CHECK_UNKNOWN, host, text);
 		json_close(&j, '}');
-		(void)putchar('\n');
+		(void)putc('\n', p.out);
 	} else
-		printf("AISC UNKNOWN - %s%s%s\n", host == NULL ? "" : host,
-		    host == NULL ? "" : ": ", text);
+		(void)fprintf(p.out, "AISC UNKNOWN - %s%s%s\n", host == NULL ?
+		    "" : host, host == NULL ? "" : ": ", text);
+	printer_finish(&p, &o);
+	printer_close(&p);
 	return CHECK_UNKNOWN;
 }

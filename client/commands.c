@@ -18,6 +18,7 @@
 #include "client/outcome.h"
 #include "client/settings.h"
 #include "client/signals.h"
+#include "client/printer.h"
 #include "client/request.h"
 #include "client/complete.h"
 #include "client/lines.h"
@@ -207,20 +208,27 @@ run_command(struct commands *c, char **words, size_t count)
 	 * own, as a shell's does. */
 	if (c->prompt != NULL && o.class == OUTCOME_DONE &&
 	    o.status == OUTCOME_SIGNAL + SIGINT)
-		(void)fputc('\n', stderr);
+		outcome_write("\n");
 	conclude_line(c, &o, true);
 }
 
 /* --- what is not sent to the server ------------------------------------ */
 
-/* Give out what a command of our own has to say. */
+/* Give out what a command of our own has to say; "o" is what comes of it. */
 static void
-show(struct commands *c, const char *text)
+show(struct commands *c, const char *text, struct outcome *o)
 {
+	struct printer p;
+
 	if (report_take(c->script->report, text))
 		return;
-	(void)fputs(text, stdout);
-	(void)fflush(stdout);
+	if (printer_open(&p, STDOUT_FILENO) == -1) {
+		outcome_fail(o, OUTCOME_RESOURCES, "out of memory");
+		return;
+	}
+	(void)fputs(text, p.out);
+	printer_finish(&p, o);
+	printer_close(&p);
 }
 
 static void
@@ -242,7 +250,7 @@ do_cd(struct commands *c, char **words)
 static void
 do_pwd(struct commands *c, char **words)
 {
-	char here[] = ".", text[4 * PROTO_PATH_MAX + 1];
+	char here[] = ".", text[4 * PROTO_PATH_MAX + 2];
 	struct outcome o = { .class = OUTCOME_DONE };
 
 	(void)words;
@@ -250,10 +258,12 @@ do_pwd(struct commands *c, char **words)
 		change_directory(c, here, &o);
 	/* A terminal is shown no foreign bytes; a program gets what is. */
 	if (o.class == OUTCOME_DONE) {
-		show(c, c->prompt == NULL ? c->directory :
-		    outcome_printable(text, sizeof text, c->directory,
-		    strlen(c->directory)));
-		show(c, "\n");
+		if (c->prompt == NULL)
+			(void)snprintf(text, sizeof text, "%s", c->directory);
+		else
+			outcome_printable(text, sizeof text - 1, c->directory,
+			    strlen(c->directory));
+		show(c, strcat(text, "\n"), &o);
 	}
 	conclude_line(c, &o, false);
 }
@@ -308,7 +318,7 @@ do_help(struct commands *c, char **words)
 	    "  exit [N]   leave, with status N; so does Ctrl-D\n"
 	    "  help       show this\n"
 	    "Ctrl-C goes to the running command, and twice within a second\n"
-	    "ends aisc.  \"aisc -c LINE HOST\" asks for a shell.\n");
+	    "ends aisc.  \"aisc -c LINE HOST\" asks for a shell.\n", &o);
 	conclude(c, &o);
 }
 

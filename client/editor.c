@@ -158,7 +158,7 @@ show_words(const struct completion *found)
 
 	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
 		columns = size.ws_col;
-	(void)fputc('\n', stderr);
+	outcome_write("\n");
 	if (found->count > SHOWN_MAX) {
 		(void)fprintf(stderr, "%zu commands fit\n", found->count);
 		return;
@@ -319,7 +319,7 @@ editor_read(struct editor *e, const char *text, const char **line,
 	got = lib.el_gets(e->edit, &n);
 	if (got == NULL || n <= 0) {
 		lib.el_reset(e->edit);
-		(void)fputc('\n', stderr);
+		outcome_write("\n");
 		/* Ctrl-D on an empty line leaves nothing behind. */
 		return e->ended || o->class == OUTCOME_DONE ? 0 : -1;
 	}

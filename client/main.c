@@ -21,6 +21,7 @@
 #include "client/settings.h"
 #include "client/signals.h"
 #include "client/stream.h"
+#include "client/printer.h"
 #include "client/request.h"
 #include "client/check.h"
 #include "client/question.h"
@@ -171,26 +172,27 @@ static const struct row {
 #define ROWS	(sizeof rows / sizeof rows[0])
 
 static void
-print_help(void)
+print_help(FILE *out)
 {
 	int width = 0;
 
 	(void)fputs(
 	    "usage: aisc [OPTION...] HOST[:PORT] [PROGRAM [ARG...]]\n"
 	    "       aisc --rsh [SSH-OPTION...] HOST [WORD...]\n",
-	    stdout);
+	    out);
 	for (size_t i = 0; i < ROWS; i++) {
 		const struct row *r = &rows[i];
 
-		width += printf("%s", width == 0 ? "  " : ", ");
+		width += fprintf(out, "%s", width == 0 ? "  " : ", ");
 		if (r->letter < LONG_CA)
-			width += printf("-%c, ", r->letter);
-		width += printf("--%s%s%s", r->name, r->argument == NULL ?
-		    "" : " ", r->argument == NULL ? "" : r->argument);
+			width += fprintf(out, "-%c, ", r->letter);
+		width += fprintf(out, "--%s%s%s", r->name,
+		    r->argument == NULL ? "" : " ",
+		    r->argument == NULL ? "" : r->argument);
 		if (r->help == NULL)
 			continue;
-		printf("%*s %s\n", width < HELP_COLUMN ? HELP_COLUMN - width :
-		    1, "", r->help);
+		(void)fprintf(out, "%*s %s\n", width < HELP_COLUMN ?
+		    HELP_COLUMN - width : 1, "", r->help);
 		width = 0;
 	}
 }
@@ -532,17 +534,24 @@ run(const struct call *call, struct report *report)
 static int
 tell(const struct call *call)
 {
+	struct outcome o = { .class = OUTCOME_DONE };
+	struct printer p;
+
+	if (printer_open(&p, STDOUT_FILENO) == -1) {
+		outcome_say("resources: out of memory");
+		return OUTCOME_FAILED;
+	}
 	if (call->help)
-		print_help();
+		print_help(p.out);
 	else if (call->version)
-		puts("aisc (" PACKAGE_NAME ") " PACKAGE_VERSION);
+		(void)fputs("aisc (" PACKAGE_NAME ") " PACKAGE_VERSION "\n",
+		    p.out);
 	else
-		settings_print(&call->settings, stdout);
-	if (fflush(stdout) == 0 && ferror(stdout) == 0)
-		return 0;
-	outcome_say("output: cannot write standard output: %s",
-	    strerror(errno));
-	return OUTCOME_FAILED;
+		settings_print(&call->settings, p.out);
+	printer_finish(&p, &o);
+	printer_close(&p);
+	outcome_report(&o);
+	return o.status;
 }
 
 /* A message has said what is wrong with the options or the settings.  Say it to

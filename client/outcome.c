@@ -346,21 +346,14 @@ outcome_message(const struct outcome *o, char out[OUTCOME_TEXT_MAX])
 }
 
 void
-outcome_say(const char *format, ...)
+outcome_write(const char *text)
 {
-	char line[OUTCOME_TEXT_MAX + 64] = "aisc: ";
 	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
-	size_t used = strlen(line), done = 0;
-	va_list ap;
+	size_t used = strlen(text), done = 0;
 	ssize_t n;
 
-	va_start(ap, format);
-	(void)vsnprintf(line + used, sizeof line - 1 - used, format, ap);
-	va_end(ap);
-	used = strlen(line);
-	line[used++] = '\n';
 	while (done < used) {
-		n = write(STDERR_FILENO, line + done, used - done);
+		n = write(STDERR_FILENO, text + done, used - done);
 		if (n == -1 && errno == EAGAIN)
 			(void)poll(&p, 1, -1);
 		else if (n == -1 && errno != EINTR)
@@ -368,4 +361,20 @@ outcome_say(const char *format, ...)
 		else if (n > 0)
 			done += (size_t)n;
 	}
+}
+
+void
+outcome_say(const char *format, ...)
+{
+	char line[OUTCOME_TEXT_MAX + 64] = "aisc: ";
+	size_t used = strlen(line);
+	va_list ap;
+
+	va_start(ap, format);
+	(void)vsnprintf(line + used, sizeof line - 1 - used, format, ap);
+	va_end(ap);
+	used = strlen(line);
+	line[used] = '\n';
+	line[used + 1] = '\0';
+	outcome_write(line);
 }

@@ -118,6 +118,9 @@ void outcome_summary(const struct outcome *o);
 void outcome_say(const char *format, ...)
     __attribute__((format(printf, 1, 2)));
 
+/* Write just this text in the same way. */
+void outcome_write(const char *text);
+
 /*
  * Make "n" foreign bytes printable as log_escape() does, but leave double
  * quotes as they are: this text is to be read and not to be turned back.

@@ -49,10 +49,10 @@ prompt_read(struct prompt *p, const char *text, const char **line,
 
 	if (p->editor != NULL)
 		return editor_read(p->editor, text, line, o);
-	(void)fputs(text, stderr);
+	outcome_write(text);
 	n = lines_read(p->lines, line, o);
 	if (n != 1)
-		(void)fputc('\n', stderr);
+		outcome_write("\n");
 	/* Ctrl-C gives up the line, and not the prompt. */
 	if (n == 0 && o->class == OUTCOME_INTERRUPTED &&
 	    o->status == OUTCOME_SIGNAL + SIGINT)

@@ -14,6 +14,7 @@
 #include "client/outcome.h"
 #include "client/settings.h"
 #include "client/json.h"
+#include "client/printer.h"
 #include "client/request.h"
 
 #include "client/question.h"
@@ -67,7 +68,7 @@ printable(struct piece p)
 
 /* Show the commands in two columns; where no one looks, with a tab. */
 static void
-show_list(struct piece all, bool aligned)
+show_list(FILE *out, struct piece all, bool aligned)
 {
 	struct piece rest = all, line, name;
 	size_t width = 0, n;
@@ -90,11 +91,11 @@ show_list(struct piece all, bool aligned)
 		if (text == NULL || summary == NULL)
 			;	/* Memory for one line; nothing helps. */
 		else if (!aligned)
-			printf("%s\t%s\n", text, summary);
+			(void)fprintf(out, "%s\t%s\n", text, summary);
 		else if (*summary == '\0')
-			printf("%s\n", text);
+			(void)fprintf(out, "%s\n", text);
 		else
-			printf("%s%*s  %s\n", text, n < width ?
+			(void)fprintf(out, "%s%*s  %s\n", text, n < width ?
 			    (int)(width - n) : 0, "", summary);
 		free(text);
 		free(summary);
@@ -135,20 +136,6 @@ close_object(struct json *j)
 	(void)fputc('\n', j->out);
 }
 
-/* Has all that was printed been written?  If not, that is what came of it. */
-static void
-finish(struct outcome *o)
-{
-	if (fflush(stdout) == 0 && ferror(stdout) == 0)
-		return;
-	if (errno == EPIPE)
-		outcome_fail(o, OUTCOME_PIPE, "nobody reads our standard "
-		    "output");
-	else
-		outcome_fail(o, OUTCOME_OUTPUT, "cannot write standard "
-		    "output: %s", strerror(errno));
-}
-
 /* Ask, and get an answer that is no more than 0 or 1. */
 static void
 ask(struct request *r, const struct body *body, struct buf *answer,
@@ -176,18 +163,28 @@ question_list(const struct settings *s, struct request *r, bool json,
     struct outcome *o)
 {
 	const struct body body = { .operation = PROTO_LIST };
-	struct json j = { .out = stdout };
+	struct json j = { .more = false };
+	struct printer p;
 	struct buf answer;
 
 	ask(r, &body, &answer, o);
+	if (printer_open(&p, STDOUT_FILENO) == -1) {
+		outcome_fail(o, OUTCOME_RESOURCES, "out of memory");
+		buf_free(&answer);
+		outcome_report(o);
+		return o->status;
+	}
+	j.out = p.out;
 	if (json) {
 		open_object(&j, s, o);
 		if (o->class == OUTCOME_DONE)
 			list_members(&j, all_of(&answer));
 		close_object(&j);
 	} else if (o->class == OUTCOME_DONE)
-		show_list(all_of(&answer), isatty(STDOUT_FILENO) == 1);
-	finish(o);
+		show_list(p.out, all_of(&answer),
+		    isatty(STDOUT_FILENO) == 1);
+	printer_finish(&p, o);
+	printer_close(&p);
 	outcome_report(o);
 	buf_free(&answer);
 	return o->status;
@@ -197,7 +194,8 @@ int
 question_can(const struct settings *s, struct request *r,
     const struct body *body, bool json, struct outcome *o)
 {
-	struct json j = { .out = stdout };
+	struct json j = { .more = false };
+	struct printer p;
 	struct buf answer;
 	struct piece rest, why;
 	char *text;
@@ -205,6 +203,13 @@ question_can(const struct settings *s, struct request *r,
 	ask(r, body, &answer, o);
 	rest = all_of(&answer);
 	why = cut(&rest, '\n');
+	if (printer_open(&p, STDOUT_FILENO) == -1) {
+		outcome_fail(o, OUTCOME_RESOURCES, "out of memory");
+		buf_free(&answer);
+		outcome_report(o);
+		return o->status;
+	}
+	j.out = p.out;
 	if (json) {
 		open_object(&j, s, o);
 		if (o->class == OUTCOME_DONE) {
@@ -214,10 +219,11 @@ question_can(const struct settings *s, struct request *r,
 		close_object(&j);
 	} else if (o->class == OUTCOME_DONE &&
 	    (text = printable(why)) != NULL) {
-		printf("%s\n", text);
+		(void)fprintf(p.out, "%s\n", text);
 		free(text);
 	}
-	finish(o);
+	printer_finish(&p, o);
+	printer_close(&p);
 	outcome_report(o);
 	buf_free(&answer);
 	return o->status;

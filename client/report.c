@@ -14,8 +14,8 @@
 #include "client/outcome.h"
 #include "client/settings.h"
 #include "client/signals.h"
-#include "client/stream.h"
 #include "client/json.h"
+#include "client/printer.h"
 #include "client/request.h"
 
 #include "client/report.h"
@@ -24,10 +24,7 @@
 #define STATUS	"\"status\": "
 
 struct report {
-	int fd;
-	struct stream stream;	/* The same, without blocking. */
-	FILE *out;
-	int signo;		/* Has ended the wait for who reads it. */
+	struct printer printer;
 	bool capture;
 	struct buf kept[2];	/* Of standard output and of error. */
 
@@ -39,52 +36,16 @@ struct report {
 	char *farewell;		/* What a signal leaves of it. */
 };
 
-/* --- the descriptor ---------------------------------------------------- */
-
-/* Wait until it takes more.  0, or -1 if a signal tells us to leave. */
-static int
-wait_for_reader(struct report *p)
-{
-	struct pollfd reader = { .fd = p->stream.fd, .events = POLLOUT };
-
-	if (ppoll(&reader, 1, NULL, signals_mask()) == -1 && errno != EINTR)
-		return -1;
-	p->signo = signals_take_end();
-	errno = EINTR;
-	return p->signo == 0 ? 0 : -1;
-}
-
-/* The function by which "out" is written. */
-static ssize_t
-put_bytes(void *cookie, const char *bytes, size_t n)
-{
-	struct report *p = cookie;
-	size_t at = 0, done;
-	enum io io;
-
-	while (at < n && p->signo == 0) {
-		io = stream_write(&p->stream, bytes + at, n - at, &done);
-		at += done;
-		if (io == IO_ERROR || (io == IO_WAIT &&
-		    wait_for_reader(p) == -1))
-			return -1;
-	}
-	return at == n ? (ssize_t)n : -1;
-}
-
 struct report *
 report_new(int fd, bool capture)
 {
-	const cookie_io_functions_t functions = { .write = put_bytes };
 	struct report *p = calloc(1, sizeof *p);
 
-	if (p == NULL || (p->out = fopencookie(p, "w", functions)) == NULL) {
+	if (p == NULL || printer_open(&p->printer, fd) == -1) {
 		free(p);
 		return NULL;
 	}
-	p->fd = fd;
 	p->capture = capture;
-	stream_open(&p->stream, fd, true);
 	for (size_t i = 0; i < 2; i++)
 		buf_init(&p->kept[i], REPORT_KEEP_MAX);
 	return p;
@@ -106,8 +67,7 @@ report_free(struct report *p)
 		return;
 	disarm(p);
 	/* Each object was flushed. */
-	(void)fclose(p->out);
-	stream_close(&p->stream);
+	printer_close(&p->printer);
 	buf_free(&p->kept[0]);
 	buf_free(&p->kept[1]);
 	free(p);
@@ -257,7 +217,7 @@ arm(struct report *p)
 	/* No word can look like this: its quotes would have backslashes. */
 	at = strstr(p->farewell, STATUS);
 	if (at != NULL)
-		signals_farewell(p->fd, p->farewell, n,
+		signals_farewell(p->printer.fd, p->farewell, n,
 		    (size_t)(at - p->farewell) + strlen(STATUS));
 }
 
@@ -289,33 +249,16 @@ report_ask(struct report *p, struct request *r, const struct body *body,
 	request_answer(r, body, &p->kept[0], &p->kept[1], o);
 }
 
-/* What was to be told of "o" has not been written, for errno. */
-static void
-not_told(const struct report *p, struct outcome *o)
-{
-	if (o->class != OUTCOME_DONE)
-		return;
-	if (p->signo != 0)
-		outcome_signal(o, p->signo);
-	else if (errno == EPIPE && p->fd == STDOUT_FILENO)
-		outcome_fail(o, OUTCOME_PIPE, "nobody reads our standard "
-		    "output");
-	else
-		outcome_fail(o, OUTCOME_OUTPUT, "cannot write to descriptor "
-		    "%d: %s", p->fd, strerror(errno));
-}
-
 void
 report_tell(struct report *p, struct outcome *o)
 {
 	if (p == NULL)
 		return;
 	disarm(p);
-	tell(p->out, p, o);
+	tell(p->printer.out, p, o);
 	drop_kept(p);
 	p->body = NULL;
-	if (fflush(p->out) != 0 || ferror(p->out) != 0)
-		not_told(p, o);
+	printer_finish(&p->printer, o);
 }
 
 void
@@ -328,12 +271,12 @@ report_refuse(struct report *p, const char *host)
 		return;
 	outcome_fail(&o, OUTCOME_CONFIG, "the settings are not good; standard "
 	    "error says what is wrong with them");
-	j.out = p->out;
+	j.out = p->printer.out;
 	json_open(&j, NULL, '{');
 	json_text(&j, "host", host);
 	tell_outcome(&j, &o);
 	json_close(&j, '}');
-	(void)fputc('\n', p->out);
+	(void)fputc('\n', p->printer.out);
 	/* Who cannot read it has our exit status. */
-	(void)fflush(p->out);
+	(void)fflush(p->printer.out);
 }

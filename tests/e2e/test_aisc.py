@@ -512,6 +512,68 @@ def test_nobody_reads_errors(aisc, fake_server):
     assert (done.returncode, done.stdout) == (4, b"out")
 
 
+@pytest.mark.parametrize("options, input, has", [
+    (["--list"], None, b"\ncommand-9999\t"),
+    (["--list", "--json"], None, b'"command-9999"'),
+    (["--can"], None, b"command-0\n"),
+    (["--can", "--json"], None, b'"why": "command-0'),
+    (["--check"], None, b"AISC OK"), (["--check", "--json"], None, b'"OK"'),
+    (["--help"], None, b"--show-config"), (["--version"], None, b"aisc"),
+    (["--show-config"], None, b"connect_timeout"),
+    ([], b"pwd\n", b"\n/home/x\n"), ([], b"help\n", b"cd [DIR]"),
+    ([], b"list\n", b"\ncommand-9999\t")])
+def test_reader_of_answers_is_slow(aisc, fake_server, options, input, has):
+    """What is not for us to be written now is written later, whatever prints
+    it."""
+    lines = b"".join(b"command-%d\n" % n for n in range(10000))
+
+    def script(peer):
+        peer.hello()
+        while True:
+            try:
+                request = peer.expect_request()
+            except (wire.Closed, wire.Cut, wire.Mismatch):
+                return
+            if request.operation == Operation.CHDIR:
+                peer.send(Type.DIRECTORY, request.number, b"/home/x")
+                continue
+            peer.started(request)
+            peer.stdout(request, lines if request.operation ==
+                        Operation.LIST else b"command-0\n")
+            peer.exit(request)
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    filler = b"\n" * os.write(write, b"\n" * MIB)
+    process = aisc.start(fake_server(script).port, options=options,
+                         stdin=subprocess.PIPE, stdout=write)
+    os.close(write)
+    process.stdin.write(input or b"")
+    process.stdin.close()
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.5 * aisc.slowness)
+    with os.fdopen(read, "rb") as file:
+        answer = file.read()
+    assert process.wait(10) == 0
+    assert answer.startswith(filler) and has in answer[len(filler) - 1:]
+    assert process.stderr.read() == b""
+    process.stderr.close()
+
+
+def test_reader_of_an_answer_never_reads(aisc, fake_server):
+    """A signal ends the wait."""
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    os.write(write, b"\n" * MIB)
+    process = aisc.start(fake_server(wire.answering(b"x\n")).port,
+                         options=["--list"], stdout=write)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.5 * aisc.slowness)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == -signal.SIGTERM
+    os.close(read)
+    os.close(write)
+
+
 @pytest.mark.parametrize("where", ["one pipe", "two pipes", "stdout later"])
 def test_nobody_reads_anything(aisc, fake_server, where):
     """But not without both, whichever of them the command writes to."""
