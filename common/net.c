@@ -4,13 +4,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/sockios.h>
+#include <linux/tcp.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -196,13 +198,33 @@ net_dead_after(int fd, int64_t ms)
 	/* Three questions, the last of which still has time for an answer. */
 	int seconds = (int)(ms / 4000 > 0 ? ms / 4000 : 1);
 
-	if (ms <= 0)
+	(void)set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
+	    (int)(ms < INT_MAX ? ms : INT_MAX));
+	if (ms == 0)
 		return;
 	(void)set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds);
 	(void)set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, seconds);
 	(void)set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
-	(void)set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
-	    (int)(ms < INT_MAX ? ms : INT_MAX));
+}
+
+void
+net_carried(int fd, struct net_carried *c)
+{
+	struct tcp_info info;
+	socklen_t length = sizeof info;
+	int unacked;
+
+	memset(c, 0, sizeof *c);
+	/* libc's own struct lacks what kernels have had since Linux 4.1. */
+	memset(&info, 0, sizeof info);
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == -1)
+		return;
+	c->acked = info.tcpi_bytes_acked;
+	c->received = info.tcpi_bytes_received;
+	c->pending = ioctl(fd, SIOCOUTQ, &unacked) == 0 && unacked > 0;
+	/* The one question of tcpi_probes may be on its way just now. */
+	c->answers = !c->pending ||
+	    (info.tcpi_retransmits == 0 && info.tcpi_probes <= 1);
 }
 
 int

@@ -55,10 +55,22 @@ int net_accept(int fd, struct net_address *address);
 
 /*
  * Let the kernel give up a connection whose other end has not acknowledged
- * anything for "ms" milliseconds, 0 meaning never: tcp(7), TCP_USER_TIMEOUT
- * and keepalive.
+ * anything for "ms" milliseconds, or has had no room for anything, 0 meaning
+ * never: tcp(7), TCP_USER_TIMEOUT and keepalive.
  */
 void net_dead_after(int fd, int64_t ms);
+
+/* How TCP gets on with a connection. */
+struct net_carried {
+	uint64_t acked;		/* Bytes that the other end has acknowledged, */
+	uint64_t received;	/* and has sent. */
+	bool pending;		/* There are some that it has not. */
+	bool answers;		/* Nothing had to be sent twice for want of an
+				 * answer; that it has no room is one. */
+};
+
+/* Ask.  On what is no TCP nothing moves, and nothing answers. */
+void net_carried(int fd, struct net_carried *c);
 
 /* Make a connected socket of ours as net_accept() leaves one.  0 or -1. */
 int net_prepare(int fd);

@@ -24,6 +24,10 @@
  * much, whatever time that takes. */
 #define LATE_BYTES	(16 * 1024 * 1024)
 
+/* What a command has written that we have ended, the peer has so many
+ * milliseconds to take. */
+#define CUT_TIMEOUT	2000
+
 static uint64_t
 sent(const struct command *c)
 {
@@ -35,6 +39,7 @@ static void
 settle(struct command *c)
 {
 	c->settled = true;
+	c->last = clock_in(CUT_TIMEOUT);
 	output_finish(&c->outputs[0]);
 	output_finish(&c->outputs[1]);
 }
@@ -203,7 +208,8 @@ left_over(const struct command *c)
 }
 
 /*
- * Until when may more come after the command's end?  A shell's ">(tee log)"
+ * Until when may more come after the command's end, or be taken by the peer
+ * where we have ended it?  A shell's ">(tee log)"
  * and its like write when the command itself has ended, and end then: so long
  * as a process of it is left, what that does next is waited for, until it has
  * done nothing for a moment.  A service that stays is not waited for longer.
@@ -214,7 +220,8 @@ settle_deadline(struct command *c, const struct link *l)
 	bool open = false, pending = false, stuck = false;
 
 	if (!c->reaped || c->settled)
-		return CLOCK_NEVER;
+		return c->settled && c->cut_reason != NULL &&
+		    !tree_is_ending(c->tree) ? c->last : CLOCK_NEVER;
 	if (c->cut_reason != NULL)
 		return tree_is_ending(c->tree) ? CLOCK_NEVER : 0;
 	if (tree_is_empty())
@@ -315,7 +322,7 @@ command_turn(struct command *c, const struct pollset *ps, struct link *l)
 		return 0;
 	check_streams(c);
 	input_write(&c->input);
-	if (clock_past(settle_deadline(c, destination(c, l))))
+	if (!c->settled && clock_past(settle_deadline(c, destination(c, l))))
 		settle(c);
 	for (size_t i = 0; i < 2; i++) {
 		/* What is left after the end is there without a poll. */
@@ -343,6 +350,7 @@ command_cut(struct command *c, enum proto_code code, const char *reason)
 	c->cut = code;
 	c->cut_reason = reason;
 	c->deadline = CLOCK_NEVER;
+	c->last = clock_in(CUT_TIMEOUT);
 	tree_end(c->tree, c->grace);
 }
 
@@ -369,13 +377,14 @@ command_abandon(struct command *c)
 }
 
 /* Is a stream through?  What we have cut does not wait for a peer that gives
- * no credit. */
+ * no credit, and not for long for one that takes nothing. */
 static bool
 is_through(const struct command *c, const struct output *o,
     const struct link *l)
 {
 	return l == NULL || output_is_done(o) ||
-	    (c->cut_reason != NULL && output_room(o, allowed(c)) == 0);
+	    (c->cut_reason != NULL && (output_room(o, allowed(c)) == 0 ||
+	    clock_past(c->last)));
 }
 
 bool

@@ -19,8 +19,10 @@
 #include "daemon/penalty.h"
 #include "daemon/settings.h"
 
-/* After a farewell the peer has this long to close its side. */
+/* After a farewell the peer has this long to close its side, once it has all
+ * that it was sent; it goes without that if it takes nothing for so long. */
 #define LINGER_TIMEOUT	1000
+#define LINGER_STALLED	5000
 /* A client speaks first: within this time. */
 #define FIRST_BYTE_TIMEOUT 3000
 /* Who may lose its place to another: who has not sent a byte for so long, who
@@ -57,6 +59,8 @@ struct peer {
 	int64_t arrived;
 	int64_t heard;		/* When it last sent something; 0: never. */
 	int64_t deadline;
+	uint64_t acked;		/* LEAVING: what it has taken, */
+	int64_t taken;		/* and when it last took something. */
 	uint32_t told;		/* Which place it was told, IN_LINE, */
 	uint8_t flags;		/* and what with it. */
 	bool early;		/* AT_THE_DOOR under an older context. */
@@ -78,6 +82,7 @@ struct door {
 	struct peer *peers;
 	size_t count;
 	size_t capacity;
+	bool stopping;		/* Who leaves has little time. */
 	int64_t accept_again;
 	bool accept_failed;
 	struct penalty penalty;
@@ -149,14 +154,22 @@ peer_record(const struct peer *p)
 	return a;
 }
 
-/* Let "p" go: what still comes is read and dropped for a moment. */
+/* Let "p" go: what still comes to "fd" is read and dropped for a moment. */
+static void
+linger(struct peer *p, int fd)
+{
+	p->fd = fd;
+	p->slot = POLLSET_NONE;
+	p->place = LEAVING;
+	p->acked = 0;
+	p->taken = clock_now();
+	p->deadline = clock_in(LINGER_TIMEOUT);
+}
+
 static void
 let_go(struct peer *p)
 {
-	p->fd = link_linger(&p->link);
-	p->slot = POLLSET_NONE;
-	p->place = LEAVING;
-	p->deadline = clock_in(LINGER_TIMEOUT);
+	linger(p, link_linger(&p->link));
 }
 
 /* Say goodbye to a peer that has proved itself. */
@@ -564,8 +577,28 @@ door_expires(const struct door *d)
 
 /* --- the way out --------------------------------------------------------- */
 
+/*
+ * May "p" be closed?  Closed while it has yet to take what it was sent, it
+ * would be answered by a reset as soon as it sends anything, and lose the rest.
+ */
+static bool
+has_lingered(const struct door *d, struct peer *p)
+{
+	struct net_carried c;
+
+	if (!clock_past(p->deadline))
+		return false;
+	net_carried(p->fd, &c);
+	if (c.acked != p->acked)
+		p->taken = clock_now();
+	p->acked = c.acked;
+	p->deadline = clock_in(LINGER_TIMEOUT);
+	return d->stopping || clock_past(p->taken + (c.pending ?
+	    LINGER_STALLED : LINGER_TIMEOUT));
+}
+
 static void
-turn_leaving(const struct pollset *ps, struct peer *p)
+turn_leaving(const struct door *d, const struct pollset *ps, struct peer *p)
 {
 	char nowhere[DISCARD_SIZE];
 	ssize_t n = 1;
@@ -577,7 +610,7 @@ turn_leaving(const struct pollset *ps, struct peer *p)
 		if (n == -1 && (errno == EAGAIN || errno == EINTR))
 			n = 1;
 	}
-	if (n <= 0 || clock_past(p->deadline))
+	if (n <= 0 || has_lingered(d, p))
 		fd_close(&p->fd);
 }
 
@@ -594,15 +627,13 @@ door_linger(struct door *d, int fd)
 	}
 	p = &d->peers[d->count++];
 	memset(p, 0, sizeof *p);
-	p->place = LEAVING;
-	p->fd = fd;
-	p->slot = POLLSET_NONE;
-	p->deadline = clock_in(LINGER_TIMEOUT);
+	linger(p, fd);
 }
 
 void
 door_stop(struct door *d, enum proto_code code, const char *text)
 {
+	d->stopping = true;
 	for (size_t i = 0; i < d->count; i++) {
 		if (d->peers[i].place == IN_LINE)
 			turn_away(&d->peers[i], code, text);
@@ -663,7 +694,7 @@ door_turn(struct door *d, const struct pollset *ps, bool serving)
 		else if (p->place == IN_LINE)
 			turn_line(ps, p);
 		else
-			turn_leaving(ps, p);
+			turn_leaving(d, ps, p);
 	}
 	record_drops(d);
 	sweep(d);

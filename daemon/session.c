@@ -28,8 +28,10 @@
 #include "daemon/settings.h"
 #include "daemon/tree.h"
 
-/* The peer has this long to take the last frames. */
+/* The peer has this long to take the last frames, or some of them. */
 #define FLUSH_TIMEOUT	2000
+/* What TCP carries of a PING and its PONG at most. */
+#define PING_BYTES	256
 /* For how many milliseconds word of a command's start waits for its output, or
  * its end, to go with it. */
 #define STARTED_HELD	5
@@ -55,6 +57,9 @@ struct session {
 	int64_t others_since;	/* When others began to wait; or NEVER. */
 	int64_t heard;		/* When something came from the peer. */
 	int64_t asked;		/* When it was asked to answer; 0: not. */
+	uint64_t carried;	/* By TCP, both ways, until then. */
+	uint64_t acked;		/* What the peer had taken, */
+	int64_t taken;		/* and when it was seen to take more. */
 	struct buf pieces;	/* Of a request's body. */
 	uint32_t last;		/* The newest request's number. */
 	struct audit_sums sums;
@@ -123,6 +128,8 @@ session_new(struct link *l, const char *address, const char *name,
 	s->rule = rules_find(settings->rules, &s->identity, s->address);
 	s->opened_us = clock_now_us();
 	s->idle_since = s->heard = clock_now();
+	/* Who is there is asked by us, who know a slow one from a dead one. */
+	net_dead_after(l->fd, 0);
 	s->others_since = CLOCK_NEVER;
 	s->linger = -1;
 	buf_init(&s->pieces, PROTO_BODY_MAX);
@@ -889,7 +896,8 @@ end_of(int64_t since, int64_t limit)
 
 /*
  * Until when may the peer ask for nothing?  A command that has ended, but
- * whose last output the peer does not take, is not waited for any longer.
+ * whose last output the peer does not take, is not waited for any longer; one
+ * that takes it slowly is not idle.
  */
 static int64_t
 idle_deadline(const struct session *s)
@@ -900,6 +908,8 @@ idle_deadline(const struct session *s)
 		return CLOCK_NEVER;
 	if (state_of(s) == BUSY)
 		since = s->command.ended_us / 1000;
+	if (since < s->taken)
+		since = s->taken;
 	return since + (s->others_since == CLOCK_NEVER ?
 	    s->settings->idle_timeout : s->settings->idle_timeout_waiting);
 }
@@ -1014,27 +1024,106 @@ check_limit(struct session *s)
 	audit_limit_hit(&s->peer, &s->record, limit, value);
 }
 
-/* Ask a silent peer whether it is there, and give up one that is not. */
+/* Has the peer taken some of what it was sent since the last look? */
+static bool
+takes_more(struct session *s)
+{
+	struct net_carried c;
+	bool more;
+
+	net_carried(s->link.fd, &c);
+	more = c.acked != s->acked && (c.pending || link_has_output(&s->link));
+	s->acked = c.acked;
+	return more;
+}
+
+/* Say why, if there is anybody, and end the session at once. */
+static void
+give_up(struct session *s, const char *reason, const char *text)
+{
+	check_put(s, frame_put_code(&s->link.out, PROTO_GOODBYE, 0,
+	    PROTO_CODE_TIMEOUT, text));
+	if (!s->gone)
+		(void)link_write(&s->link);
+	end_link(s, reason);
+}
+
+/* Until when may a peer be stopped, whose machine alone answers? */
+static int64_t
+stopped_deadline(const struct session *s)
+{
+	int64_t end = end_of(s->heard, s->settings->stopped_timeout);
+	int64_t since = s->others_since, turn;
+
+	if (since < s->heard)
+		since = s->heard;
+	turn = end_of(since, s->settings->turn);
+	return turn < end ? turn : end;
+}
+
+/*
+ * Ask a silent peer whether it is there, and give up one that is not.  One
+ * that TCP has carried bytes for is there, however slowly they come.  One that
+ * does not answer, while its machine does, is stopped.
+ */
 static void
 check_dead(struct session *s)
 {
+	struct net_carried c;
+
 	if (!can_speak(s) || !clock_past(dead_deadline(s)))
 		return;
-	if (s->asked != 0) {
-		end_link(s, "the client does not answer any more");
+	net_carried(s->link.fd, &c);
+	if (s->asked != 0 && c.acked + c.received > s->carried + PING_BYTES)
+		s->heard = clock_now();
+	else if (s->asked != 0 && !c.answers) {
+		give_up(s, "the client does not answer any more", "this "
+		    "client has not answered");
+		return;
+	} else if (s->asked != 0 && clock_past(stopped_deadline(s))) {
+		give_up(s, "the client was stopped for too long", "this client "
+		    "was stopped, or its connection stood still, for longer "
+		    "than the server allows");
 		return;
 	}
 	s->asked = clock_now();
-	check_put(s, frame_put(&s->link.out, PROTO_PING, 0, NULL, 0));
+	s->carried = c.acked + c.received;
+	/* What is on its way already is as good a question. */
+	if (!link_has_output(&s->link))
+		check_put(s, frame_put(&s->link.out, PROTO_PING, 0, NULL, 0));
+}
+
+/* Close an idle session, if it is that. */
+static void
+check_idle(struct session *s)
+{
+	if (!can_speak(s) || !clock_past(idle_deadline(s)))
+		return;
+	if (takes_more(s))
+		s->taken = clock_now();
+	else
+		close_politely(s, PROTO_CODE_TIMEOUT, s->others_since ==
+		    CLOCK_NEVER ? "the session was idle for too long" :
+		    "the session was idle, and others wait", "idle");
+}
+
+/* Who has been told goodbye has time while it takes what it is sent; but not
+ * when it has been sent away. */
+static void
+check_closing(struct session *s)
+{
+	if (!s->closing || s->gone || !clock_past(s->closing_deadline))
+		return;
+	if (s->stop_text == NULL && takes_more(s))
+		s->closing_deadline = clock_in(FLUSH_TIMEOUT);
+	else
+		end_link(s, s->close_reason);
 }
 
 static void
 check_deadlines(struct session *s)
 {
-	if (can_speak(s) && clock_past(idle_deadline(s)))
-		close_politely(s, PROTO_CODE_TIMEOUT, s->others_since ==
-		    CLOCK_NEVER ? "the session was idle for too long" :
-		    "the session was idle, and others wait", "idle");
+	check_idle(s);
 	if (can_speak(s) && clock_past(turn_deadline(s)))
 		close_politely(s, PROTO_CODE_TURN, "others wait, and this "
 		    "session's turn is over", "turn");
@@ -1042,8 +1131,7 @@ check_deadlines(struct session *s)
 		session_stop(s, PROTO_CODE_TIMEOUT, "session-timeout",
 		    "the session has lasted as long as it may");
 	check_dead(s);
-	if (s->closing && !s->gone && clock_past(s->closing_deadline))
-		end_link(s, s->close_reason);
+	check_closing(s);
 }
 
 /* With nobody there any more, all that was started is ended. */

@@ -49,6 +49,7 @@ static const struct conf_key keys[] = {
 	KEY(session_timeout, CONF_SECONDS, 0, YEAR),
 	KEY(turn, CONF_SECONDS, 0, YEAR),
 	KEY(dead_timeout, CONF_SECONDS, 0, DAY),
+	KEY(stopped_timeout, CONF_SECONDS, 0, YEAR),
 	KEY(kill_grace, CONF_SECONDS, 0, 3600 * SECOND),
 	KEY(path, CONF_STRINGS, 0, 0),
 	KEY(shell_program, CONF_PATH, 0, 0),
@@ -93,6 +94,7 @@ set_defaults(struct settings *s)
 	s->idle_timeout_waiting = 10 * SECOND;
 	s->turn = 60 * SECOND;
 	s->dead_timeout = 30 * SECOND;
+	s->stopped_timeout = 3600 * SECOND;
 	s->kill_grace = 2 * SECOND;
 	if (terms_init(&s->terms) == -1 || s->listen == NULL ||
 	    s->path == NULL || s->certificate == NULL || s->key == NULL ||

@@ -49,6 +49,7 @@ struct settings {
 	int64_t session_timeout;
 	int64_t turn;
 	int64_t dead_timeout;
+	int64_t stopped_timeout;
 	int64_t kill_grace;
 
 	char **path;

@@ -14,6 +14,11 @@ It takes the stream apart into TLS records, header and all, and passes each on
 as a whole.  "up" is from the client to the server, "down" the other way, and
 each direction counts from 0.
 
+    with Proxy(daemon.port, rate=10000) as p: ...   # A slow link.
+
+So many bytes a second pass each way, a few at a time and not by records; its
+own buffers are small, so that all else waits in those of the two ends.
+
 As a program it passes everything on to the port of its argument, says where
 it listens, and runs until it is killed.
 """
@@ -23,6 +28,7 @@ import socket
 import struct
 import sys
 import threading
+import time
 from typing import NamedTuple
 
 HEADER = 5
@@ -64,14 +70,17 @@ def flip(record, at):
 class Proxy:
     """Listens on a free port of 127.0.0.1 and passes all on to "port"."""
 
-    def __init__(self, port, change=None):
+    def __init__(self, port, change=None, rate=None):
         self.server_port = port
+        self.rate = rate
         self.change = change or (lambda direction, index, record: record)
         self.records = []       # In the order in which they came.
         self.lock = threading.Lock()
         self.threads = []
         self.sockets = []
         self.listener = socket.create_server(("127.0.0.1", 0))
+        if rate:
+            self._shrink(self.listener)
         self.port = self.listener.getsockname()[1]
         self._thread(self._accept)
 
@@ -87,14 +96,43 @@ class Proxy:
                 client, _ = self.listener.accept()
             except OSError:
                 return
-            server = socket.create_connection(("127.0.0.1", self.server_port))
+            server = socket.socket()
+            if self.rate:
+                self._shrink(server)
+            server.connect(("127.0.0.1", self.server_port))
             for end in (client, server):
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self.lock:
                 self.sockets += [client, server]
+            if self.rate:
+                self._thread(self._crawl, client, server)
+                self._thread(self._crawl, server, client)
+                continue
             over = threading.Event()
             self._thread(self._pump, "up", client, server, over)
             self._thread(self._pump, "down", server, client, over)
+
+    @staticmethod
+    def _shrink(end):
+        """Small buffers; before the connection is made."""
+        for option in socket.SO_RCVBUF, socket.SO_SNDBUF:
+            end.setsockopt(socket.SOL_SOCKET, option, 4096)
+
+    def _crawl(self, source, sink):
+        """Pass on what comes, at the rate."""
+        due = time.monotonic()
+        try:
+            while True:
+                data = source.recv(1024)
+                if not data:
+                    sink.shutdown(socket.SHUT_WR)
+                    return
+                due = max(due, time.monotonic()) + len(data) / self.rate
+                time.sleep(max(0, due - time.monotonic()))
+                sink.sendall(data)
+        except OSError:
+            for end in source, sink:
+                self._end(end, reset=True)
 
     def _pump(self, direction, source, sink, over):
         pending, index = b"", 0

@@ -3,6 +3,7 @@
 import re
 import resource
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 
 import aisc as client
 import wire
-from aisd import wait_until
+from aisd import Daemon, wait_until
 from strangers import check_idle, half_hello, tcp
 from wire import Code, Operation, Type, body, request_frames
 
@@ -25,6 +26,14 @@ def place(process):
         if found:
             return int(found[1])
     raise AssertionError("aisc has ended")
+
+
+def connections(port):
+    """How many connections to this port of 127.0.0.1 its server holds open."""
+    with open("/proc/net/tcp") as f:
+        rows = [line.split() for line in f][1:]
+    return sum(row[1] == f"0100007F:{port:04X}" and row[3] != "0A" and
+               row[9] != "0" for row in rows)
 
 
 # The line.
@@ -197,24 +206,70 @@ def test_session_timeout(make_aisd, connect, slowness):
 
 # Who is not there any more.
 
-@pytest.mark.parametrize("words", [None, ["sleep", "60"],
-                                   ["sh", "-c", "yes"]])
-def test_dead_client(make_aisd, connect, slowness, words):
-    """It is stopped, or its cable is cut: nothing comes, and nothing ends."""
-    daemon = make_aisd(dead_timeout=1.5)
+SILENT = [None, ["sleep", "60"], ["sh", "-c", "yes"]]
+
+
+@pytest.mark.parametrize("words", SILENT)
+@pytest.mark.parametrize("others", [False, True])
+def test_stopped_client(make_aisd, connect, slowness, words, others):
+    """Nothing comes of it, but its machine answers; it has less time when
+    others wait."""
+    daemon = make_aisd(dead_timeout=0.6, turn=2 if others else 600,
+                       stopped_timeout=600 if others else 2)
     session = connect(daemon=daemon)
     session.hello()
     if words is not None:
         session.ask(words, windows=(wire.WINDOW_MAX, 0))
         session.expect(Type.STARTED)
+    if others:
+        connect(daemon=daemon).expect(Type.WAITING)
     began = time.monotonic()
     close = daemon.wait_event("session-close")
-    assert close["reason"] == "the client does not answer any more"
-    assert 0.9 < time.monotonic() - began < 2 + slowness
-    assert not daemon.leftovers()
+    assert close["reason"] == "the client was stopped for too long"
+    assert 1.4 < time.monotonic() - began < 4 * slowness
+    wait_until(lambda: not daemon.leftovers(), "its command has ended")
     if words is not None:
         assert daemon.wait_event("command-end")["reason"] == close["reason"]
-    assert connect(daemon=daemon).run(["true"]).status == 0
+
+
+@pytest.fixture
+def cut_cable(program, tmp_path, localhost, alice, slowness):
+    """A daemon, an aisc and a "cable" between them, in a network of their
+    own: (daemon, aisc, cut)."""
+    for name in "unshare", "nsenter", "ip":
+        if shutil.which(name) is None:
+            pytest.skip(f"{name} is not installed")
+    private = ["unshare", "--user", "--map-root-user", "--net"]
+    if subprocess.run([*private, "ip", "link", "set", "lo", "up"],
+                      stderr=subprocess.DEVNULL).returncode != 0:
+        pytest.skip("nobody may have a network of its own here")
+    daemon = Daemon([*private, "sh", "-c", "ip link set lo up && exec \"$@\"",
+                     "sh", *program("aisd")], tmp_path / "private", localhost,
+                    slowness=slowness, dead_timeout=1.5, stopped_timeout=600)
+    with daemon:
+        enter = ["nsenter", "--user", "--net", "--preserve-credentials",
+                 "--target", str(daemon.pid)]
+        yield (daemon, client.Aisc([*enter, *program("aisc")], tmp_path / "c",
+                                   alice, slowness),
+               lambda: subprocess.run([*enter, "ip", "link", "set", "lo",
+                                       "down"], check=True))
+
+
+@pytest.mark.parametrize("words", SILENT[1:])
+def test_dead_client(cut_cable, slowness, words):
+    """Its cable is cut: nothing comes, nothing ends, nothing answers."""
+    daemon, aisc, cut = cut_cable
+    process = aisc.start(daemon.port, *words, stdout=subprocess.DEVNULL)
+    daemon.wait_event("command-start")
+    cut()
+    began = time.monotonic()
+    close = daemon.wait_event("session-close")
+    process.kill()
+    process.communicate()
+    assert close["reason"] == "the client does not answer any more"
+    assert 0.9 < time.monotonic() - began < 4 * slowness
+    assert not daemon.leftovers()
+    assert daemon.wait_event("command-end")["reason"] == close["reason"]
 
 
 def test_living_client(make_aisd, aisc, connect):
@@ -230,17 +285,35 @@ def test_living_client(make_aisd, aisc, connect):
     assert session.run(["true"]).status == 0
 
 
-def test_stopped_aisc(make_aisd, aisc, slowness):
-    """It is told that its session is lost when it goes on."""
-    daemon = make_aisd(dead_timeout=1)
+@pytest.mark.parametrize("words", SILENT[1:])
+def test_aisc_that_is_stopped(make_aisd, aisc, slowness, words):
+    """It goes on where it was, though it has not answered for longer than a
+    dead client may."""
+    daemon = make_aisd(dead_timeout=0.5)
+    process = aisc.start(daemon.port, *words)
+    daemon.wait_event("command-start")
+    process.send_signal(signal.SIGSTOP)
+    time.sleep(3)                       # As long as it may be.
+    assert not daemon.events("command-end")
+    process.send_signal(signal.SIGCONT)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=10 * slowness)
+    assert daemon.wait_event("command-end")["signal"] == "15"
+
+
+def test_aisc_that_is_stopped_for_too_long(make_aisd, aisc, slowness):
+    """It is told why its session has ended when it goes on."""
+    daemon = make_aisd(dead_timeout=0.5, stopped_timeout=1)
     process = aisc.start(daemon.port, "sleep", "60")
     daemon.wait_event("command-start")
     process.send_signal(signal.SIGSTOP)
     end = daemon.wait_event("command-end", timeout=10 * slowness)
-    assert end["reason"] == "the client does not answer any more"
+    assert end["reason"] == "the client was stopped for too long"
+    wait_until(lambda: connections(daemon.port) == 0, "the daemon has hung up")
     process.send_signal(signal.SIGCONT)
     _, err = process.communicate(timeout=10 * slowness)
-    assert (process.returncode, client.said(err)) == (255, "lost")
+    assert (process.returncode, client.said(err)) == (255, "timeout")
+    assert b"was stopped" in err
 
 
 # The door.

@@ -520,6 +520,45 @@ dead_peers(void **state)
 	close(fd);
 }
 
+/* Bytes move when they are taken; who has no room answers all the same. */
+static void
+carried(void **state)
+{
+	char why[256], bytes[65536] = "", port[8];
+	int listener = listen_somewhere(port), client, server, pair[2];
+	struct pollfd p = { .fd = listener, .events = POLLIN };
+	struct net_address address;
+	struct net_carried before, after;
+
+	(void)state;
+	client = dial("127.0.0.1", port, 10000, why, sizeof why);
+	assert_int_equal(poll(&p, 1, 10000), 1);
+	server = net_accept(listener, &address);
+	assert_true(client != -1 && server != -1);
+	net_carried(server, &before);
+	assert_true(before.answers && !before.pending);
+	assert_int_equal(write(server, "12345", 5), 5);
+	do
+		net_carried(server, &after);
+	while (after.pending);
+	assert_int_equal(after.acked - before.acked, 5);
+	net_carried(client, &after);
+	assert_int_equal(after.received, 5);
+	while (write(server, bytes, sizeof bytes) > 0)
+		;
+	net_carried(server, &after);
+	assert_true(after.pending && after.answers);
+	close(client);
+	close(server);
+	close(listener);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	assert_int_equal(write(pair[0], "1", 1), 1);
+	net_carried(pair[0], &after);
+	assert_true(after.acked == 0 && !after.pending && !after.answers);
+	close(pair[0]);
+	close(pair[1]);
+}
+
 static int
 enter(void **state)
 {
@@ -545,6 +584,7 @@ main(void)
 		cmocka_unit_test(preparing),
 		cmocka_unit_test(networks),
 		cmocka_unit_test(dead_peers),
+		cmocka_unit_test(carried),
 	};
 
 	return cmocka_run_group_tests_name("net", tests, enter, NULL);

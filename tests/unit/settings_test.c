@@ -108,6 +108,7 @@ defaults(void **state)
 	assert_int_equal(s->max_waiting, 32);
 	assert_int_equal(s->handshake_timeout, 10000);
 	assert_int_equal(s->idle_timeout, 300000);
+	assert_int_equal(s->stopped_timeout, 3600000);
 	assert_int_equal(s->kill_grace, 2000);
 	expect_list(s->path, path);
 	assert_string_equal(s->shell_program, "/bin/sh");
