@@ -187,6 +187,28 @@ def test_modes(site):
     assert stat.S_IMODE(os.stat(site / "private").st_mode) == 0o700
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, whose files "
+                    "others could have changed")
+@pytest.mark.parametrize("owner, mode, fits", [
+    ("nobody", 0o755, False), ("root", 0o777, False), ("root", 0o775, True),
+    ("root", 0o1777, True), ("root", 0o755, True)])
+@pytest.mark.parametrize("above", [False, True])
+def test_out_where_others_can_write(site, trusted_path, owner, mode, fits,
+                                    above):
+    out = trusted_path / "out"
+    out.mkdir()
+    shutil.chown(out, owner)
+    out.chmod(mode)
+    where = out / "below" if above else out
+    where.mkdir(exist_ok=True)
+    if fits:
+        good(site, "client", "alice", "--out", str(where))
+        return
+    assert f"exchange files in {out}" in bad(site, "client", "alice", "--out",
+                                             str(where))
+    assert list(where.iterdir()) == []
+
+
 def test_out(site, tmp_path):
     out = tmp_path / "to alice"
     said = settings(good(site, "client", "alice", "--out", str(out)))
@@ -308,6 +330,19 @@ def test_revoke(site):
         bad(site, command, table(site)[1][0])
     good(site, "client", "alice")
     check_whole(site)
+
+
+def test_names_are_compared_as_text(site):
+    """Names that are equal as numbers are different ones."""
+    for name in ("7", "007", "7.0", "1000", "1e3"):
+        good(site, "client", name)
+    good(site, "revoke", "7")
+    good(site, "revoke", "1000")
+    states = {line.split()[1]: line.split()[3]
+              for line in good(site, "list").splitlines()
+              if line.split()[1:] and line.split()[1][0] in "017"}
+    assert states == {"7": "revoked", "007": "valid", "7.0": "valid",
+                      "1000": "revoked", "1e3": "valid"}
 
 
 def test_revoke_by_name_means_all_and_by_serial_one(site):
