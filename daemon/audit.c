@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "common/tls.h"
@@ -70,6 +71,10 @@ audit_init(void)
 {
 	log_set_kinds(kinds, sizeof kinds / sizeof kinds[0]);
 }
+
+/* What this daemon is known by, from audit_start() on; "" for one that serves a
+ * single connection. */
+static char daemon_name[256];
 
 static void
 begin(struct record *r, enum kind kind)
@@ -193,14 +198,27 @@ audit_command_name(const struct audit_command *c)
 	return c->shell ? "a line of the shell" : c->argv[0];
 }
 
+/* Two daemons at a time are not at one address of one machine. */
+static void
+name_daemon(const char *listen)
+{
+	char host[128] = "";
+
+	(void)gethostname(host, sizeof host - 1);
+	(void)snprintf(daemon_name, sizeof daemon_name, "%s/%.*s", host,
+	    (int)strcspn(listen, ","), listen);
+}
+
 void
 audit_start(const char *version, const char *listen)
 {
 	struct record r;
 
+	name_daemon(listen);
 	begin(&r, START);
 	put(&r, "version", version);
 	put(&r, "listen", listen);
+	put(&r, "daemon", daemon_name);
 	(void)emit(&r, "aisd %s serves on %s", version, listen);
 }
 
@@ -306,6 +324,8 @@ audit_command_start(const struct audit_peer *p, const struct audit_command *c,
 	struct record r;
 
 	begin(&r, COMMAND_START);
+	if (daemon_name[0] != '\0')
+		put(&r, "daemon", daemon_name);
 	put_peer(&r, p);
 	put_command(&r, c);
 	return (size_t)emit(&r, "%s starts %.200s", peer_name(p),

@@ -66,8 +66,10 @@ const char *audit_command_name(const struct audit_command *c);
  * there are any. */
 void audit_init(void);
 
-/* The daemon's life.  "changed" names the keys that have other values now, or
- * whose files have other contents, with commas between. */
+/* The daemon's life.  From its start on the start of a command says which
+ * daemon's it is, by the first address of "listen": the next daemon that starts
+ * there tells that this one is gone.  "changed" names the keys that have other
+ * values now, or whose files have other contents, with commas between. */
 void audit_start(const char *version, const char *listen);
 void audit_stop(const char *reason);
 void audit_reload(bool done, const char *changed, const char *text);

@@ -136,6 +136,62 @@ def test_all(report, tmp_path):
             for row in result["running"]] == [("vi", "s3", "running")]
 
 
+def began(day, clock="12:00:00", **fields):
+    return f"time={DAY}{day:02}T{clock}.000000Z level=notice event=start " + \
+        " ".join(f"{name}={quote(value)}" for name, value in
+                 {"version": "1", **fields, "msg": "x"}.items()) + "\n"
+
+
+def test_daemon_that_was_killed(report, tmp_path):
+    """What it has not ended has failed, when the next one says so; what other
+    daemons run, or one of which nothing is known, runs on."""
+    place, other = "plc7/[::]:4773", "plc7/[::]:4774"
+    log = [
+        began(1, daemon=place),
+        start(session="a", argv="lost", daemon=place),
+        start(session="b", argv="other", daemon=other),
+        start(session="c", argv="each"),
+        start(session="d", argv="elsewhere", daemon="plc8/[::]:4773"),
+        start(session="e", argv="done", daemon=place), end(session="e"),
+        began(2, listen="x"),
+        began(3, daemon=place),
+        start(session="f", day=3, argv="new", daemon=place)]
+    # The command's start is in what was rotated.
+    (tmp_path / "server.log.1").write_text("".join(log[:7]))
+    (tmp_path / "server.log").write_text("".join(log[7:]))
+    for options in [], ["-p", "alice"]:
+        result = report("--json", *options, "server.log", "server.log.1")
+        assert [(row["command"], row["how"], row["time"], row["seconds"])
+                for row in result["failures"]] == [
+            ("lost", "daemon-lost", DAY + "03T12:00:00.000000Z", 0.0)]
+        assert [row["command"] for row in result["running"]] == [
+            "other", "each", "elsewhere", "new"]
+        assert (result["commands"], result["failed"]) == (6, 1)
+        assert [row["failed"] for row in result["peers"]] == [1]
+    assert "daemon-lost" in report("server.log.1", "server.log")
+    assert report("--json", "-p", "bob", "server.log", "server.log.1"
+                  )["failures"] == []
+    # A report on the days before it does not know of the end.
+    assert len(report("--json", "-u", "2026-01-03", "server.log.1",
+                      "server.log")["running"]) == 4
+
+
+def test_real_daemon_that_was_killed(report, aisd, aisc):
+    """From the command, by the end of its daemon, to the report."""
+    process = aisc.start(aisd.port, "sh", "-c", "echo; sleep 600")
+    assert process.stdout.readline() == b"\n"
+    first = str(aisd.log)
+    assert len(report("--json", first)["running"]) == 1
+    port = aisd.port
+    aisd.kill()
+    process.communicate()
+    aisd.configure(listen=[f"127.0.0.1:{port}"])
+    aisd.start()
+    result = report("--json", first)
+    assert result["running"] == []
+    assert [row["how"] for row in result["failures"]] == ["daemon-lost"]
+
+
 def test_plain(report, tmp_path):
     (tmp_path / "server.log").write_text(LOG)
     text = report("server.log")

@@ -112,10 +112,15 @@ has(const char *text)
 static void
 life(void **state)
 {
+	char host[128] = "";
+
 	(void)state;
-	audit_start("1.2", "127.0.0.1:4773");
+	assert_int_equal(gethostname(host, sizeof host - 1), 0);
+	audit_start("1.2", "127.0.0.1:4773, 127.0.0.2:4773");
 	check("start", LOG_LEVEL_NOTICE);
-	has(" version=1.2 listen=127.0.0.1:4773 msg=");
+	has(" version=1.2 listen=\"127.0.0.1:4773, 127.0.0.2:4773\" daemon=");
+	has(host);
+	has("/127.0.0.1:4773 msg=");
 	audit_reload(true, "certificate,rules", "it was read");
 	check("reload", LOG_LEVEL_NOTICE);
 	has(" result=done changed=certificate,rules msg=\"it was read; "
