@@ -18,6 +18,7 @@
 #include "client/outcome.h"
 #include "client/settings.h"
 #include "client/signals.h"
+#include "client/mistakes.h"
 #include "client/printer.h"
 #include "client/request.h"
 #include "client/complete.h"
@@ -209,6 +210,7 @@ run_command(struct commands *c, char **words, size_t count)
 	if (c->prompt != NULL && o.class == OUTCOME_DONE &&
 	    o.status == OUTCOME_SIGNAL + SIGINT)
 		outcome_write("\n");
+	mistakes_explain(&o, &body);
 	conclude_line(c, &o, true);
 }
 

@@ -21,6 +21,7 @@
 #include "client/settings.h"
 #include "client/signals.h"
 #include "client/stream.h"
+#include "client/mistakes.h"
 #include "client/printer.h"
 #include "client/request.h"
 #include "client/check.h"
@@ -470,6 +471,7 @@ run_one(const struct call *call, struct request *r, struct report *report,
 	}
 	report_begin(report, s, r, &body, 0);
 	report_ask(report, r, &body, o);
+	mistakes_explain(o, &body);
 	report_tell(report, o);
 	outcome_report(o);
 	if (s->verbose)

@@ -215,6 +215,38 @@ outcome_exit(struct outcome *o, const struct frame_exit *e)
 	o->exit = *e;
 }
 
+/* The last "; " of the text, or NULL.  Behind a backslash a semicolon belongs
+ * to a name in a certificate. */
+static const char *
+advice(const struct outcome *o)
+{
+	const char *found = NULL, *p = o->plain ? NULL : o->text;
+
+	while (p != NULL && (p = strstr(p, "; ")) != NULL) {
+		if (p > o->text && p[-1] != '\\')
+			found = p;
+		p++;
+	}
+	return found;
+}
+
+void
+outcome_advise(struct outcome *o, const char *format, ...)
+{
+	char *end = o->text + (advice(o) == NULL ? strlen(o->text) :
+	    (size_t)(advice(o) - o->text));
+	size_t room = sizeof o->text - (size_t)(end - o->text);
+	va_list ap;
+
+	if (room <= 3)
+		return;
+	o->plain = false;
+	memcpy(end, "; ", 3);
+	va_start(ap, format);
+	(void)vsnprintf(end + 2, room - 2, format, ap);
+	va_end(ap);
+}
+
 void
 outcome_place(struct outcome *o, const char *where)
 {
@@ -305,21 +337,6 @@ outcome_summary(const struct outcome *o)
 	    (double)e->duration_us / 1e6, (double)e->cpu_us / 1e6,
 	    (unsigned long long)e->out_bytes,
 	    (unsigned long long)e->err_bytes);
-}
-
-/* The last "; " of the text, or NULL.  Behind a backslash a semicolon belongs
- * to a name in a certificate. */
-static const char *
-advice(const struct outcome *o)
-{
-	const char *found = NULL, *p = o->plain ? NULL : o->text;
-
-	while (p != NULL && (p = strstr(p, "; ")) != NULL) {
-		if (p > o->text && p[-1] != '\\')
-			found = p;
-		p++;
-	}
-	return found;
 }
 
 const char *

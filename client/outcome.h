@@ -83,6 +83,10 @@ void outcome_code(struct outcome *o, uint16_t code, const char *text);
 /* Make "o" what an EXIT says. */
 void outcome_exit(struct outcome *o, const struct frame_exit *e);
 
+/* Say in the text of "o" what to do, in the place of what it says of that. */
+void outcome_advise(struct outcome *o, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
 /* Say in the text of "o" where it came about: "where" and a colon before it. */
 void outcome_place(struct outcome *o, const char *where);
 

@@ -22,7 +22,7 @@ struct printer {
 	int error;		/* Why it cannot be written. */
 };
 
-/* Open "s" on "fd", which stays open.  0, or -1 if memory is out. */
+/* Open "p" on "fd", which stays open.  0, or -1 if memory is out. */
 int printer_open(struct printer *p, int fd);
 
 /* Be rid of it; what was not finished may be lost. */

@@ -817,6 +817,44 @@ FAILURES = {
         "aisc: unknown command: no-such-command",
         (ended("alice", "no-such-command",
                "unknown command: no-such-command"),)),
+    "words in one": Failure(
+        lambda w: w.ask("ls -la /x"), 127, None,
+        "aisc: unknown command: ls -la /x; each word is an argument of its "
+        'own, as in "aisc HOST ls -la /x"',
+        (ended("alice", "ls -la /x", "unknown command: ls -la /x"),)),
+    "words in one, and no rule for them": Failure(
+        lambda w: w.ask("ls -la /x", pair=w.make("bob")), 255, "denied",
+        'aisc: denied: the rule "few" does not grant the command ls -la /x '
+        'to "bob"; each word is an argument of its own, as in "aisc HOST ls '
+        '-la /x"',
+        (refused("bob", "ls -la /x", 'the rule "few" does not grant the '
+                 'command ls -la /x to "bob"; aisc --list shows what it '
+                 "does"),)),
+    "line for a shell as a word": Failure(
+        lambda w: w.ask("ls | wc -l"), 127, None,
+        "aisc: unknown command: ls | wc -l; a line for a shell is asked for "
+        'by "aisc -c LINE HOST"',
+        (ended("alice", "ls | wc -l", "unknown command: ls | wc -l"),)),
+    "option behind the host": Failure(
+        lambda w: w.ask("-c", "ls"), 127, None,
+        "aisc: unknown command: -c; options of aisc stand before HOST",
+        (ended("alice", "-c", "unknown command: -c"),)),
+    "assignment as a word": Failure(
+        lambda w: w.ask("LANG=C", "date"), 127, None,
+        'aisc: unknown command: LANG=C; a variable is set by "aisc -e '
+        'NAME=VALUE HOST PROGRAM"',
+        (ended("alice", "LANG=C", "unknown command: LANG=C"),)),
+    "cd as a program": Failure(
+        lambda w: w.ask("cd", "/x", pair=w.make("bob")), 255, "denied",
+        'aisc: denied: the rule "few" does not grant the command cd to '
+        '"bob"; a program is run in a directory by "aisc -C DIR HOST '
+        'PROGRAM"',
+        (refused("bob", "cd", 'the rule "few" does not grant the command cd '
+                 'to "bob"; aisc --list shows what it does'),)),
+    "user before the host": Failure(
+        lambda w: w.true(host="root@localhost"), 255, "usage",
+        "aisc: usage: this is no HOST[:PORT]: root@localhost; there are no "
+        "users here: the server's rules say who runs what", ()),
     "not executable": Failure(
         lambda w: w.ask("/etc/passwd"), 126, None,
         "aisc: cannot execute /etc/passwd: Permission denied",

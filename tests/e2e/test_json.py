@@ -241,6 +241,12 @@ def test_script_captured(aisc, aisd, schema):
     assert said(done.stderr) == "invalid"
 
 
+def test_hint_for_a_mistake(tell, aisd):
+    _, (told,) = tell(aisd.port, "ls -la /x")
+    assert told["error"]["message"] == "unknown command: ls -la /x"
+    assert told["error"]["hint"].startswith("each word is an argument")
+
+
 def test_shell(tell, make_aisd):
     daemon = make_aisd(rules='{ peers = [ "*" ]; anything = true; '
                        'shell = true; }')

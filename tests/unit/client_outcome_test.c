@@ -131,12 +131,19 @@ hints(void **state)
 	outcome_place(&o, "line 7");
 	assert_string_equal(o.text, "line 7: it is so; do this");
 	assert_string_equal(outcome_hint(&o), "do this");
+	outcome_advise(&o, "do %s", "that");
+	assert_string_equal(o.text, "line 7: it is so; do that");
+	outcome_fail(&o, OUTCOME_UNKNOWN, "no \\; name");
+	outcome_advise(&o, "do it");
+	assert_string_equal(o.text, "no \\; name; do it");
 	/* What is too long is cut, and the place stays. */
 	memset(o.text, 'x', sizeof o.text - 1);
 	o.text[sizeof o.text - 1] = '\0';
 	outcome_place(&o, "line 8");
 	assert_int_equal(strlen(o.text), sizeof o.text - 1);
 	assert_memory_equal(o.text, "line 8: xxx", 11);
+	outcome_advise(&o, "do it");
+	assert_int_equal(strlen(o.text), sizeof o.text - 1);
 	outcome_signal(&o, 15);
 	assert_string_equal(outcome_message(&o, message),
 	    "a signal has ended aisc");
