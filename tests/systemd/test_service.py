@@ -197,7 +197,36 @@ def test_killed(service):
         running.error
     assert service.show("NRestarts") == "1"
     service.wait(lambda: service.processes() == [], "no command is left")
+    # Both say that they are in one place: so the report knows of the end.
+    lost, = {event["daemon"] for event in service.events("command-start")}
+    assert [event["daemon"] for event in service.events("start")] == [lost] * 2
     assert service.run("true").status == 0
+
+
+@pytest.mark.parametrize("end", ["limit", "stop"])
+def test_invisible(service, end):
+    """Where the unit hides the processes of others, all ends work."""
+    service.drop_in("[Service]\nProtectProc=invisible\nProcSubset=pid")
+    service.configure(
+        rules='{ name = "all"; peers = [ "*" ]; shell = true; %s }' %
+        ("time_limit = 1;" if end == "limit" else ""), kill_grace=1)
+    service.start()
+    tree = "setsid sleep 600 & (trap '' TERM; sleep 601) & >ready; sleep 602"
+    began = time.monotonic()
+    if end == "stop":
+        running = begin(service, tree, "ready")
+        service.stop()
+        running.join()
+    else:
+        client = service.client()
+        assert client.shell(tree).exit.reason == wire.Code.TIMEOUT
+        client.goodbye()
+    assert time.monotonic() - began < 5 * service.slowness
+    service.wait(lambda: service.events("session-close"), "its end")
+    assert service.processes() == []
+    assert not [e for e in service.events("message") if e["level"] == "error"]
+    if end == "limit":
+        assert service.client().shell("true").status == 0
 
 
 def test_watchdog(service):
