@@ -14,6 +14,11 @@ static const char *const dangerous[] = {
 	"USER", "LOGNAME", "SHELL", NULL
 };
 
+/* Those that libraries make the name of a file of. */
+static const char *const of_files[] = {
+	"LANG", "LANGUAGE", "LC_*", "TERM", "TZ", NULL
+};
+
 bool
 environ_name(const char *variable, char name[256])
 {
@@ -40,6 +45,19 @@ environ_is_accepted(const char *name, const char *const *patterns)
 			return true;
 	}
 	return false;
+}
+
+bool
+environ_value_is_accepted(const char *name, const char *value)
+{
+	if (!pattern_match_any(of_files, name))
+		return true;
+	if (strchr(value, '%') != NULL || strstr(value, "..") != NULL)
+		return false;
+	/* A zone has parts, "Europe/Berlin"; tzset(3) reads a path, too. */
+	if (strcmp(name, "TZ") == 0)
+		return value[strspn(value, ":")] != '/';
+	return strchr(value, '/') == NULL;
 }
 
 static size_t

@@ -22,6 +22,13 @@ bool environ_name(const char *variable, char name[256]);
  */
 bool environ_is_accepted(const char *name, const char *const *patterns);
 
+/*
+ * May a client give "name" the value "value"?  A locale, a terminal and a time
+ * zone are names of files that libraries open, and gettext(3) prints through
+ * formats that it finds there: they have to stay names, and no paths.
+ */
+bool environ_value_is_accepted(const char *name, const char *value);
+
 /* Lists of NAME=VALUE, put together in this order; a later one wins.  Each
  * may be NULL. */
 struct environ_lists {

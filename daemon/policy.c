@@ -40,8 +40,15 @@ check_environment(const struct terms *terms, const struct body *request,
 			return;
 		}
 		if (environ_is_accepted(name,
-		    (const char *const *)terms->accept_environment))
-			continue;
+		    (const char *const *)terms->accept_environment)) {
+			if (environ_value_is_accepted(name, strchr(
+			    request->env[i], '=') + 1))
+				continue;
+			(void)refuse(d, PROTO_CODE_DENIED, "the value of the "
+			    "variable %s is a path or a format, and no name",
+			    name);
+			return;
+		}
 		(void)refuse(d, PROTO_CODE_DENIED, "the rule \"%s\" does not "
 		    "let clients set the variable %s; its key "
 		    "\"accept_environment\" would", d->rule, name);
@@ -469,7 +476,8 @@ settle_variables(const struct rule *rule, struct body *b, struct arena *a)
 	for (size_t i = 0; i < b->nenv; i++) {
 		if (environ_name(b->env[i], name) &&
 		    environ_is_accepted(name,
-		    (const char *const *)terms->accept_environment))
+		    (const char *const *)terms->accept_environment) &&
+		    environ_value_is_accepted(name, strchr(b->env[i], '=') + 1))
 			env[n++] = b->env[i];
 	}
 	env[n] = NULL;

@@ -8,7 +8,7 @@
 
 /* What clients may set where no rule says otherwise. */
 static const char *const usual[] = {
-	"LANG", "LANGUAGE", "LC_*", "TERM", "TZ", "GIT_PROTOCOL", NULL
+	"LANG", "LC_*", "TERM", "TZ", "GIT_PROTOCOL", NULL
 };
 
 int

@@ -80,8 +80,8 @@ defaults(void **state)
 	static const char *const everywhere[] = { "*:4773", NULL };
 	static const char *const path[] = { "/usr/local/sbin",
 	    "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", NULL };
-	static const char *const accepted[] = { "LANG", "LANGUAGE", "LC_*",
-	    "TERM", "TZ", "GIT_PROTOCOL", NULL };
+	static const char *const accepted[] = { "LANG", "LC_*", "TERM", "TZ",
+	    "GIT_PROTOCOL", NULL };
 	static const char *const none[] = { NULL };
 	struct settings *s = load(SELF);
 
