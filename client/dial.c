@@ -130,7 +130,9 @@ explain_loss(const struct settings *s, const char *why, enum dial_stage stage,
 	case DIAL_CONNECTING:
 	case DIAL_SHAKING:
 		outcome_fail(o, OUTCOME_LOST, "%s; look whether it is aisd "
-		    "that listens on port %d of %s, and into its log", why,
+		    "that listens on port %d of %s, and into its log; or, if "
+		    "many connect from here at once, at "
+		    "MaxConnectionsPerSource of its aisd-each.socket", why,
 		    (int)s->port, host);
 		break;
 	case DIAL_GREETING:

@@ -431,7 +431,7 @@ configure(struct call *call, int argc, char **argv)
 	call->valid = true;
 	settings_free(&call->settings);
 	if (settings_load(&call->settings, call->file,
-	    call->host[0] == '\0' ? NULL : call->host) == -1 ||
+	    call->host[0] == '\0' ? NULL : call->host, SETTINGS_WAIT) == -1 ||
 	    take_port(call) == -1 || parse(call, argc, argv) == -1)
 		return -1;
 	call->settings.progress = call->progress ? PROGRESS_ON :

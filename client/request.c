@@ -33,6 +33,8 @@
  * anything: how often, and after how many ms, it is tried again. */
 #define TRIES		4
 #define TRY_AGAIN	100
+/* Between the attempts that somebody has asked for, in ms, as ssh(1) has it. */
+#define ATTEMPT_AGAIN	1000
 /* A wait in the server's line that is shorter is not worth a word, in ms. */
 #define TELL_AFTER	1000
 /* Whether a job in the background has come to the front of its terminal is
@@ -68,6 +70,7 @@ struct request {
 	bool broken;		/* The session is of no use any more. */
 	bool dropped;		/* The server never said anything. */
 	int64_t connected;	/* When the handshake must be done. */
+	int64_t dialed;		/* When the connection was begun. */
 	int64_t dialed_us;
 	struct greeting greeting;
 	int64_t waited;		/* When waiting in line must be over. */
@@ -129,6 +132,14 @@ stage_of(const struct request *r)
 		return DIAL_SHAKING;
 	return r->state == STATE_GREETING && !r->greeting.waits ?
 	    DIAL_GREETING : DIAL_SERVED;
+}
+
+/* Has the server not yet said whether it serves us, or lets us wait? */
+static bool
+is_connecting(const struct request *r)
+{
+	return r->shaking ||
+	    (r->state == STATE_GREETING && !r->greeting.waits);
 }
 
 static void
@@ -198,7 +209,7 @@ is_late(struct request *r)
 {
 	if (clock_past(r->deadline))
 		out_of_time(r);
-	else if (r->shaking && clock_past(r->connected)) {
+	else if (is_connecting(r) && clock_past(r->connected)) {
 		dial_no_answer(r->settings, DIAL_SHAKING, r->outcome);
 		give_up(r);
 	} else if (r->greeting.waits && clock_past(r->waited))
@@ -392,7 +403,7 @@ take_waiting(struct request *r, const struct frame *f)
 	g->own = (flags & PROTO_WAITING_OWN) != 0;
 	if (!g->waits) {
 		g->waits = true;
-		r->waited = clock_in(r->settings->wait);
+		r->waited = r->dialed + r->settings->wait;
 		r->tell = clock_in(r->settings->verbose ? 0 : TELL_AFTER);
 		r->told_own = false;
 	} else if (r->tell == CLOCK_NEVER && (r->settings->verbose ||
@@ -672,6 +683,7 @@ dial(struct request *r)
 		return -1;
 	r->shaking = true;
 	r->greeting = (struct greeting){ .waits = false };
+	r->dialed = clock_now();
 	r->dialed_us = clock_now_us();
 	/* A look-up cannot be interrupted but by ending aisc. */
 	signals_release();
@@ -716,7 +728,7 @@ gather(struct request *r)
 		pollset_deadline(&r->ps, clock_in(ASK_FRONT));
 	if (r->asked)
 		pollset_deadline(&r->ps, r->deadline);
-	if (r->asked && r->shaking)
+	if (r->asked && is_connecting(r))
 		pollset_deadline(&r->ps, r->connected);
 	if (r->asked && r->greeting.waits) {
 		pollset_deadline(&r->ps, r->waited);
@@ -857,35 +869,35 @@ begin(struct request *r, const struct body *body, struct outcome *o)
 	return -1;
 }
 
-/* Wait a moment, for longer at each time, whether it is to be tried again. */
+/* Wait until then, and make ready for another try.  False if there is to be
+ * none, and the outcome is what the last one came to. */
 static bool
-tries_again(struct request *r, int tries)
+pause_until(struct request *r, int64_t until)
 {
-	int64_t until = clock_in((int64_t)TRY_AGAIN << tries);
-
-	if (!r->dropped || r->asked || tries == TRIES ||
-	    until > r->connected || until > r->deadline)
+	if (until > r->deadline)
 		return false;
 	if (r->settings->verbose)
-		outcome_say("the server has closed the connection at once; "
-		    "trying again");
+		outcome_say("not connected: %s; trying again",
+		    r->outcome->text);
+	signals_catch();
 	pollset_clear(&r->ps);
 	pollset_deadline(&r->ps, until);
-	/* A signal ends the wait, and the next try heeds it. */
 	if (pollset_wait(&r->ps, signals_mask()) == -1)
 		return false;
 	close_session(r);
 	memset(r->outcome, 0, sizeof *r->outcome);
 	r->asked = true;
 	r->flush = true;
-	return true;
+	heed_signals(r);
+	return r->asked;
 }
 
-/* Dial until there is a connection on which the request can be made. */
+/* One attempt: a server that drops us at its door is tried again, after a
+ * time that is longer at each. */
 static void
-dial_and_run(struct request *r)
+attempt(struct request *r)
 {
-	int64_t limit = r->settings->connect_timeout;
+	int64_t limit = r->settings->connect_timeout, until;
 	int tries = 0;
 
 	r->connected = clock_in(limit > 0 ? limit : -1);
@@ -896,7 +908,29 @@ dial_and_run(struct request *r)
 		r->number++;
 		r->sent = true;
 		run(r);
-	} while (tries_again(r, tries++));
+		until = clock_in((int64_t)TRY_AGAIN << tries);
+	} while (r->dropped && !r->asked && tries++ < TRIES &&
+	    until <= r->connected && pause_until(r, until));
+}
+
+/* May another attempt come to more?  Nothing has begun then. */
+static bool
+is_worth_another(const struct request *r)
+{
+	return r->dropped || r->outcome->class == OUTCOME_CONNECT ||
+	    (r->outcome->class == OUTCOME_BUSY && !r->greeting.waits);
+}
+
+/* Dial until there is a connection on which the request can be made. */
+static void
+dial_and_run(struct request *r)
+{
+	int64_t left = r->settings->attempts;
+
+	do
+		attempt(r);
+	while (--left > 0 && is_worth_another(r) &&
+	    pause_until(r, clock_in(ATTEMPT_AGAIN)));
 }
 
 void

@@ -18,7 +18,6 @@
 #define USER_FILE	"ais/aisc.conf"
 
 #define CONNECT_TIMEOUT	10000		/* ms */
-#define WAIT		600000		/* ms */
 /* A year: no limit is written as 0. */
 #define TIMEOUT_MAX	(INT64_C(365) * 86400 * 1000)
 /* The most sections for hosts in one file. */
@@ -256,10 +255,11 @@ user_file(void)
 }
 
 int
-settings_load(struct settings *s, const char *file, const char *host)
+settings_load(struct settings *s, const char *file, const char *host,
+    int64_t wait)
 {
 	struct section section = { .settings = { .port = PROTO_PORT,
-	    .connect_timeout = CONNECT_TIMEOUT, .wait = WAIT } };
+	    .connect_timeout = CONNECT_TIMEOUT, .wait = wait } };
 	char *own = NULL;
 	int result;
 

@@ -20,6 +20,9 @@ enum settings_progress {
 	PROGRESS_ON
 };
 
+/* How long aisc waits in the server's line by default, in ms. */
+#define SETTINGS_WAIT	600000
+
 /* Durations are milliseconds; 0 is no limit, but of "wait". */
 struct settings {
 	/* What the files can set.  Strings are from malloc(3), or NULL. */
@@ -38,6 +41,7 @@ struct settings {
 
 	/* What only the command line sets. */
 	char *host;		/* As the user named it, without its port. */
+	int64_t attempts;	/* To connect, a second apart; 0 is 1. */
 	int family;		/* AF_INET, AF_INET6, or AF_UNSPEC. */
 	bool quiet;
 	bool verbose;
@@ -46,13 +50,14 @@ struct settings {
 };
 
 /*
- * Set "s" to the defaults, and then to what the files say for "host" (NULL:
- * for none).  "file" replaces both files and must be there; NULL is
- * $XDG_CONFIG_HOME/ais/aisc.conf or ~/.config/ais/aisc.conf and then the
- * system's aisc.conf, which need not be there.  0, or -1 after a message.
- * settings_free() is due in either case.
+ * Set "s" to the defaults, of which "wait" is one, and then to what the files
+ * say for "host" (NULL: for none).  "file" replaces both files and must be
+ * there; NULL is $XDG_CONFIG_HOME/ais/aisc.conf or ~/.config/ais/aisc.conf and
+ * then the system's aisc.conf, which need not be there.  0, or -1 after a
+ * message.  settings_free() is due in either case.
  */
-int settings_load(struct settings *s, const char *file, const char *host);
+int settings_load(struct settings *s, const char *file, const char *host,
+    int64_t wait);
 void settings_free(struct settings *s);
 
 /* Can "host" be the name or address of one, or a name for it in aisc.conf? */

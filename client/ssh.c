@@ -24,6 +24,10 @@
 
 /* A year, in seconds, is no limit. */
 #define SECONDS_MAX	(365L * 86400)
+#define ATTEMPTS_MAX	1000000L
+/* How long we wait in the server's line by default, in ms.  A tool that needs
+ * two sessions at once waits for itself: it is to fail, and not to hang. */
+#define WAIT		120000
 
 /* What the command line says, and what the files add to it. */
 struct ssh {
@@ -102,6 +106,20 @@ set_timeout(struct ssh *s, const char *name, const char *value)
 	    take_number(name, value, 0, SECONDS_MAX, &seconds) == -1)
 		return -1;
 	s->settings.connect_timeout = (int64_t)seconds * 1000;
+	/* A place in the line is no connection yet. */
+	if (seconds > 0 && s->settings.wait > s->settings.connect_timeout)
+		s->settings.wait = s->settings.connect_timeout;
+	return 0;
+}
+
+static int
+set_attempts(struct ssh *s, const char *name, const char *value)
+{
+	long attempts;
+
+	if (take_number(name, value, 1, ATTEMPTS_MAX, &attempts) == -1)
+		return -1;
+	s->settings.attempts = attempts;
 	return 0;
 }
 
@@ -268,6 +286,7 @@ static const struct {
 	{ "AddressFamily", set_family, NULL },
 	{ "CertificateFile", set_certificate, NULL },
 	{ "ConnectTimeout", set_timeout, NULL },
+	{ "ConnectionAttempts", set_attempts, NULL },
 	{ "DynamicForward", refuse_unless_off, NULL },
 	{ "ForkAfterAuthentication", refuse_unless_off, NULL },
 	{ "ForwardAgent", refuse_unless_off, NULL },
@@ -556,7 +575,7 @@ configure(struct ssh *s, int argc, char **argv)
 	if (s->host == NULL)
 		return usage("there is no HOST");
 	settings_free(&s->settings);
-	if (settings_load(&s->settings, s->file, s->host) == -1) {
+	if (settings_load(&s->settings, s->file, s->host, WAIT) == -1) {
 		if (s->file != NULL && access(s->file, R_OK) == 0)
 			outcome_say("-F takes a file as aisc.conf(5) says, and "
 			    "not one of ssh_config(5)");

@@ -699,7 +699,9 @@ FAILURES = {
         "there"),
     "server that hangs up": Failure(
         ending("accepted", "cut"), 255, "lost",
-        "aisc: lost: {SHUT}; " + IS_AISD + ", and into its log"),
+        "aisc: lost: {SHUT}; " + IS_AISD + ", and into its log; "
+        "or, if many connect from here at once, at MaxConnectionsPerSource of "
+        "its aisd-each.socket"),
     "ssh server": Failure(
         says(b"SSH-2.0-OpenSSH_9.2\r\n"), 255, "tls",
         'aisc: tls: an ssh server answers ("SSH-2.0-OpenSSH_9.2"), and not '

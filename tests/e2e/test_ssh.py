@@ -2,13 +2,15 @@
 
 import os
 import shlex
+import socket
 import subprocess
+import time
 
 import pytest
 
 import wire
 from aisc import Aisc, said
-from wire import Code, Operation
+from wire import Code, Operation, Type
 
 BOTH = '{ peers = [ "*" ]; anything = true; %s }'
 FEW = """{ name = "few"; peers = [ "*" ]; accept_environment = [ "LANG" ];
@@ -169,6 +171,7 @@ def test_a_key_of_openssh(ssh, tmp_path):
     (["-p", "22x"], b'not "22x"'),
     (["-oConnectTimeout=soon"], b'not "soon"'),
     (["-oAddressFamily=ipx"], b'not "ipx"'),
+    (["-oConnectionAttempts=0"], b'not "0"'),
     (["-oSetEnv=="], b"= is not NAME=VALUE"),
     (["-oPort='1"], b"-o Port has no value that can be read"),
 ])
@@ -510,6 +513,93 @@ def test_no_input_on_a_terminal(ssh, make_aisd, terminal):
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
+
+
+# Attempts, and how long they may take.
+
+def begin_to_try(ssh, port, *options):
+    """An aisc-ssh that has failed to connect once."""
+    process = subprocess.Popen(
+        [*ssh.client.program, "-v", "-p", str(port), *options, "localhost",
+         "echo", "there"], env=ssh.client.environment(),
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE)
+    line = process.stderr.readline()
+    while line and b"trying again" not in line:
+        line = process.stderr.readline()
+    return process, line
+
+
+def test_attempts_when_refused(ssh, make_aisd):
+    with socket.socket() as place:
+        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        place.bind(("127.0.0.1", 0))
+        port = place.getsockname()[1]
+    daemon = make_aisd(start=False, listen=[f"127.0.0.1:{port}"])
+    process, line = begin_to_try(ssh, port, "-4", "-oConnectionAttempts=60")
+    try:
+        assert b"Connection refused" in line
+        daemon.start()
+        out, err = process.communicate(timeout=30 * ssh.client.slowness)
+    finally:
+        process.kill()
+    assert (process.returncode, out) == (0, b"there\n"), err
+
+
+def test_attempts_when_busy(ssh, make_aisd, connect):
+    daemon = make_aisd(max_waiting=1)
+    first = connect(daemon=daemon)
+    first.hello()
+    second = connect(daemon=daemon)
+    assert second.receive(10).type == Type.WAITING
+    process, line = begin_to_try(ssh, daemon.port, "-oConnectionAttempts=60")
+    try:
+        assert b"its line is full" in line
+        first.close()
+        second.close()
+        out, err = process.communicate(timeout=30 * ssh.client.slowness)
+    finally:
+        process.kill()
+    assert (process.returncode, out) == (0, b"there\n"), err
+
+
+def test_attempts_come_to_an_end(ssh):
+    begun = time.monotonic()
+    done = ssh("-vp1", "-4", "-oConnectionAttempts=2", "localhost", "true")
+    assert done.returncode == 255 and said(done.stderr) == "connect"
+    assert time.monotonic() - begun > 1
+    assert done.stderr.count(b"trying again") == 1
+    done = ssh("-vp1", "-4", "localhost", "true")
+    assert b"trying again" not in done.stderr
+
+
+@pytest.mark.parametrize("options", [
+    ["-oConnectTimeout=1"], ["-oConnectTimeout=1", "-oConnectionAttempts=2"]])
+def test_connect_timeout_in_the_line(ssh, aisd, connect, options):
+    connect().hello()
+    done = ssh("-p", str(aisd.port), *options, "localhost", "true")
+    assert done.returncode == 255 and said(done.stderr) == "busy"
+    assert b"not our turn within 1 seconds" in done.stderr
+    assert b"aisd-each.socket" in done.stderr
+
+
+def test_wait_of_the_settings(ssh, aisd, connect):
+    connect().hello()
+    settings = ssh.client.directory / ".config" / "ais" / "aisc.conf"
+    with settings.open("a") as file:
+        file.write("wait = 0.5;\n")
+    done = ssh("-p", str(aisd.port), "localhost", "true")
+    assert done.returncode == 255 and said(done.stderr) == "busy"
+    assert b"not our turn within 0.5 seconds" in done.stderr
+
+
+def test_connect_timeout_without_a_greeting(ssh, fake_server):
+    """A server that shakes hands, and then says nothing."""
+    server = fake_server(lambda peer: peer.drain())
+    done = ssh("-p", str(server.port), "-oConnectTimeout=1", "localhost",
+               "true")
+    assert done.returncode == 255 and said(done.stderr) == "connect"
+    assert b"does not answer within 1 seconds" in done.stderr
 
 
 def test_inherited_descriptors(ssh, aisd):

@@ -28,7 +28,7 @@ check(const struct settings *s)
 	char *text = print(s), *second;
 	struct settings again;
 
-	must(settings_load(&again, fuzz_file(text, strlen(text)), NULL) == 0);
+	must(settings_load(&again, fuzz_file(text, strlen(text)), NULL, SETTINGS_WAIT) == 0);
 	second = print(&again);
 	must(strcmp(text, second) == 0);
 	settings_free(&again);
@@ -42,7 +42,7 @@ load(const uint8_t *data, size_t size, const char *host)
 	struct settings s;
 
 	fuzz_listen(NULL);
-	if (settings_load(&s, fuzz_file(data, size), host) == 0)
+	if (settings_load(&s, fuzz_file(data, size), host, SETTINGS_WAIT) == 0)
 		check(&s);
 	else
 		must(fuzz_messages > 0);

@@ -46,7 +46,7 @@ without_files(void **state)
 	struct settings s;
 
 	(void)state;
-	assert_int_equal(settings_load(&s, NULL, "host"), 0);
+	assert_int_equal(settings_load(&s, NULL, "host", SETTINGS_WAIT), 0);
 	assert_int_equal(s.port, 4773);
 	assert_int_equal(s.connect_timeout, 10000);
 	assert_int_equal(s.timeout, 0);
@@ -70,16 +70,16 @@ sections(void **state)
 	    "{ match = [ \"x\", \"*b\" ]; port = 3; timeout = \"1 min\"; },\n"
 	    "{ match = \"*\"; directory = \"/any\"; }\n"
 	    ");\n");
-	assert_int_equal(settings_load(&s, "f", "ab"), 0);
+	assert_int_equal(settings_load(&s, "f", "ab", SETTINGS_WAIT), 0);
 	assert_int_equal(s.port, 2);
 	assert_int_equal(s.timeout, 60000);
 	assert_string_equal(s.directory, "/any");
 	settings_free(&s);
-	assert_int_equal(settings_load(&s, "f", "b"), 0);
+	assert_int_equal(settings_load(&s, "f", "b", SETTINGS_WAIT), 0);
 	assert_int_equal(s.port, 3);
 	settings_free(&s);
 	/* Without a host, no section counts. */
-	assert_int_equal(settings_load(&s, "f", NULL), 0);
+	assert_int_equal(settings_load(&s, "f", NULL, SETTINGS_WAIT), 0);
 	assert_int_equal(s.port, 1);
 	assert_string_equal(s.directory, "/top");
 	assert_null(s.host);
@@ -96,16 +96,16 @@ users_file(void **state)
 	unit_write("ais/aisc.conf", "port = 7;");
 	/* A relative directory is invalid, and so ignored. */
 	assert_int_equal(setenv("XDG_CONFIG_HOME", ".", 1), 0);
-	assert_int_equal(settings_load(&s, NULL, NULL), 0);
+	assert_int_equal(settings_load(&s, NULL, NULL, SETTINGS_WAIT), 0);
 	assert_int_equal(s.port, 4773);
 	settings_free(&s);
 	assert_int_equal(setenv("XDG_CONFIG_HOME", directory, 1), 0);
-	assert_int_equal(settings_load(&s, NULL, NULL), 0);
+	assert_int_equal(settings_load(&s, NULL, NULL, SETTINGS_WAIT), 0);
 	assert_int_equal(s.port, 7);
 	settings_free(&s);
 	assert_int_equal(unsetenv("HOME"), 0);
 	assert_int_equal(unsetenv("XDG_CONFIG_HOME"), 0);
-	assert_int_equal(settings_load(&s, NULL, NULL), 0);
+	assert_int_equal(settings_load(&s, NULL, NULL, SETTINGS_WAIT), 0);
 	settings_free(&s);
 }
 
@@ -117,12 +117,12 @@ paths(void **state)
 	(void)state;
 	unit_write("f", "authority = \"/ca\"; certificate = \"~/cert\"; "
 	    "key = \"key\";");
-	assert_int_equal(settings_load(&s, in_home("f"), "h"), 0);
+	assert_int_equal(settings_load(&s, in_home("f"), "h", SETTINGS_WAIT), 0);
 	assert_string_equal(s.authority, "/ca");
 	assert_string_equal(s.certificate, in_home("cert"));
 	assert_string_equal(s.key, in_home("key"));
 	settings_free(&s);
-	assert_int_equal(settings_load(&s, "f", "h"), 0);
+	assert_int_equal(settings_load(&s, "f", "h", SETTINGS_WAIT), 0);
 	assert_string_equal(s.key, "key");
 	settings_free(&s);
 }
@@ -144,10 +144,10 @@ bad_files(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
 		unit_write("f", bad[i]);
-		assert_int_equal(settings_load(&s, "f", "h"), -1);
+		assert_int_equal(settings_load(&s, "f", "h", SETTINGS_WAIT), -1);
 		settings_free(&s);
 	}
-	assert_int_equal(settings_load(&s, "not-there", "h"), -1);
+	assert_int_equal(settings_load(&s, "not-there", "h", SETTINGS_WAIT), -1);
 	settings_free(&s);
 }
 
@@ -209,12 +209,12 @@ printing(void **state)
 	(void)state;
 	unit_write("f", "port = 99; timeout = \"1500 ms\"; key = \"/a\\\"b\";"
 	    "environment = [ \"A=1\" ]; allow_tls12 = true;");
-	assert_int_equal(settings_load(&s, "f", "h"), 0);
+	assert_int_equal(settings_load(&s, "f", "h", SETTINGS_WAIT), 0);
 	assert_non_null(f = fopen("g", "w"));
 	settings_print(&s, f);
 	assert_int_equal(fclose(f), 0);
 	/* What is printed is a file that says the same. */
-	assert_int_equal(settings_load(&again, "g", "h"), 0);
+	assert_int_equal(settings_load(&again, "g", "h", SETTINGS_WAIT), 0);
 	assert_int_equal(again.port, 99);
 	assert_int_equal(again.timeout, 1500);
 	assert_string_equal(again.key, "/a\"b");
