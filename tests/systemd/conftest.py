@@ -51,7 +51,9 @@ def build_for_the_system(srcdir, builddir, directory):
     """The same build once more, to be installed where services live: paths
     are in the programs."""
     arguments = shlex.split(run(builddir / "config.status", "--config"))
-    run(srcdir.resolve() / "configure", *arguments, *SYSTEM, cwd=directory)
+    srcdir = srcdir.resolve()
+    run(srcdir / "configure", *arguments, *SYSTEM, f"--srcdir={srcdir}",
+        cwd=directory)
     run("make", "-C", directory, "-j", len(os.sched_getaffinity(0)))
     return directory
 
