@@ -258,8 +258,12 @@ def test_constants(srcdir, enum, prefix, heading):
 def test_all_enums_are_compared(srcdir):
     header = enums((srcdir / "common" / "proto.h").read_text())
     assert set(header) == {"proto_type", "proto_item", "proto_operation",
-                           "proto_stream", "proto_code", "proto_end"}
+                           "proto_stream", "proto_code", "proto_end",
+                           "proto_waiting"}
     text = page(srcdir)
+    # Bit 0, in words.
+    assert header["proto_waiting"] == {"PROTO_WAITING_OWN": 1 << 0}
+    assert "Bit 0 of the flags, the lowest," in text
     for name, value in header["proto_end"].items():
         assert f"{value} {name.removeprefix('PROTO_END_')}," in text
 
