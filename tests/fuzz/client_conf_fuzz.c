@@ -28,7 +28,8 @@ check(const struct settings *s)
 	char *text = print(s), *second;
 	struct settings again;
 
-	must(settings_load(&again, fuzz_file(text, strlen(text)), NULL, SETTINGS_WAIT) == 0);
+	must(settings_load(&again, fuzz_file(text, strlen(text)), NULL,
+	    SETTINGS_WAIT) == 0);
 	second = print(&again);
 	must(strcmp(text, second) == 0);
 	settings_free(&again);

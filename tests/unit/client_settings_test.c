@@ -117,7 +117,8 @@ paths(void **state)
 	(void)state;
 	unit_write("f", "authority = \"/ca\"; certificate = \"~/cert\"; "
 	    "key = \"key\";");
-	assert_int_equal(settings_load(&s, in_home("f"), "h", SETTINGS_WAIT), 0);
+	assert_int_equal(settings_load(&s, in_home("f"), "h",
+	    SETTINGS_WAIT), 0);
 	assert_string_equal(s.authority, "/ca");
 	assert_string_equal(s.certificate, in_home("cert"));
 	assert_string_equal(s.key, in_home("key"));
@@ -144,10 +145,12 @@ bad_files(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
 		unit_write("f", bad[i]);
-		assert_int_equal(settings_load(&s, "f", "h", SETTINGS_WAIT), -1);
+		assert_int_equal(settings_load(&s, "f", "h",
+		    SETTINGS_WAIT), -1);
 		settings_free(&s);
 	}
-	assert_int_equal(settings_load(&s, "not-there", "h", SETTINGS_WAIT), -1);
+	assert_int_equal(settings_load(&s, "not-there", "h",
+	    SETTINGS_WAIT), -1);
 	settings_free(&s);
 }
 
