@@ -337,6 +337,11 @@ outcome_summary(const struct outcome *o)
 	    (double)e->duration_us / 1e6, (double)e->cpu_us / 1e6,
 	    (unsigned long long)e->out_bytes,
 	    (unsigned long long)e->err_bytes);
+	if (e->left > 0)
+		outcome_say("%u process%s that the command has left behind "
+		    "%s ended with the session; see \"background\" in "
+		    "aisd.conf(5)", e->left, e->left == 1 ? "" : "es",
+		    e->left == 1 ? "is" : "are");
 }
 
 const char *

@@ -126,6 +126,8 @@ tell_outcome(struct json *j, const struct outcome *o)
 		return;
 	json_seconds(j, "duration_seconds", (int64_t)e->duration_us);
 	json_seconds(j, "cpu_seconds", (int64_t)e->cpu_us);
+	if (e->left > 0)
+		json_integer(j, "left_processes", (int64_t)e->left);
 }
 
 static void

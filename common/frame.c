@@ -124,6 +124,7 @@ frame_put_exit(struct buf *out, uint32_t request, const struct frame_exit *e)
 	store_u64(p + 15, e->cpu_us);
 	store_u64(p + 23, e->out_bytes);
 	store_u64(p + 31, e->err_bytes);
+	store_u32(p + 39, e->left);
 	return frame_put(out, PROTO_EXIT, request, p, sizeof p);
 }
 
@@ -192,6 +193,7 @@ frame_get_exit(const struct frame *f, struct frame_exit *e)
 	e->cpu_us = fetch_u64(p + 15);
 	e->out_bytes = fetch_u64(p + 23);
 	e->err_bytes = fetch_u64(p + 31);
+	e->left = fetch_u32(p + 39);
 	return e->status > 255 ? -1 : 0;
 }
 

@@ -32,6 +32,7 @@ struct frame_exit {
 	uint64_t cpu_us;	/* User and system, its children included. */
 	uint64_t out_bytes;	/* What was sent of each stream. */
 	uint64_t err_bytes;
+	uint32_t left;		/* Processes that end with the session. */
 };
 
 /*

@@ -184,7 +184,8 @@ enum proto_end {
 };
 
 /* The payload of EXIT: end (1), reason (2), status (4), then four times 8
- * bytes: duration, processor time, bytes of output, bytes of error. */
-#define PROTO_EXIT_SIZE		39
+ * bytes: duration, processor time, bytes of output, bytes of error; and the
+ * processes that are left (4). */
+#define PROTO_EXIT_SIZE		43
 
 #endif

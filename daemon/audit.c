@@ -312,6 +312,8 @@ audit_session_close(const struct audit_peer *p, const char *reason,
 	put_number(&r, "commands", "%lu", (unsigned long)sums->commands);
 	put_duration(&r, "duration_ms", sums->duration_us);
 	put_bytes(&r, sums->in_bytes, sums->out_bytes, sums->err_bytes);
+	if (sums->ended > 0)
+		put_number(&r, "ended", "%d", sums->ended);
 	(void)emit(&r, "%s from %s has left: %s", peer_name(p), p->address,
 	    reason);
 }
@@ -385,6 +387,8 @@ audit_command_end(const struct audit_peer *p, const struct audit_command *c,
 	put_duration(&r, "duration_ms", e->duration_us);
 	put_duration(&r, "cpu_ms", e->cpu_us);
 	put_bytes(&r, e->in_bytes, e->out_bytes, e->err_bytes);
+	if (e->left > 0)
+		put_number(&r, e->kept ? "kept" : "left", "%d", e->left);
 	(void)emit(&r, "%.200s of %s has ended: %s%s", audit_command_name(c),
 	    peer_name(p), e->reason, describe_signal(e, how, sizeof how));
 }

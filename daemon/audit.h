@@ -34,6 +34,8 @@ struct audit_end {
 	uint64_t in_bytes;
 	uint64_t out_bytes;
 	uint64_t err_bytes;
+	int left;		/* Processes that it has left behind, */
+	bool kept;		/* and whether they may stay. */
 };
 
 /* What a session comes to. */
@@ -43,6 +45,7 @@ struct audit_sums {
 	uint64_t in_bytes;
 	uint64_t out_bytes;
 	uint64_t err_bytes;
+	int ended;		/* Processes that commands had left. */
 };
 
 /* A command, as it is on record: its words are what the log may see, those

@@ -198,21 +198,21 @@ room(const struct command *c, const struct output *o, const struct link *l)
 	return output_room(o, max);
 }
 
-/* How many processes has the command left over? */
+/* How many processes has the command left behind?  There are some. */
 static int
 left_over(const struct command *c)
 {
-	int n = tree_is_empty() ? 0 : tree_count(c->tree) - c->before;
+	int n = tree_count(c->tree) - c->before;
 
 	return n > 0 ? n : 0;
 }
 
 /*
  * Until when may more come after the command's end, or be taken by the peer
- * where we have ended it?  A shell's ">(tee log)"
- * and its like write when the command itself has ended, and end then: so long
- * as a process of it is left, what that does next is waited for, until it has
- * done nothing for a moment.  A service that stays is not waited for longer.
+ * where we have ended it?  A shell's ">(tee log)" and its like write when the
+ * command itself has ended, and end then: so long as a process of it is left,
+ * what that does next is waited for, until it has done nothing for a moment.  A
+ * service that stays is not waited for longer.  Counts what is left.
  */
 static int64_t
 settle_deadline(struct command *c, const struct link *l)
@@ -222,10 +222,12 @@ settle_deadline(struct command *c, const struct link *l)
 	if (!c->reaped || c->settled)
 		return c->settled && c->cut_reason != NULL &&
 		    !tree_is_ending(c->tree) ? c->last : CLOCK_NEVER;
+	c->left = 0;
 	if (c->cut_reason != NULL)
 		return tree_is_ending(c->tree) ? CLOCK_NEVER : 0;
 	if (tree_is_empty())
 		return 0;
+	c->left = left_over(c);
 	for (size_t i = 0; i < 2; i++) {
 		struct output *o = &c->outputs[i];
 
@@ -235,7 +237,7 @@ settle_deadline(struct command *c, const struct link *l)
 		pending = true;
 		stuck = stuck || room(c, o, l) == 0;
 	}
-	if (!open && (c->limits.keep || left_over(c) == 0))
+	if (!open && (c->limits.keep || c->left == 0))
 		return 0;
 	/* It is the peer for whom we wait then. */
 	if (stuck && sent(c) - c->sent < LATE_BYTES)
@@ -413,6 +415,7 @@ command_exit(const struct command *c, struct frame_exit *e)
 	e->cpu_us = (uint64_t)c->cpu_us;
 	e->out_bytes = c->outputs[0].bytes;
 	e->err_bytes = c->outputs[1].bytes;
+	e->left = c->limits.keep ? 0 : (uint32_t)c->left;
 }
 
 void
@@ -432,6 +435,8 @@ command_end(const struct command *c, struct audit_end *e)
 	e->in_bytes = c->input.bytes;
 	e->out_bytes = c->outputs[0].bytes;
 	e->err_bytes = c->outputs[1].bytes;
+	e->left = c->left;
+	e->kept = c->limits.keep;
 }
 
 const char *

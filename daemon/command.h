@@ -51,6 +51,7 @@ struct command {
 	int64_t quiet;		/* Until then, unless more output comes... */
 	int64_t last;		/* ...and until then in any case. */
 	uint64_t sent;		/* Of output, when it was reaped. */
+	int left;		/* Processes that it has left behind. */
 	int64_t cpu_us;
 	int64_t ended_us;
 	size_t report_slot;

@@ -1147,8 +1147,10 @@ check_gone(struct session *s)
 		return;
 	if (state_of(s) == BUSY)
 		command_cut(&s->command, PROTO_CODE_NONE, s->close_reason);
-	else
+	else if (!tree_is_ending(s->tree)) {
+		s->sums.ended += tree_count(s->tree);
 		tree_end(s->tree, s->settings->kill_grace);
+	}
 }
 
 /* What runs cannot be ended; if it has not even started, it never will. */

@@ -85,6 +85,19 @@ def tell(aisc, tmp_path, schema):
     return run
 
 
+def test_what_is_left_behind(tell, aisd):
+    """People and programs are told of what will not go on."""
+    done, (told,) = tell(aisd.port, options=[
+        "-v", "-c", "sleep 60 >/dev/null 2>&1 & sleep 60 >/dev/null 2>&1 &"])
+    assert (done.returncode, told["exit"], told["left_processes"]) == (0, 0, 2)
+    assert b"\naisc: 2 processes that the command has left behind are ended " \
+        b"with the session; see \"background\" in aisd.conf(5)\n" in \
+        done.stderr
+    assert aisd.wait_event("session-close")["ended"] == "2"
+    done, (told,) = tell(aisd.port, "true", options=["-v"])
+    assert "left_processes" not in told and b"left behind" not in done.stderr
+
+
 def test_one_command(tell, aisd):
     done, (told,) = tell(aisd.port, "sh", "-c", "printf abc; printf d >&2; "
                          "exit 3")

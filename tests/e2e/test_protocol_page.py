@@ -326,10 +326,10 @@ def test_example(srcdir):
     assert list(Client.items(client[1][2])) == [(1, b"\x03"), (2, b"/tmp")]
     assert list(Client.items(client[2][2])) == \
         [(1, b"\x01"), (2, b"cat"), (5, b""), (6, windows)]
-    assert struct.unpack(">BHIQQQQ", server[3][2]) == \
-        (0, 0, 0, 1234, 600, 3, 0)
-    assert struct.unpack(">BHIQQQQ", server[8][2]) == \
-        (0, 0, 0, 2000, 700, 4, 0)
+    assert struct.unpack(">BHIQQQQI", server[3][2]) == \
+        (0, 0, 0, 1234, 600, 3, 0, 0)
+    assert struct.unpack(">BHIQQQQI", server[8][2]) == \
+        (0, 0, 0, 2000, 700, 4, 0, 0)
     assert server[5][2] == struct.pack(">I", 262144)
 
 

@@ -321,14 +321,20 @@ def test_background(serve, tmp_path, choice):
     daemon, session = serve(commands(
         shell("leave", f"sleep {mark} >/dev/null 2>&1 & exit 0",
               f'background = "{choice}";')))
-    assert session.run(["leave"]).status == 0
+    result = session.run(["leave"])
+    assert result.status == 0
+    end = last(daemon, "command-end")
     wait_until(lambda: running(mark), "it runs")
     session.close()
-    last(daemon, "session-close")
+    close = last(daemon, "session-close")
     if choice == "kill":
         wait_until(lambda: not running(mark), "it has been ended")
+        assert result.exit.left == 1
+        assert (end["left"], close["ended"], "kept" in end) == ("1", "1", False)
     else:
         assert running(mark)
+        assert result.exit.left == 0
+        assert "left" not in end and "ended" not in close
         os.kill(running(mark), signal.SIGKILL)
 
 

@@ -38,7 +38,7 @@ WORD_MAX = 128 * 1024 - 1
 PATH_MAX = 4095
 TEXT_MAX = 1024
 WINDOW_MAX = 64 * 1024 * 1024
-EXIT = struct.Struct(">BHIQQQQ")
+EXIT = struct.Struct(">BHIQQQQI")
 
 
 class Type(enum.IntEnum):
@@ -159,6 +159,7 @@ class Exit(NamedTuple):
     cpu_us: int
     out_bytes: int
     err_bytes: int
+    left: int
 
 
 def frame(type, request=0, payload=b""):
@@ -219,9 +220,9 @@ def waiting_payload(before, flags=0):
 
 
 def exit_payload(status=0, end=End.EXIT, reason=Code.NONE, duration_us=1000,
-                 cpu_us=500, out_bytes=0, err_bytes=0):
+                 cpu_us=500, out_bytes=0, err_bytes=0, left=0):
     return EXIT.pack(end, reason, status, duration_us, cpu_us, out_bytes,
-                     err_bytes)
+                     err_bytes, left)
 
 
 def said(payload):

@@ -140,7 +140,7 @@ static void
 session(void **state)
 {
 	const struct audit_sums sums = { .commands = 2, .duration_us = 12003,
-	    .in_bytes = 1, .out_bytes = UINT64_MAX, .err_bytes = 3 };
+	    .in_bytes = 1, .out_bytes = UINT64_MAX, .err_bytes = 3, .ended = 2 };
 	const struct audit_peer stranger = { .address = "192.0.2.9" };
 
 	(void)state;
@@ -151,7 +151,7 @@ session(void **state)
 	audit_session_close(&peer, "done", &sums);
 	check("session-close", LOG_LEVEL_INFO);
 	has(" reason=done commands=2 duration_ms=12.003 stdin_bytes=1 "
-	    "stdout_bytes=18446744073709551615 stderr_bytes=3 ");
+	    "stdout_bytes=18446744073709551615 stderr_bytes=3 ended=2 ");
 	audit_handshake_failed(&stranger, "no certificate");
 	check("handshake-failed", LOG_LEVEL_WARNING);
 	has("event=handshake-failed address=192.0.2.9 reason=\"no "

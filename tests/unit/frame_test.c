@@ -437,11 +437,11 @@ static void
 the_end(void **state)
 {
 	static const struct frame_exit ends[] = {
-		{ PROTO_END_EXIT, PROTO_CODE_NONE, 0, 0, 0, 0, 0 },
-		{ PROTO_END_EXIT, PROTO_CODE_NONE, 255, 1, 2, 3, 4 },
+		{ PROTO_END_EXIT, PROTO_CODE_NONE, 0, 0, 0, 0, 0, 0 },
+		{ PROTO_END_EXIT, PROTO_CODE_NONE, 255, 1, 2, 3, 4, 5 },
 		{ PROTO_END_SIGNAL, PROTO_CODE_TIMEOUT, 9,
 		    UINT64_MAX, UINT64_MAX - 1, UINT64_MAX - 2,
-		    UINT64_MAX - 3 },
+		    UINT64_MAX - 3, UINT32_MAX },
 	};
 	struct frame_exit e;
 	struct frame f;
@@ -464,6 +464,7 @@ the_end(void **state)
 		assert_true(e.cpu_us == ends[i].cpu_us);
 		assert_true(e.out_bytes == ends[i].out_bytes);
 		assert_true(e.err_bytes == ends[i].err_bytes);
+		assert_int_equal(e.left, ends[i].left);
 		buf_free(&b);
 	}
 }
@@ -474,13 +475,13 @@ the_end_on_the_wire(void **state)
 {
 	static const struct frame_exit e = { PROTO_END_SIGNAL,
 	    PROTO_CODE_OUTPUT, 15, 0x0102030405060708, 0x1112131415161718,
-	    0x2122232425262728, 0x3132333435363738 };
+	    0x2122232425262728, 0x3132333435363738, 0x41424344 };
 	uint8_t wire[PROTO_EXIT_SIZE] = { 1, 0, 10, 0, 0, 0, 15 };
 	struct frame f;
 	struct buf b;
 
 	(void)state;
-	for (unsigned i = 0; i < 32; i++)
+	for (unsigned i = 0; i < 36; i++)
 		wire[7 + i] = (uint8_t)(i / 8 * 16 + i % 8 + 1);
 	buf_init(&b, 100);
 	assert_int_equal(frame_put_exit(&b, 6, &e), 0);
