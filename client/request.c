@@ -90,6 +90,7 @@ struct request {
 	int64_t deadline;
 	int64_t interrupted;	/* When the last SIGINT was passed on. */
 	bool passed[NSIG];	/* Which signals were. */
+	struct body ask;	/* Its words are the caller's. */
 	struct buf body;	/* What of it has not been sent. */
 
 	struct stream in;
@@ -837,11 +838,22 @@ run(struct request *r)
 	}
 }
 
+/* Have all of the request to send. */
+static int
+prepare_body(struct request *r)
+{
+	buf_free(&r->body);
+	if (body_put(&r->body, &r->ask) == 0)
+		return 0;
+	outcome_fail(r->outcome, OUTCOME_INVALID, "the command is longer than "
+	    "the %d bytes that a request may have", PROTO_BODY_MAX);
+	return -1;
+}
+
 /* Set everything to the beginning of a request. */
 static int
 begin(struct request *r, const struct body *body, struct outcome *o)
 {
-	struct body b = *body;
 	int64_t limit = r->settings->timeout;
 
 	memset(o, 0, sizeof *o);
@@ -849,24 +861,20 @@ begin(struct request *r, const struct body *body, struct outcome *o)
 	r->asked = true;
 	r->flush = true;
 	r->chdir = body->operation == PROTO_CHDIR;
-	b.wants_stdin = body->wants_stdin && !stream_input_is_null();
-	r->reading = b.wants_stdin;
+	r->ask = *body;
+	r->ask.wants_stdin = body->wants_stdin && !stream_input_is_null();
+	r->reading = r->ask.wants_stdin;
 	r->credit = 0;
 	request_forget(r);
 	r->interrupted = -TWICE;
 	memset(r->passed, 0, sizeof r->passed);
 	r->deadline = clock_in(limit > 0 ? limit : -1);
 	for (size_t i = 0; i < 2; i++) {
-		b.windows[i] = OUTLET_WINDOW;
+		r->ask.windows[i] = OUTLET_WINDOW;
 		outlet_begin(&r->outlets[i]);
 	}
 	progress_begin(&r->progress, r->reading);
-	buf_free(&r->body);
-	if (body_put(&r->body, &b) == 0)
-		return 0;
-	outcome_fail(o, OUTCOME_INVALID, "the command is longer than the %d "
-	    "bytes that a request may have", PROTO_BODY_MAX);
-	return -1;
+	return prepare_body(r);
 }
 
 /* Wait until then, and make ready for another try.  False if there is to be
@@ -886,6 +894,9 @@ pause_until(struct request *r, int64_t until)
 		return false;
 	close_session(r);
 	memset(r->outcome, 0, sizeof *r->outcome);
+	/* It may have been sent before the server refused us. */
+	if (prepare_body(r) == -1)
+		return false;
 	r->asked = true;
 	r->flush = true;
 	heed_signals(r);
