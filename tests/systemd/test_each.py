@@ -88,6 +88,43 @@ def test_what_a_session_leaves(each):
     assert not each.processes()
 
 
+LEAVE = ["sh", "-c", "setsid sleep 600 >/dev/null 2>&1 & echo"]
+
+
+def test_what_may_stay(each):
+    """It outlives its session, and can be ended all the same."""
+    each.configure(rules='{ peers = [ "*" ]; anything = true; '
+                   'background = "keep"; }')
+    assert each.run(*LEAVE).status == 0
+    assert each.run("true").status == 0
+    each.wait(lambda: len(each.events("session-close")) == 2, "their end")
+
+    def settled():
+        return [line.split()[0] for line in units(each)
+                if line.split()[2] == "inactive"]
+    name, = each.wait(lambda: len(units(each)) == 1 and settled(),
+                      "one unit, which is over")
+    assert len(each.processes()) == 1
+    each.box.run("systemctl", "kill", name)
+    wait_gone(each)
+    assert not each.processes()
+
+
+def test_a_daemon_that_is_killed(each):
+    """Nothing of it stays, whatever its rule lets stay."""
+    each.configure(rules='{ peers = [ "*" ]; anything = true; '
+                   'background = "keep"; }')
+    client = each.client()
+    assert client.run(LEAVE).status == 0
+    client.ask(["sh", "-c", "sleep 600; :"])
+    client.expect(wire.Type.STARTED)
+    each.wait(lambda: len(each.processes()) == 3, "all that runs")
+    each.box.run("systemctl", "kill", "--signal=KILL", "--kill-who=main",
+                 "aisd-each@*.service")
+    wait_gone(each)
+    assert not each.processes()
+
+
 def test_stop_of_one(each):
     """systemctl stop: its client hears why, and it is on record."""
     client = each.client()

@@ -140,7 +140,8 @@ static void
 session(void **state)
 {
 	const struct audit_sums sums = { .commands = 2, .duration_us = 12003,
-	    .in_bytes = 1, .out_bytes = UINT64_MAX, .err_bytes = 3, .ended = 2 };
+	    .in_bytes = 1, .out_bytes = UINT64_MAX, .err_bytes = 3,
+	    .ended = 2 };
 	const struct audit_peer stranger = { .address = "192.0.2.9" };
 
 	(void)state;
