@@ -639,6 +639,9 @@ def running(aisc, fake_server):
                 self.request = peer.expect_request()
                 peer.started(self.request)
                 self.peer = peer
+                # Until aisc has seen that, a signal ends itself.
+                peer.send(Type.PING, 0, b"x")
+                peer.expect(Type.PONG)
                 self.started.set()
                 try:
                     while True:
