@@ -112,9 +112,9 @@ tree_init(void)
 	if (list_fd == -1)
 		list_fd = open(list_path, O_RDONLY | O_CLOEXEC);
 	if (list_fd == -1) {
-		log_errno("cannot open %s, without which no command could be "
-		    "ended; mount /proc here (RootDirectory=, chroot), or use "
-		    "a kernel with CONFIG_PROC_CHILDREN", list_path);
+		log_error("cannot open %s: %s; without it no command could be "
+		    "ended: mount /proc here, or use a kernel with "
+		    "CONFIG_PROC_CHILDREN", list_path, strerror(errno));
 		return -1;
 	}
 	/* A child to be found; what has ended is there until it is reaped. */
