@@ -59,6 +59,8 @@ class Place:
             "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.org",
             "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@example.org",
             "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1",
+            "HGUSER": "a", "RESTIC_PASSWORD": "pass word",
+            "BUP_DIR": str(self.home / "bup"),
             "BORG_BASE_DIR": str(self.home), "BORG_EXIT_CODES": "modern",
             "BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK": "yes",
             "ANSIBLE_LOCAL_TEMP": str(self.home / "ansible"),
@@ -129,9 +131,39 @@ def site(path):
 def lines_of(srcdir, section):
     """The lines to type of a section of aisc-ssh(1)."""
     text = (srcdir / "man" / "aisc-ssh.1").read_text()
-    text = text[text.index(f".Ss {section}\n"):]
+    text = text[re.search(f"^.S[hs] {section}\n", text, re.M).start():]
     block = re.search(r"^\.Bd .*\n((?:[^.].*\n)+)\.Ed", text, flags=re.M)[1]
+    block = block.replace("\\(dq", '"')
     return block.replace("\\e", "\\").replace("\\\\", "\\")
+
+
+def make_hg(there):
+    for words in (["init", "project"], ["-R", "project", "add", "-q"],
+                  ["-R", "project", "commit", "-qm", "first"]):
+        subprocess.run(["hg", *words], cwd=there, check=True,
+                       env={**os.environ, "HGUSER": "a", "HGRCPATH": ""})
+        if words[0] == "init":
+            (there / "project" / "file").write_text("text\n")
+
+
+def make_svn(there):
+    """A repository, which is the rule's directory / project."""
+    subprocess.run(["svnadmin", "create", there / "project"], check=True)
+    subprocess.run(["svn", "mkdir", "-qm", "first", "--parents",
+                    f"file://{there}/project/trunk"], check=True)
+
+
+def make_annex(there):
+    env = {**os.environ, "HOME": str(there), "GIT_CONFIG_GLOBAL": "/dev/null",
+           "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.org",
+           "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@example.org"}
+    annex = there / "annex"
+    annex.mkdir()
+    (annex / "large").write_bytes(b"x" * MIB)
+    for words in (["init", "-q", "-b", "main"], ["annex", "init", "there"],
+                  ["annex", "add", "large"], ["commit", "-qm", "first"]):
+        subprocess.run(["git", *words], cwd=annex, check=True, env=env,
+                       stdout=subprocess.DEVNULL)
 
 
 def make_project(there):
@@ -157,6 +189,12 @@ SECTIONS = {
     "sftp and scp": ["sftp", "scp", SFTP_SERVER],
     "GNU parallel": ["parallel", "perl", "rsync"], "pdsh": ["pdsh"],
     "ClusterShell": ["clush"], "Ansible": ["ansible"],
+    "unison": ["unison"], "Mercurial": ["hg"],
+    "Subversion": ["svn", "svnserve", "svnadmin"],
+    "git-annex": ["git", "git-annex"], "rdiff-backup": ["rdiff-backup"],
+    "restic": ["restic", SFTP_SERVER], "duplicity": ["duplicity", "rsync"],
+    "bup": ["bup"], "sshfs": ["sshfs", "fusermount", SFTP_SERVER],
+    "lftp": ["lftp", SFTP_SERVER],
 }
 
 
@@ -166,25 +204,44 @@ PROGRAMS = {
     "git": {"git-upload-pack", "git-receive-pack", "git-upload-archive"},
     "GNU parallel": {"line"}, "pdsh": {"uname"}, "ClusterShell": {"uname"},
     "Ansible": {"/bin/sh", "dd"},
+    "unison": {"unison"}, "Mercurial": {"hg"}, "Subversion": {"svnserve"},
+    "git-annex": {"git-upload-pack", "git-receive-pack", "git-annex-shell"},
+    "rdiff-backup": {"rdiff-backup"}, "restic": {SFTP_SERVER},
+    "duplicity": {"rsync"}, "bup": {"sh"}, "sshfs": {SFTP_SERVER},
+    "lftp": {SFTP_SERVER},
 }
+# What has to be there before.
+MAKE = {"git": make_project, "Mercurial": make_hg, "Subversion": make_svn,
+        "git-annex": make_annex}
+# Those with large interpreters are slow with sanitizers on two ends.
+SLOW = "Ansible", "borg", "GNU parallel", "ClusterShell", "duplicity", "bup"
 
 
 @pytest.mark.limit(300)
 @pytest.mark.parametrize("section", SECTIONS)
 def test_lines_of_the_manual(make_place, needs, srcdir, section, request):
     needs(*SECTIONS[section])
-    if section in ("Ansible", "borg", "GNU parallel", "ClusterShell"):
+    if section == "sshfs" and not os.access("/dev/fuse", os.W_OK):
+        pytest.skip("there is no /dev/fuse for us")
+    if section in SLOW:
         request.getfixturevalue("brisk")
     place = make_place(SHELL if section == "GNU parallel" else RULES)
     site(place.path / "site")
-    if section == "git":
-        make_project(place.there)
+    MAKE.get(section, lambda there: None)(place.there)
+    if section == "duplicity":
+        (place.there / "backup").mkdir()
+    if section == "sshfs":
+        shutil.copytree(place.path / "site", place.there / "site")
     if section == "GNU parallel":
         shutil.rmtree(place.path / "site")
         (place.path / "some file").write_text("12345")
     if section == "sftp and scp":
         (place.there / "a copy").write_text("x")
-    place.run(lines_of(srcdir, section))
+    lines = lines_of(srcdir, section).replace("/srv", str(place.there))
+    if "bin:$PATH" in lines:
+        lines = lines_of(srcdir, "TOOLS") + lines
+    place.run(lines)
+    place.check_over()
     ran = {event["argv"].split()[0] if "argv" in event else "line"
            for event in place.daemon.events("command-end")}
     assert ran == PROGRAMS[section]
@@ -196,9 +253,116 @@ def test_lines_of_the_manual(make_place, needs, srcdir, section, request):
         "sftp and scp": lambda: (place.path / "a copy").exists() and
         (place.there / "pages" / "index.html").exists(),
         "Ansible": lambda: (place.there / "page").exists(),
+        "unison": lambda: (place.there / "site" / "a file").exists(),
+        "Mercurial": lambda: b"more" in subprocess.check_output(
+            ["hg", "-R", place.there / "project", "log"]),
+        "git-annex": lambda: (place.path / "annex" / "large").stat(
+            ).st_size == MIB,
+        "rdiff-backup": lambda: (place.path / "copy" / "a file").exists(),
+        "restic": lambda: list((place.path / "copy").rglob("a file")),
+        "duplicity": lambda: (place.path / "copy" / "a file").exists(),
+        "bup": lambda: b"site" in subprocess.check_output(
+            ["bup", "-d", place.there / "backup", "ls"]),
+        "sshfs": lambda: (place.path / "page").exists(),
+        "lftp": lambda: (place.there / "pages" / "a file").exists() and
+        (place.path / "page").exists(),
     }
     assert check.get(section, lambda: True)()
+
+
+def test_rsnapshot(place, needs, srcdir):
+    """With the lines of the manual in its configuration."""
+    needs("rsnapshot", "rsync")
+    site(place.there / "site")
+    lines = lines_of(srcdir, "rsnapshot").replace(
+        "/srv", str(place.there)).replace("/usr/bin", str(place.bin))
+    (place.path / "rsnapshot.conf").write_text(
+        "config_version\t1.2\n"
+        f"snapshot_root\t{place.path}/shots/\n"
+        f"cmd_rsync\t{shutil.which('rsync')}\n"
+        f"retain\tdaily\t2\n{lines}")
+    place.run("rsnapshot -c rsnapshot.conf daily")
+    shot, = (place.path / "shots" / "daily.0" / "web").rglob("a file")
+    assert shot.read_text() == "with a blank in its name"
     place.check_over()
+
+
+@pytest.mark.parametrize("section, words", [
+    ("docker", "docker system dial-stdio"),
+    ("systemctl", "systemd-stdio-bridge")])
+def test_what_talks_to_a_daemon_there(place, needs, srcdir, section, words):
+    """These two hand their conversation to a program of the server, which is
+    asked for by these words and answers for itself here."""
+    needs(section)
+    stub = place.home / "stub"
+    stub.mkdir()
+    program = words.split()[0]
+    (stub / program).write_text("#!/bin/sh\nread line\necho \"$line\" >"
+                                f"{place.there}/heard\n")
+    (stub / program).chmod(0o755)
+    place.daemon.configure(path=[str(stub), "/usr/bin", "/bin"])
+    place.daemon.reload()
+    place.run(lines_of(srcdir, "TOOLS") + lines_of(srcdir, section), None)
+    place.check_over()
+    start = place.daemon.events("command-start")[0]
+    assert start["argv"].startswith(words)
+    assert (place.there / "heard").stat().st_size > 0
+
+
+SYNCOID_ZFS = """\
+#!/bin/sh
+case "$*" in
+"get -H name"*) echo "$4\tname\t$4\t-" ;;
+*) exit 1 ;;
+esac
+"""
+
+
+def test_syncoid(make_place, needs, srcdir):
+    """It begins with a master connection, which is none, and goes on."""
+    needs("syncoid")
+    place = make_place(SHELL)
+    place.run(lines_of(srcdir, "TOOLS") + lines_of(srcdir, "syncoid"), None)
+    place.check_over()
+    lines = [event["line"] for event in place.daemon.events("command-start")]
+    assert "exit" in lines and any("zfs" in line for line in lines), lines
+
+
+TRAMP = """\
+(setq tramp-verbose 3 make-backup-files nil)
+(with-temp-buffer
+  (insert-file-contents "/ais:web.example.org:%(there)s/site/index.html")
+  (goto-char (point-max))
+  (insert " there\n")
+  (write-region (point-min) (point-max)
+                "/ais:web.example.org:%(there)s/new file"))
+(let ((default-directory "/ais:web.example.org:%(there)s/"))
+  (princ (shell-command-to-string "echo err >&2; pwd")))
+"""
+
+
+def test_tramp(make_place, needs, srcdir, brisk):
+    needs("emacs")
+    place = make_place()
+    site(place.there / "site")
+    (place.path / "tramp.el").write_text(
+        lines_of(srcdir, "Emacs TRAMP") + TRAMP % {"there": place.there})
+    done = place.run("emacs -Q --batch -l tramp.el")
+    assert os.fsencode(place.there) in done.stdout
+    assert (place.there / "new file").read_text() == "<p>Hello there\n"
+    place.check_over()
+
+
+def test_tramp_with_its_own_method(place, needs, srcdir, brisk):
+    """It is refused at once, as there is no terminal, and does not take the
+    prompt of AIS for a shell's."""
+    needs("emacs")
+    done = place.run(lines_of(srcdir, "TOOLS") + "PATH=$PWD/bin:$PATH "
+                     "emacs -Q --batch --eval '(progn (require (quote tramp)) "
+                     "(insert-file-contents \"/ssh:web.example.org:/etc/"
+                     "passwd\"))'", None)
+    assert b"failed to connect" in done.stderr
+    assert place.daemon.events("command-start") == []
 
 
 # Each of them in earnest, and with a transport that dies.
