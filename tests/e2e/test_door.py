@@ -175,7 +175,7 @@ def test_script_goes_on_in_another_turn(make_aisd, aisc, slowness):
     """Two scripts that take turns: each is served whole, in its directory."""
     daemon = make_aisd(turn=0.1)
     script = b"cd /tmp\n" + b"sh -c 'sleep 0.05; pwd'\n" * 20
-    processes = [aisc.start(daemon.port, stdin=subprocess.PIPE)
+    processes = [aisc.start(daemon.port, stdin=subprocess.PIPE, options=["-q"])
                  for _ in range(2)]
     for process in processes:
         process.stdin.write(script)
@@ -465,7 +465,8 @@ def test_burst_of_good_clients(make_aisd, aisc):
     """They are more than an address may have, but none of them stands
     still."""
     daemon = make_aisd(max_handshakes_per_address=2)
-    processes = [aisc.start(daemon.port, "true") for _ in range(20)]
+    processes = [aisc.start(daemon.port, "true", options=["-q"])
+                 for _ in range(20)]
     for process in processes:
         _, err = process.communicate(timeout=30)
         assert (process.returncode, err) == (0, b"")
