@@ -56,6 +56,8 @@ def test_many_sessions_at_once(each):
     assert statuses == [7] * AT_ONCE
     wait_gone(each)
     assert not each.processes()
+    # No start of another daemon tells of the end of these.
+    assert not any("daemon" in event for event in each.events())
     assert len(each.events("command-start")) == AT_ONCE
     ends = each.events("command-end", exit="7")
     assert len({end["session"] for end in ends}) == AT_ONCE
