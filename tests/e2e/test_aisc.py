@@ -1381,6 +1381,28 @@ def test_prompt_interrupts_the_command(terminal):
     assert t.status() == -signal.SIGINT
 
 
+def test_prompt_outlives_an_interrupted_command(terminal):
+    """It ends with that status, when it is left, and not by the signal."""
+    def script(peer):
+        peer.hello()
+        home = peer.expect_request()
+        peer.send(Type.DIRECTORY, home.number, b"/home/x")
+        request = peer.expect_request()
+        peer.started(request)
+        peer.stdout(request, b"running\n")
+        assert peer.expect(Type.SIGNAL).payload == b"INT"
+        peer.exit(request, 2, end=wire.End.SIGNAL)
+        peer.drain()
+    t = terminal(script)
+    t.wait_for(b"> ")
+    t.type(b"sleep 100\r")
+    t.wait_for(b"running\r\n")
+    t.type(b"\x03")
+    t.wait_for(b"localhost:/home/x [130]> ")
+    t.type(b"\x04")
+    assert t.status() == 130
+
+
 def test_prompt_comes_back_after_a_loss(terminal, fake_server):
     def first(peer):
         peer.hello()
