@@ -334,11 +334,18 @@ struct pipes {
 	int in[2], out[2], err[2], report[2];
 };
 
+/*
+ * The pipes are the daemon's, and the command has to be able to open its own
+ * by a name such as /dev/stderr.  Nobody else gets at such a name: it leads
+ * through /proc/PID/fd of the command.
+ */
 static int
 open_pipes(struct pipes *p, bool wants_stdin)
 {
-	if ((wants_stdin && fd_pipe(p->in, 1) == -1) ||
-	    fd_pipe(p->out, 0) == -1 || fd_pipe(p->err, 0) == -1 ||
+	if ((wants_stdin && (fd_pipe(p->in, 1) == -1 ||
+	    fchmod(p->in[0], 0666) == -1)) ||
+	    fd_pipe(p->out, 0) == -1 || fchmod(p->out[1], 0666) == -1 ||
+	    fd_pipe(p->err, 0) == -1 || fchmod(p->err[1], 0666) == -1 ||
 	    fd_pipe(p->report, 0) == -1)
 		return -1;
 	(void)fcntl(p->out[0], F_SETPIPE_SZ, PIPE_SIZE);
