@@ -104,8 +104,8 @@ def everybody_writes(path):
                for one in (path, *path.parents))
 
 
-@pytest.fixture
-def trusted_path():
+@contextlib.contextmanager
+def trusted_directory():
     """A directory for programs that a rule lists: below none to which
     everybody may write, as they may to that of tmp_path."""
     for top in map(pathlib.Path, ("/var/lib", "/opt", pathlib.Path.home())):
@@ -117,6 +117,20 @@ def trusted_path():
             yield path
         return
     pytest.skip("needs a directory that not everybody may write to")
+
+
+@pytest.fixture
+def trusted_path():
+    """Such a directory for one test."""
+    with trusted_directory() as path:
+        yield path
+
+
+@pytest.fixture(scope="session")
+def trusted_place():
+    """Such a directory for all tests."""
+    with trusted_directory() as path:
+        yield path
 
 
 @contextlib.contextmanager

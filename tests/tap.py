@@ -40,7 +40,12 @@ class Tap:
             self.out.write(f"# {line}\n")
         self.out.flush()
 
+    def properties(self, report):
+        for key, value in report.user_properties:
+            self.comment(f"{key}: {value}")
+
     def story(self, report):
+        self.properties(report)
         self.comment(report.longreprtext)
         for title, text in report.sections:
             self.comment(f"--- {title}\n{text}")
@@ -50,10 +55,10 @@ class Tap:
         expected = getattr(report, "wasxfail", None)
         if report.when == "call" and report.passed:
             self.line(True, name)
-            for key, value in report.user_properties:
-                self.comment(f"{key}: {value}")
+            self.properties(report)
         elif report.skipped and expected is not None:
             self.line(False, name, f"TODO {expected}")
+            self.properties(report)
         elif report.skipped:
             self.line(True, name, f"SKIP {reason(report.longrepr)}")
         elif report.failed:

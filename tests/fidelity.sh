@@ -1,0 +1,3 @@
+#!/bin/sh
+# Run the pytest files of tests/fidelity; see run-pytest.
+exec "${AIS_SRCDIR:-.}/tests/run-pytest" fidelity
