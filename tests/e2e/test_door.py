@@ -243,16 +243,23 @@ def cut_cable(program, tmp_path, localhost, alice, slowness):
     if subprocess.run([*private, "ip", "link", "set", "lo", "up"],
                       stderr=subprocess.DEVNULL).returncode != 0:
         pytest.skip("nobody may have a network of its own here")
-    daemon = Daemon([*private, "sh", "-c", "ip link set lo up && exec \"$@\"",
-                     "sh", *program("aisd")], tmp_path / "private", localhost,
-                    slowness=slowness, dead_timeout=1.5, stopped_timeout=600)
-    with daemon:
+    # The network is entered by way of this process: the daemon's own /proc/PID
+    # is closed to its user.
+    keeper = subprocess.Popen(
+        [*private, "sh", "-c", "ip link set lo up && echo up && exec cat"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with keeper:
+        assert keeper.stdout.readline() == b"up\n"
         enter = ["nsenter", "--user", "--net", "--preserve-credentials",
-                 "--target", str(daemon.pid)]
-        yield (daemon, client.Aisc([*enter, *program("aisc")], tmp_path / "c",
-                                   alice, slowness),
-               lambda: subprocess.run([*enter, "ip", "link", "set", "lo",
-                                       "down"], check=True))
+                 "--target", str(keeper.pid)]
+        with Daemon([*enter, *program("aisd")], tmp_path / "private",
+                    localhost, slowness=slowness, dead_timeout=1.5,
+                    # It is root there, and cannot enter that one's home.
+                    directory=tmp_path, stopped_timeout=600) as daemon:
+            yield (daemon, client.Aisc([*enter, *program("aisc")],
+                                       tmp_path / "c", alice, slowness),
+                   lambda: subprocess.run([*enter, "ip", "link", "set", "lo",
+                                           "down"], check=True))
 
 
 @pytest.mark.parametrize("words", SILENT[1:])
