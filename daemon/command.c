@@ -18,6 +18,10 @@
 /* How often a pipe is read in one turn, before others have theirs. */
 #define READS_PER_TURN	4
 
+/* So many bytes are of a person or a prompt, whose order among the outputs
+ * matters. */
+#define FEW	4096
+
 /* How many times output_wait may pass in all. */
 #define WAITS_MAX	25
 /* A peer that takes the output slowly keeps no helper from handing over so
@@ -269,9 +273,10 @@ command_poll(struct command *c, struct pollset *ps, struct link *l)
 	}
 }
 
-/* Read one stream, as often as is fair. */
+/* Read one stream, as often as is fair; of it no more than the "few" bytes that
+ * it had when the order of both was asked for, or, with 0, what there is. */
 static int
-turn_output(struct command *c, struct output *o, struct link *l)
+turn_output(struct command *c, struct output *o, struct link *l, size_t few)
 {
 	for (int i = 0; i < READS_PER_TURN; i++) {
 		struct link *to = destination(c, l);
@@ -280,6 +285,8 @@ turn_output(struct command *c, struct output *o, struct link *l)
 
 		if (most == 0)
 			return 0;
+		if (few > 0 && most > few)
+			most = few;
 		n = output_read(o, to == NULL ? NULL : &to->out, c->number,
 		    most);
 		if (n == -1)
@@ -289,7 +296,7 @@ turn_output(struct command *c, struct output *o, struct link *l)
 		/* More than the limit, and somebody who would take it. */
 		if (n > 0 && to == NULL && l != NULL)
 			command_cut(c, PROTO_CODE_OUTPUT, "output-limit");
-		if ((size_t)n < most)
+		if ((size_t)n < most || (size_t)n == few)
 			return 0;
 	}
 	return 0;
@@ -315,8 +322,8 @@ check_streams(struct command *c)
 int
 command_turn(struct command *c, const struct pollset *ps, struct link *l)
 {
+	size_t first, n = 0, few[2];
 	bool ready[2];
-	size_t first, n = 0;
 
 	if (c->state != COMMAND_NONE && clock_past(c->deadline))
 		command_cut(c, PROTO_CODE_TIMEOUT, "time-limit");
@@ -333,9 +340,16 @@ command_turn(struct command *c, const struct pollset *ps, struct link *l)
 		n += ready[i];
 	}
 	first = n > 0 ? outputs_first(c->order) : 0;
+	/* What is written from here on has its order in the next turn; but bulk
+	 * is read as it comes. */
 	for (size_t i = 0; i < 2; i++) {
-		if (ready[i ^ first] &&
-		    turn_output(c, &c->outputs[i ^ first], l) == -1)
+		few[i] = ready[i] ? (size_t)output_pending(&c->outputs[i]) : 0;
+		if (few[i] > FEW)
+			few[i] = 0;
+	}
+	for (size_t i = 0; i < 2; i++) {
+		if (ready[i ^ first] && turn_output(c, &c->outputs[i ^ first],
+		    l, few[i ^ first]) == -1)
 			return -1;
 	}
 	check_streams(c);

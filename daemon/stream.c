@@ -59,6 +59,9 @@ output_read(struct output *o, struct buf *out, uint32_t request, size_t room)
 	if (out != NULL && (p = frame_reserve(out, room)) == NULL)
 		return -1;
 	n = read(*o->fd, p, room);
+	/* A process that was left behind may have read what was left. */
+	if (n == -1 && errno == EAGAIN && o->left > 0)
+		o->left = 0;
 	if (n == -1 && errno != EAGAIN && errno != EINTR)
 		o->error = errno;
 	if (n == 0 || o->error != 0)

@@ -95,6 +95,25 @@ output_without_a_reader(void **state)
 	assert_int_equal(o.bytes, 0);
 }
 
+/* What was left in the pipe at the end can be taken out by who still has it. */
+static void
+output_that_another_has_read(void **state)
+{
+	struct output o;
+	char bytes[6];
+
+	(void)state;
+	open_pipe(0);
+	output_begin(&o, PROTO_STDOUT, &ours, 100);
+	write_all("abcdef", 6);
+	output_finish(&o);
+	assert_false(output_is_done(&o));
+	assert_int_equal(read(ours, bytes, 6), 6);
+	assert_int_equal(output_read(&o, NULL, 1, 50), 0);
+	assert_true(output_is_done(&o));
+	assert_int_equal(o.error, 0);
+}
+
 static void
 output_without_memory(void **state)
 {
@@ -360,6 +379,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(output_becomes_frames, close_both),
 		cmocka_unit_test_teardown(output_without_a_reader, close_both),
+		cmocka_unit_test_teardown(output_that_another_has_read, close_both),
 		cmocka_unit_test_teardown(output_without_memory, close_both),
 		cmocka_unit_test_teardown(output_that_fails, close_both),
 		cmocka_unit_test_teardown(output_after_the_end, close_both),
