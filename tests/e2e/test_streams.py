@@ -179,13 +179,13 @@ def test_a_helper_that_ends_after_the_command(aisd, connect, tmp_path, helper):
 
 
 @pytest.mark.parametrize("service", [
-    "while echo tick; do sleep 0.05; done", "yes", "yes >&2"])
+    "while echo tick; do sleep 0.01; done", "yes", "yes >&2"])
 def test_a_service_that_writes_on(make_aisd, connect, service):
     """It has its time in all, and no more."""
-    session = connect(daemon=make_aisd(output_wait=0.1))
+    session = connect(daemon=make_aisd(output_wait=0.3))
     before = time.monotonic()
     assert told(session.run(["sh", "-c", f"({service}) & exit 4"])).status == 4
-    assert 2 < time.monotonic() - before < 10
+    assert 7 < time.monotonic() - before < 15
 
 
 @pytest.mark.parametrize("how", [
