@@ -379,7 +379,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(output_becomes_frames, close_both),
 		cmocka_unit_test_teardown(output_without_a_reader, close_both),
-		cmocka_unit_test_teardown(output_that_another_has_read, close_both),
+		cmocka_unit_test_teardown(output_that_another_has_read,
+		    close_both),
 		cmocka_unit_test_teardown(output_without_memory, close_both),
 		cmocka_unit_test_teardown(output_that_fails, close_both),
 		cmocka_unit_test_teardown(output_after_the_end, close_both),
