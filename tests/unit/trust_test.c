@@ -21,12 +21,13 @@
 static char top[UNIT_PATH_MAX];
 static struct trust found;
 
+/* Each test has a private directory below none that everybody may write to. */
 static int
 enter(void **state)
 {
 	(void)state;
-	unit_enter(top);
-	return chmod(top, 0755);
+	unit_enter_trusted(top);
+	return 0;
 }
 
 static int
@@ -50,36 +51,47 @@ ask(const char *name, uid_t user, bool itself)
 	return answer == -1 ? -errno : answer;
 }
 
-/* As ask(), in a child with the ids of USER. */
-static int
-ask_as_user(const char *name, bool itself)
+/* In a child: be USER, or end with 100. */
+static void
+become_user(void)
 {
-	int status, answer;
-	pid_t pid = fork();
+	if (setgroups(0, NULL) == -1 ||
+	    setresgid(USER, USER, USER) == -1 ||
+	    setresuid(USER, USER, USER) == -1)
+		_exit(100);
+}
 
-	assert_int_not_equal(pid, -1);
-	if (pid == 0) {
-		if (setgroups(0, NULL) == -1 ||
-		    setresgid(USER, USER, USER) == -1 ||
-		    setresuid(USER, USER, USER) == -1)
-			_exit(100);
-		answer = ask(name, USER, itself);
-		_exit(answer < 0 ? 101 : answer);
-	}
+/* Reap the child, which has not ended with 100; its exit status. */
+static int
+status_of(pid_t pid)
+{
+	int status;
+
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) != 100);
 	return WEXITSTATUS(status);
 }
 
+/* As ask(), in a child with the ids of USER. */
+static int
+ask_as_user(const char *name, bool itself)
+{
+	int answer;
+	pid_t pid = fork();
+
+	assert_int_not_equal(pid, -1);
+	if (pid == 0) {
+		become_user();
+		answer = ask(name, USER, itself);
+		_exit(answer < 0 ? 101 : answer);
+	}
+	return status_of(pid);
+}
+
 static void
 what_everybody_can_change(void **state)
 {
-	char private[UNIT_PATH_MAX], shared[UNIT_PATH_MAX];
-
 	(void)state;
-	memcpy(shared, top, sizeof shared);
-	unit_enter_trusted(private);
-	memcpy(top, private, sizeof top);
 	assert_int_equal(mkdir("d", 0755), 0);
 	unit_write("d/f", "");
 	assert_int_equal(chmod("d/f", 0755), 0);
@@ -107,9 +119,6 @@ what_everybody_can_change(void **state)
 		assert_int_equal(ask("l", TRUST_NOBODY, true), 0);
 		assert_int_not_equal(found.group, 0);
 	}
-	unit_leave(private);
-	memcpy(top, shared, sizeof top);
-	assert_int_equal(chdir(top), 0);
 }
 
 static void
@@ -118,7 +127,6 @@ what_cannot_be_looked_at(void **state)
 	char longer[PATH_MAX + 2], text[256];
 
 	(void)state;
-	/* From "/", for the private directory is where everybody may write. */
 	assert_int_equal(trust_ask("/no/such", TRUST_NOBODY, true, &found), -1);
 	assert_int_equal(errno, ENOENT);
 	assert_string_equal(trust_explain(&found, -1, ENOENT, "", text,
@@ -137,17 +145,14 @@ what_cannot_be_looked_at(void **state)
 static void
 links_without_end(void **state)
 {
-	char private[UNIT_PATH_MAX], path[UNIT_PATH_MAX + 8];
+	char path[UNIT_PATH_MAX + 8];
 
 	(void)state;
-	unit_enter_trusted(private);
 	assert_int_equal(symlink("b", "a"), 0);
 	assert_int_equal(symlink("a", "b"), 0);
-	(void)snprintf(path, sizeof path, "%s/a", private);
+	(void)snprintf(path, sizeof path, "%s/a", top);
 	assert_int_equal(trust_ask(path, TRUST_NOBODY, true, &found), -1);
 	assert_int_equal(errno, ELOOP);
-	unit_leave(private);
-	assert_int_equal(chdir(top), 0);
 }
 
 /* Could USER really do it?  By trying: to open the file for writing, and to
@@ -155,15 +160,11 @@ links_without_end(void **state)
 static bool
 could(const char *const *directories, size_t n, const char *file)
 {
-	int status;
 	pid_t pid = fork();
 
 	assert_int_not_equal(pid, -1);
 	if (pid == 0) {
-		if (setgroups(0, NULL) == -1 ||
-		    setresgid(USER, USER, USER) == -1 ||
-		    setresuid(USER, USER, USER) == -1)
-			_exit(100);
+		become_user();
 		if (chmod(file, 0755) == 0 || open(file, O_WRONLY) != -1)
 			_exit(1);
 		for (size_t i = 0; i < n; i++) {
@@ -177,9 +178,7 @@ could(const char *const *directories, size_t n, const char *file)
 		}
 		_exit(0);
 	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status) && WEXITSTATUS(status) != 100);
-	return WEXITSTATUS(status) == 1;
+	return status_of(pid) == 1;
 }
 
 /* At random: owners, groups and modes of a directory, one within, and a file;
@@ -191,14 +190,10 @@ whatever_the_modes_are(void **state)
 	static const mode_t modes[] = { 0755, 0775, 0757, 01777, 02775, 0715,
 	    0555, 0111 };
 	static const uid_t owners[] = { 0, 0, 0, USER, 7 };
-	char private[UNIT_PATH_MAX], shared[UNIT_PATH_MAX];
 	uint64_t seed = 3;
 	int yes = 0;
 
 	(void)state;
-	memcpy(shared, top, sizeof shared);
-	unit_enter_trusted(private);
-	memcpy(top, private, sizeof top);
 	assert_int_equal(mkdir("r", 0755) | mkdir("r/s", 0755), 0);
 	unit_write("r/s/f", "");
 	for (int i = 0; i < 200; i++) {
@@ -228,29 +223,18 @@ whatever_the_modes_are(void **state)
 		(void)rmdir("r/s/x");
 	}
 	assert_in_range(yes, 20, 180);
-	unit_leave(private);
-	memcpy(top, shared, sizeof top);
-	assert_int_equal(chdir(top), 0);
 }
 
 /* Access lists, by the tool that sets them. */
 static void
 access_lists(void **state)
 {
-	char private[UNIT_PATH_MAX], shared[UNIT_PATH_MAX];
-
 	(void)state;
-	memcpy(shared, top, sizeof shared);
-	unit_enter_trusted(private);
-	memcpy(top, private, sizeof top);
 	unit_write("f", "");
 	assert_int_equal(system("setfacl -m u:61875:rwx f"), 0);
 	assert_int_equal(ask_as_user("f", true), 1);
 	assert_int_equal(system("setfacl -b f"), 0);
 	assert_int_equal(ask_as_user("f", true), 0);
-	unit_leave(private);
-	memcpy(top, shared, sizeof top);
-	assert_int_equal(chdir(top), 0);
 }
 
 /* Why what another user may do cannot be tried; or NULL. */
@@ -277,8 +261,8 @@ lacks_lists(void)
 	return reason;
 }
 
-#define TEST_UNLESS(reason, name)	unit_test_unless(reason, name, NULL, \
-	NULL)
+#define TEST_UNLESS(reason, name)	unit_test_unless(reason, name, enter, \
+	leave)
 
 int
 main(void)
@@ -291,5 +275,5 @@ main(void)
 		TEST_UNLESS(lacks_lists(), access_lists),
 	};
 
-	return cmocka_run_group_tests_name("trust", tests, enter, leave);
+	return cmocka_run_group_tests_name("trust", tests, NULL, NULL);
 }
