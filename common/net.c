@@ -221,9 +221,10 @@ net_carried(int fd, struct net_carried *c)
 		return;
 	c->acked = info.tcpi_bytes_acked;
 	c->received = info.tcpi_bytes_received;
-	c->pending = ioctl(fd, SIOCOUTQ, &unacked) == 0 && unacked > 0;
+	if (ioctl(fd, SIOCOUTQ, &unacked) == 0 && unacked > 0)
+		c->unacked = (uint64_t)unacked;
 	/* The one question of tcpi_probes may be on its way just now. */
-	c->answers = !c->pending ||
+	c->answers = c->unacked == 0 ||
 	    (info.tcpi_retransmits == 0 && info.tcpi_probes <= 1);
 }
 

@@ -64,7 +64,7 @@ void net_dead_after(int fd, int64_t ms);
 struct net_carried {
 	uint64_t acked;		/* Bytes that the other end has acknowledged, */
 	uint64_t received;	/* and has sent. */
-	bool pending;		/* There are some that it has not. */
+	uint64_t unacked;	/* Bytes that it has not acknowledged. */
 	bool answers;		/* Nothing had to be sent twice for want of an
 				 * answer; that it has no room is one. */
 };

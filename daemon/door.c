@@ -593,7 +593,7 @@ has_lingered(const struct door *d, struct peer *p)
 		p->taken = clock_now();
 	p->acked = c.acked;
 	p->deadline = clock_in(LINGER_TIMEOUT);
-	return d->stopping || clock_past(p->taken + (c.pending ?
+	return d->stopping || clock_past(p->taken + (c.unacked > 0 ?
 	    LINGER_STALLED : LINGER_TIMEOUT));
 }
 

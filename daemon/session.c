@@ -59,7 +59,9 @@ struct session {
 	int64_t asked;		/* When it was asked to answer; 0: not. */
 	uint64_t carried;	/* By TCP, both ways, until then. */
 	uint64_t acked;		/* What the peer had taken, */
-	int64_t taken;		/* and when it was seen to take more. */
+	int64_t taken;		/* and when it was seen to take output. */
+	uint64_t given;		/* Output that had been sent then, */
+	uint64_t owed;		/* and where TCP will be when it has that. */
 	struct buf pieces;	/* Of a request's body. */
 	uint32_t last;		/* The newest request's number. */
 	struct audit_sums sums;
@@ -1032,7 +1034,33 @@ takes_more(struct session *s)
 	bool more;
 
 	net_carried(s->link.fd, &c);
-	more = c.acked != s->acked && (c.pending || link_has_output(&s->link));
+	more = c.acked != s->acked &&
+	    (c.unacked > 0 || link_has_output(&s->link));
+	s->acked = c.acked;
+	return more;
+}
+
+/*
+ * The same for the output of commands: what else the peer is sent, it has asked
+ * for, and it could ask for ever.
+ */
+static bool
+takes_output(struct session *s)
+{
+	const struct output *o = s->command.outputs;
+	uint64_t given = s->sums.out_bytes + s->sums.err_bytes;
+	struct net_carried c;
+	bool more;
+
+	if (state_of(s) == BUSY)
+		given += o[0].bytes + o[1].bytes;
+	net_carried(s->link.fd, &c);
+	more = c.acked != s->acked && s->acked < s->owed;
+	if (given != s->given) {
+		s->given = given;
+		s->owed = c.acked + c.unacked + buf_used(&s->link.out);
+		more = s->owed > c.acked;
+	}
 	s->acked = c.acked;
 	return more;
 }
@@ -1099,7 +1127,7 @@ check_idle(struct session *s)
 {
 	if (!can_speak(s) || !clock_past(idle_deadline(s)))
 		return;
-	if (takes_more(s))
+	if (takes_output(s))
 		s->taken = clock_now();
 	else
 		close_politely(s, PROTO_CODE_TIMEOUT, s->others_since ==
