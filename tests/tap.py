@@ -3,8 +3,9 @@
 usage: tap.py FOLDER [PYTEST-ARGUMENT...]
 
 Each test becomes one line; the story of a failure follows it as comments.
-Tests run on all processors where pytest-xdist is there, and those with the
-mark "alone" run one by one after the others.  AIS_JOBS sets how many at once.
+Where pytest-xdist is there, two tests run at once for each processor, since most
+of them wait for most of their time; those with the mark "alone" run one by one
+after the others.  AIS_JOBS sets how many at once.
 """
 
 import importlib.util
@@ -85,7 +86,8 @@ def jobs(folder):
     """The arguments that make pytest run several tests at once."""
     if folder in SERIAL_FOLDERS or not importlib.util.find_spec("xdist"):
         return []
-    count = os.environ.get("AIS_JOBS") or str(len(os.sched_getaffinity(0)))
+    count = os.environ.get("AIS_JOBS") or \
+        str(2 * len(os.sched_getaffinity(0)))
     return ["-n", count]
 
 
