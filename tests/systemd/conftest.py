@@ -116,7 +116,8 @@ def box(stage, tmp_path_factory, localhost):
                 pathlib.Path(source).read_bytes())
         box.path("/run/systemd/journald.conf.d").mkdir()
         box.path("/run/systemd/journald.conf.d/test.conf").write_text(
-            "[Journal]\nRateLimitIntervalSec=0\n")
+            "[Journal]\nRateLimitIntervalSec=30s\n"
+            "RateLimitBurst=100\n")
         box.run("systemctl", "restart", "systemd-journald")
         yield box
     finally:

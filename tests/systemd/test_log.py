@@ -46,6 +46,19 @@ def test_journal(service, alice):
         assert event[name] == end[f"AIS_{name.upper()}"]
 
 
+def test_journal_takes_every_record(service):
+    """However many come at once; others are limited here to some hundreds."""
+    service.start()
+    pid = service.pid
+    session = service.client()
+    for _ in range(600):
+        assert session.run(["true"]).status == 0
+    session.goodbye()
+    for kind in ("command-start", "command-end"):
+        assert len(service.journal(f"AIS_EVENT={kind}", f"_PID={pid}")) == 600
+    assert service.events("log-sink") == []
+
+
 def test_hostile_words(service, program):
     """The journal has the bytes as they are; the report shows them harmless,
     and does not count what a command has written there."""
