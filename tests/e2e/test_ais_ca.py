@@ -380,6 +380,24 @@ def test_show(site):
 
 # ---- the passphrase ----------------------------------------------------
 
+def test_a_wrong_passphrase_that_seems_to_fit(tmp_path):
+    """As openssl says it for one of 256 wrong ones."""
+    site, text, bin_ = (tmp_path / name for name in ("ca", "text", "bin"))
+    text.write_text("battery staple\n")
+    good(site, "init", "--passphrase-file", str(text))
+    bin_.mkdir()
+    stub = bin_ / "openssl"
+    stub.write_text(f"""#!/bin/sh
+[ "$1" = ca ] || exec {shutil.which("openssl")} "$@"
+echo "error:1E08010C:DECODER routines:OSSL_DECODER_from_bio:unsupported" >&2
+exit 1
+""")
+    stub.chmod(0o755)
+    assert "the passphrase is wrong" in bad(
+        site, "client", "bob", "--passphrase-file", str(text),
+        PATH=f"{bin_}:{os.environ['PATH']}")
+
+
 def test_passphrase_file(tmp_path):
     site, right, wrong = (tmp_path / name for name in ("ca", "right", "wrong"))
     right.write_text("correct horse $(id) `id` \"'\\\n")
