@@ -252,7 +252,8 @@ do_cd(struct commands *c, char **words)
 static void
 do_pwd(struct commands *c, char **words)
 {
-	char here[] = ".", text[4 * PROTO_PATH_MAX + 2];
+	char here[] = ".", shown[4 * PROTO_PATH_MAX + 1];
+	char text[sizeof shown + 1];
 	struct outcome o = { .class = OUTCOME_DONE };
 
 	(void)words;
@@ -260,12 +261,10 @@ do_pwd(struct commands *c, char **words)
 		change_directory(c, here, &o);
 	/* A terminal is shown no foreign bytes; a program gets what is. */
 	if (o.class == OUTCOME_DONE) {
-		if (c->prompt == NULL)
-			(void)snprintf(text, sizeof text, "%s", c->directory);
-		else
-			outcome_printable(text, sizeof text - 1, c->directory,
-			    strlen(c->directory));
-		show(c, strcat(text, "\n"), &o);
+		(void)snprintf(text, sizeof text, "%s\n", c->prompt == NULL ?
+		    c->directory : outcome_printable(shown, sizeof shown,
+		    c->directory, strlen(c->directory)));
+		show(c, text, &o);
 	}
 	conclude_line(c, &o, false);
 }
