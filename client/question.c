@@ -158,6 +158,27 @@ all_of(const struct buf *answer)
 	return p;
 }
 
+/* Begin to write what is said of an answer, where "j" goes as well. */
+static bool
+open_answer(struct printer *p, struct json *j, struct outcome *o)
+{
+	if (printer_open(p, STDOUT_FILENO) == -1) {
+		outcome_fail(o, OUTCOME_RESOURCES, "out of memory");
+		return false;
+	}
+	j->out = p->out;
+	return true;
+}
+
+/* Done with an answer: the exit status. */
+static int
+conclude(struct buf *answer, struct outcome *o)
+{
+	outcome_report(o);
+	buf_free(answer);
+	return o->status;
+}
+
 int
 question_list(const struct settings *s, struct request *r, bool json,
     struct outcome *o)
@@ -168,13 +189,8 @@ question_list(const struct settings *s, struct request *r, bool json,
 	struct buf answer;
 
 	ask(r, &body, &answer, o);
-	if (printer_open(&p, STDOUT_FILENO) == -1) {
-		outcome_fail(o, OUTCOME_RESOURCES, "out of memory");
-		buf_free(&answer);
-		outcome_report(o);
-		return o->status;
-	}
-	j.out = p.out;
+	if (!open_answer(&p, &j, o))
+		return conclude(&answer, o);
 	if (json) {
 		open_object(&j, s, o);
 		if (o->class == OUTCOME_DONE)
@@ -185,9 +201,7 @@ question_list(const struct settings *s, struct request *r, bool json,
 		    isatty(STDOUT_FILENO) == 1);
 	printer_finish(&p, o);
 	printer_close(&p);
-	outcome_report(o);
-	buf_free(&answer);
-	return o->status;
+	return conclude(&answer, o);
 }
 
 int
@@ -203,13 +217,8 @@ question_can(const struct settings *s, struct request *r,
 	ask(r, body, &answer, o);
 	rest = all_of(&answer);
 	why = cut(&rest, '\n');
-	if (printer_open(&p, STDOUT_FILENO) == -1) {
-		outcome_fail(o, OUTCOME_RESOURCES, "out of memory");
-		buf_free(&answer);
-		outcome_report(o);
-		return o->status;
-	}
-	j.out = p.out;
+	if (!open_answer(&p, &j, o))
+		return conclude(&answer, o);
 	if (json) {
 		open_object(&j, s, o);
 		if (o->class == OUTCOME_DONE) {
@@ -224,7 +233,5 @@ question_can(const struct settings *s, struct request *r,
 	}
 	printer_finish(&p, o);
 	printer_close(&p);
-	outcome_report(o);
-	buf_free(&answer);
-	return o->status;
+	return conclude(&answer, o);
 }

@@ -717,7 +717,8 @@ gather(struct request *r)
 		    o->stream.fd : -1, POLLOUT);
 	}
 	/* Without error output, all that is left for somebody to read is
-	 * standard output: poll(2) tells also unasked that nobody does. */
+	 * standard output: poll(2) reports its end even where no event is
+	 * asked for. */
 	if (r->state == STATE_RUNNING && r->outlets[ERR].dead &&
 	    !outlet_waits(&r->outlets[OUT]))
 		r->outlets[OUT].slot = pollset_add(&r->ps,

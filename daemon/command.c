@@ -100,17 +100,16 @@ int
 command_start(struct command *c, uint32_t number, bool is_chdir,
     const struct child_plan *plan, const uint32_t windows[2])
 {
+	bool empty = tree_is_empty();
+	int before = empty ? 0 : tree_count(c->tree);
 	/*
 	 * vfork(2) makes the daemon wait for the exec.  A process of the
 	 * command's user could stop the child before it, and a directory that
 	 * nobody has entered before may be on a server that is gone: then it
 	 * has to be fork(2).
 	 */
-	bool empty = tree_is_empty();
 	bool alone = !is_chdir && plan->directory[0] == '.' &&
 	    plan->directory[1] == '\0' && empty;
-
-	int before = empty ? 0 : tree_count(c->tree);
 
 	if ((is_chdir ? child_start_chdir(&c->child, plan, alone) :
 	    child_start(&c->child, plan, alone)) == -1)

@@ -72,33 +72,6 @@ def begin():
         raise OSError(ctypes.get_errno(), "prctl")
 
 
-class Result(NamedTuple):
-    """What came of a run; the names of its parts are those of Differs."""
-    status: int
-    out: bytes
-    err: bytes
-    files: dict
-
-    def differences(self, other):
-        return [part for part in self._fields
-                if getattr(self, part) != getattr(other, part)]
-
-
-# rt_sigaction(2): whoever runs the tests may have ignored any signal, and libc's
-# own sigaction(3) does not touch the two that it keeps to itself.
-SIGACTION = {"x86_64": 13, "aarch64": 134, "i686": 174, "armv7l": 174}.get(
-    os.uname().machine)
-
-
-def begin():
-    """What aisd does for a command as well, before it is executed."""
-    if SIGACTION:
-        for number in range(1, 65):
-            libc.syscall(SIGACTION, number, bytes(64), None, 8)
-    if libc.prctl(38, 1, 0, 0, 0) != 0:         # PR_SET_NO_NEW_PRIVS
-        raise OSError(ctypes.get_errno(), "prctl")
-
-
 def snapshot(top):
     """Names, types, modes and contents of all that is in a directory."""
     found = {}

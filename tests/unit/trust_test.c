@@ -7,6 +7,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -237,6 +240,39 @@ access_lists(void **state)
 	assert_int_equal(ask_as_user("f", true), 0);
 }
 
+/* The answer about "/", of a child that is denied the call with "error". */
+static int
+ask_blind(unsigned error)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+		    offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_faccessat2, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+	};
+	struct sock_fprog program = { 4, filter };
+	pid_t pid = fork();
+
+	assert_int_not_equal(pid, -1);
+	if (pid == 0) {
+		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1 ||
+		    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == -1)
+			_exit(100);
+		_exit(trust_ask("/", USER, true, &found) == -1 ? 1 : 0);
+	}
+	return status_of(pid);
+}
+
+/* A kernel without the call, or a filter that denies it, is no "no". */
+static void
+what_cannot_be_asked(void **state)
+{
+	(void)state;
+	assert_int_equal(ask_blind(ENOSYS), 1);
+	assert_int_equal(ask_blind(EPERM), 1);
+}
+
 /* Why what another user may do cannot be tried; or NULL. */
 static const char *
 lacks_root(void)
@@ -270,6 +306,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST_UNLESS(unit_lacks_trusted(), what_everybody_can_change),
 		cmocka_unit_test(what_cannot_be_looked_at),
+		cmocka_unit_test(what_cannot_be_asked),
 		TEST_UNLESS(unit_lacks_trusted(), links_without_end),
 		TEST_UNLESS(lacks_root(), whatever_the_modes_are),
 		TEST_UNLESS(lacks_lists(), access_lists),
