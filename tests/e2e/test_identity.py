@@ -374,6 +374,22 @@ def test_name_constraints(make_aisd, root, server, names, good):
         assert "permitted subtree violation" in refusal(daemon, pair)
 
 
+def test_constraints_do_not_bind_common_names(make_aisd, root, server,
+                                              client):
+    """An authority below ours can issue any common name; a rule that names
+    the issuer, or a name that is constrained, is not deceived."""
+    branch = root.intermediate("Branch", more=[
+        "nameConstraints = critical, permitted;DNS:.site.example"])
+    other = branch.make("alice", sans=["DNS:x.site.example"])
+    rules = {key: "{ %s anything = true; }" % key for key in (
+        'peers = [ "alice" ];', 'peers = [ "alice" ]; issuer = [ "CN=Root" ];',
+        'dns = [ "alice.example" ];')}
+    deceived = [key for key, rule in rules.items()
+                if serves(make_aisd(pair=server, rules=rule), other)]
+    assert deceived == ['peers = [ "alice" ];']
+    assert serves(make_aisd(pair=server, rules=[*rules.values()][1]), client)
+
+
 def test_client_cannot_sign(make_aisd, root, server, client):
     """A leaf is no authority, whatever it signs."""
     signer = pki.Signer(root.work, client.cert, client.key, root.ca,

@@ -429,3 +429,91 @@ def test_a_directory_that_moves(make, connect, srv, place):
         flip.wait()
     assert {r.stdout for r in seen} <= {b"own/sub", b""}
     assert any(r.stdout == b"own/sub" for r in seen)
+
+
+# What all commands have in common: their user.
+
+KEEPS = '{ name = "all"; peers = [ "*" ]; anything = true; shell = true; ' \
+    'background = "keep"; }'
+# Waits for the number of a process, and writes what it sees of it.
+WATCH = r"""cd {place}
+until read pid <pid; do sleep 0.05; done 2>/dev/null
+tr '\0' '\n' </proc/$pid/environ | sed -n 's/^AIS_SESSION=/environ /p' >seen
+at=$(sed -n '1s/-.*//p' /proc/$pid/maps)
+dd if=/proc/$pid/mem bs=4 count=1 skip=$((0x$at)) iflag=skip_bytes 2>/dev/null |
+    sed -n 's/.*ELF.*/memory/p' >>seen
+mv seen seen.whole
+"""
+
+
+def tracing_is_open():
+    """Whether a process may trace others of its user (Yama)."""
+    try:
+        scope = pathlib.Path("/proc/sys/kernel/yama/ptrace_scope").read_text()
+    except FileNotFoundError:
+        return True
+    return scope.strip() == "0"
+
+
+def test_what_is_kept_sees_other_commands(make, connect, place, users):
+    """A process that was kept reads the environment of the commands of other
+    sessions; and their memory, unless Yama keeps it from that."""
+    os.chown(place, *users[1])
+    daemon = make(rules=KEEPS)
+    first = connect(daemon=daemon)
+    assert first.shell(f"({WATCH.format(place=place)}) >/dev/null 2>&1 "
+                       "</dev/null &").status == 0
+    first.goodbye()
+    second = connect(daemon=daemon)
+    result = second.shell(
+        f"echo $$ >{place}/new && mv {place}/new {place}/pid; "
+        f"until test -e {place}/seen.whole; do sleep 0.05; done; "
+        f"echo environ $AIS_SESSION; cat {place}/seen.whole")
+    mine, seen, *memory = result.stdout.decode().splitlines()
+    assert seen == mine
+    assert memory == (["memory"] if tracing_is_open() else [])
+
+
+def test_shared_memory_outlives_its_session(make, connect):
+    """System V shared memory is nobody's child: it stays, and the next
+    command can use it."""
+    if not shutil.which("ipcmk"):
+        pytest.skip("needs ipcmk and ipcs")
+    daemon = make()
+    first = connect(daemon=daemon)
+    made = first.run(["ipcmk", "-M", "4096"]).stdout.split()[-1].decode()
+    first.goodbye()
+    second = connect(daemon=daemon)
+    try:
+        listed = second.run(["ipcs", "-m"]).stdout.decode()
+        assert any(line.split()[1:2] == [made] for line in
+                   listed.splitlines()), listed
+    finally:
+        assert second.run(["ipcrm", "-m", made]).status == 0
+
+
+def test_arguments_are_visible(make, connect, users):
+    """Any user of the machine sees the words of a command, masked in the log
+    or not; where /proc hides them, none but its own user and root."""
+    words = ["sleep", "600.31"]
+    daemon = make(rules='{ name = "sleep"; peers = [ "*" ]; commands = ( '
+                  '{ program = "/bin/sleep"; arguments = ( { any = true; } ); '
+                  'log_mask = [ "1" ]; } ); }')
+    session = connect(daemon=daemon)
+    session.hello()
+    session.ask(words)
+    session.expect(Type.STARTED)
+    start = daemon.wait_event("command-start")
+    uid, gid = map(str, users[0])
+    child, = pathlib.Path(f"/proc/{daemon.pid}/task/{daemon.pid}/children"
+                          ).read_text().split()
+    look = ["setpriv", "--reuid", uid, "--regid", gid, "--clear-groups",
+            "cat", f"/proc/{child}/cmdline"]
+
+    def seen(*before):
+        return b"600.31" in subprocess.run([*before, *look],
+                                           capture_output=True).stdout
+    assert "600.31" not in str(start)
+    assert seen()
+    usable([*HIDDEN, "hidepid=2"])
+    assert not seen(*HIDDEN, "hidepid=2")

@@ -112,6 +112,21 @@ def test_what_may_stay(each):
     assert not each.processes()
 
 
+def segments(text):
+    """The numbers of the segments that "ipcs -m" lists."""
+    return [line.split()[1] for line in text.splitlines()
+            if line.startswith("0x")]
+
+
+def test_shared_memory_ends_with_its_session(each):
+    """Neither the next session nor the rest of the machine sees it."""
+    session = each.client()
+    assert session.run(["ipcmk", "-M", "4096"]).status == 0
+    assert segments(session.run(["ipcs", "-m"]).stdout.decode())
+    assert not segments(each.run("ipcs", "-m").stdout.decode())
+    assert not segments(each.box.run("ipcs", "-m").stdout)
+
+
 def test_a_daemon_that_is_killed(each):
     """Nothing of it stays, whatever its rule lets stay."""
     each.configure(rules='{ peers = [ "*" ]; anything = true; '

@@ -185,6 +185,17 @@ def test_stop_deaf(service, record_property):
     assert service.processes() == []
 
 
+def test_shared_memory(service):
+    """What commands leave of it is the unit's alone, and goes with it."""
+    made = "ipcmk -M 4096 >&2 && ipcs -m | grep -c ^0x"
+    service.start()
+    assert service.run("sh", "-c", made).stdout == b"1\n"
+    assert service.run("sh", "-c", made).stdout == b"2\n"
+    assert "\n0x" not in service.box.run("ipcs", "-m").stdout
+    service.systemctl("restart")
+    assert service.run("sh", "-c", made).stdout == b"1\n"
+
+
 def test_killed(service):
     """A daemon that was killed is there again, and its command is not."""
     service.start()
