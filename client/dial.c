@@ -23,7 +23,7 @@ dial_context(const struct settings *s, struct outcome *o)
 {
 	struct tls_files files = { .certificate = s->certificate,
 	    .key = s->key, .authority = s->authority,
-	    .allow_tls12 = s->allow_tls12 };
+	    .allow_tls12 = s->allow_tls12, .pipes = true };
 	char why[TLS_TEXT_MAX];
 	struct tls_context *context = NULL;
 

@@ -2,12 +2,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/buf.h"
+#include "common/clock.h"
 #include "common/fd.h"
 
 void
@@ -93,9 +95,22 @@ fd_drain(int fd, struct buf *b)
 	return errno == EAGAIN || errno == EINTR ? IO_WAIT : IO_ERROR;
 }
 
-/* Read "fd" to its end, "max" bytes at most; NULL with errno set. */
+/* Wait until "fd" can be read, or until "deadline".  0, or -1 with errno. */
+static int
+await_bytes(int fd, int64_t deadline)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	int n = poll(&p, 1, clock_left(deadline));
+
+	if (n == 0)
+		errno = ETIMEDOUT;
+	return n > 0 ? 0 : -1;
+}
+
+/* Read "fd" to its end, "max" bytes at most; of a pipe until "deadline".
+ * NULL with errno set. */
 static char *
-read_all(int fd, size_t max, size_t *size)
+read_all(int fd, size_t max, bool is_pipe, int64_t deadline, size_t *size)
 {
 	char *data = malloc(max + 1);
 	size_t used = 0;
@@ -104,10 +119,15 @@ read_all(int fd, size_t max, size_t *size)
 	if (data == NULL)
 		return NULL;
 	for (;;) {
+		/* Before the writer of a pipe has opened it, read(2) says that
+		 * it has ended; poll(2) waits for it. */
+		if (is_pipe && await_bytes(fd, deadline) == -1)
+			goto fail;
 		n = read(fd, data + used, max + 1 - used);
 		if (n == 0)
 			break;
-		if (n == -1 && errno == EINTR)
+		if (n == -1 && (errno == EINTR || (is_pipe &&
+		    errno == EAGAIN)))
 			continue;
 		if (n == -1)
 			goto fail;
@@ -126,28 +146,62 @@ fail:
 	return NULL;
 }
 
+/* Open "path" without being kept waiting, and look what it is. */
+static int
+open_path(const char *path, struct stat *st)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	if (fd != -1 && fstat(fd, st) == -1)
+		fd_close(&fd);
+	return fd;
+}
+
+int
+fd_open_file(const char *path, size_t max)
+{
+	struct stat st;
+	int fd = open_path(path, &st);
+
+	if (fd == -1)
+		return -1;
+	if (S_ISREG(st.st_mode) && (uintmax_t)st.st_size <= max)
+		return fd;
+	errno = S_ISDIR(st.st_mode) ? EISDIR : S_ISREG(st.st_mode) ? EFBIG :
+	    EINVAL;
+	fd_close(&fd);
+	return -1;
+}
+
 char *
 fd_read_file(const char *path, size_t max, size_t *size)
 {
 	char *data = NULL;
 	struct stat st;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int fd = fd_open_file(path, max);
+
+	/* What knows no size, as in /proc, has a length all the same. */
+	if (fd != -1 && fstat(fd, &st) == 0)
+		data = read_all(fd, st.st_size > 0 &&
+		    (size_t)st.st_size + 1 < max ? (size_t)st.st_size + 1 :
+		    max, false, 0, size);
+	fd_close(&fd);
+	return data;
+}
+
+char *
+fd_read_pipe(const char *path, size_t max, int64_t wait, size_t *size)
+{
+	char *data = NULL;
+	struct stat st;
+	int fd = open_path(path, &st);
 
 	if (fd == -1)
 		return NULL;
-	if (fstat(fd, &st) == -1)
-		goto out;
-	if (!S_ISREG(st.st_mode)) {
-		errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
-		goto out;
-	}
-	if ((uintmax_t)st.st_size > max) {
-		errno = EFBIG;
-		goto out;
-	}
-	data = read_all(fd, (size_t)st.st_size + 1 < max ?
-	    (size_t)st.st_size + 1 : max, size);
-out:
+	if (S_ISFIFO(st.st_mode))
+		data = read_all(fd, max, true, clock_in(wait), size);
+	else
+		errno = EINVAL;
 	fd_close(&fd);
 	return data;
 }

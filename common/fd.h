@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct buf;
 
@@ -43,10 +44,25 @@ enum io fd_fill(int fd, struct buf *b, size_t max);
 enum io fd_drain(int fd, struct buf *b);
 
 /*
+ * Open a regular file of at most "max" bytes for reading.  What is not one, a
+ * pipe or a device, keeps nobody waiting.  -1 with errno set: EFBIG if it is
+ * larger, EISDIR if it is a directory, EINVAL if it is something else.
+ */
+int fd_open_file(const char *path, size_t max);
+
+/*
  * Read all of a regular file of at most "max" bytes.  The caller frees the
- * result, which is NUL terminated beyond "*size".  NULL with errno set; EFBIG
- * if the file is larger.
+ * result, which is NUL terminated beyond "*size".  NULL with errno set, as
+ * fd_open_file() sets it.
  */
 char *fd_read_file(const char *path, size_t max, size_t *size);
+
+/*
+ * The same of a pipe, whose writer has "wait" milliseconds to open it, to
+ * write and to close it.  NULL with errno set: ETIMEDOUT after that, EINVAL if
+ * it is no pipe, EFBIG if more than "max" bytes come.  This waits: it is not
+ * for a loop.
+ */
+char *fd_read_pipe(const char *path, size_t max, int64_t wait, size_t *size);
 
 #endif

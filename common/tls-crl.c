@@ -13,6 +13,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
+#include "common/fd.h"
 #include "common/serials.h"
 #include "common/tls-cert.h"
 #include "common/tls-crl.h"
@@ -395,17 +396,15 @@ load_stream(struct revocation *r, FILE *f, const char *path,
 static int
 load_file(struct revocation *r, const char *path, char why[TLS_TEXT_MAX])
 {
-	struct stat st;
-	FILE *f = NULL;
-	int result;
+	int fd = fd_open_file(path, FILE_SIZE_MAX), result;
+	FILE *f = fd == -1 ? NULL : fdopen(fd, "r");
 
-	/* A pipe would keep us waiting. */
-	if (stat(path, &st) == 0 && (!S_ISREG(st.st_mode) ||
-	    st.st_size > FILE_SIZE_MAX))
-		return complain(why, path, "it is no file of up to 256 MiB");
-	if ((f = fopen(path, "re")) == NULL) {
+	if (f == NULL) {
 		(void)snprintf(why, TLS_TEXT_MAX, "cannot read the revocation "
-		    "list %s: %s", path, strerror(errno));
+		    "list %s: %s", path, errno == EFBIG ? "it is longer than "
+		    "256 MiB" : errno == EINVAL ? "it is no file" :
+		    strerror(errno));
+		fd_close(&fd);
 		return -1;
 	}
 	result = load_stream(r, f, path, why);

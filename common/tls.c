@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <openssl/conf.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -22,6 +23,7 @@
 #include "common/proto.h"
 #include "common/tls-cert.h"
 #include "common/tls-crl.h"
+#include "common/tls-load.h"
 #include "common/tls.h"
 
 /* Longer chains than this have no place in a site of one authority. */
@@ -89,17 +91,6 @@ say(char out[TLS_TEXT_MAX], const char *format, ...)
 	va_start(ap, format);
 	(void)vsnprintf(out, TLS_TEXT_MAX, format, ap);
 	va_end(ap);
-}
-
-/* The reason of the last entry in OpenSSL's queue, which is emptied. */
-static const char *
-last_reason(void)
-{
-	unsigned long e = ERR_peek_last_error();
-	const char *reason = ERR_reason_error_string(e);
-
-	ERR_clear_error();
-	return reason == NULL ? "unknown error" : reason;
 }
 
 /* --- why a certificate is not accepted --------------------------------- */
@@ -330,17 +321,6 @@ check_peer(X509_STORE_CTX *store, void *context)
 
 /* --- contexts ---------------------------------------------------------- */
 
-/* Nobody is there to type a passphrase. */
-static int
-no_passphrase(char *out, int size, int writing, void *context)
-{
-	(void)out;
-	(void)size;
-	(void)writing;
-	(void)context;
-	return 0;
-}
-
 /* RFC 7301: the server takes our protocol from the client's list, or none. */
 static int
 select_alpn(SSL *ssl, const unsigned char **out, unsigned char *outlen,
@@ -356,115 +336,6 @@ select_alpn(SSL *ssl, const unsigned char **out, unsigned char *outlen,
 		return SSL_TLSEXT_ERR_ALERT_FATAL;
 	*out = chosen;
 	return SSL_TLSEXT_ERR_OK;
-}
-
-/* Can "path" be opened at all?  errno tells more than OpenSSL would. */
-static int
-check_readable(const char *what, const char *path, char why[TLS_TEXT_MAX])
-{
-	FILE *f;
-
-	if (path == NULL) {
-		say(why, "no %s is configured", what);
-		return -1;
-	}
-	if ((f = fopen(path, "re")) == NULL) {
-		say(why, "cannot read the %s %s: %s%s", what, path,
-		    strerror(errno), errno == EACCES ? "; it must be readable "
-		    "for the user that runs this" : "");
-		return -1;
-	}
-	(void)fclose(f);
-	return 0;
-}
-
-/* Does OpenSSL find a key or a signature too weak? */
-static bool
-is_weak(void)
-{
-	int reason = ERR_GET_REASON(ERR_peek_last_error());
-
-	return reason == SSL_R_EE_KEY_TOO_SMALL ||
-	    reason == SSL_R_CA_KEY_TOO_SMALL ||
-	    reason == SSL_R_CA_MD_TOO_WEAK;
-}
-
-/* Is the file "path" a private key as ssh-keygen(1) makes them? */
-static bool
-is_openssh(const char *path)
-{
-	static const char begin[] = "-----BEGIN OPENSSH PRIVATE KEY";
-	char bytes[sizeof begin - 1];
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	bool is = fd != -1 &&
-	    read(fd, bytes, sizeof bytes) == (ssize_t)sizeof bytes &&
-	    memcmp(bytes, begin, sizeof bytes) == 0;
-
-	fd_close(&fd);
-	return is;
-}
-
-/* Why the private key cannot be used: as OpenSSL's queue says. */
-static void
-explain_key(const struct tls_files *files, char why[TLS_TEXT_MAX])
-{
-	int reason = ERR_GET_REASON(ERR_peek_last_error());
-
-	if (is_openssh(files->key))
-		say(why, "the key %s is one of OpenSSH; AIS takes the private "
-		    "key of the certificate %s, in PEM", files->key,
-		    files->certificate);
-	else if (reason == X509_R_KEY_VALUES_MISMATCH ||
-	    reason == X509_R_KEY_TYPE_MISMATCH ||
-	    reason == SSL_R_NO_CERTIFICATE_ASSIGNED)
-		say(why, "the key %s does not belong to the certificate %s; "
-		    "use the pair that was made together", files->key,
-		    files->certificate);
-	else
-		say(why, "cannot use the key %s: %s; it must be PEM, without "
-		    "a passphrase", files->key, last_reason());
-	ERR_clear_error();
-}
-
-static int
-load_own(SSL_CTX *ssl, struct tls_files *files, char why[TLS_TEXT_MAX])
-{
-	files->at_fault = files->certificate;
-	if (check_readable("certificate", files->certificate, why) == -1)
-		return -1;
-	if (SSL_CTX_use_certificate_chain_file(ssl, files->certificate) != 1) {
-		bool weak = is_weak();
-
-		say(why, "cannot use the certificate %s: %s; %s",
-		    files->certificate, last_reason(), weak ? "make it anew, "
-		    "with a key of 2048 bits (RSA) or 256 (EC) and SHA-256" :
-		    "it must be PEM, the certificate itself first");
-		return -1;
-	}
-	files->at_fault = files->key;
-	if (check_readable("key", files->key, why) == -1)
-		return -1;
-	if (SSL_CTX_use_PrivateKey_file(ssl, files->key,
-	    SSL_FILETYPE_PEM) == 1 && SSL_CTX_check_private_key(ssl) == 1)
-		return 0;
-	explain_key(files, why);
-	return -1;
-}
-
-static int
-load_authority(SSL_CTX *ssl, struct tls_files *files,
-    char why[TLS_TEXT_MAX])
-{
-	files->at_fault = files->authority;
-	if (check_readable("authority", files->authority, why) == -1)
-		return -1;
-	if (SSL_CTX_load_verify_file(ssl, files->authority) != 1) {
-		say(why, "cannot use the authority %s: %s; it must be the "
-		    "certificate of the authority, in PEM", files->authority,
-		    last_reason());
-		return -1;
-	}
-	return 0;
 }
 
 /* The first of the authority's certificates to expire of those that have not
@@ -558,12 +429,27 @@ set_common(SSL_CTX *ssl, const struct tls_files *files)
 	SSL_CTX_set_read_ahead(ssl, 1);
 	SSL_CTX_set_default_read_buffer_len(ssl, READ_AHEAD);
 	SSL_CTX_set_verify_depth(ssl, DEPTH_MAX);
-	SSL_CTX_set_default_passwd_cb(ssl, no_passphrase);
+}
+
+/* Why OpenSSL cannot make a context at all. */
+static void
+explain_openssl(char why[TLS_TEXT_MAX])
+{
+	const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+	char *file;
+
+	if (reason == NULL || cert_lacked_memory()) {
+		say(why, "cannot make a TLS context: out of memory");
+		return;
+	}
+	file = CONF_get1_default_config_file();
+	say(why, "OpenSSL cannot do TLS here: %s; look at the providers in "
+	    "its configuration %.200s", reason, file == NULL ? "" : file);
+	OPENSSL_free(file);
 }
 
 static struct tls_context *
-context_new(const SSL_METHOD *method, struct tls_files *files,
-    char why[TLS_TEXT_MAX])
+context_new(bool server, struct tls_files *files, char why[TLS_TEXT_MAX])
 {
 	struct tls_context *c = calloc(1, sizeof *c);
 
@@ -571,16 +457,18 @@ context_new(const SSL_METHOD *method, struct tls_files *files,
 	 * do so first would be 4 percent of a short-lived client. */
 	(void)OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
 	ERR_clear_error();
-	if (c == NULL || (c->ssl = SSL_CTX_new(method)) == NULL) {
-		say(why, "cannot make a TLS context: out of memory");
+	if (c == NULL || (c->ssl = SSL_CTX_new(server ? TLS_server_method() :
+	    TLS_client_method())) == NULL) {
+		explain_openssl(why);
 		free(c);
 		return NULL;
 	}
 	c->users = 1;
+	c->server = server;
 	set_common(c->ssl, files);
 	SSL_CTX_set_cert_verify_callback(c->ssl, check_peer, c);
 	if (load_own(c->ssl, files, why) == 0 &&
-	    load_authority(c->ssl, files, why) == 0 &&
+	    load_authority(c->ssl, server, files, why) == 0 &&
 	    load_lists(c, files, why) == 0 &&
 	    check_dates(c, files, why) == 0)
 		return c;
@@ -591,11 +479,10 @@ context_new(const SSL_METHOD *method, struct tls_files *files,
 struct tls_context *
 tls_server_new(struct tls_files *files, char why[TLS_TEXT_MAX])
 {
-	struct tls_context *c = context_new(TLS_server_method(), files, why);
+	struct tls_context *c = context_new(true, files, why);
 
 	if (c == NULL)
 		return NULL;
-	c->server = true;
 	(void)SSL_CTX_set_num_tickets(c->ssl, 0);
 	SSL_CTX_set_alpn_select_cb(c->ssl, select_alpn, NULL);
 	SSL_CTX_set_verify(c->ssl, SSL_VERIFY_PEER |
@@ -607,7 +494,7 @@ struct tls_context *
 tls_client_new(struct tls_files *files, char why[TLS_TEXT_MAX])
 {
 	static const unsigned char ours[] = "\x05" PROTO_ALPN;
-	struct tls_context *c = context_new(TLS_client_method(), files, why);
+	struct tls_context *c = context_new(false, files, why);
 
 	if (c == NULL)
 		return NULL;
@@ -1347,23 +1234,11 @@ int
 tls_identity_load(const char *path, struct tls_identity *id,
     char why[TLS_TEXT_MAX])
 {
-	FILE *f = fopen(path, "re");
-	X509 *cert;
+	X509 *cert = load_first(path, why);
 	int result;
 
-	if (f == NULL) {
-		say(why, "cannot read the certificate %s: %s", path,
-		    strerror(errno));
+	if (cert == NULL)
 		return -1;
-	}
-	ERR_clear_error();
-	cert = PEM_read_X509(f, NULL, no_passphrase, NULL);
-	(void)fclose(f);
-	if (cert == NULL) {
-		say(why, "cannot use the certificate %s: %s; it must be PEM",
-		    path, last_reason());
-		return -1;
-	}
 	if ((result = identify(cert, id)) == -1)
 		say(why, "cannot read the certificate %s: out of memory", path);
 	X509_free(cert);

@@ -39,6 +39,9 @@ struct tls_files {
 	bool old_crl;			/* A list past its nextUpdate is good
 					 * enough. */
 	bool allow_tls12;
+	bool pipes;			/* A pipe may stand for any of them
+					 * but lists: its writer is waited for,
+					 * a minute at most. */
 	const char *at_fault;		/* Set by a failure: which of them. */
 };
 
@@ -77,7 +80,8 @@ enum tls_failure {
 };
 
 /*
- * Read the files and make the context of a server or a client.  Checked is
+ * Read the files, without being kept waiting by what is no file, and make the
+ * context of a server or a client.  Checked is
  * that files can be read and parsed, that the key matches the certificate and
  * that the certificate is valid now.  NULL with a sentence in "why" that names
  * the file and says what to do, and files->at_fault being one of its members.

@@ -363,7 +363,7 @@ check(const struct options *o, struct settings **s)
 		return code;
 	if (tree_init() == -1)
 		return EXIT_PRIVILEGE;
-	if ((context = settings_tls(*s)) == NULL)
+	if ((context = settings_tls(*s, false)) == NULL)
 		return EXIT_CONFIG;
 	tls_context_free(context);
 	if (!o->quiet && (warnings = settings_warn(stderr, *s)) > 0) {
@@ -393,7 +393,7 @@ prepare(const struct options *o, struct server_start *start)
 	if (drop(s) == -1 || tree_init() == -1)
 		return EXIT_PRIVILEGE;
 	check_reloadable(o, s);
-	if ((start->context = settings_tls(s)) == NULL)
+	if ((start->context = settings_tls(s, false)) == NULL)
 		return EXIT_CONFIG;
 	if ((sink = open_log(s, o->verbose)) == NULL)
 		return EXIT_CONFIG;

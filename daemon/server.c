@@ -183,7 +183,7 @@ renew(struct server *s, struct tls_context *context)
 static void
 renew_files(struct server *s)
 {
-	struct tls_context *context = settings_tls(s->settings);
+	struct tls_context *context = settings_tls(s->settings, true);
 	char changes[SETTINGS_CHANGES_MAX];
 
 	(void)settings_changes(s->settings, s->settings,
@@ -234,7 +234,7 @@ reload(struct server *s)
 	upkeep_mark(s->upkeep, settings != NULL ? settings : old);
 	if (settings != NULL) {
 		settings_inherit(settings, old);
-		context = settings_tls(settings);
+		context = settings_tls(settings, true);
 	}
 	if (context == NULL) {
 		settings_free(settings);

@@ -345,7 +345,7 @@ complain_tls(const struct settings *s, const struct tls_files *files,
 	const char *names[] = { files->certificate, files->key,
 	    files->authority, files->crl };
 
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < 4 && files->at_fault != NULL; i++) {
 		if (names[i] == files->at_fault) {
 			(void)conf_error(s->where[i], "%s: %s", tls_keys[i],
 			    why);
@@ -356,12 +356,13 @@ complain_tls(const struct settings *s, const struct tls_files *files,
 }
 
 struct tls_context *
-settings_tls(const struct settings *s)
+settings_tls(const struct settings *s, bool serving)
 {
 	struct tls_files files = {
 		.certificate = s->certificate, .key = s->key,
 		.authority = s->authority, .crl = s->crl,
-		.old_crl = settings_old_crl(s), .allow_tls12 = s->allow_tls12
+		.old_crl = settings_old_crl(s), .allow_tls12 = s->allow_tls12,
+		.pipes = !serving
 	};
 	char why[TLS_TEXT_MAX];
 	struct tls_context *context;

@@ -76,9 +76,11 @@ void settings_free(struct settings *s);
 
 /*
  * Read certificate, key, authority and CRL, and check them and the key
- * file's mode.  The caller owns the context.  NULL after a message.
+ * file's mode.  While "serving" nothing is waited for: a pipe in the place of
+ * a file is an error, and otherwise its writer has a minute.  The caller owns
+ * the context.  NULL after a message.
  */
-struct tls_context *settings_tls(const struct settings *s);
+struct tls_context *settings_tls(const struct settings *s, bool serving);
 
 /* Is a revocation list that is past its nextUpdate used all the same? */
 bool settings_old_crl(const struct settings *s);

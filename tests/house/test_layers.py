@@ -17,6 +17,7 @@ LIBRARIES = {
 FLAVOURS = {
     "common/tls-cert": "common/tls",
     "common/tls-crl": "common/tls",
+    "common/tls-load": "common/tls",
     "daemon/service-plain": "daemon/service",
     "client/editor-none": "client/editor",
 }

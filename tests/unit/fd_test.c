@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "tests/unit/memory.h"
 #include "tests/unit/unit.h"
@@ -348,6 +349,50 @@ no_files(void **state)
 	assert_int_equal(errno, ENOMEM);
 }
 
+/* A pipe is read to its end, in pieces, from a writer who may come late. */
+static void
+read_pipes(void **state)
+{
+	static char bytes[100000];
+	uint64_t seed = 5;
+	char *data;
+	size_t size = 0;
+	pid_t writer;
+	int fd;
+
+	(void)state;
+	unit_fill(&seed, (uint8_t *)bytes, sizeof bytes);
+	assert_int_equal(mkfifo("late", 0600), 0);
+	if ((writer = fork()) == 0) {
+		fd = open("late", O_WRONLY | O_CLOEXEC);
+		_exit(write(fd, bytes, 3) == 3 && write(fd, bytes + 3,
+		    sizeof bytes - 3) == (ssize_t)sizeof bytes - 3 ? 0 : 1);
+	}
+	data = fd_read_pipe("late", sizeof bytes, 60000, &size);
+	assert_non_null(data);
+	assert_int_equal(size, sizeof bytes);
+	assert_memory_equal(data, bytes, size);
+	free(data);
+	assert_int_equal(waitpid(writer, NULL, 0), writer);
+
+	/* One who does not come, or does not go. */
+	assert_null(fd_read_pipe("late", 10, 1, &size));
+	assert_int_equal(errno, ETIMEDOUT);
+	fd = open("late", O_RDWR | O_CLOEXEC);
+	assert_int_equal(write(fd, "text", 4), 4);
+	assert_null(fd_read_pipe("late", 10, 1, &size));
+	assert_int_equal(errno, ETIMEDOUT);
+	assert_int_equal(write(fd, "0123456789x", 11), 11);
+	assert_null(fd_read_pipe("late", 10, 60000, &size));
+	assert_int_equal(errno, EFBIG);
+	fd_close(&fd);
+	assert_null(fd_read_pipe("missing", 10, 1, &size));
+	assert_int_equal(errno, ENOENT);
+	unit_write("plain", "text");
+	assert_null(fd_read_pipe("plain", 10, 1, &size));
+	assert_int_equal(errno, EINVAL);
+}
+
 /* No descriptor is left behind by any of it. */
 static void
 no_leak(void **state)
@@ -403,6 +448,7 @@ main(void)
 		cmocka_unit_test(files),
 		cmocka_unit_test(other_size),
 		cmocka_unit_test(no_files),
+		cmocka_unit_test(read_pipes),
 		cmocka_unit_test(no_leak),
 	};
 

@@ -557,7 +557,7 @@ with_certificates(const char *key, const char *more)
 static void
 expect_refused(struct settings *s, const char *place, const char *message)
 {
-	assert_null(settings_tls(s));
+	assert_null(settings_tls(s, false));
 	messages_expect(place, message);
 	settings_free(s);
 }
@@ -574,7 +574,7 @@ certificates(void **state)
 	assert_int_equal(certificates_make(), 0);
 	assert_int_equal(chmod("server.key", 0600), 0);
 	s = with_certificates("server.key", SELF);
-	context = settings_tls(s);
+	context = settings_tls(s, false);
 	assert_non_null(context);
 	messages_expect_none();
 	tls_context_free(context);
