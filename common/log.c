@@ -1,21 +1,13 @@
 #include <config.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <syslog.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "common/log.h"
-
-/* A line of the file log: a dozen fields at their longest would not fit, and
- * are then cut between fields. */
-#define LINE_MAX_BYTES	(8 * LOG_VALUE_MAX)
 
 static struct log_sink *sinks[LOG_SINKS_MAX];
 static size_t sink_count;
@@ -321,8 +313,9 @@ struct report {
 };
 
 /* Tell every sink that works about "about", which may be one of them; where
- * it is the only one, its own records say that some are missing. */
-static void
+ * it is the only one, its own records say that some are missing.  Whether that
+ * one, if it works, has taken it; it is the first to get it. */
+static bool
 tell(const struct log_sink *about, const struct report *r, const char *text)
 {
 	char lost[24], none[24];
@@ -341,11 +334,23 @@ tell(const struct log_sink *about, const struct report *r, const char *text)
 		.time_us = time_of_day_us()
 	};
 
+	if (!about->failing && about->take(about->context, &e) == -1)
+		return false;
 	for (size_t i = 0; i < sink_count; i++) {
 		/* One that fails as well says so at its own next event. */
-		if (!sinks[i]->failing)
+		if (sinks[i] != about && !sinks[i]->failing)
 			(void)sinks[i]->take(sinks[i]->context, &e);
 	}
+	return true;
+}
+
+void
+log_sink_renewed(const struct log_sink *sink, const char *text)
+{
+	const struct report r = { .level = LOG_LEVEL_WARNING,
+	    .state = "renewed" };
+
+	(void)tell(sink, &r, text);
 }
 
 static void
@@ -357,11 +362,12 @@ tell_failing(const struct log_sink *s, int error)
 
 	(void)snprintf(text, sizeof text, "cannot write to %s: %s; its records "
 	    "are lost until it can be written again", s->name,
-	    strerror(error));
-	tell(s, &r, text);
+	    error == EAGAIN ? "it does not take any more" : strerror(error));
+	(void)tell(s, &r, text);
 }
 
-static void
+/* Whether the sink has taken that: it has to know what it lacks. */
+static bool
 tell_working(const struct log_sink *s)
 {
 	const struct report r = { .level = nowhere > 0 ? LOG_LEVEL_ERROR :
@@ -375,8 +381,7 @@ tell_working(const struct log_sink *s)
 	(void)snprintf(text, sizeof text, "%s can be written again; %llu "
 	    "records are missing there%s", s->name,
 	    (unsigned long long)s->lost, all);
-	nowhere = 0;
-	tell(s, &r, text);
+	return tell(s, &r, text);
 }
 
 /* Give "e" to one sink, and keep account of its failing.  Whether it took. */
@@ -394,8 +399,10 @@ offer(struct log_sink *s, const struct log_event *e)
 	}
 	if (failed) {
 		s->failing = false;
-		tell_working(s);
-		s->lost = 0;
+		if (tell_working(s))
+			s->lost = nowhere = 0;
+		else
+			s->failing = true;
 	}
 	return true;
 }
@@ -493,187 +500,6 @@ void
 log_set_prefix(const char *text)
 {
 	prefix = text;
-}
-
-/* --- the file ---------------------------------------------------------- */
-
-struct log_file {
-	struct log_sink sink;
-	int fd;
-	bool torn;		/* The last line was not written whole. */
-	char path[];
-};
-
-static int
-open_log(const char *path)
-{
-	return open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW |
-	    O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
-}
-
-/* Has the file no name any more? */
-static bool
-is_deleted(const struct log_file *f)
-{
-	struct stat st;
-
-	return fstat(f->fd, &st) == 0 && st.st_nlink == 0;
-}
-
-/* Write to "fd" from now on. */
-static void
-use_file(struct log_file *f, int fd)
-{
-	(void)close(f->fd);
-	f->fd = fd;
-	f->torn = false;
-}
-
-/*
- * A file that was renamed takes lines until somebody says that a new one is
- * due.  One that was deleted has lines that nobody will read, so another is
- * begun at once.  0, or -1 with errno set.
- */
-static int
-renew_deleted(struct log_file *f)
-{
-	const struct report r = { .level = LOG_LEVEL_WARNING,
-	    .state = "renewed" };
-	char text[LOG_TEXT_MAX];
-	int fd;
-
-	if ((fd = open_log(f->path)) == -1)
-		return -1;
-	use_file(f, fd);
-	(void)snprintf(text, sizeof text, "the log file %s had been deleted, "
-	    "and a new one was begun", f->path);
-	tell(&f->sink, &r, text);
-	return 0;
-}
-
-/* Write "n" bytes; how many were, with errno set if that is not all. */
-static size_t
-write_all(int fd, const char *bytes, size_t n)
-{
-	size_t done = 0;
-
-	while (done < n) {
-		ssize_t more = write(fd, bytes + done, n - done);
-
-		if (more == -1 && errno == EINTR)
-			continue;
-		if (more == 0)
-			errno = ENOSPC;
-		if (more <= 0)
-			break;
-		done += (size_t)more;
-	}
-	return done;
-}
-
-static int
-take_file(void *context, const struct log_event *e)
-{
-	/* Too large to be made anew, and cleared, for each record. */
-	static char line[1 + LINE_MAX_BYTES];
-	struct log_file *f = context;
-	size_t n, done, skip = 1;
-
-	if (is_deleted(f) && renew_deleted(f) == -1)
-		return -1;
-	/* A line that a full disk has torn is ended first, so that a reader
-	 * loses that one line and no other. */
-	line[0] = '\n';
-	n = 1 + log_format(line + 1, LINE_MAX_BYTES, e);
-	if (f->torn)
-		skip = 0;
-	done = write_all(f->fd, line + skip, n - skip);
-	if (done == n - skip) {
-		f->torn = false;
-		return 0;
-	}
-	/* Nothing of it leaves a torn line as torn as it was. */
-	if (done > 0)
-		f->torn = true;
-	return -1;
-}
-
-struct log_sink *
-log_file_open(const char *path)
-{
-	struct log_file *f = calloc(1, sizeof *f + strlen(path) + 1);
-
-	if (f == NULL) {
-		log_errno("cannot open the log file %s", path);
-		return NULL;
-	}
-	memcpy(f->path, path, strlen(path) + 1);
-	if ((f->fd = open_log(path)) == -1) {
-		log_errno("cannot open the log file %s", path);
-		free(f);
-		return NULL;
-	}
-	f->sink.name = f->path;
-	f->sink.take = take_file;
-	f->sink.context = f;
-	return &f->sink;
-}
-
-int
-log_file_reopen(struct log_sink *sink)
-{
-	struct log_file *f = sink->context;
-	int fd = open_log(f->path);
-
-	if (fd == -1) {
-		log_errno("cannot open the log file %s again, so the old one "
-		    "stays in use", f->path);
-		return -1;
-	}
-	use_file(f, fd);
-	return 0;
-}
-
-void
-log_file_close(struct log_sink *sink)
-{
-	struct log_file *f;
-
-	if (sink == NULL)
-		return;
-	f = sink->context;
-	(void)close(f->fd);
-	free(f);
-}
-
-/* --- syslog ------------------------------------------------------------ */
-
-#define SYSLOG_SOCKET	"/dev/log"
-
-static int
-take_syslog(void *context, const struct log_event *e)
-{
-	static char line[LINE_MAX_BYTES];
-	char *text;
-
-	(void)context;
-	(void)log_format(line, sizeof line, e);
-	/* syslogd has a time and a level of its own. */
-	text = strstr(line, "event=");
-	syslog((int)e->level, "%s", text == NULL ? line : text);
-	return 0;
-}
-
-struct log_sink *
-log_syslog_open(const char *ident)
-{
-	static struct log_sink sink = { .name = "syslog", .take = take_syslog };
-
-	/* syslog(3) does not say when nobody listens. */
-	if (access(SYSLOG_SOCKET, W_OK) == -1)
-		return NULL;
-	openlog(ident, LOG_PID | LOG_NDELAY, LOG_DAEMON);
-	return &sink;
 }
 
 struct log_sink *

@@ -1,9 +1,9 @@
 /*
- * log.h - events, the escaping of foreign bytes, and the sinks.
+ * log.h - events, the escaping of foreign bytes, and who gets them.
  *
  * An event has a level, a stable name, a text and named fields.  It goes to
- * every sink that has been added; a plain message is an event as well.  The
- * file sink writes one line an event, in logfmt, with the time in UTC.
+ * every sink that has been added; a plain message is an event as well.
+ * log_format() makes a line of it, in logfmt, with the time in UTC.
  */
 #ifndef AIS_LOG_H
 #define AIS_LOG_H
@@ -44,6 +44,9 @@ struct log_event {
 #define LOG_VALUE_MAX	4096
 /* The longest text of one event. */
 #define LOG_TEXT_MAX	2048
+/* Room for a line of text: a dozen fields at their longest would not fit, and
+ * are then cut between fields. */
+#define LOG_LINE_MAX	(8 * LOG_VALUE_MAX)
 
 /*
  * A sink takes one event and returns 0, or -1 with errno set if the event is
@@ -138,24 +141,11 @@ size_t log_format(char *out, size_t size, const struct log_event *e);
 /* The level's name: "error", "warning", "notice", "info", "debug". */
 const char *log_level_name(enum log_level level);
 
-/*
- * A sink that appends to a file.  log_file_open() opens "path" (mode 0640,
- * created if missing, never through a symbolic link) and returns the sink, or
- * NULL after a message.  log_file_reopen() opens the path again, for a file
- * that has been rotated away; 0, or -1 after a message, with the old file
- * still in use.  A file that was deleted is begun anew at the next event, which
- * is reported.  log_file_close() closes and frees.
- */
-struct log_sink *log_file_open(const char *path);
-int log_file_reopen(struct log_sink *sink);
-void log_file_close(struct log_sink *sink);
-
-/*
- * A sink that speaks to syslog(3) as "ident", facility daemon, or NULL if
- * there is no syslog to speak to; and one that shows texts on standard error.
- * One of each at most; they need no closing.
- */
-struct log_sink *log_syslog_open(const char *ident);
+/* A sink that shows texts on standard error.  One at most; it needs no
+ * closing. */
 struct log_sink *log_stderr_open(void);
+
+/* "sink" has been begun anew; "text" says why, in a report to all. */
+void log_sink_renewed(const struct log_sink *sink, const char *text);
 
 #endif

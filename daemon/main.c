@@ -24,10 +24,14 @@
 #include "daemon/advice.h"
 #include "daemon/audit.h"
 #include "daemon/child.h"
+#include "daemon/datagram.h"
+#include "daemon/journal.h"
+#include "daemon/logfile.h"
 #include "daemon/privilege.h"
 #include "daemon/server.h"
 #include "daemon/service.h"
 #include "daemon/settings.h"
+#include "daemon/syslog.h"
 #include "daemon/tree.h"
 
 /* Exit codes, as the LSB has them for services. */
@@ -210,25 +214,43 @@ be_sane(struct options *o)
 	return make_absolute(o);
 }
 
-/* Warnings and errors of the start go to standard error; from here on to
- * where the configuration says. */
+/* The system's log, and whether it is there now; NULL: there is to be none. */
+static struct log_sink *
+open_system_log(const char *which, bool *there)
+{
+	bool automatic = strcmp(which, "auto") == 0;
+	const char *path = JOURNAL_SOCKET;
+
+	*there = datagram_is_there(path);
+	if (strcmp(which, "journal") == 0 || (automatic && *there))
+		return journal_open(path, "aisd");
+	path = SYSLOG_SOCKET;
+	*there = datagram_is_there(path);
+	if (strcmp(which, "syslog") == 0 || (automatic && *there))
+		return syslog_open(path, "aisd");
+	*there = false;
+	return NULL;
+}
+
+/*
+ * Warnings and errors of the start go to standard error; from here on to
+ * where the configuration says.  Where the file has the records, a system's log
+ * that is not there is told and tried again, as at any other time.
+ */
 static struct log_sink *
 open_log(const struct settings *s, bool verbose)
 {
-	struct log_sink *file = NULL, *system = NULL;
-	bool automatic = strcmp(s->log_system, "auto") == 0;
+	struct log_sink *file = NULL, *system;
+	bool there;
 
-	if (s->log_file != NULL &&
-	    (file = log_file_open(s->log_file)) == NULL)
+	if (s->log_file != NULL && (file = logfile_open(s->log_file)) == NULL)
 		return NULL;
-	if (automatic || strcmp(s->log_system, "journal") == 0)
-		system = service_journal();
-	if (system == NULL && (automatic ||
-	    strcmp(s->log_system, "syslog") == 0))
-		system = log_syslog_open("aisd");
-	if (system == NULL && file == NULL) {
-		log_error("there is neither a journal nor a syslog here; set "
-		    "\"log_file\"");
+	system = open_system_log(s->log_system, &there);
+	if (file == NULL && !there) {
+		log_error("there is %s here; set \"log_file\"",
+		    strcmp(s->log_system, "journal") == 0 ? "no journal" :
+		    strcmp(s->log_system, "syslog") == 0 ? "no syslog" :
+		    "neither a journal nor a syslog");
 		return NULL;
 	}
 	if (verbose && log_add_sink(log_stderr_open()) == -1)
@@ -237,6 +259,10 @@ open_log(const struct settings *s, bool verbose)
 		return NULL;
 	if (file != NULL && log_add_sink(file) == -1)
 		return NULL;
+	if (system == NULL && strcmp(s->log_system, "auto") == 0)
+		log_notice("there is neither a journal nor a syslog here, so "
+		    "%s alone has the records until aisd is started again",
+		    s->log_file);
 	return file != NULL ? file : system;
 }
 

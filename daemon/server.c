@@ -19,6 +19,7 @@
 #include "common/tls.h"
 #include "daemon/audit.h"
 #include "daemon/door.h"
+#include "daemon/logfile.h"
 #include "daemon/policy.h"
 #include "daemon/server.h"
 #include "daemon/service.h"
@@ -310,7 +311,7 @@ handle_signals(struct server *s)
 	}
 	if (got_reopen) {
 		got_reopen = 0;
-		if (s->file != NULL && log_file_reopen(s->file) == 0)
+		if (s->file != NULL && logfile_reopen(s->file) == 0)
 			log_info("the log file has been opened again");
 	}
 	if (got_reload && !s->stopping) {

@@ -18,12 +18,6 @@
 /* The first passed descriptor, sd_listen_fds(3). */
 #define FIRST_FD	3
 
-struct log_sink *
-service_journal(void)
-{
-	return NULL;
-}
-
 /* A number from the environment, if the variable "pid" names us. */
 static long
 number_for_us(const char *name, const char *pid)

@@ -1,24 +1,16 @@
 /*
- * service.h - what systemd offers a service: the journal, passed sockets,
- * readiness, status, watchdog.
+ * service.h - what systemd offers a service: passed sockets, readiness,
+ * status, watchdog.
  *
  * service.c does it with libsystemd; service-plain.c is built where there is
- * none, speaks the notify and socket-passing protocols by itself, and has no
- * journal.  Nothing here fails for want of systemd: it does nothing then.
+ * none, and speaks the notify and socket-passing protocols by itself.  Nothing
+ * here fails for want of systemd: it does nothing then.
  */
 #ifndef AIS_SERVICE_H
 #define AIS_SERVICE_H
 
 #include <stddef.h>
 #include <stdint.h>
-
-struct log_sink;
-
-/*
- * The journal as a sink, with a field AIS_NAME for every field "name"; NULL
- * if there is none to write to.
- */
-struct log_sink *service_journal(void);
 
 /*
  * The sockets that were passed at the start, at most "max", close-on-exec,

@@ -44,7 +44,7 @@
 	X(getsockname) X(shutdown) X(timerfd_settime) X(dup2) X(dup3) \
 	X(setsid) X(chdir) X(sigprocmask) X(prctl) X(getrlimit) \
 	X(setrlimit) X(execve) X(syscall) X(getpgid) X(socket) X(connect) \
-	X(poll) X(getsockopt) X(sigaction)
+	X(poll) X(getsockopt) X(sigaction) X(sendmsg)
 
 enum call {
 #define NAME(name) CALL_##name,
@@ -385,6 +385,8 @@ INTERPOSE(int, -1, socket, (int domain, int type, int protocol),
 INTERPOSE(int, -1, connect, (int fd, const struct sockaddr *address,
     socklen_t length), (int, const struct sockaddr *, socklen_t),
     (fd, address, length))
+INTERPOSE(ssize_t, -1, sendmsg, (int fd, const struct msghdr *message,
+    int flags), (int, const struct msghdr *, int), (fd, message, flags))
 INTERPOSE(int, -1, poll, (struct pollfd *fds, nfds_t n, int timeout),
     (struct pollfd *, nfds_t, int), (fds, n, timeout))
 INTERPOSE(int, -1, getsockopt, (int fd, int level, int name, void *value,

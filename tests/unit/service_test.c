@@ -218,20 +218,6 @@ sockets(void **state)
 	assert_int_equal(taken(2, 4, getppid()), 0);
 }
 
-/* --- the journal ---------------------------------------------------------- */
-
-static void
-journal(void **state)
-{
-	bool there = access("/run/systemd/journal/socket", W_OK) == 0;
-
-	(void)state;
-#ifndef HAVE_LIBSYSTEMD
-	there = false;
-#endif
-	assert_int_equal(service_journal() != NULL, there);
-}
-
 int
 main(void)
 {
@@ -240,7 +226,6 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(notifications), TEST(nobody_to_notify),
 		TEST(long_notification), TEST(watchdog), TEST(sockets),
-		TEST(journal),
 	};
 
 	return cmocka_run_group_tests_name("service", tests, NULL, NULL);

@@ -1,0 +1,304 @@
+"""The logs beside the file: one that does not take a record is told, counted
+and tried again, decides with the others whether a command may run, and never
+holds the daemon."""
+
+import errno
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+import wire
+from aisd import Daemon, parse_line, wait_until
+from faults import Faults
+
+# A /dev of its own, in which log is a link to "$0".  The journal is hidden.
+PRIVATE_DEV = """
+set -e
+mount -t tmpfs none "$1"
+for node in null zero full random urandom tty; do
+    : >"$1/$node"
+    mount --bind "/dev/$node" "$1/$node"
+done
+ln -s /proc/self/fd "$1/fd"
+for n in 0:stdin 1:stdout 2:stderr; do
+    ln -s "fd/${n%%:*}" "$1/${n#*:}"
+done
+ln -s "$0" "$1/log"
+mount --rbind "$1" /dev
+test ! -d /run/systemd || mount -t tmpfs none /run/systemd
+shift
+exec "$@"
+"""
+
+
+def private_dev(directory, log):
+    """Words to start a program where /dev/log is the socket "log"."""
+    if not shutil.which("unshare"):
+        pytest.skip("needs unshare")
+    place = directory / "dev"
+    place.mkdir(exist_ok=True)
+    user = ["--user", "--map-root-user"] if os.geteuid() != 0 else []
+    words = ["unshare", "--mount", *user, "sh", "-c", PRIVATE_DEV, str(log),
+             str(place)]
+    done = subprocess.run([*words, "true"], capture_output=True, text=True)
+    if done.returncode != 0:
+        pytest.skip(f"no /dev of its own here: {done.stderr.strip()}")
+    return words
+
+
+class Syslogd:
+    """A socket as syslogd has it, which is read when the test says so.
+
+    What comes is in "lines", and in the file "copy" where there is one.
+    """
+
+    def __init__(self, path, copy=None, kind=socket.SOCK_DGRAM):
+        self.path = path
+        self.copy = copy
+        self.kind = kind
+        self.lines = []
+        self.socket = None
+        self.thread = None
+        self.reading = False
+
+    def bind(self):
+        """There is somebody at the path from now on."""
+        self.socket = socket.socket(socket.AF_UNIX, self.kind)
+        where = os.open(self.path.parent, os.O_RDONLY)
+        # The path itself may be too long for an address.
+        self.socket.bind(f"/proc/self/fd/{where}/{self.path.name}")
+        os.close(where)
+        if self.kind == socket.SOCK_STREAM:
+            self.socket.listen()
+        self.socket.settimeout(0.02)
+        return self
+
+    def start(self):
+        """Read, until pause()."""
+        self.reading = True
+        self.thread = threading.Thread(target=self._read)
+        self.thread.start()
+        return self
+
+    def _read(self):
+        peer, rest = None, b""
+        while self.reading:
+            try:
+                if self.kind == socket.SOCK_DGRAM:
+                    self._take(self.socket.recv(1 << 18))
+                    continue
+                if peer is None:
+                    peer = self.socket.accept()[0]
+                    peer.settimeout(0.02)
+                more = peer.recv(1 << 16)
+                if not more:
+                    peer = None
+                *whole, rest = (rest + more).split(b"\0")
+                for line in whole:
+                    self._take(line)
+            except TimeoutError:
+                pass
+
+    def _take(self, line):
+        self.lines.append(line)
+        if self.copy is not None:
+            text = line.split(b"]: ", 1)[1]
+            with open(self.copy, "ab") as f:
+                f.write(text + b"\n")
+
+    def pause(self):
+        """Do not read any more."""
+        if self.thread is not None:
+            self.reading = False
+            self.thread.join()
+            self.thread = None
+
+    def close(self, unlink=True):
+        """Nobody is there any more; the path may stay."""
+        self.pause()
+        if self.socket is not None:
+            self.socket.close()
+            self.socket = None
+        if unlink:
+            self.path.unlink(missing_ok=True)
+
+    def events(self, name):
+        """The events of this name that have come."""
+        found = [parse_line(line.split(b"]: ", 1)[1].decode())
+                 for line in self.lines]
+        return [event for event in found if event["event"] == name]
+
+
+@pytest.fixture
+def syslogd(tmp_path):
+    syslogd = Syslogd(tmp_path / "syslog.socket")
+    yield syslogd
+    syslogd.close()
+
+
+@pytest.fixture
+def make(program, tmp_path, localhost, slowness, syslogd):
+    """A function that starts a daemon whose /dev/log is that of "syslogd";
+    without a log file, what syslogd reads is in the file of that name."""
+    daemons = []
+
+    def start(**keys):
+        keys = {"log_system": "syslog", **keys}
+        daemon = Daemon([*private_dev(tmp_path, syslogd.path),
+                         *program("aisd")], tmp_path / "aisd", localhost,
+                        slowness=slowness, **keys)
+        if keys.get("log_file") == "":
+            syslogd.copy = daemon.log
+        daemons.append(daemon)
+        return daemon.start()
+    yield start
+    try:
+        for daemon in daemons:
+            daemon.stop()
+    finally:
+        for daemon in daemons:
+            daemon.kill()
+
+
+# How syslogd can be away: its socket, but nobody at it; no socket.
+AWAY = pytest.mark.parametrize("unlink", [False, True])
+
+
+@AWAY
+def test_syslogd_away(make, connect, syslogd, unlink):
+    """The other log has the record and says so; the records that syslog lacks
+    are counted, and told once there is a syslogd again."""
+    syslogd.bind().start()
+    daemon = make()
+    session = connect(daemon=daemon)
+    assert session.run(["true", "one"]).status == 0
+    wait_until(lambda: syslogd.events("command-end"), "a record")
+    syslogd.close(unlink)
+    for _ in range(3):
+        assert session.run(["true", "two"]).status == 0
+    failing, = daemon.events("log-sink")
+    assert (failing["sink"], failing["state"], failing["level"]) == \
+        ("syslog", "failing", "error")
+    syslogd.path.unlink(missing_ok=True)
+    syslogd.bind().start()
+    assert session.run(["true", "three"]).status == 0
+    working = daemon.wait_event("log-sink", state="working")
+    assert working["lost"] == "6"
+    wait_until(lambda: syslogd.events("log-sink"), "the report")
+    assert syslogd.events("log-sink")[0]["lost"] == "6"
+    assert [event["argv"] for event in syslogd.events("command-start")] == \
+        ["true one", "true three"]
+
+
+@AWAY
+def test_strict(make, connect, syslogd, unlink):
+    """Each log must have the record, syslog as well."""
+    syslogd.bind().start()
+    daemon = make(audit="strict")
+    session = connect(daemon=daemon)
+    assert session.run(["true"]).status == 0
+    syslogd.close(unlink)
+    assert session.run(["true"]).refused.code == wire.Code.AUDIT
+    syslogd.path.unlink(missing_ok=True)
+    syslogd.bind().start()
+    assert session.run(["true"]).status == 0
+
+
+@AWAY
+def test_syslog_alone(make, connect, syslogd, unlink):
+    """Where no log takes the record the command does not run."""
+    syslogd.bind().start()
+    daemon = make(log_file="")
+    session = connect(daemon=daemon)
+    assert session.run(["true"]).status == 0
+    daemon.wait_event("command-end")
+    syslogd.close(unlink)
+    for _ in range(2):
+        assert session.run(["true"]).refused.code == wire.Code.AUDIT
+    syslogd.path.unlink(missing_ok=True)
+    syslogd.bind().start()
+    assert session.run(["true"]).status == 0
+    # A start and a refusal, twice.
+    event = daemon.wait_event("log-sink")
+    assert (event["state"], event["lost"], event["nowhere"]) == \
+        ("working", "4", "4")
+    assert daemon.events("command-end")[-1]["exit"] == "0"
+
+
+def test_syslogd_that_does_not_read(make, connect, syslogd, slowness):
+    """It costs one short wait in all, and not one for each record; the daemon
+    serves, and ends when it is told to."""
+    syslogd.bind().start()
+    daemon = make()
+    session = connect(daemon=daemon)
+    assert session.run(["true"]).status == 0
+    syslogd.pause()
+    began = time.monotonic()
+    for _ in range(30):
+        assert session.run(["true"]).status == 0
+    assert time.monotonic() - began < 3 * slowness
+    assert daemon.events("log-sink")[0]["state"] == "failing"
+    syslogd.start()
+    wait_until(lambda: session.run(["true"]).status == 0 and
+               daemon.events("log-sink", state="working"), "it works again")
+    # Each record is there, or was counted.
+    session.goodbye()
+    daemon.wait_event("session-close")
+    wait_until(lambda: syslogd.events("session-close"), "the last record")
+    missing = sum(int(event["lost"]) for event in
+                  daemon.events("log-sink", state="working"))
+    sinks = len(daemon.events("log-sink"))
+    assert missing == len(daemon.events()) - sinks - len(
+        [line for line in syslogd.lines if b"event=log-sink" not in line])
+    syslogd.pause()
+    session = connect(daemon=daemon)
+    for _ in range(20):
+        assert session.run(["true"]).status == 0
+    daemon.process.send_signal(signal.SIGTERM)
+    assert daemon.process.wait(5 * slowness) == 0
+
+
+@pytest.mark.parametrize("call, error", [
+    ("sendmsg", errno.EINTR), ("sendmsg", errno.EAGAIN),
+    ("sendmsg", errno.ECONNREFUSED), ("sendmsg", errno.ENOBUFS),
+    ("socket", errno.EMFILE), ("connect", errno.EAGAIN)])
+def test_call_that_fails(make, connect, syslogd, builddir, tmp_path, call,
+                         error, measurable):
+    """Once: the command runs, and the record is there or is missed."""
+    syslogd.bind()
+    faults = Faults(builddir, tmp_path)
+    daemon = make(env=faults.environment())
+    session = connect(daemon=daemon)
+    assert session.run(["true"]).status == 0
+    syslogd.start()
+    if call in ("socket", "connect"):
+        # So that it has to connect once more.
+        syslogd.close()
+        syslogd.bind().start()
+    with faults.armed(call, error):
+        assert session.run(["true"]).status == 0
+        assert faults.count(call)[1] == 1
+    assert session.run(["true", "last"]).status == 0
+    wait_until(lambda: [event for event in syslogd.events("command-end")
+                        if event["argv"] == "true last"], "the last record")
+    lost = daemon.events("log-sink", state="working")
+    again = call == "sendmsg" and error != errno.ENOBUFS
+    assert [event["lost"] for event in lost] == ([] if again else ["1"])
+
+
+def test_no_memory_to_wait(make, connect, syslogd, builddir, tmp_path,
+                           measurable):
+    """A log that cannot be waited for has no room."""
+    syslogd.bind()
+    faults = Faults(builddir, tmp_path)
+    daemon = make(env=faults.environment())
+    session = connect(daemon=daemon)
+    with faults.armed("poll", errno.ENOMEM, times=-1):
+        while not daemon.events("log-sink"):
+            assert session.run(["true"]).status == 0
+        assert faults.count("poll")[1] == 1
