@@ -100,8 +100,8 @@ plain_run(const unsigned char *p, size_t n)
 	return i;
 }
 
-/* As log_escape(); "quotes": for text that stands in double quotes.  Whether
- * all of it is there. */
+/* As log_escape(), or, without "quotes", as log_printable().  Whether all of it
+ * is there. */
 static bool
 escape(char *out, size_t size, const void *bytes, size_t n, bool quotes)
 {
@@ -124,7 +124,7 @@ escape(char *out, size_t size, const void *bytes, size_t n, bool quotes)
 			i += length;
 			continue;
 		}
-		if (p[i] == '\\' || (p[i] == '"' && quotes) ||
+		if (((p[i] == '\\' || p[i] == '"') && quotes) ||
 		    (length = safe_character(p + i, n - i)) == 0) {
 			length = escape_byte(piece, p[i]);
 			if (length >= size - used)

@@ -127,7 +127,9 @@ void log_set_prefix(const char *prefix);
 char *log_escape(char *out, size_t size, const void *bytes, size_t n);
 #define LOG_ESCAPED_MAX(n)	(4 * (size_t)(n) + 1)
 
-/* The same for a terminal or a sentence, where a double quote may stand. */
+/* The same for a terminal or a sentence, where double quotes and backslashes
+ * stand for themselves, so that words can be pasted: it cannot be turned back,
+ * and text that is printable is left as it is. */
 char *log_printable(char *out, size_t size, const char *text);
 
 /*

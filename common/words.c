@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/log.h"
 #include "common/words.h"
 
 /* As the first word these begin or end what a shell does with other commands:
@@ -294,4 +295,85 @@ words_join(char *const *words, size_t max)
 	}
 	out[used] = '\0';
 	return out;
+}
+
+/* How a word is quoted in a sentence. */
+enum quoting { PLAIN, QUOTES, DOLLAR };
+
+/* A sentence's words under construction. */
+struct shown {
+	char *out;
+	size_t size;
+	size_t used;
+};
+
+/* Add "n" bytes, if there is room for them, a closing quote and the NUL. */
+static bool
+show(struct shown *s, const char *bytes, size_t n)
+{
+	if (n + 2 > s->size - s->used)
+		return false;
+	memcpy(s->out + s->used, bytes, n);
+	s->used += n;
+	return true;
+}
+
+/* The length of the character at "p", or of the escape of log_escape(). */
+static size_t
+unit_at(const char *p, enum quoting q)
+{
+	size_t n = 1;
+
+	if (q == DOLLAR && *p == '\\')
+		return p[1] == 'x' ? 4 : 2;
+	while (((unsigned char)p[n] & 0xc0) == 0x80)
+		n++;
+	return n;
+}
+
+/* Add one word, or as much as there is room for.  Whether that is all. */
+static bool
+show_word(struct shown *s, const char *text, enum quoting q)
+{
+	static const char *const before[] = { "", "'", "$'" };
+	const char *quote = q == DOLLAR ? "\\'" : "'\\''";
+	bool fits = show(s, before[q], strlen(before[q]));
+
+	if (!fits)
+		return false;
+	for (size_t n; fits && *text != '\0'; text += n) {
+		n = unit_at(text, q);
+		fits = *text == '\'' ? show(s, quote, strlen(quote)) :
+		    show(s, text, n);
+	}
+	if (q != PLAIN)
+		s->out[s->used++] = '\'';
+	return fits;
+}
+
+bool
+words_show(char *out, size_t size, char *const *words)
+{
+	struct shown s = { .out = out, .size = size };
+	/* More of a word than there is room for, whatever its bytes are. */
+	size_t most = LOG_ESCAPED_MAX(size);
+	char *text = malloc(most);
+	bool fits = text != NULL;
+
+	for (char *const *w = words; fits && *w != NULL; w++) {
+		size_t n = strnlen(*w, size);
+		enum quoting q = PLAIN;
+
+		(void)log_printable(text, most, *w);
+		if (strncmp(text, *w, n) != 0) {
+			(void)log_escape(text, most, *w, n);
+			q = DOLLAR;
+		} else if (!is_plain(*w) || (w == words && is_construct(*w)))
+			q = QUOTES;
+		fits = (w == words || show(&s, " ", 1)) &&
+		    show_word(&s, text, q);
+	}
+	out[s.used] = '\0';
+	free(text);
+	return fits;
 }

@@ -9,6 +9,7 @@
 #ifndef AIS_WORDS_H
 #define AIS_WORDS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* The answers of words_split(). */
@@ -52,5 +53,15 @@ const char *words_strerror(enum words_error e);
  * a byte's end and " ..." follows.
  */
 char *words_join(char *const *words, size_t max);
+
+/*
+ * The same for a sentence: as many of "words" as "out", of "size" bytes, has
+ * room for, and of the last one as much as that.  Each word is quoted so that
+ * it can be pasted into a shell, and log_printable() leaves all of it as it is:
+ * a word with control characters, or with bytes that are not UTF-8, is written
+ * as $'a\nb', which bash(1) and zsh(1) take.  "size" is at least 8.  Whether
+ * all is there.
+ */
+bool words_show(char *out, size_t size, char *const *words);
 
 #endif

@@ -16,6 +16,11 @@
 #define ARGV_MAX	(64 * 1024)
 #define FIELDS_MAX	32
 #define NUMBERS_MAX	512
+/* Of a name, and of a command's words, a sentence has so many bytes, so that
+ * how it ended is in each, whatever the bytes are. */
+#define NAME_SHOWN	128
+#define WORDS_SHOWN	400
+#define COMMAND_SHOWN	(WORDS_SHOWN + sizeof "\"\"...")
 
 /* An event under construction. */
 struct record {
@@ -184,18 +189,85 @@ emit(struct record *r, const char *format, ...)
 
 /* How people see the peer in a sentence. */
 static const char *
-peer_name(const struct audit_peer *p)
+peer_name(const struct audit_peer *p, char out[NAME_SHOWN])
 {
-	if (p->identity == NULL)
-		return "a stranger";
-	return p->identity->common_name[0] != '\0' ?
-	    p->identity->common_name : p->identity->subject;
+	return log_printable(out, NAME_SHOWN,
+	    p->identity->common_name[0] != '\0' ? p->identity->common_name :
+	    p->identity->subject);
 }
 
 const char *
 audit_command_name(const struct audit_command *c)
 {
-	return c->shell ? "a line of the shell" : c->argv[0];
+	return c->shell ? "a shell line" : c->argv[0];
+}
+
+/* The command in a sentence: its words in double quotes; "..." behind them: the
+ * field has more. */
+static const char *
+show_command(const struct audit_command *c, char out[COMMAND_SHOWN])
+{
+	char words[WORDS_SHOWN];
+	bool whole;
+
+	if (c->shell)
+		return *c->argv[0] == '\0' ? "a shell" : audit_command_name(c);
+	whole = words_show(words, sizeof words, c->argv);
+	(void)snprintf(out, COMMAND_SHOWN, "\"%s\"%s", words,
+	    whole ? "" : "...");
+	return out;
+}
+
+/* How long it took, for people. */
+static const char *
+show_duration(int64_t us, char out[32])
+{
+	int64_t s = us / 1000000;
+
+	if (s < 100)
+		(void)snprintf(out, 32, "%lld.%02d s", (long long)s,
+		    (int)(us % 1000000 / 10000));
+	else
+		(void)snprintf(out, 32, "%lld:%02d:%02d", (long long)s / 3600,
+		    (int)(s / 60 % 60), (int)(s % 60));
+	return out;
+}
+
+/* What is said in a sentence for a reason that is one word in its field; the
+ * reason itself where it is a sentence. */
+static const char *
+show_reason(const char *reason)
+{
+	static const struct {
+		const char *reason;
+		const char *text;
+	} table[] = {
+		{ "done", "the client has left" },
+		{ "idle", "it was idle for too long" },
+		{ "turn", "its turn was over, and others waited" },
+		{ "session-timeout", "session_timeout" },
+		{ "stopping", "aisd stops" },
+		{ "revoked", "the client's certificate has been revoked" },
+		{ "expired", "the client's certificate has expired" },
+		{ "untrusted", "the client's certificate is not trusted any "
+		    "more" },
+		{ "no-rule", "no rule matches the client any more" },
+		{ "altered", "bytes were changed on the way" },
+		{ "time-limit", "time_limit" },
+		{ "output-limit", "output_limit" },
+		{ "stream-lost", "a part of its input or output was lost" },
+		{ "penalty", "from there too many failed (failure_penalty)" },
+		{ "address", "too many from one address did not go on "
+		    "(max_handshakes_per_address)" },
+		{ "crowd", "too many did not go on (early_drop, "
+		    "max_handshakes)" },
+	};
+
+	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+		if (strcmp(table[i].reason, reason) == 0)
+			return table[i].text;
+	}
+	return reason;
 }
 
 /* Two daemons at a time are not at one address of one machine. */
@@ -267,13 +339,15 @@ audit_expiry(const char *file, int64_t ends, bool bad, const char *text)
 void
 audit_handshake_failed(const struct audit_peer *p, const char *reason)
 {
+	char name[NAME_SHOWN];
 	struct record r;
 
 	begin(&r, HANDSHAKE_FAILED);
 	put_peer(&r, p);
 	put(&r, "reason", reason);
-	(void)emit(&r, "%s from %s did not get in: %s", peer_name(p),
-	    p->address, reason);
+	(void)emit(&r, "connection%s%s from %s refused: %s",
+	    p->identity == NULL ? "" : " of ", p->identity == NULL ? "" :
+	    peer_name(p, name), p->address, reason);
 }
 
 void
@@ -285,25 +359,29 @@ audit_dropped(const char *reason, uint64_t count, const char *address)
 	put(&r, "address", address);
 	put(&r, "reason", reason);
 	put_number(&r, "count", "%llu", (unsigned long long)count);
-	(void)emit(&r, "%llu %s dropped at the door, the last one from %s: %s",
-	    (unsigned long long)count, count == 1 ? "connection was" :
-	    "connections were", address, reason);
+	(void)emit(&r, "%llu %s closed before the handshake was done, the last "
+	    "one from %s: %s", (unsigned long long)count, count == 1 ?
+	    "connection was" : "connections were", address,
+	    show_reason(reason));
 }
 
 void
 audit_session_open(const struct audit_peer *p)
 {
+	char name[NAME_SHOWN];
 	struct record r;
 
 	begin(&r, SESSION_OPEN);
 	put_peer(&r, p);
-	(void)emit(&r, "%s from %s has the session", peer_name(p), p->address);
+	(void)emit(&r, "session of %s from %s opened", peer_name(p, name),
+	    p->address);
 }
 
 void
 audit_session_close(const struct audit_peer *p, const char *reason,
     const struct audit_sums *sums)
 {
+	char name[NAME_SHOWN], time[32];
 	struct record r;
 
 	begin(&r, SESSION_CLOSE);
@@ -314,14 +392,18 @@ audit_session_close(const struct audit_peer *p, const char *reason,
 	put_bytes(&r, sums->in_bytes, sums->out_bytes, sums->err_bytes);
 	if (sums->ended > 0)
 		put_number(&r, "ended", "%d", sums->ended);
-	(void)emit(&r, "%s from %s has left: %s", peer_name(p), p->address,
-	    reason);
+	(void)emit(&r, "session of %s from %s closed after %s and %lu "
+	    "command%s: %s", peer_name(p, name), p->address,
+	    show_duration(sums->duration_us, time),
+	    (unsigned long)sums->commands, sums->commands == 1 ? "" : "s",
+	    show_reason(reason));
 }
 
 bool
 audit_command_start(const struct audit_peer *p, const struct audit_command *c,
     bool strict)
 {
+	char name[NAME_SHOWN], shown[COMMAND_SHOWN];
 	size_t needed = strict ? log_sinks() : 1;
 	struct record r;
 
@@ -330,14 +412,16 @@ audit_command_start(const struct audit_peer *p, const struct audit_command *c,
 		put(&r, "daemon", daemon_name);
 	put_peer(&r, p);
 	put_command(&r, c);
-	return (size_t)emit(&r, "%s starts %.200s", peer_name(p),
-	    audit_command_name(c)) >= needed;
+	return (size_t)emit(&r, "%s starts %s", peer_name(p, name),
+	    show_command(c, shown)) >= needed;
 }
 
 void
 audit_limit_hit(const struct audit_peer *p, const struct audit_command *c,
     const char *limit, int64_t value)
 {
+	bool bytes = strcmp(limit, "output_limit") == 0;
+	char name[NAME_SHOWN], shown[COMMAND_SHOWN], most[32];
 	struct record r;
 
 	begin(&r, LIMIT_HIT);
@@ -345,31 +429,60 @@ audit_limit_hit(const struct audit_peer *p, const struct audit_command *c,
 	put_command(&r, c);
 	put(&r, "limit", limit);
 	put_number(&r, "value", "%lld", (long long)value);
-	(void)emit(&r, "%.200s of %s has reached its limit: %s",
-	    audit_command_name(c), peer_name(p), limit);
+	if (bytes)
+		(void)snprintf(most, sizeof most, "%lld bytes",
+		    (long long)value);
+	else
+		(void)show_duration(value * 1000, most);
+	(void)emit(&r, "%s: %s has reached its %s of %s",
+	    peer_name(p, name), show_command(c, shown), limit, most);
 }
 
-/* What to say of a signal that has ended a command by itself. */
+/* The name of a signal, as "SIGTERM". */
 static const char *
-describe_signal(const struct audit_end *e, char *out, size_t size)
+signal_name(int sig, char out[24])
 {
-	int n;
+	const char *name = sigabbrev_np(sig);
 
-	out[0] = '\0';
-	if (e->signal == 0 || strcmp(e->reason, "signal") != 0)
-		return out;
-	n = snprintf(out, size, " %d (%s)", e->signal, strsignal(e->signal));
-	if (e->memory_limit > 0 && n > 0 && (size_t)n < size)
-		(void)snprintf(out + n, size - (size_t)n, ", with a "
-		    "memory_limit of %lld bytes", (long long)e->memory_limit);
+	if (name == NULL)
+		(void)snprintf(out, 24, "signal %d", sig);
+	else
+		(void)snprintf(out, 24, "SIG%.16s", name);
 	return out;
+}
+
+/* How a command has ended, as the rest of a sentence about it. */
+static void
+describe_end(const struct audit_end *e, char *out, size_t size)
+{
+	bool own = strcmp(e->reason, "exit") == 0 ||
+	    strcmp(e->reason, "signal") == 0;
+	char time[32], sig[24], memory[64] = "";
+
+	(void)show_duration(e->duration_us, time);
+	if (e->signal > 0 && e->memory_limit > 0)
+		(void)snprintf(memory, sizeof memory, ", with a memory_limit "
+		    "of %lld bytes", (long long)e->memory_limit);
+	if (strcmp(e->reason, "abandoned") == 0)
+		(void)snprintf(out, size, "is left alone after %s: SIGKILL did "
+		    "not end it", time);
+	else if (e->signal > 0)
+		(void)snprintf(out, size, "ended by %s after %s%s%s%s",
+		    signal_name(e->signal, sig), time, memory, own ? "" : ": ",
+		    own ? "" : show_reason(e->reason));
+	else if (e->exit >= 0)
+		(void)snprintf(out, size, "exited with status %d after %s%s%s",
+		    e->exit, time, own ? "" : ": ",
+		    own ? "" : show_reason(e->reason));
+	else
+		(void)snprintf(out, size, "did not start: %s", e->reason);
 }
 
 void
 audit_command_end(const struct audit_peer *p, const struct audit_command *c,
     const struct audit_end *e)
 {
-	char how[128];
+	char name[NAME_SHOWN], shown[COMMAND_SHOWN], how[LOG_TEXT_MAX];
 	struct record r;
 
 	begin(&r, COMMAND_END);
@@ -389,20 +502,22 @@ audit_command_end(const struct audit_peer *p, const struct audit_command *c,
 	put_bytes(&r, e->in_bytes, e->out_bytes, e->err_bytes);
 	if (e->left > 0)
 		put_number(&r, e->kept ? "kept" : "left", "%d", e->left);
-	(void)emit(&r, "%.200s of %s has ended: %s%s", audit_command_name(c),
-	    peer_name(p), e->reason, describe_signal(e, how, sizeof how));
+	describe_end(e, how, sizeof how);
+	(void)emit(&r, "%s: %s %s", peer_name(p, name),
+	    show_command(c, shown), how);
 }
 
 void
 audit_command_refused(const struct audit_peer *p,
     const struct audit_command *c, const char *reason)
 {
+	char name[NAME_SHOWN], shown[COMMAND_SHOWN];
 	struct record r;
 
 	begin(&r, COMMAND_REFUSED);
 	put_peer(&r, p);
 	put_command(&r, c);
 	put(&r, "reason", reason);
-	(void)emit(&r, "%s may not run %.200s: %s", peer_name(p),
-	    audit_command_name(c), reason);
+	(void)emit(&r, "%s: %s refused: %s", peer_name(p, name),
+	    show_command(c, shown), reason);
 }

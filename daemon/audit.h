@@ -2,8 +2,8 @@
  * audit.h - one structured record for each thing that operators ask about.
  *
  * The names of events and fields, and the MESSAGE_IDs, are an interface:
- * aisd(8) documents them, systemd/aisd.catalog explains them.  Of a command's
- * words only argv or line has more than the first.
+ * aisd(8) documents them, systemd/aisd.catalog explains them.  The text has a
+ * command's words as argv has them, masks included, but never a shell's line.
  */
 #ifndef AIS_AUDIT_H
 #define AIS_AUDIT_H
@@ -61,8 +61,8 @@ struct audit_command {
 	bool shell;		/* argv is one line for a shell. */
 };
 
-/* How people see the command in a sentence: not all of it, for what a rule
- * masks or a line of a shell holds is nobody else's. */
+/* How the status names the command, which everybody on the machine can read: by
+ * its first word. */
 const char *audit_command_name(const struct audit_command *c);
 
 /* Give every event its MESSAGE_ID, those of other modules too.  Once, before

@@ -479,7 +479,8 @@ turn_line(const struct pollset *ps, struct peer *p)
 	short events = pollset_events(ps, p->slot);
 
 	if ((events & (POLLRDHUP | POLLHUP | POLLERR)) != 0) {
-		log_info("%s from %s has left the line",
+		log_info("connection of %s from %s closed while it "
+		    "waited in line",
 		    tls_peer(p->link.tls)->common_name, p->address);
 		let_go(p);
 	} else if ((events & POLLOUT) != 0 &&

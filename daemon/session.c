@@ -968,8 +968,8 @@ lose_link(struct session *s)
 {
 	enum tls_failure failure = tls_failure(s->link.tls);
 
-	log_info("%s from %s: %s", s->identity.common_name, s->address,
-	    tls_error(s->link.tls));
+	log_info("session of %s from %s: %s", s->identity.common_name,
+	    s->address, tls_error(s->link.tls));
 	end_link(s, failure == TLS_FAILURE_ALTERED ? "altered" :
 	    failure == TLS_FAILURE_MEMORY ? "out of memory" :
 	    "the connection was cut");

@@ -35,6 +35,8 @@ PLACES = {
     "NAME": r"(?:alice|AIS_CA)", "HOURS": r"2[13] hours",
     # By which the kernel ends what does not even fit for its beginning.
     "SIGNAL": r"(?:11 \(Segmentation fault\)|9 \(Killed\))",
+    "SIGNAME": r"SIG(?:SEGV|KILL|PIPE|TERM)",
+    "COMMANDS": r"(?:0 commands|1 command)",
     # The client has gone while it waited, or in the middle.
     "CLOSED": r"(?:the connection was cut|"
               r"the client went away in the middle of a request)",
@@ -480,41 +482,47 @@ class Record(NamedTuple):
 def not_in(who, why):
     """A client, or None for a stranger, does not get a session."""
     return Record("handshake-failed", "warning",
-                  f"{who or 'a stranger'} from 127.0.0.1 did not get in: "
-                  f"{why}", {"reason": why, **({"peer": who} if who else {})},
+                  f"connection{who and f' of {who}' or ''} from 127.0.0.1 "
+                  f"refused: {why}",
+                  {"reason": why, **({"peer": who} if who else {})},
                   PEER if who else {"address"})
 
 
 def refused(who, what, why, *, command=(), shell=False):
     return Record("command-refused", "warning",
-                  f"{who} may not run {what}: {why}",
+                  f"{who}: {what} refused: {why}",
                   {"reason": why, "peer": who},
                   (REQUEST - {"argv"} | {"line"} if shell else REQUEST) |
                   set(command))
 
 
-def reached(who, what, limit, value):
+def reached(who, what, limit, value, text):
     return Record("limit-hit", "warning",
-                  f"{what} of {who} has reached its limit: {limit}",
+                  f"{who}: {what} has reached its {limit} of {text}",
                   {"limit": limit, "value": value, "peer": who}, REQUEST)
 
 
-def ended(who, what, how, reason=None, **fields):
-    return Record("command-end", "notice",
-                  f"{what} of {who} has ended: {how}",
-                  {"reason": reason or how, "peer": who, **fields},
+def ended(who, what, how, reason, **fields):
+    return Record("command-end", "notice", f"{who}: {what} {how}",
+                  {"reason": reason, "peer": who, **fields},
                   REQUEST | USED)
 
 
-def left(reason, who="alice"):
+def not_started(who, what, why):
+    return ended(who, what, f"did not start: {why}", why)
+
+
+def left(reason, text=None, commands="{COMMANDS}", who="alice"):
     return Record("session-close", "info",
-                  f"{who} from 127.0.0.1 has left: {reason}",
+                  f"session of {who} from 127.0.0.1 closed after {{SECONDS}} "
+                  f"s and {commands}: {text or reason}",
                   {"reason": reason, "peer": who},
                   PEER | USED - {"cpu_ms"} | {"session", "commands"})
 
 
 LEFT_LINE = Record("message", "info",
-                   "alice from 127.0.0.1 has left the line", {}, set())
+                   "connection of alice from 127.0.0.1 closed while it waited "
+                   "in line", {}, set())
 ELSEWHERE = 'aisc: tls: the certificate "CN={who}", issued by "CN={issuer}"' \
     ", does not come from the configured authority{more}; look whether " \
     "{{FILE}} is the right authority, and aisd listens on port {{PORT}} of " \
@@ -777,26 +785,26 @@ FAILURES = {
         client_with("eve"), 255, "denied",
         'aisc: denied: no rule matches the client "CN=eve"; aisd.conf needs '
         "one for it",
-        (refused("eve", "true", 'no rule matches the client "CN=eve"; '
+        (refused("eve", '"true"', 'no rule matches the client "CN=eve"; '
                  "aisd.conf needs one for it"),)),
     "rule without the command": Failure(
         client_with("bob"), 255, "denied",
         'aisc: denied: the rule "few" does not grant the command true to '
         '"bob"; aisc --list shows what it does',
-        (refused("bob", "true", 'the rule "few" does not grant the command '
+        (refused("bob", '"true"', 'the rule "few" does not grant the command '
                  'true to "bob"; aisc --list shows what it does'),)),
     "rule without the argument": Failure(
         lambda w: w.ask("show", "A", pair=w.make("bob")), 255, "denied",
         'aisc: denied: the rule "few" does not grant this: the argument 1 of '
         "show must be a word of another form",
-        (refused("bob", "show", 'the rule "few" does not grant this: the '
+        (refused("bob", '"show A"', 'the rule "few" does not grant this: the '
                  "argument 1 of show must be a word of another form",
                  command=["command"]),)),
     "no shell": Failure(
         lambda w: w.ask(options=["-c", "ls | wc"], pair=w.make("bob")), 255,
         "denied", 'aisc: denied: the rule "few" grants no shell to "bob", '
         'which the | in it needs; its key "shell" would',
-        (refused("bob", "a line of the shell", 'the rule "few" grants no '
+        (refused("bob", "a shell line", 'the rule "few" grants no '
                  'shell to "bob", which the | in it needs; its key "shell" '
                  "would", shell=True),)),
     "rule without the directory": Failure(
@@ -804,54 +812,57 @@ FAILURES = {
                         pair=w.make("bob")), 255, "denied",
         'aisc: denied: the rule "few" does not let clients choose the '
         'directory; its key "any_directory" would',
-        (refused("bob", "uptime", 'the rule "few" does not let clients '
+        (refused("bob", '"uptime"', 'the rule "few" does not let clients '
                  'choose the directory; its key "any_directory" would',
                  command=["command"]),)),
     "rule without the variable": Failure(
         lambda w: w.true(options=["-e", "LD_PRELOAD=x"]), 255, "denied",
         'aisc: denied: the rule "all" does not let clients set the variable '
         'LD_PRELOAD; its key "accept_environment" would',
-        (refused("alice", "true", 'the rule "all" does not let clients set '
+        (refused("alice", '"true"', 'the rule "all" does not let clients set '
                  'the variable LD_PRELOAD; its key "accept_environment" '
                  "would"),)),
     "unknown command": Failure(
         lambda w: w.ask("no-such-command"), 127, None,
         "aisc: unknown command: no-such-command",
-        (ended("alice", "no-such-command",
-               "unknown command: no-such-command"),)),
+        (not_started("alice", '"no-such-command"',
+                     "unknown command: no-such-command"),)),
     "words in one": Failure(
         lambda w: w.ask("ls -la /x"), 127, None,
         "aisc: unknown command: ls -la /x; each word is an argument of its "
         'own, as in "aisc HOST ls -la /x"',
-        (ended("alice", "ls -la /x", "unknown command: ls -la /x"),)),
+        (not_started("alice", "\"'ls -la /x'\"",
+                     "unknown command: ls -la /x"),)),
     "words in one, and no rule for them": Failure(
         lambda w: w.ask("ls -la /x", pair=w.make("bob")), 255, "denied",
         'aisc: denied: the rule "few" does not grant the command ls -la /x '
         'to "bob"; each word is an argument of its own, as in "aisc HOST ls '
         '-la /x"',
-        (refused("bob", "ls -la /x", 'the rule "few" does not grant the '
+        (refused("bob", "\"'ls -la /x'\"", 'the rule "few" does not grant the '
                  'command ls -la /x to "bob"; aisc --list shows what it '
                  "does"),)),
     "line for a shell as a word": Failure(
         lambda w: w.ask("ls | wc -l"), 127, None,
         "aisc: unknown command: ls | wc -l; a line for a shell is asked for "
         'by "aisc -c LINE HOST"',
-        (ended("alice", "ls | wc -l", "unknown command: ls | wc -l"),)),
+        (not_started("alice", "\"'ls | wc -l'\"",
+                     "unknown command: ls | wc -l"),)),
     "option behind the host": Failure(
         lambda w: w.ask("-c", "ls"), 127, None,
         "aisc: unknown command: -c; options of aisc stand before HOST",
-        (ended("alice", "-c", "unknown command: -c"),)),
+        (not_started("alice", '"-c ls"', "unknown command: -c"),)),
     "assignment as a word": Failure(
         lambda w: w.ask("LANG=C", "date"), 127, None,
         'aisc: unknown command: LANG=C; a variable is set by "aisc -e '
         'NAME=VALUE HOST PROGRAM"',
-        (ended("alice", "LANG=C", "unknown command: LANG=C"),)),
+        (not_started("alice", "\"'LANG=C' date\"",
+                     "unknown command: LANG=C"),)),
     "cd as a program": Failure(
         lambda w: w.ask("cd", "/x", pair=w.make("bob")), 255, "denied",
         'aisc: denied: the rule "few" does not grant the command cd to '
         '"bob"; a program is run in a directory by "aisc -C DIR HOST '
         'PROGRAM"',
-        (refused("bob", "cd", 'the rule "few" does not grant the command cd '
+        (refused("bob", '"cd /x"', 'the rule "few" does not grant the command cd '
                  'to "bob"; aisc --list shows what it does'),)),
     "user before the host": Failure(
         lambda w: w.true(host="root@localhost"), 255, "usage",
@@ -860,20 +871,21 @@ FAILURES = {
     "not executable": Failure(
         lambda w: w.ask("/etc/passwd"), 126, None,
         "aisc: cannot execute /etc/passwd: Permission denied",
-        (ended("alice", "/etc/passwd",
-               "cannot execute /etc/passwd: Permission denied"),)),
+        (not_started("alice", '"/etc/passwd"',
+                     "cannot execute /etc/passwd: Permission denied"),)),
     "interpreter is missing": Failure(
         lambda w: w.ask(w.file("orphan", "#!/no/such/interpreter\n", 0o755)),
         126, None, "aisc: cannot execute {FILE}: the interpreter in its first "
         "line, or its loader, is not there",
-        (ended("alice", "{FILE}", "cannot execute {FILE}: the interpreter in "
-               "its first line, or its loader, is not there"),)),
+        (not_started("alice", '"{FILE}"', "cannot execute {FILE}: the "
+                     "interpreter in its first line, or its loader, is not "
+                     "there"),)),
     "bad directory": Failure(
         lambda w: w.true(options=["-C", "/nowhere"]), 255, "directory",
         "aisc: directory: cannot enter the directory /nowhere: No such file "
         "or directory",
-        (ended("alice", "true", "cannot enter the directory /nowhere: No "
-               "such file or directory"),)),
+        (not_started("alice", '"true"', "cannot enter the directory "
+                     "/nowhere: No such file or directory"),)),
 
     # Limits.
     "time limit": Failure(
@@ -881,34 +893,38 @@ FAILURES = {
         "aisc: timeout: the command was ended after {SECONDS} s and 0 bytes "
         "of output: a time limit of the server has passed, which its log "
         "names",
-        (reached("quick", "sleep", "time_limit", "300"),
-         ended("quick", "sleep", "time-limit", signal="15"))),
+        (reached("quick", '"sleep 60"', "time_limit", "300", "0.30 s"),
+         ended("quick", '"sleep 60"', "ended by SIGTERM after {SECONDS} s: "
+               "time_limit", "time-limit", signal="15"))),
     "time limit of aisc": Failure(
         lambda w: w.ask("sleep", "60", options=["--timeout", "0.5"]), 255,
         "timeout", "aisc: timeout: not done within 0.5 seconds, the time "
         "limit given to aisc; the server ends the command",
-        (ended("alice", "sleep", "{CLOSED}", signal="15"), left("{CLOSED}"))),
+        (ended("alice", '"sleep 60"', "ended by SIGTERM after {SECONDS} s: "
+               "{CLOSED}", "{CLOSED}", signal="15"), left("{CLOSED}"))),
     "output limit": Failure(
         lambda w: w.ask("seq", "99999", pair=w.make("terse")), 255, "limit",
         "aisc: limit: the command was ended after {SECONDS} s and 10 bytes "
         "of output: the limit of output of its rule has been reached",
-        (reached("terse", "seq", "output_limit", "10"),
-         ended("terse", "seq", "output-limit", signal="{PORT}"))),
+        (reached("terse", '"seq 99999"', "output_limit", "10", "10 bytes"),
+         ended("terse", '"seq 99999"', "ended by {SIGNAME} after {SECONDS} s: "
+               "output_limit", "output-limit", signal="{PORT}"))),
     "memory limit": Failure(
         lambda w: w.true(pair=w.make("small")),
         (128 + signal.SIGSEGV, 128 + signal.SIGKILL), None,
         "aisc: the command was ended by signal {SIGNAL}; if that was for "
         "want of memory, the server's log shows its limit",
-        (ended("small", "true", "signal {SIGNAL}, with a memory_limit of "
-               "204800 bytes", "signal", signal="{PORT}",
+        (ended("small", '"true"', "ended by {SIGNAME} after {SECONDS} s, with "
+               "a memory_limit of 204800 bytes", "signal", signal="{PORT}",
                memory_limit="204800"),)),
     "processor time limit": Failure(
         lambda w: w.ask("sh", "-c", "kill -XCPU $$", pair=w.make("brief")),
         128 + signal.SIGXCPU, None,
         "aisc: the command was ended by signal 24 (CPU time limit exceeded)",
-        (reached("brief", "sh", "cpu_limit", "1000"),
-         ended("brief", "sh", "signal 24 (CPU time limit exceeded)",
-               "signal", signal="24"))),
+        (reached("brief", "\"sh -c 'kill -XCPU $$'\"", "cpu_limit", "1000",
+                 "1.00 s"),
+         ended("brief", "\"sh -c 'kill -XCPU $$'\"", "ended by SIGXCPU after "
+               "{SECONDS} s", "signal", signal="24"))),
 
     # In the middle.
     "server is stopped": Failure(
@@ -917,12 +933,16 @@ FAILURES = {
         "of output: the server stops; try again later",
         (Record("stop", "notice", "aisd stops: SIGTERM",
                 {"reason": "SIGTERM"}, set()),
-         ended("alice", "sh", "stopping", signal="15"),
-         left("stopping"))),
+         ended("alice", "\"sh -c 'echo; sleep 60'\"", "ended by SIGTERM "
+               "after {SECONDS} s: aisd stops", "stopping", signal="15"),
+         left("stopping", "aisd stops"))),
     "client is killed": Failure(
         killed_client, None, None, "",
-        (Record("message", "info", "alice from 127.0.0.1: {CUT}", {}, set()),
-         ended("alice", "sh", "{CLOSED}", signal="15"), left("{CLOSED}"))),
+        (Record("message", "info", "session of alice from 127.0.0.1: {CUT}",
+                {}, set()),
+         ended("alice", "\"sh -c 'echo; sleep 60'\"", "ended by SIGTERM "
+               "after {SECONDS} s: {CLOSED}", "{CLOSED}", signal="15"),
+         left("{CLOSED}"))),
     "server is killed": Failure(
         in_the_middle(lambda w, d: d.kill()), 255, "lost", LOST),
     "certificate is revoked": Failure(
@@ -930,7 +950,10 @@ FAILURES = {
         "aisc: denied: the command was ended after {SECONDS} s and 1 byte "
         "of output: the server has withdrawn its permission, for our "
         "certificate or its rules have changed",
-        (ended("alice", "sh", "revoked", signal="15"), left("revoked"))),
+        (ended("alice", "\"sh -c 'echo; sleep 60'\"", "ended by SIGTERM "
+               "after {SECONDS} s: the client's certificate has been "
+               "revoked", "revoked", signal="15"),
+         left("revoked", "the client's certificate has been revoked"))),
     "connection is cut in the middle": Failure(
         ending("output", "cut"), 255, "lost", LOST),
     "connection is reset in the middle": Failure(

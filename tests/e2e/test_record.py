@@ -6,6 +6,7 @@ import re
 import resource
 import shlex
 import signal
+import subprocess
 import threading
 import time
 
@@ -127,7 +128,7 @@ def test_strict(make_aisd, connect):
     assert session.run(["true"]).refused.code == wire.Code.AUDIT
     clean_disk(daemon)
     assert session.run(["true"]).status == 0
-    assert "may not run true: the command cannot be put on record" in \
+    assert 'alice: "true" refused: the command cannot be put on record' in \
         daemon.stderr()
     assert "its records are lost until it can be written again" in \
         daemon.stderr()
@@ -244,6 +245,21 @@ def test_hostile_words(aisd, connect, words):
                for char in data.decode("utf-8"))
 
 
+@pytest.mark.parametrize("words", HOSTILE[:6] + HOSTILE[7:])
+def test_words_can_be_pasted(aisd, connect, words):
+    """The sentence has them as bash takes them, and says how it ended."""
+    argv = [b"false", *words]
+    assert connect().run(argv).status == 1
+    said = aisd.wait_event("command-end")["msg"]
+    shown, = re.fullmatch(r'alice: "(.*)" exited with status 1 after '
+                          r"\d+\.\d\d s", said).groups()
+    assert shown.isprintable()
+    assert aisd.events("command-start")[-1]["msg"] == f'alice starts "{shown}"'
+    done = subprocess.run(["bash"], input=f"printf '%s\\0' {shown}".encode(),
+                          stdout=subprocess.PIPE, check=True)
+    assert done.stdout.split(b"\0")[:-1] == argv
+
+
 def test_long_words(aisd, connect):
     """100 KiB: one line that says that it was cut, and everything else."""
     assert connect().run(["true", "x" * 100 * 1024]).status == 0
@@ -252,6 +268,8 @@ def test_long_words(aisd, connect):
         ("argv", "true", "0")
     assert event["argv"].startswith("true xxxx")
     assert event["argv"].endswith("xxx...")
+    assert re.fullmatch(r'alice: "true x{390,400}"\.\.\. exited with status 0 '
+                        r"after \d+\.\d\d s", event["msg"])
     assert all(len(line) < 8192 for line in aisd.lines())
 
 

@@ -416,9 +416,11 @@ def test_masked_words(serve):
                 'log_mask = [ "2", "--password" ];')))
     session.run(["login", "alice", "SECRET1", "--password", "SECRET2",
                  "--password=SECRET3"])
-    wait_until(lambda: daemon.events("command-end"), "an end")
+    end = daemon.wait_event("command-end")
     text = daemon.log.read_text()
-    assert "SECRET" not in text and "alice" in text and "***" in text
+    assert "SECRET" not in text
+    assert end["msg"].startswith("""alice: "login alice '***' --password """
+                                 """'***' '--password=***'" exited""")
 
 
 def test_check_tells_warnings_from_errors(program, make_aisd):

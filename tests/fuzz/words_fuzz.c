@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/log.h"
 #include "common/words.h"
 
 #include "tests/fuzz/fuzz.h"
@@ -54,6 +55,19 @@ check_cut(char **words, size_t max)
 	}
 	free(whole);
 	free(line);
+}
+
+/* What is shown of them is printable, and less only for lack of room. */
+static void
+check_shown(char **words, size_t size)
+{
+	char text[256 + 8];
+	bool whole = words_show(text, size, words);
+	char again[LOG_ESCAPED_MAX(sizeof text)];
+
+	must(strlen(text) < size);
+	must(strcmp(log_printable(again, sizeof again, text), text) == 0);
+	must(whole || strlen(text) + 8 >= size);
 }
 
 /* The character that is blamed is one that can be. */
@@ -115,6 +129,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_split(words[0]);
 	check_join(words, count);
 	check_cut(words, max);
+	check_shown(words, max + 7);
 	fuzz_free_list(words);
 	return 0;
 }

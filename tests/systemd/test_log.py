@@ -39,6 +39,11 @@ def test_journal(service, alice):
         assert record["SYSLOG_IDENTIFIER"] == "aisd"
     assert (end["AIS_EXIT"], end["AIS_STDOUT_BYTES"]) == ("3", "4")
     assert end["MESSAGE_ID"] != start["MESSAGE_ID"]
+    words = r"""sh -c 'echo '\''a b'\''; exit 3'"""
+    assert start["MESSAGE"] == f'alice starts "{words}"'
+    assert re.fullmatch(re.escape(f'alice: "{words}" exited with status 3 '
+                                  "after ") + r"\d+\.\d\d s",
+                        end["MESSAGE"])
     # The same is in the file.
     event, = service.events("command-end", session=session)
     for name in ("argv", "peer", "serial", "fingerprint", "exit",
@@ -86,7 +91,7 @@ def test_catalog(service):
     service.box.run("journalctl", "--sync")
     said = service.box.run("journalctl", "-x", "-n", "1", "--no-pager",
                            "AIS_EVENT=command-refused").stdout
-    assert "Subject: alice may not run a command" in said
+    assert "Subject: A command of alice was refused" in said
     assert 'add it to the rule "none"' in said
 
 

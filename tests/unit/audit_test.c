@@ -2,6 +2,7 @@
 #include <config.h>
 
 #include <errno.h>
+#include <signal.h>
 
 #include "tests/unit/unit.h"
 
@@ -148,18 +149,23 @@ session(void **state)
 	audit_session_open(&peer);
 	check("session-open", LOG_LEVEL_INFO);
 	has(" session=0123 address=192.0.2.1 peer=alice subject=\"CN=alice\" "
-	    "issuer=\"CN=AIS_CA\" serial=0A fingerprint=ff msg=");
+	    "issuer=\"CN=AIS_CA\" serial=0A fingerprint=ff msg=\"session of "
+	    "alice from 192.0.2.1 opened\"\n");
 	audit_session_close(&peer, "done", &sums);
 	check("session-close", LOG_LEVEL_INFO);
 	has(" reason=done commands=2 duration_ms=12.003 stdin_bytes=1 "
-	    "stdout_bytes=18446744073709551615 stderr_bytes=3 ended=2 ");
+	    "stdout_bytes=18446744073709551615 stderr_bytes=3 ended=2 "
+	    "msg=\"session of alice from 192.0.2.1 closed after 0.01 s and 2 "
+	    "commands: the client has left\"\n");
 	audit_handshake_failed(&stranger, "no certificate");
 	check("handshake-failed", LOG_LEVEL_WARNING);
 	has("event=handshake-failed address=192.0.2.9 reason=\"no "
-	    "certificate\" msg=\"a stranger from ");
+	    "certificate\" msg=\"connection from 192.0.2.9 refused: no "
+	    "certificate\"\n");
 	audit_handshake_failed(&(struct audit_peer){ .address = "x",
 	    .identity = &alice }, "expired");
-	has(" serial=0A fingerprint=ff reason=expired ");
+	has(" serial=0A fingerprint=ff reason=expired msg=\"connection of "
+	    "alice from x refused: expired\"\n");
 }
 
 static void
@@ -169,25 +175,108 @@ one_command(void **state)
 	    .duration_us = 1500, .cpu_us = 7, .in_bytes = 1, .out_bytes = 2,
 	    .err_bytes = 3 };
 	const struct audit_end killed = { .reason = "time-limit", .exit = -1,
-	    .signal = 15 };
+	    .signal = 15, .duration_us = 5001000 };
 
 	(void)state;
 	assert_true(audit_command_start(&peer, &command, true));
 	check("command-start", LOG_LEVEL_NOTICE);
 	has(" fingerprint=ff request=7 rule=all user=run directory=/ "
-	    "argv=\"echo 'a b'\" msg=\"alice starts echo\"\n");
+	    "argv=\"echo 'a b'\" msg=\"alice starts \\\"echo 'a b'\\\"\"\n");
 	audit_command_end(&peer, &command, &end);
 	check("command-end", LOG_LEVEL_NOTICE);
 	has(" reason=exit exit=3 duration_ms=1.500 cpu_ms=0.007 stdin_bytes=1 "
 	    "stdout_bytes=2 stderr_bytes=3 msg=");
+	assert_string_equal(one.text,
+	    "alice: \"echo 'a b'\" exited with status 3 after 0.00 s");
 	audit_limit_hit(&peer, &command, "time_limit", 5000);
 	check("limit-hit", LOG_LEVEL_WARNING);
 	has(" limit=time_limit value=5000 msg=");
+	assert_string_equal(one.text,
+	    "alice: \"echo 'a b'\" has reached its time_limit of 5.00 s");
+	audit_limit_hit(&peer, &command, "output_limit", 5000);
+	assert_string_equal(one.text,
+	    "alice: \"echo 'a b'\" has reached its output_limit of 5000 bytes");
 	audit_command_end(&peer, &command, &killed);
 	has(" reason=time-limit signal=15 ");
+	assert_string_equal(one.text, "alice: \"echo 'a b'\" ended by SIGTERM "
+	    "after 5.00 s: time_limit");
 	audit_command_refused(&peer, &command, "no rule");
 	check("command-refused", LOG_LEVEL_WARNING);
-	has(" reason=\"no rule\" msg=\"alice may not run echo: no rule\"\n");
+	has(" reason=\"no rule\" msg=");
+	assert_string_equal(one.text,
+	    "alice: \"echo 'a b'\" refused: no rule");
+}
+
+/* Every way to end, in a sentence. */
+static void
+endings(void **state)
+{
+	static const struct {
+		struct audit_end end;
+		const char *text;
+	} rows[] = {
+		{ { .reason = "exit", .duration_us = 12345 },
+		    "exited with status 0 after 0.01 s" },
+		{ { .reason = "exit", .exit = 255, .duration_us = 99990000 },
+		    "exited with status 255 after 99.99 s" },
+		{ { .reason = "stopping", .exit = 1, .duration_us = 100000000 },
+		    "exited with status 1 after 0:01:40: aisd stops" },
+		{ { .reason = "signal", .exit = -1, .signal = SIGSEGV,
+		    .duration_us = 360000000000 },
+		    "ended by SIGSEGV after 100:00:00" },
+		{ { .reason = "signal", .exit = -1, .signal = 40,
+		    .memory_limit = 1024 }, "ended by signal 40 after 0.00 s, "
+		    "with a memory_limit of 1024 bytes" },
+		{ { .reason = "the client is \"gone\"", .exit = -1,
+		    .signal = SIGKILL },
+		    "ended by SIGKILL after 0.00 s: the client is \"gone\"" },
+		{ { .reason = "abandoned", .exit = -1, .signal = SIGKILL,
+		    .duration_us = 13000000 },
+		    "is left alone after 13.00 s: SIGKILL did not end it" },
+		{ { .reason = "unknown command: echo", .exit = -1 },
+		    "did not start: unknown command: echo" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		char text[200];
+
+		audit_command_end(&peer, &command, &rows[i].end);
+		(void)snprintf(text, sizeof text, "alice: \"echo 'a b'\" %s",
+		    rows[i].text);
+		assert_string_equal(one.text, text);
+	}
+}
+
+/* How it ended is in the sentence, whatever else is. */
+static void
+endings_are_not_cut(void **state)
+{
+	static char word[2000], reason[1000];
+	char *argv[] = { word, NULL };
+	struct tls_identity id = alice;
+	const struct audit_peer p = { .session = "1", .address = "x",
+	    .identity = &id };
+	const struct audit_command c = { .rule = "r", .user = "u",
+	    .directory = "/", .argv = argv };
+	const struct audit_end end = { .reason = reason, .exit = 3 };
+	uint64_t seed = 6;
+
+	(void)state;
+	for (int i = 0; i < 2000; i++) {
+		static const char bytes[] = "\xff\033'\"\\a";
+
+		memset(id.common_name, bytes[unit_below(&seed, 6)],
+		    sizeof id.common_name - 1);
+		memset(word, bytes[unit_below(&seed, 6)], sizeof word - 1);
+		memset(reason, bytes[unit_below(&seed, 6)],
+		    sizeof reason - 1);
+		audit_command_end(&p, &c, &end);
+		/* As it is shown, and in the line, quoted once more. */
+		assert_non_null(strstr(one.text,
+		    "... exited with status 3 after 0.00 s: "));
+		has("... exited with status 3 after 0.00 s: ");
+	}
 }
 
 /* --- sinks that do not take it ------------------------------------------ */
@@ -364,7 +453,8 @@ long_words(void **state)
 	assert_true(audit_command_start(&peer, &c, true));
 	check_line(one.line);
 	has(" argv_cut=true ");
-	has(" msg=\"alice starts echo\" cut=argv\n");
+	has("xxx\\\"...\" cut=argv\n");
+	assert_true(strlen(one.text) < 500);
 	assert_true(strlen(one.line) < 8192);
 	n = strlen(one.words);
 	assert_true(n > 64 * 1024 && n < 64 * 1024 + 8);
@@ -393,7 +483,7 @@ shell_line(void **state)
 	(void)state;
 	assert_true(audit_command_start(&peer, &c, true));
 	has(" line=\"'mysql -p'\\\\''secret'\\\\'' | less'\" ");
-	assert_string_equal(one.text, "alice starts a line of the shell");
+	assert_string_equal(one.text, "alice starts a shell line");
 	audit_command_end(&peer, &c, &end);
 	assert_null(strstr(one.text, "secret"));
 	audit_command_refused(&peer, &c, "no");
@@ -410,6 +500,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(life, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(session, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(one_command, set_up,
+		    tear_down),
+		cmocka_unit_test_setup_teardown(endings, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(endings_are_not_cut, set_up,
 		    tear_down),
 		cmocka_unit_test_setup_teardown(any_or_all, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(lost_end, set_up, tear_down),

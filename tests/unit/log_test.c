@@ -240,7 +240,7 @@ printable(void **state)
 	assert_ptr_equal(log_printable(out, sizeof out,
 	    "say \"hi\"\\\n\033[31m\xe2\x80\xae"), out);
 	assert_string_equal(out,
-	    "say \"hi\"\\\\\\n\\x1b[31m\\xe2\\x80\\xae");
+	    "say \"hi\"\\\\n\\x1b[31m\\xe2\\x80\\xae");
 	(void)log_printable(out, 6, "abcdefgh");
 	assert_string_equal(out, "ab...");
 }

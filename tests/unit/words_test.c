@@ -4,6 +4,7 @@
 #include "tests/unit/memory.h"
 #include "tests/unit/unit.h"
 
+#include "common/log.h"
 #include "common/words.h"
 
 /* The words that a line must give, NULL terminated. */
@@ -479,31 +480,32 @@ as_the_shell_does(void **state)
 	assert_int_equal(fclose(answer), 0);
 }
 
-/* And what join gives, a shell takes for the same words. */
+/* What "write" makes of words, "shell" takes for the same words. */
 static void
-for_the_shell(void **state)
+check_for(const char *shell, uint64_t seed,
+    char *(*write)(char *const *words))
 {
 	enum { LINES = 500 };
-	static char bytes[LINES][MOST][24];
+	static char bytes[LINES][MOST][24], command[64];
 	char *words[MOST];
 	static size_t counts[LINES];
-	uint64_t seed = 12;
 	FILE *script = fopen("script", "w"), *answer;
 	int c;
 
-	(void)state;
 	assert_non_null(script);
 	fputs("p() { for w; do printf '%s\\0' \"$w\"; done; }\n", script);
 	for (size_t i = 0; i < LINES; i++) {
 		char *text;
 
 		counts[i] = some_words(&seed, special, bytes[i], words);
-		text = words_join(words, 0);
+		text = write(words);
 		fprintf(script, "p %s\n", text);
 		free(text);
 	}
 	assert_int_equal(fclose(script), 0);
-	assert_int_equal(system("LC_ALL=C sh ./script > answer"), 0);
+	(void)snprintf(command, sizeof command, "LC_ALL=C %s ./script > answer",
+	    shell);
+	assert_int_equal(system(command), 0);
 	answer = fopen("answer", "r");
 	assert_non_null(answer);
 	for (size_t i = 0; i < LINES; i++) {
@@ -520,10 +522,116 @@ for_the_shell(void **state)
 	assert_int_equal(fclose(answer), 0);
 }
 
+static char *
+joined(char *const *words)
+{
+	return words_join(words, 0);
+}
+
+/* And what join gives, a shell takes for the same words. */
+static void
+for_the_shell(void **state)
+{
+	(void)state;
+	check_for("sh", 12, joined);
+}
+
+/* --- words in a sentence -------------------------------------------------- */
+
+/* All of them, and all of it printable as it stands. */
+static char *
+shown(char *const *words)
+{
+	enum { SIZE = MOST * 110 };
+	char *text = malloc(SIZE), *again = malloc(SIZE);
+
+	assert_non_null(text);
+	assert_non_null(again);
+	assert_true(words_show(text, SIZE, words));
+	(void)log_printable(again, SIZE, text);
+	assert_string_equal(again, text);
+	free(again);
+	return text;
+}
+
+static void
+can_be_pasted(void **state)
+{
+	(void)state;
+	if (system("bash -c true 2>/dev/null") == 0)
+		check_for("bash", 13, shown);
+}
+
+static void
+show(void **state)
+{
+	static const struct {
+		const char *words[4];
+		const char *line;
+	} cases[] = {
+		{ { "ls", "-la", "/x", NULL }, "ls -la /x" },
+		{ { "grep", "a\\.b", "it's", NULL },
+		    "grep 'a\\.b' 'it'\\''s'" },
+		{ { "a\nb", "", "\"", NULL }, "$'a\\nb' '' '\"'" },
+		{ { "\033[31m'", "\xff" "0", NULL },
+		    "$'\\x1b[31m\\'' $'\\xff0'" },
+		{ { "gr\xc3\xbc\xc3\x9f" "e", "\xe2\x80\xae", NULL },
+		    "'gr\xc3\xbc\xc3\x9f" "e' $'\\xe2\\x80\\xae'" },
+		{ { "A=b", "A=b", "a\\\n", NULL }, "'A=b' A=b $'a\\\\\\n'" },
+		{ { NULL }, "" },
+	};
+	char *words[4], text[100];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		memcpy(words, cases[i].words, sizeof words);
+		assert_true(words_show(text, sizeof text, words));
+		assert_string_equal(text, cases[i].line);
+	}
+}
+
+/* However little room there is: a beginning of it, whose quotes are closed, and
+ * no half of a character or an escape. */
+static void
+show_a_part(void **state)
+{
+	char bytes[MOST][24], *words[MOST], text[MOST * 110];
+	uint64_t seed = 14;
+
+	(void)state;
+	for (int i = 0; i < 300; i++) {
+		char *whole, again[sizeof text];
+		size_t n, length;
+		bool fits;
+
+		(void)some_words(&seed, special, bytes, words);
+		whole = shown(words);
+		n = strlen(whole);
+		for (size_t size = 8; size < n + 3; size++) {
+			memset(text, 'x', sizeof text);
+			fits = words_show(text, size, words);
+			assert_int_equal(fits, strcmp(text, whole) == 0);
+			length = strlen(text);
+			assert_true(length < size);
+			/* As much as fits: 4 for a unit, a quote, a NUL. */
+			assert_true(fits || length + 8 >= size);
+			if (length > 0 && text[length - 1] == '\'')
+				length--;
+			/* Of a longer word only so much is looked at. */
+			if (size > 24)
+				assert_memory_equal(text, whole, length);
+			(void)log_printable(again, sizeof again, text);
+			assert_string_equal(again, text);
+		}
+		free(whole);
+	}
+}
+
 static void
 out_of_memory(void **state)
 {
 	char a[] = "a", *words[] = { a, NULL }, **found = words;
+	char text[8] = "x";
 	size_t count, at;
 
 	(void)state;
@@ -534,6 +642,10 @@ out_of_memory(void **state)
 	memory_fail_at(0);
 	assert_null(words_join(words, 0));
 	assert_true(memory_has_failed());
+	memory_fail_at(0);
+	assert_false(words_show(text, sizeof text, words));
+	assert_true(memory_has_failed());
+	assert_string_equal(text, "");
 	words_free(NULL);
 }
 
@@ -572,6 +684,9 @@ main(void)
 		cmocka_unit_test(any_line),
 		cmocka_unit_test(as_the_shell_does),
 		cmocka_unit_test(for_the_shell),
+		cmocka_unit_test(show),
+		cmocka_unit_test(can_be_pasted),
+		cmocka_unit_test(show_a_part),
 		cmocka_unit_test(out_of_memory),
 	};
 
