@@ -32,6 +32,7 @@ struct span {
 
 /* One list. */
 struct list {
+	char *path;			/* The file that it stands in. */
 	X509_CRL *head;			/* All but the entries. */
 	struct serials *serials;
 	int64_t this_update;
@@ -49,6 +50,7 @@ struct revocation {
 static void
 list_free(struct list *l)
 {
+	free(l->path);
 	X509_CRL_free(l->head);
 	serials_free(l->serials);
 	EVP_PKEY_free(l->key);
@@ -329,9 +331,10 @@ complain(char why[TLS_TEXT_MAX], const char *path, const char *format, ...)
 	return -1;
 }
 
-/* Add the list "der", which is taken over.  What is wrong, or NULL. */
+/* Add the list "der", which is taken over, of the file "path".  What is wrong,
+ * or NULL. */
 static const char *
-add_list(struct revocation *r, uint8_t *der, long size)
+add_list(struct revocation *r, const char *path, uint8_t *der, long size)
 {
 	struct list *lists = realloc(r->lists, (r->count + 1) *
 	    sizeof *lists), *l;
@@ -346,7 +349,8 @@ add_list(struct revocation *r, uint8_t *der, long size)
 	l = &lists[r->count++];
 	memset(l, 0, sizeof *l);
 	if ((wrong = list_load(l, der, size, &tbs)) == NULL &&
-	    (l->tbs = ASN1_STRING_type_new(V_ASN1_SEQUENCE)) == NULL)
+	    ((l->path = strdup(path)) == NULL ||
+	    (l->tbs = ASN1_STRING_type_new(V_ASN1_SEQUENCE)) == NULL))
 		wrong = "out of memory";
 	if (wrong != NULL) {
 		OPENSSL_free(der);
@@ -372,7 +376,7 @@ load_stream(struct revocation *r, FILE *f, const char *path,
 	ERR_clear_error();
 	while (wrong == NULL && PEM_read(f, &name, &header, &der, &size) == 1) {
 		if (strcmp(name, PEM_STRING_X509_CRL) == 0)
-			wrong = add_list(r, der, size);
+			wrong = add_list(r, path, der, size);
 		else
 			OPENSSL_free(der);
 		OPENSSL_free(name);
@@ -552,31 +556,68 @@ revocation_check(struct revocation *r, X509 *cert, X509 *issuer, bool old)
 	return X509_V_OK;
 }
 
-/* The last nextUpdate among the lists of the issuer of "l"; 0: never. */
-static int64_t
-issuer_ends(const struct revocation *r, const struct list *l)
+/* Are two lists of one issuer?  Of those of one name by the key, and where no
+ * certificate has told it by the number that the lists give it. */
+static bool
+same_issuer(const struct list *a, const struct list *b)
 {
-	int64_t ends = l->next_update;
+	AUTHORITY_KEYID *x, *y;
+	bool same;
 
-	for (size_t i = 0; i < r->count && ends != 0; i++) {
-		const struct list *other = &r->lists[i];
-
-		if (names_issuer(other, X509_CRL_get_issuer(l->head)) &&
-		    (other->next_update == 0 || other->next_update > ends))
-			ends = other->next_update;
-	}
-	return ends;
+	if (!names_issuer(a, X509_CRL_get_issuer(b->head)))
+		return false;
+	if (a->key != NULL && b->key != NULL)
+		return EVP_PKEY_eq(a->key, b->key) == 1;
+	x = X509_CRL_get_ext_d2i(a->head, NID_authority_key_identifier, NULL,
+	    NULL);
+	y = X509_CRL_get_ext_d2i(b->head, NID_authority_key_identifier, NULL,
+	    NULL);
+	same = x == NULL || y == NULL || x->keyid == NULL ||
+	    y->keyid == NULL || ASN1_OCTET_STRING_cmp(x->keyid, y->keyid) == 0;
+	AUTHORITY_KEYID_free(x);
+	AUTHORITY_KEYID_free(y);
+	ERR_clear_error();
+	return same;
 }
 
-int64_t
-revocation_ends(const struct revocation *r)
+/* Is the list number "n" the one of its issuer that newest() takes? */
+static bool
+is_newest(const struct revocation *r, size_t n)
 {
-	int64_t first = 0, ends;
+	const struct list *l = &r->lists[n];
 
 	for (size_t i = 0; i < r->count; i++) {
-		ends = issuer_ends(r, &r->lists[i]);
-		if (ends != 0 && (first == 0 || ends < first))
-			first = ends;
+		const struct list *other = &r->lists[i];
+
+		if (i != n && (other->this_update > l->this_update ||
+		    (other->this_update == l->this_update && i < n)) &&
+		    same_issuer(l, other))
+			return false;
 	}
-	return first;
+	return true;
+}
+
+size_t
+revocation_count(const struct revocation *r)
+{
+	return r->count;
+}
+
+size_t
+revocation_terms(const struct revocation *r, struct tls_term *terms)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->count; i++) {
+		const struct list *l = &r->lists[i];
+
+		if (!is_newest(r, i))
+			continue;
+		terms[n] = (struct tls_term){ .kind = TLS_TERM_LIST,
+		    .file = l->path, .begins = l->this_update,
+		    .ends = l->next_update };
+		(void)cert_name(X509_CRL_get_issuer(l->head), terms[n].name);
+		n++;
+	}
+	return n;
 }

@@ -41,8 +41,12 @@ int revocation_verify(struct revocation *r, STACK_OF(X509) *certs,
 int revocation_check(struct revocation *r, X509 *cert, X509 *issuer,
     bool old);
 
-/* When the first of the authorities has no list in force any more: seconds
- * since 1970, or 0: never. */
-int64_t revocation_ends(const struct revocation *r);
+/* How many lists there are. */
+size_t revocation_count(const struct revocation *r);
+
+/* Of the lists of each issuer take down the newest, which is the one that
+ * revocation_check() asks.  There is room for revocation_count() in "terms";
+ * returns how many it was. */
+size_t revocation_terms(const struct revocation *r, struct tls_term *terms);
 
 #endif

@@ -24,6 +24,7 @@
 #include "common/tls-cert.h"
 #include "common/tls-crl.h"
 #include "common/tls-load.h"
+#include "common/tls-term.h"
 #include "common/tls.h"
 
 /* Longer chains than this have no place in a site of one authority. */
@@ -54,8 +55,6 @@ enum {
 struct tls_context {
 	SSL_CTX *ssl;
 	bool server;
-	int64_t not_after;
-	int64_t authority_not_after;
 	struct revocation *crl;	/* NULL: revocation is not checked. */
 	bool old_crl;
 	STACK_OF(X509) *accepted;	/* Our own chain, once checked. */
@@ -338,26 +337,6 @@ select_alpn(SSL *ssl, const unsigned char **out, unsigned char *outlen,
 	return SSL_TLSEXT_ERR_OK;
 }
 
-/* The first of the authority's certificates to expire of those that have not
- * expired yet; or else of all. */
-static int64_t
-first_to_expire(STACK_OF(X509_OBJECT) *authorities)
-{
-	int64_t now = (int64_t)time(NULL), first = 0;
-
-	for (int i = 0; i < sk_X509_OBJECT_num(authorities); i++) {
-		X509 *cert = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(
-		    authorities, i));
-		int64_t t = cert == NULL ? 0 :
-		    cert_seconds(X509_get0_notAfter(cert));
-
-		if (cert != NULL && (first == 0 || (first < now ? t > first :
-		    t >= now && t < first)))
-			first = t;
-	}
-	return first;
-}
-
 /* Verify the lists that an authority at hand must have signed. */
 static int
 verify_lists(struct tls_context *c, char why[TLS_TEXT_MAX])
@@ -374,8 +353,6 @@ static int
 load_lists(struct tls_context *c, struct tls_files *files,
     char why[TLS_TEXT_MAX])
 {
-	c->authority_not_after = first_to_expire(X509_STORE_get0_objects(
-	    SSL_CTX_get_cert_store(c->ssl)));
 	if (files->crl == NULL)
 		return 0;
 	files->at_fault = files->crl;
@@ -395,7 +372,6 @@ check_dates(struct tls_context *c, struct tls_files *files,
 	char date[32], distance[128];
 
 	files->at_fault = files->certificate;
-	c->not_after = cert_seconds(end);
 	if (X509_cmp_current_time(end) < 0) {
 		say(why, "the certificate %s has expired on %s, %s; renew it, "
 		    "or set that clock", files->certificate,
@@ -582,11 +558,19 @@ check_own(struct tls_context *c, bool client, char why[TLS_TEXT_MAX])
 	STACK_OF(X509) *chain = NULL;
 	struct verdict v = { .client = client, .why = why,
 	    .chain = &c->accepted };
+	bool old = c->old_crl;
+	int result;
 
 	(void)SSL_CTX_get0_chain_certs(c->ssl, &chain);
 	sk_X509_pop_free(c->accepted, X509_free);
 	c->accepted = NULL;
-	return check_alone(c, SSL_CTX_get0_certificate(c->ssl), chain, &v);
+	/* An overdue list shuts out clients.  New files with it are taken all
+	 * the same: the next list in them may be of today, and the certificate
+	 * on it still be let in by the files before. */
+	c->old_crl = true;
+	result = check_alone(c, SSL_CTX_get0_certificate(c->ssl), chain, &v);
+	c->old_crl = old;
+	return result;
 }
 
 int
@@ -636,22 +620,16 @@ tls_context_free(struct tls_context *c)
 	free(c);
 }
 
-int64_t
-tls_context_expires(const struct tls_context *c)
+struct tls_term *
+tls_context_terms(const struct tls_context *c, size_t *count)
 {
-	return c->not_after;
-}
+	const struct term_sources from = {
+		.own = SSL_CTX_get0_certificate(c->ssl),
+		.path = c->accepted,
+		.store = SSL_CTX_get_cert_store(c->ssl), .lists = c->crl
+	};
 
-int64_t
-tls_context_authority_expires(const struct tls_context *c)
-{
-	return c->authority_not_after;
-}
-
-int64_t
-tls_context_crl_expires(const struct tls_context *c)
-{
-	return c->crl == NULL ? 0 : revocation_ends(c->crl);
+	return term_all(&from, count);
 }
 
 /* --- one connection ---------------------------------------------------- */

@@ -93,7 +93,8 @@ struct tls_context *tls_client_new(struct tls_files *files,
 
 /*
  * Would a client take our certificate?  Checks the chain of a server's context
- * as its clients will: authority, purpose, dates, revocation.  0, or -1 with a
+ * as its clients will: authority, purpose, dates, revocation.  A list that is
+ * overdue is none of its faults: see tls_context_terms().  0, or -1 with a
  * sentence in "why".
  */
 int tls_server_check(struct tls_context *context, char why[TLS_TEXT_MAX]);
@@ -113,15 +114,30 @@ int tls_context_certificate(const struct tls_context *context, size_t n,
 /* Contexts are counted by their connections: free whenever it is unused. */
 void tls_context_free(struct tls_context *context);
 
-/* Our own certificate's notAfter, in seconds since 1970. */
-int64_t tls_context_expires(const struct tls_context *context);
+/* What of a context ends by itself. */
+enum tls_term_kind {
+	TLS_TERM_CERTIFICATE,	/* Our own. */
+	TLS_TERM_INTERMEDIATE,	/* One between that and the authority. */
+	TLS_TERM_AUTHORITY,
+	TLS_TERM_LIST		/* The newest revocation list of one issuer. */
+};
 
-/* The first notAfter to come among the authority's certificates. */
-int64_t tls_context_authority_expires(const struct tls_context *context);
+struct tls_term {
+	enum tls_term_kind kind;
+	char name[TLS_NAME_MAX];	/* Its subject, or the list's issuer. */
+	const char *file;	/* Of a list: where it stands; the context's. */
+	int64_t begins;		/* Seconds since 1970; a list's thisUpdate */
+	int64_t ends;		/* and nextUpdate; 0: it has none. */
+};
 
-/* When the revocation list of one of the authorities is past its nextUpdate;
- * 0: never. */
-int64_t tls_context_crl_expires(const struct tls_context *context);
+/*
+ * All that ends of "context", of which tls_server_check() has found the
+ * intermediate certificates, and of the authority's certificates the first to
+ * end of those that have not.  An array of "*count" that the caller frees; NULL
+ * if memory is out.
+ */
+struct tls_term *tls_context_terms(const struct tls_context *context,
+    size_t *count);
 
 /*
  * Begin a connection over "fd", which stays the caller's.  A client names the

@@ -33,6 +33,7 @@
 #include "daemon/settings.h"
 #include "daemon/syslog.h"
 #include "daemon/tree.h"
+#include "daemon/upkeep.h"
 
 /* Exit codes, as the LSB has them for services. */
 enum {
@@ -375,7 +376,7 @@ static int
 check(const struct options *o, struct settings **s)
 {
 	struct tls_context *context;
-	int code, warnings;
+	int code, warnings = 0;
 
 	if (o->explain != NULL) {
 		code = advice_explain(stdout, *s, o->explain, o->argv);
@@ -391,8 +392,15 @@ check(const struct options *o, struct settings **s)
 		return EXIT_PRIVILEGE;
 	if ((context = settings_tls(*s, false)) == NULL)
 		return EXIT_CONFIG;
+	if (upkeep_judge(*s, context) == -1) {
+		tls_context_free(context);
+		return EXIT_CONFIG;
+	}
+	if (!o->quiet)
+		warnings = upkeep_warn(stderr, *s, context) +
+		    settings_warn(stderr, *s);
 	tls_context_free(context);
-	if (!o->quiet && (warnings = settings_warn(stderr, *s)) > 0) {
+	if (warnings > 0) {
 		fprintf(stderr, "aisd: the configuration %s can be used, with "
 		    "%d warnings\n", o->config, warnings);
 		return EXIT_WARNINGS;
@@ -419,7 +427,8 @@ prepare(const struct options *o, struct server_start *start)
 	if (drop(s) == -1 || tree_init() == -1)
 		return EXIT_PRIVILEGE;
 	check_reloadable(o, s);
-	if ((start->context = settings_tls(s, false)) == NULL)
+	if ((start->context = settings_tls(s, false)) == NULL ||
+	    upkeep_judge(s, start->context) == -1)
 		return EXIT_CONFIG;
 	if ((sink = open_log(s, o->verbose)) == NULL)
 		return EXIT_CONFIG;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/conf.h"
 #include "common/fd.h"
 #include "common/log.h"
 #include "common/pollset.h"
@@ -27,26 +28,30 @@
 /* time(2) may lag behind the clock that wakes us by one tick. */
 #define TICK		(20 * 1000 * 1000)
 
-/* What can run out. */
-enum { CERTIFICATE, AUTHORITY, LIST, TERMS };
+/* Nothing is spoken of before the last fifth of its own time: who renews a
+ * list each day, or a certificate each month, has no end to be told of. */
+#define SHARE		5
 
 struct term {
-	int64_t ends;		/* 0: never. */
-	int warned;		/* Days left at the last warning; NOT_YET. */
+	struct tls_term what;
+	int64_t warned;		/* Seconds left at the last warning. */
 	int64_t warned_at;
 };
 
-#define NOT_YET		INT32_MAX
+#define NOT_YET		INT64_MAX
 
 /* How files look: certificate, key, authority, list. */
 #define FILES		4
+#define LIST		3
 struct looks {
 	uint64_t hash[FILES];
 };
 
 struct upkeep {
 	const struct settings *settings;
-	struct term terms[TERMS];
+	struct term *terms;
+	size_t count;
+	int64_t next;		/* When one of them is to be spoken of. */
 	int timer;
 	size_t slot;
 	int64_t armed;		/* The timer's second. */
@@ -177,99 +182,192 @@ have_changed(struct upkeep *u)
 
 /* --- what runs out ------------------------------------------------------- */
 
-/*
- * How many days before the end to speak, the next time from "warned" on: the
- * configured number, 14, 7, 1, and at the end itself.  -1: not any more.
- */
-static int
-next_warning(const struct upkeep *u, size_t i, int warned)
+/* How many seconds before its end a term is first spoken of. */
+static int64_t
+lead(const struct upkeep *u, const struct tls_term *t)
 {
-	int days[] = { (int)u->settings->expiry_warning, 14, 7, 1, 0 };
+	int64_t days = u->settings->expiry_warning * DAY;
+	int64_t share = (t->ends - t->begins) / SHARE;
 
-	/* A list is renewed every few days: its end alone is worth a word. */
-	for (size_t k = i == LIST ? 4 : 0; k < 5; k++) {
-		if (days[k] <= days[0] && days[k] < warned)
-			return days[k];
+	return share < 0 ? 0 : share < days ? share : days;
+}
+
+/*
+ * How many seconds before the end to speak, the next time from "warned" on: at
+ * first, when 14, 7 and 1 days are left, and at the end itself.  -1: not any
+ * more.
+ */
+static int64_t
+next_warning(const struct upkeep *u, const struct term *t)
+{
+	int64_t left[] = { lead(u, &t->what), 14 * DAY, 7 * DAY, DAY, 0 };
+
+	for (size_t k = 0; k < 5; k++) {
+		if (left[k] <= left[0] && left[k] < t->warned)
+			return left[k];
 	}
 	return -1;
 }
 
-/* The second at which the term is next to be spoken of. */
+/* The second at which the term is next to be spoken of.  A list that is
+ * overdue shuts people out, which is always worth a word. */
 static int64_t
-next_second(const struct upkeep *u, size_t i)
+next_second(const struct upkeep *u, const struct term *t)
 {
-	const struct term *t = &u->terms[i];
-	int days = next_warning(u, i, t->warned);
+	int64_t left = next_warning(u, t);
 
-	if (t->ends == 0 || (i != LIST && u->settings->expiry_warning == 0))
+	if (t->what.ends == 0 || (t->what.kind != TLS_TERM_LIST &&
+	    u->settings->expiry_warning == 0))
 		return UPKEEP_NEVER;
-	return days == -1 ? t->warned_at + DAY :
-	    t->ends - (int64_t)days * DAY;
+	return left == -1 ? t->warned_at + DAY : t->what.ends - left;
 }
 
+/* "the certificate expires in 6 days". */
 static void
-describe(const struct upkeep *u, size_t i, int64_t now, char *out,
-    size_t size)
+describe(const struct tls_term *t, int64_t now, char *out, size_t size)
 {
-	static const char *const names[] = { "certificate",
-	    "authority's certificate", "revocation list" };
-	int64_t left = u->terms[i].ends - now;
+	static const char *const kinds[] = { "certificate",
+	    "intermediate certificate", "authority's certificate",
+	    "revocation list of" };
+	bool named = t->kind == TLS_TERM_INTERMEDIATE ||
+	    t->kind == TLS_TERM_LIST;
+	int64_t left = t->ends - now;
+	int n = snprintf(out, size, "the %s%s%.128s%s ", kinds[t->kind],
+	    named ? " \"" : "", named ? t->name : "", named ? "\"" : "");
 
+	if (n < 0 || (size_t)n >= size)
+		return;
+	out += n;
+	size -= (size_t)n;
 	if (left <= 0)
-		(void)snprintf(out, size, "the %s has expired", names[i]);
+		(void)snprintf(out, size, "has expired");
 	else if (left < DAY)
-		(void)snprintf(out, size, "the %s expires within a day",
-		    names[i]);
+		(void)snprintf(out, size, "expires within a day");
 	else
-		(void)snprintf(out, size, "the %s expires in %lld day%s",
-		    names[i], (long long)(left / DAY), left < 2 * DAY ? "" :
-		    "s");
+		(void)snprintf(out, size, "expires in %lld day%s",
+		    (long long)(left / DAY), left < 2 * DAY ? "" : "s");
+}
+
+/* Who is shut out by an overdue list, and from when on. */
+static void
+describe_victims(const struct settings *s, const struct tls_term *t,
+    int64_t now, char *out, size_t size)
+{
+	const char *when = t->ends <= now ? "until then" :
+	    "once it has expired";
+
+	*out = '\0';
+	if (t->kind != TLS_TERM_LIST)
+		return;
+	if (settings_old_crl(s))
+		(void)snprintf(out, size, "; %s the old one is used", when);
+	else
+		(void)snprintf(out, size, "; %s every client whose certificate "
+		    "comes from \"%.128s\", or from an authority below it, is "
+		    "refused", when, t->name);
+}
+
+static const char *
+file_of(const struct settings *s, const struct tls_term *t)
+{
+	return t->kind == TLS_TERM_LIST ? t->file :
+	    t->kind == TLS_TERM_AUTHORITY ? s->authority : s->certificate;
+}
+
+/* What there is to say of a term and what to do. */
+static void
+explain(const struct settings *s, const struct tls_term *t, int64_t now,
+    char out[LOG_TEXT_MAX])
+{
+	static const char *const advice[] = { "renew it",
+	    "renew it, and put it behind the server's own",
+	    "make a new one, and give it to all servers and clients",
+	    "make a new one" };
+	char what[256], victims[256];
+
+	describe(t, now, what, sizeof what);
+	describe_victims(s, t, now, victims, sizeof victims);
+	(void)snprintf(out, LOG_TEXT_MAX, "%s: %s, of the file %.600s%s", what,
+	    advice[t->kind], file_of(s, t), victims);
 }
 
 /* Speak of a term, if it is time. */
 static void
-warn(struct upkeep *u, size_t i, int64_t now)
+warn(const struct upkeep *u, struct term *t, int64_t now)
 {
-	static const char *const advice[] = { "renew it",
-	    "make a new one, and give it to all servers and clients",
-	    "make a new one" };
-	struct term *t = &u->terms[i];
 	const struct settings *s = u->settings;
-	const char *const files[] = { s->certificate, s->authority, s->crl };
-	char what[128], text[LOG_TEXT_MAX];
-	int days;
+	char text[LOG_TEXT_MAX];
+	int64_t left;
 
-	if (next_second(u, i) > now)
+	if (next_second(u, t) > now)
 		return;
-	while ((days = next_warning(u, i, t->warned)) != -1 &&
-	    t->ends - (int64_t)days * DAY <= now)
-		t->warned = days;
+	while ((left = next_warning(u, t)) != -1 && t->what.ends - left <= now)
+		t->warned = left;
 	t->warned_at = now;
-	describe(u, i, now, what, sizeof what);
-	(void)snprintf(text, sizeof text, "%s: %s, of the file %.600s%s", what,
-	    advice[i], files[i], i != LIST ? "" : settings_old_crl(s) ?
-	    "; until then the old one is used" :
-	    "; until then every client is refused");
-	audit_expiry(files[i], t->ends, t->ends <= now &&
-	    !(i == LIST && settings_old_crl(s)), text);
+	explain(s, &t->what, now, text);
+	audit_expiry(file_of(s, &t->what), t->what.ends, t->what.ends <= now &&
+	    !(t->what.kind == TLS_TERM_LIST && settings_old_crl(s)), text);
 }
 
 static void
 warn_all(struct upkeep *u)
 {
-	int64_t now = (int64_t)time(NULL);
+	int64_t now = (int64_t)time(NULL), second;
 
-	for (size_t i = 0; i < TERMS; i++)
-		warn(u, i, now);
+	u->next = UPKEEP_NEVER;
+	for (size_t i = 0; i < u->count; i++) {
+		warn(u, &u->terms[i], now);
+		second = next_second(u, &u->terms[i]);
+		if (second < u->next)
+			u->next = second;
+	}
 }
 
+/* When has this been spoken of?  An overdue list is spoken of again with each
+ * reading of the files, as if it were new. */
 static void
-set_term(struct term *t, int64_t ends)
+remember(const struct upkeep *u, struct term *t)
 {
-	if (t->ends == ends)
-		return;
-	t->ends = ends;
+	const struct tls_term *what = &t->what;
+
 	t->warned = NOT_YET;
+	if (what->kind == TLS_TERM_LIST && what->ends <= (int64_t)time(NULL))
+		return;
+	for (size_t i = 0; i < u->count; i++) {
+		const struct term *old = &u->terms[i];
+
+		if (old->what.kind == what->kind &&
+		    old->what.ends == what->ends &&
+		    strcmp(old->what.name, what->name) == 0) {
+			t->warned = old->warned;
+			t->warned_at = old->warned_at;
+			return;
+		}
+	}
+}
+
+/* Watch what ends of "context".  0, or -1 after a message: that is nothing. */
+static int
+take_terms(struct upkeep *u, const struct tls_context *context)
+{
+	size_t count;
+	struct tls_term *found = tls_context_terms(context, &count);
+	struct term *terms = calloc(count + 1, sizeof *terms);
+
+	if (found == NULL || terms == NULL) {
+		log_error("cannot watch what expires: out of memory; reload "
+		    "to try again");
+		count = 0;
+	}
+	for (size_t i = 0; i < count; i++) {
+		terms[i].what = found[i];
+		remember(u, &terms[i]);
+	}
+	free(found);
+	free(u->terms);
+	u->terms = terms;
+	u->count = count;
+	return count == 0 ? -1 : 0;
 }
 
 void
@@ -277,12 +375,17 @@ upkeep_configure(struct upkeep *u, const struct settings *settings,
     const struct tls_context *context)
 {
 	u->settings = settings;
-	set_term(&u->terms[CERTIFICATE], tls_context_expires(context));
-	set_term(&u->terms[AUTHORITY], tls_context_authority_expires(context));
-	set_term(&u->terms[LIST], tls_context_crl_expires(context));
-	u->terms[LIST].warned = NOT_YET;
+	(void)take_terms(u, context);
 	u->next_look = clock_in(settings->watch_interval);
 	warn_all(u);
+}
+
+/* Is the term about to end? */
+static bool
+is_near(const struct upkeep *u, const struct term *t, int64_t now)
+{
+	return next_second(u, t) != UPKEEP_NEVER &&
+	    t->what.ends - lead(u, &t->what) <= now;
 }
 
 void
@@ -290,20 +393,60 @@ upkeep_describe(const struct upkeep *u, char *out, size_t size)
 {
 	int64_t now = (int64_t)time(NULL);
 	size_t used = 0;
-	char what[128];
+	char what[256];
 
 	*out = '\0';
-	for (size_t i = 0; i < TERMS && used < size; i++) {
-		const struct term *t = &u->terms[i];
-		int days = i == LIST ? 0 : (int)u->settings->expiry_warning;
-
-		if (next_second(u, i) == UPKEEP_NEVER ||
-		    t->ends - (int64_t)days * DAY > now)
+	for (size_t i = 0; i < u->count && used < size; i++) {
+		if (!is_near(u, &u->terms[i], now))
 			continue;
-		describe(u, i, now, what, sizeof what);
+		describe(&u->terms[i].what, now, what, sizeof what);
 		used += (size_t)snprintf(out + used, size - used, "; %s",
 		    what);
 	}
+}
+
+int
+upkeep_warn(FILE *out, const struct settings *settings,
+    const struct tls_context *context)
+{
+	struct upkeep u = { .settings = settings };
+	int64_t now = (int64_t)time(NULL);
+	char text[LOG_TEXT_MAX];
+	int n = take_terms(&u, context) == 0 ? 0 : 1;
+
+	for (size_t i = 0; i < u.count; i++) {
+		if (!is_near(&u, &u.terms[i], now))
+			continue;
+		explain(settings, &u.terms[i].what, now, text);
+		(void)fprintf(out, "%s\n", text);
+		n++;
+	}
+	free(u.terms);
+	return n;
+}
+
+int
+upkeep_judge(const struct settings *settings,
+    const struct tls_context *context)
+{
+	struct upkeep u = { .settings = settings };
+	int64_t now = (int64_t)time(NULL);
+	int result = take_terms(&u, context);
+	char what[256];
+
+	for (size_t i = 0; i < u.count && !settings_old_crl(settings); i++) {
+		const struct tls_term *t = &u.terms[i].what;
+
+		if (t->kind != TLS_TERM_LIST || t->ends == 0 || t->ends > now)
+			continue;
+		describe(t, now, what, sizeof what);
+		(void)conf_error(settings->where[LIST], "crl: %s: make a new "
+		    "one, of the file %.600s, or set \"crl_expired\" to "
+		    "\"warning\" to go on with the old one", what, t->file);
+		result = -1;
+	}
+	free(u.terms);
+	return result;
 }
 
 /* --- the timer ----------------------------------------------------------- */
@@ -329,6 +472,7 @@ upkeep_free(struct upkeep *u)
 	if (u == NULL)
 		return;
 	fd_close(&u->timer);
+	free(u->terms);
 	free(u);
 }
 
@@ -354,10 +498,8 @@ arm(struct upkeep *u, int64_t second)
 void
 upkeep_poll(struct upkeep *u, struct pollset *ps, int64_t second)
 {
-	for (size_t i = 0; i < TERMS; i++) {
-		if (next_second(u, i) < second)
-			second = next_second(u, i);
-	}
+	if (u->next < second)
+		second = u->next;
 	arm(u, second);
 	u->slot = pollset_add(ps, second == UPKEEP_NEVER ? -1 : u->timer,
 	    POLLIN);

@@ -10,6 +10,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 struct pollset;
 struct settings;
@@ -56,5 +57,18 @@ int upkeep_turn(struct upkeep *u, const struct pollset *ps);
 
 /* What runs out, for people: "; the certificate expires in 6 days", or "". */
 void upkeep_describe(const struct upkeep *u, char *out, size_t size);
+
+/* The same of what there is in "context", to "out": a line each, with the file
+ * and what to do.  Returns how many. */
+int upkeep_warn(FILE *out, const struct settings *settings,
+    const struct tls_context *context);
+
+/*
+ * May aisd start with what there is in "context"?  No list may be overdue then,
+ * whosever it is, unless "crl_expired" allows it; a daemon that runs takes such
+ * a one, and refuses whom it concerns.  0, or -1 after a message for each.
+ */
+int upkeep_judge(const struct settings *settings,
+    const struct tls_context *context);
 
 #endif

@@ -321,36 +321,6 @@ def test_lists_that_cannot_be_used(make_aisd, root, server, client, crl,
     assert done.returncode == 6 and says.encode() in done.stderr
 
 
-def test_expired_list_is_an_error(make_aisd, root, server, client, crl):
-    """At the start; and in a daemon that runs it lets nobody in."""
-    daemon = make_aisd(pair=server, crl=crl, start=False)
-    pki.revocations(root, crl, end=-5)
-    with pytest.raises(AssertionError, match="CRL has expired"):
-        daemon.start()
-    pki.revocations(root, crl, end=3)
-    daemon.start()
-    assert serves(daemon, client)
-    event = daemon.wait_event("expiry", file=str(crl))
-    assert event["level"] == "error"
-    assert "every client is refused" in event["msg"]
-    assert "CRL has expired" in refusal(daemon, client)
-    pki.revocations(root, crl, end=DAY)
-    daemon.reload()
-    assert serves(daemon, client)
-
-
-def test_expired_list_is_a_warning(make_aisd, root, server, client, crl):
-    bob = root.make("bob")
-    pki.revocations(root, crl, [number(bob)], end=-5)
-    daemon = make_aisd(pair=server, crl=crl, crl_expired="warning")
-    event = daemon.wait_event("expiry", file=str(crl))
-    assert event["level"] == "warning"
-    assert serves(daemon, client)
-    assert "has been revoked" in refusal(daemon, bob)
-    daemon.reload()
-    assert len(daemon.events("expiry", file=str(crl))) == 2
-
-
 def test_words_of_crl_expired(make_aisd):
     daemon = make_aisd(start=False, crl_expired="ignore")
     with pytest.raises(AssertionError, match='"error" or "warning"'):
@@ -486,43 +456,6 @@ def test_nobody_looks(make_aisd, root, server, crl):
     assert not daemon.events("reload")
 
 
-# What is about to expire.
-
-@pytest.mark.parametrize("days, warns", [
-    (2, True), (20, True), (29, True), (40, False)])
-def test_warning_of_the_certificate(make_aisd, root, days, warns):
-    pair = root.make("localhost", "server", end=days * DAY + 3600)
-    daemon = make_aisd(pair=pair)
-    root_too = [e for e in daemon.events("expiry")
-                if e["file"] == str(pair.ca)]
-    assert len(root_too) == 1 and "authority's" in root_too[0]["msg"]
-    found = daemon.events("expiry", file=str(pair.cert))
-    assert len(found) == warns
-    if warns:
-        assert f"expires in {days} days" in found[0]["msg"]
-        assert found[0]["level"] == "warning"
-    # Once is enough.
-    daemon.reload()
-    assert len(daemon.events("expiry", file=str(pair.cert))) == warns
-
-
-def test_warning_in_the_status(make_aisd, root, tmp_path, builddir):
-    """The service manager is told."""
-    if "#define HAVE_LIBSYSTEMD 1" not in (builddir / "config.h").read_text():
-        pytest.skip("built without libsystemd")
-    pair = root.make("localhost", "server", end=5 * DAY + 3600)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "n"))
-        manager.settimeout(10)
-        make_aisd(pair=pair, env={**os.environ,
-                                  "NOTIFY_SOCKET": str(tmp_path / "n")})
-        said = b""
-        while b"STATUS=" not in said:
-            said = manager.recv(4096)
-    assert b"STATUS=idle since" in said
-    assert b"; the certificate expires in 5 days" in said
-
-
 def test_other_chain_after_the_first_has_expired(make_aisd, root, server,
                                                  open_session, slowness,
                                                  tmp_path):
@@ -548,23 +481,6 @@ def test_other_chain_after_the_first_has_expired(make_aisd, root, server,
     time.sleep(max(0.0, ends + 1 - time.time()))
     assert session.run(["echo", "on"]).stdout == b"on\n"
     assert not daemon.events("session-close")
-
-
-@pytest.mark.parametrize("configured, warns", [(0, False), (3, False),
-                                               (10, True), (60, True)])
-def test_when_to_warn(make_aisd, root, configured, warns):
-    pair = root.make("localhost", "server", end=5 * DAY)
-    daemon = make_aisd(pair=pair, expiry_warning=configured)
-    found = daemon.events("expiry", file=str(pair.cert))
-    assert len(found) == warns
-
-
-def test_certificate_of_the_server_expires(make_aisd, root):
-    """It is an error then."""
-    pair = root.make("localhost", "server", end=4)
-    daemon = make_aisd(pair=pair)
-    event = daemon.wait_event("expiry", file=str(pair.cert), level="error")
-    assert "has expired" in event["msg"]
 
 
 # A list of a million.

@@ -3,6 +3,8 @@
  */
 #include <config.h>
 
+#include <stdlib.h>
+
 #include <openssl/ec.h>
 
 #include "common/tls-crl.h"
@@ -45,6 +47,7 @@ static void
 check(struct revocation *r)
 {
 	STACK_OF(X509) *certs = sk_X509_new_null();
+	struct tls_term *terms;
 	char why[TLS_TEXT_MAX] = "";
 
 	must(certs != NULL);
@@ -54,7 +57,10 @@ check(struct revocation *r)
 		check_why(why);
 	must(revocation_check(r, authority(), authority(), true) ==
 	    X509_V_ERR_UNABLE_TO_GET_CRL);
-	(void)revocation_ends(r);
+	terms = calloc(revocation_count(r) + 1, sizeof *terms);
+	must(terms != NULL);
+	must(revocation_terms(r, terms) <= revocation_count(r));
+	free(terms);
 	sk_X509_free(certs);
 }
 

@@ -286,24 +286,12 @@ tls_context_free(struct tls_context *context)
 	(void)context;
 }
 
-int64_t
-tls_context_expires(const struct tls_context *context)
+struct tls_term *
+tls_context_terms(const struct tls_context *context, size_t *count)
 {
 	(void)context;
-	return INT64_MAX;
-}
-
-int64_t
-tls_context_authority_expires(const struct tls_context *context)
-{
-	return tls_context_expires(context);
-}
-
-int64_t
-tls_context_crl_expires(const struct tls_context *context)
-{
-	(void)context;
-	return 0;
+	*count = 0;
+	return calloc(1, sizeof(struct tls_term));
 }
 
 int

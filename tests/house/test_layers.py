@@ -18,6 +18,7 @@ FLAVOURS = {
     "common/tls-cert": "common/tls",
     "common/tls-crl": "common/tls",
     "common/tls-load": "common/tls",
+    "common/tls-term": "common/tls",
     "daemon/service-plain": "daemon/service",
     "client/editor-none": "client/editor",
 }
