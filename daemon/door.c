@@ -1,6 +1,7 @@
 #include <config.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -17,6 +18,7 @@
 #include "daemon/audit.h"
 #include "daemon/door.h"
 #include "daemon/penalty.h"
+#include "daemon/policy.h"
 #include "daemon/settings.h"
 
 /* After a farewell the peer has this long to close its side, once it has all
@@ -45,7 +47,8 @@
 /* Where a connection is. */
 enum place {
 	AT_THE_DOOR,		/* In its TLS handshake. */
-	IN_LINE,		/* It has proved itself, and waits. */
+	PROVED,			/* It has proved itself, in this turn. */
+	IN_LINE,		/* A rule fits it, and it waits. */
 	LEAVING			/* It has been told; "fd" lingers. */
 };
 
@@ -64,6 +67,7 @@ struct peer {
 	uint32_t told;		/* Which place it was told, IN_LINE, */
 	uint8_t flags;		/* and what with it. */
 	bool early;		/* AT_THE_DOOR under an older context. */
+	uint64_t round;		/* IN_LINE: see line_up(). */
 	int64_t expires;	/* Its certificate, IN_LINE. */
 };
 
@@ -78,13 +82,16 @@ enum drop {
 struct door {
 	const struct settings *settings;
 	struct tls_context *context;
-	/* In the order of their arrival, which is that of the line. */
+	/* Those IN_LINE are in the order of the line. */
 	struct peer *peers;
 	size_t count;
 	size_t capacity;
 	bool stopping;		/* Who leaves has little time. */
 	int64_t accept_again;
 	bool accept_failed;
+	/* Who was served last: its round, and its certificate. */
+	uint64_t round;
+	char served[TLS_FINGERPRINT_MAX];
 	struct penalty penalty;
 	struct {
 		uint64_t count;		/* Not yet on record. */
@@ -404,7 +411,7 @@ door_accept(struct door *d, int listener)
 
 /* Is its certificate good still?  Who has none any more is sent away. */
 static bool
-judge_peer(struct door *d, struct peer *p)
+judge_certificate(struct door *d, struct peer *p)
 {
 	char why[TLS_TEXT_MAX];
 	const char *reason;
@@ -417,21 +424,146 @@ judge_peer(struct door *d, struct peer *p)
 	return false;
 }
 
+/* Does a rule fit it?  A client that may do nothing is sent away as well. */
+static bool
+judge_rules(struct door *d, struct peer *p)
+{
+	char why[POLICY_REASON_MAX];
+
+	if (policy_admits(d->settings->rules, tls_peer(p->link.tls),
+	    p->address, why))
+		return true;
+	turn_away(p, PROTO_CODE_DENIED, why);
+	return false;
+}
+
+static const char *
+fingerprint_of(const struct peer *p)
+{
+	return tls_peer(p->link.tls)->fingerprint;
+}
+
+/* How many in line show the certificate of "p", itself included? */
+static size_t
+count_certificate(const struct door *d, const struct peer *p)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < d->count; i++)
+		n += d->peers[i].place == IN_LINE &&
+		    strcmp(fingerprint_of(&d->peers[i]),
+		    fingerprint_of(p)) == 0;
+	return n;
+}
+
+/*
+ * Where "p" stands in the line.  Certificates take turns: the first of each is
+ * served before the second of any, so that a client waits for one session of
+ * every other certificate, and not for all that one of them has asked for.
+ */
+static uint64_t
+round_of(const struct door *d, const struct peer *p)
+{
+	uint64_t round = d->round +
+	    (strcmp(d->served, fingerprint_of(p)) == 0 ? 1 : 0);
+
+	for (size_t i = 0; i < d->count; i++) {
+		const struct peer *other = &d->peers[i];
+
+		if (other->place == IN_LINE && other->round >= round &&
+		    strcmp(fingerprint_of(other), fingerprint_of(p)) == 0)
+			round = other->round + 1;
+	}
+	return round;
+}
+
+/* Move the peer at "from" to its place in the line, and return it there. */
+static struct peer *
+line_up(struct door *d, size_t from)
+{
+	struct peer p = d->peers[from];
+	size_t to = 0, last = d->count - 1;
+
+	p.round = round_of(d, &p);
+	p.place = IN_LINE;
+	p.told = 0;
+	memmove(&d->peers[from], &d->peers[from + 1],
+	    (last - from) * sizeof p);
+	for (size_t i = 0; i < last; i++) {
+		if (d->peers[i].place == IN_LINE &&
+		    d->peers[i].round <= p.round)
+			to = i + 1;
+	}
+	memmove(&d->peers[to + 1], &d->peers[to], (last - to) * sizeof p);
+	d->peers[to] = p;
+	return &d->peers[to];
+}
+
+/*
+ * One of the line has to go: the last of the certificate that has the most
+ * places.  "newcomer" goes if no other certificate has more than its own.
+ */
+static void
+shorten_line(struct door *d, struct peer *newcomer)
+{
+	size_t most = count_certificate(d, newcomer), n;
+	struct peer *last = newcomer;
+	char text[PROTO_TEXT_MAX];
+
+	for (size_t i = 0; i < d->count; i++) {
+		struct peer *p = &d->peers[i];
+
+		if (p->place != IN_LINE)
+			continue;
+		n = count_certificate(d, p);
+		if (n > most || (n == most && last != newcomer &&
+		    strcmp(fingerprint_of(p), fingerprint_of(last)) == 0)) {
+			most = n;
+			last = p;
+		}
+	}
+	if (most > 1)
+		(void)snprintf(text, sizeof text, "the server is busy and its "
+		    "line is full; this certificate has %zu of the %lld "
+		    "places there; try again later, or start fewer at once",
+		    most - 1, (long long)d->settings->max_waiting);
+	else
+		(void)snprintf(text, sizeof text, "the server is busy and its "
+		    "line is full; try again later");
+	turn_away(last, PROTO_CODE_BUSY, text);
+}
+
 /* The handshake is done: to the line, from which the session is taken. */
 static void
-let_in(struct door *d, struct peer *p, bool serving)
+let_in(struct door *d, size_t at, bool serving)
 {
-	p->place = IN_LINE;
-	p->told = 0;
+	struct peer *p = &d->peers[at];
+
 	p->expires = tls_peer_expires(p->link.tls);
-	if (p->early && !judge_peer(d, p))
+	/* An answer takes a handshake, so to ask again and again costs the
+	 * network what a failure does. */
+	if ((p->early && !judge_certificate(d, p)) || !judge_rules(d, p)) {
+		penalise(d, p);
 		return;
+	}
+	p = line_up(d, at);
 	/* One more than the line holds, if that one can have the session. */
-	if (count_place(d, IN_LINE) <= (size_t)d->settings->max_waiting +
+	if (count_place(d, IN_LINE) > (size_t)d->settings->max_waiting +
 	    (serving ? 0 : 1))
-		return;
-	turn_away(p, PROTO_CODE_BUSY, "the server is busy and its line is "
-	    "full; try again later");
+		shorten_line(d, p);
+}
+
+/* Let in all who have proved themselves in this turn; each may move others. */
+static void
+fill_line(struct door *d, bool serving)
+{
+	for (size_t i = 0; i < d->count;) {
+		if (d->peers[i].place == PROVED) {
+			let_in(d, i, serving);
+			i = 0;
+		} else
+			i++;
+	}
 }
 
 static int64_t
@@ -445,8 +577,7 @@ handshake_deadline(const struct door *d, const struct peer *p)
 }
 
 static void
-turn_handshake(struct door *d, const struct pollset *ps, struct peer *p,
-    bool serving)
+turn_handshake(struct door *d, const struct pollset *ps, struct peer *p)
 {
 	short events = pollset_events(ps, p->link.slot);
 
@@ -455,7 +586,7 @@ turn_handshake(struct door *d, const struct pollset *ps, struct peer *p,
 	if (events != 0) {
 		switch (link_handshake(&p->link)) {
 		case IO_OK:
-			let_in(d, p, serving);
+			p->place = PROVED;
 			return;
 		case IO_WAIT:
 			break;
@@ -498,6 +629,8 @@ door_next(struct door *d, struct door_guest *g)
 			continue;
 		p->place = LEAVING;
 		p->fd = -1;
+		d->round = p->round;
+		memcpy(d->served, fingerprint_of(p), sizeof d->served);
 		g->link = &p->link;
 		memcpy(g->address, p->address, sizeof g->address);
 		return true;
@@ -520,7 +653,7 @@ static uint8_t
 waiting_flags(const struct peer *p, const struct tls_identity *served)
 {
 	return served != NULL && strcmp(served->fingerprint,
-	    tls_peer(p->link.tls)->fingerprint) == 0 ? PROTO_WAITING_OWN : 0;
+	    fingerprint_of(p)) == 0 ? PROTO_WAITING_OWN : 0;
 }
 
 void
@@ -557,7 +690,8 @@ door_judge(struct door *d)
 {
 	for (size_t i = 0; i < d->count; i++) {
 		if (d->peers[i].place == IN_LINE)
-			(void)judge_peer(d, &d->peers[i]);
+			(void)(judge_certificate(d, &d->peers[i]) &&
+			    judge_rules(d, &d->peers[i]));
 		else if (d->peers[i].place == AT_THE_DOOR)
 			d->peers[i].early = true;
 	}
@@ -657,6 +791,7 @@ poll_peer(const struct door *d, struct peer *p, struct pollset *ps)
 	p->slot = POLLSET_NONE;
 	switch (p->place) {
 	case AT_THE_DOOR:
+	case PROVED:		/* Within a turn alone. */
 		link_poll(&p->link, ps, true);
 		pollset_deadline(ps, handshake_deadline(d, p));
 		break;
@@ -691,12 +826,13 @@ door_turn(struct door *d, const struct pollset *ps, bool serving)
 		struct peer *p = &d->peers[i];
 
 		if (p->place == AT_THE_DOOR)
-			turn_handshake(d, ps, p, serving);
+			turn_handshake(d, ps, p);
 		else if (p->place == IN_LINE)
 			turn_line(ps, p);
 		else
 			turn_leaving(d, ps, p);
 	}
+	fill_line(d, serving);
 	record_drops(d);
 	sweep(d);
 }

@@ -43,8 +43,8 @@ void door_configure(struct door *d, const struct settings *s,
     struct tls_context *context);
 
 /*
- * Ask all in the line for a certificate that is good now, as door_configure()
- * has set what is good; who has none is told, and leaves.
+ * Ask of all in the line whether the certificate is good now and a rule fits,
+ * as door_configure() has set them; who fails is told, and leaves.
  */
 void door_judge(struct door *d);
 

@@ -511,6 +511,25 @@ settle_line(const struct rule *rule, struct body *b, struct decision *d)
 	return result == -1 ? -1 : settle_variables(rule, b, &d->memory);
 }
 
+/* No rule fits: say so to the client, whose operator has to add one. */
+static void
+explain_no_rule(const struct tls_identity *identity,
+    char reason[POLICY_REASON_MAX])
+{
+	(void)snprintf(reason, POLICY_REASON_MAX, "no rule matches the client "
+	    "\"%.200s\"; aisd.conf needs one for it", identity->subject);
+}
+
+bool
+policy_admits(const struct rules *rules, const struct tls_identity *identity,
+    const char *address, char reason[POLICY_REASON_MAX])
+{
+	if (rules_find(rules, identity, address) != NULL)
+		return true;
+	explain_no_rule(identity, reason);
+	return false;
+}
+
 int
 policy_decide(const struct rules *p, const struct policy_world *w,
     const struct policy_peer *peer, const struct body *request,
@@ -523,10 +542,11 @@ policy_decide(const struct rules *p, const struct policy_world *w,
 	memset(d, 0, sizeof *d);
 	if (rule == NULL)
 		rule = rules_find(p, peer->identity, peer->address);
-	if (rule == NULL)
-		return refuse(d, PROTO_CODE_DENIED, "no rule matches the "
-		    "client \"%.200s\"; aisd.conf needs one for it",
-		    peer->identity->subject);
+	if (rule == NULL) {
+		d->code = PROTO_CODE_DENIED;
+		explain_no_rule(peer->identity, d->reason);
+		return 0;
+	}
 	(void)snprintf(d->rule, sizeof d->rule, "%s", rule->name);
 	if ((settled.operation != PROTO_LINE ||
 	    settle_line(rule, &settled, d) == 0) &&

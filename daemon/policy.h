@@ -67,6 +67,14 @@ struct decision {
 };
 
 /*
+ * Does any rule fit this peer at all?  A rule that learns is one too.  Where
+ * none does, write to "reason" why the peer is denied, for its user.
+ */
+bool policy_admits(const struct rules *rules,
+    const struct tls_identity *identity, const char *address,
+    char reason[POLICY_REASON_MAX]);
+
+/*
  * May "peer" do what "request" asks?  Fills "d", which borrows from "rules",
  * "world", "peer" and "request".  0, or -1 if memory is out and "d" is
  * nothing.

@@ -575,8 +575,9 @@ def test_first_rule_that_matches(make_aisd, connect, authority):
     assert connect(bob, daemon).run(["echo"]).status == 0
     refused(connect(nobody, daemon).run(["echo"]), Code.DENIED)
     for pair in (other, sneaky):
-        refused(connect(pair, daemon).run(["echo"]), Code.DENIED, "no rule",
-                str(pair.name))
+        said = connect(pair, daemon).sent_away()
+        assert said.code == Code.DENIED
+        assert "no rule" in said.text and str(pair.name) in said.text
     event = daemon.wait_event("command-refused", peer="alice", count=8)
     assert event["rule"] == "some" and "reason" in event
     assert not daemon.events("command-start", argv="ls")
@@ -600,10 +601,8 @@ def connect(aisd, alice):
 
 def test_no_rules(make_aisd, connect, aisc):
     daemon = make_aisd(rules=" ")
-    refused(connect(daemon=daemon).run(["true"]), Code.DENIED, "no rule")
-    session = connect(daemon=daemon)
-    refused(session.chdir("/"), Code.DENIED, "no rule")
-    session.close()
+    said = connect(daemon=daemon).sent_away()
+    assert said.code == Code.DENIED and "no rule" in said.text
     done = aisc.run(daemon.port, "true")
     assert done.returncode == 255
     assert client.said(done.stderr) == "denied"

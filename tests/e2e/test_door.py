@@ -1,11 +1,15 @@
 """The door, the line, turns, and who is not there any more."""
 
+import contextlib
+import functools
+import os
 import re
 import resource
 import select
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -17,6 +21,12 @@ import wire
 from aisd import Daemon, wait_until
 from strangers import check_idle, half_hello, tcp
 from wire import Code, Operation, Type, body, request_frames
+
+
+@pytest.fixture(scope="session")
+def client_named(authority):
+    """A function from a name to its certificate, the same at each call."""
+    return functools.cache(authority.client)
 
 
 def place(process):
@@ -34,6 +44,16 @@ def connections(port):
         rows = [line.split() for line in f][1:]
     return sum(row[1] == f"0100007F:{port:04X}" and row[3] != "0A" and
                row[9] != "0" for row in rows)
+
+
+@contextlib.contextmanager
+def stopped(pid):
+    """This process is stopped meanwhile."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 # The line.
@@ -91,6 +111,147 @@ def test_waiting_while_the_session_is_stuck(aisd, aisc, connect):
     assert (process.returncode, out) == (0, b"mine\n")
 
 
+# Who may stand in it.
+
+ONLY_BOB = '{ name = "only"; peers = [ "bob" ]; anything = true; }'
+
+
+def knock_on(daemon, pair):
+    """Shake hands, and read what is said until the end."""
+    try:
+        with wire.Client(daemon.port, *pair[:3]) as session:
+            return session.sent_away()
+    except (OSError, wire.Cut):
+        return None
+
+
+def test_client_without_a_rule(make_aisd, connect, client_named, alice,
+                               slowness):
+    """It is told at the door, and neither has the session nor waits for it,
+    however often it comes; the others do not notice."""
+    daemon = make_aisd(rules=ONLY_BOB)
+    said = connect(daemon=daemon).sent_away()
+    assert said.code == Code.DENIED
+    assert said.text == 'no rule matches the client "CN=alice"; aisd.conf ' \
+        "needs one for it"
+    event = daemon.wait_event("handshake-failed", peer="alice")
+    assert event["reason"] == said.text
+    over = threading.Event()
+
+    def ask_again():
+        while not over.is_set():
+            knock_on(daemon, alice)
+    again = [threading.Thread(target=ask_again) for _ in range(8)]
+    for thread in again:
+        thread.start()
+    bob = client_named("bob")
+    took = []
+    try:
+        for _ in range(10):
+            began = time.monotonic()
+            with wire.Client(daemon.port, *bob[:3]) as session:
+                assert session.run(["true"]).status == 0
+            took.append(time.monotonic() - began)
+    finally:
+        over.set()
+        for thread in again:
+            thread.join()
+    assert max(took) < 2 * slowness
+    assert {e["peer"] for e in daemon.events("session-open")} == {"bob"}
+
+
+def test_client_without_a_rule_pays(make_aisd, alice):
+    """Each answer takes a handshake, so its address pays as for a failure."""
+    daemon = make_aisd(rules=ONLY_BOB, failure_penalty=60)
+    assert [knock_on(daemon, alice) is not None for _ in range(8)] == \
+        [True] * 6 + [False] * 2
+    wait_until(lambda: dropped(daemon, reason="penalty") > 0, "a record")
+
+
+def test_rule_that_learns_is_a_rule(make_aisd, connect):
+    """Though it names no command yet."""
+    daemon = make_aisd(rules='{ name = "new"; peers = [ "alice" ]; '
+                       'learn_until = "2100-01-01"; commands = ( ); }')
+    assert connect(daemon=daemon).run(["true"]).status == 0
+
+
+def test_rule_that_goes_while_its_client_waits(make_aisd, connect,
+                                               client_named):
+    """A reload asks those in line as well; who has a rule still stays."""
+    daemon = make_aisd()
+    bob = client_named("bob")
+    holder = connect(bob, daemon)
+    holder.hello()
+    waiting, other = connect(daemon=daemon), connect(bob, daemon)
+    waiting.expect(Type.WAITING)
+    other.expect(Type.WAITING)
+    daemon.configure(rules=ONLY_BOB)
+    daemon.reload()
+    assert waiting.sent_away().code == Code.DENIED
+    assert daemon.wait_event("handshake-failed")["peer"] == "alice"
+    holder.close()
+    assert other.run(["true"]).status == 0
+
+
+def before(session):
+    """What the next WAITING says."""
+    return struct.unpack(">IB", session.expect(Type.WAITING).payload)[0]
+
+
+def test_one_certificate_cannot_fill_the_line(make_aisd, connect, client_named,
+                                              alice):
+    """In a full line the last of the certificate with the most places makes
+    room, and is told why."""
+    daemon = make_aisd(max_waiting=3)
+    bob, carol, dave, erin = map(client_named,
+                                 ("bob", "carol", "dave", "erin"))
+    full = "the server is busy and its line is full; "
+    share = full + "this certificate has {} of the 3 places there; try " \
+        "again later, or start fewer at once"
+    connect(bob, daemon).hello()
+    first, second, third = (connect(alice, daemon) for _ in range(3))
+    assert [before(s) for s in (first, second, third)] == [1, 2, 3]
+
+    def busy(session):
+        said = session.sent_away()
+        assert said.code == Code.BUSY
+        return said.text
+    assert busy(connect(alice, daemon)) == share.format(3)
+    waiting = connect(carol, daemon)
+    assert before(waiting) == 2
+    assert busy(third) == share.format(2)
+    # Nobody has more places than it would have.
+    assert busy(connect(carol, daemon)) == share.format(1)
+    assert before(connect(dave, daemon)) == 3
+    assert busy(second) == share.format(1)
+    assert busy(connect(erin, daemon)) == full + "try again later"
+
+
+def test_certificates_take_turns(make_aisd, connect, client_named, alice):
+    """Who comes once is served before another certificate's second one, and
+    those who are overtaken are told."""
+    daemon = make_aisd()
+    bob, carol = client_named("bob"), client_named("carol")
+    holder = connect(bob, daemon)
+    holder.hello()
+    a1, a2, a3 = (connect(alice, daemon) for _ in range(3))
+    assert [before(s) for s in (a1, a2, a3)] == [1, 2, 3]
+    c1 = connect(carol, daemon)
+    assert [before(s) for s in (c1, a2, a3)] == [2, 3, 4]
+    c2 = connect(carol, daemon)
+    assert [before(s) for s in (c2, a3)] == [4, 5]
+    # The one that is served has had its turn.
+    b2 = connect(bob, daemon)
+    assert [before(s) for s in (b2, a3)] == [5, 6]
+    holder.close()
+    for session in a1, c1, a2, c2, b2, a3:
+        assert session.run(["true"]).status == 0
+        session.close()
+    daemon.wait_event("session-open", count=7)
+    assert [e["peer"] for e in daemon.events("session-open")] == \
+        ["bob", "alice", "carol", "alice", "carol", "bob", "alice"]
+
+
 # Whose turn it is.
 
 def test_wait(aisd, aisc, connect, slowness):
@@ -109,7 +270,7 @@ def test_wait(aisd, aisc, connect, slowness):
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_job_that_waits_for_itself(aisd, aisc, authority, slowness):
+def test_job_that_waits_for_itself(aisd, aisc, client_named, slowness):
     """Two sessions of one job, of which the first goes on only with the
     second: both say so and end, and who has another certificate is told
     nothing of whose session it is."""
@@ -119,7 +280,7 @@ def test_job_that_waits_for_itself(aisd, aisc, authority, slowness):
                         options=["--wait", "2"])
     first.stdout.close()
     other = aisc.start(aisd.port, "true", options=["--wait", "2"],
-                       pair=authority.client("bob"))
+                       pair=client_named("bob"))
     said = second.communicate(timeout=10 * slowness)[1]
     assert (second.returncode, client.said(said)) == (255, "busy")
     assert said.count(b"the session that is served is your own") == 2

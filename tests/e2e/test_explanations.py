@@ -520,6 +520,8 @@ def left(reason, text=None, commands="{COMMANDS}", who="alice"):
                   PEER | USED - {"cpu_ms"} | {"session", "commands"})
 
 
+FULL = "the server is busy and its line is full; this certificate has 1 of " \
+    "the 1 places there; try again later, or start fewer at once"
 LEFT_LINE = Record("message", "info",
                    "connection of alice from 127.0.0.1 closed while it waited "
                    "in line", {}, set())
@@ -766,10 +768,7 @@ FAILURES = {
     # The session.
     "line is full": Failure(
         line_is_full, 255, "busy",
-        "aisc: busy: the server is busy and its line is full; try again "
-        "later",
-        (not_in("alice", "the server is busy and its line is full; try again "
-                "later"), LEFT_LINE)),
+        f"aisc: busy: {FULL}", (not_in("alice", FULL), LEFT_LINE)),
     "others are served": Failure(
         others_are_served, 255, "busy",
         "aisc: busy: it was not our turn within 0 seconds, with 1 before us "
@@ -785,8 +784,8 @@ FAILURES = {
         client_with("eve"), 255, "denied",
         'aisc: denied: no rule matches the client "CN=eve"; aisd.conf needs '
         "one for it",
-        (refused("eve", '"true"', 'no rule matches the client "CN=eve"; '
-                 "aisd.conf needs one for it"),)),
+        (not_in("eve", 'no rule matches the client "CN=eve"; aisd.conf needs '
+                "one for it"),)),
     "rule without the command": Failure(
         client_with("bob"), 255, "denied",
         'aisc: denied: the rule "few" does not grant the command true to '

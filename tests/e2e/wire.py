@@ -448,6 +448,14 @@ class Client(Connection):
             self.other(self.receive(timeout))
         return self.session
 
+    def sent_away(self, timeout=None):
+        """The Goodbye that comes in the place of HELLO."""
+        try:
+            self.hello(timeout)
+        except Goodbye as said:
+            return said
+        raise Mismatch("the session has begun")
+
     def other(self, got):
         """Take a frame that belongs to no request."""
         if got.type == Type.HELLO and self.session is None:
