@@ -50,7 +50,7 @@ struct session {
 	struct tls_identity identity;
 	const struct settings *settings;
 	struct tree *tree;
-	const struct rule *rule;	/* Of the settings; or NULL. */
+	const struct rule *rule;	/* Of the settings; NULL: it ends. */
 	char directory[PROTO_PATH_MAX + 1];	/* "" before any change. */
 	int64_t opened_us;	/* 0 once the end is on record. */
 	int64_t idle_since;
@@ -62,6 +62,7 @@ struct session {
 	int64_t taken;		/* and when it was seen to take output. */
 	uint64_t given;		/* Output that had been sent then, */
 	uint64_t owed;		/* and where TCP will be when it has that. */
+	bool unhandled;		/* There are frames for the next turn. */
 	struct buf pieces;	/* Of a request's body. */
 	uint32_t last;		/* The newest request's number. */
 	struct audit_sums sums;
@@ -171,11 +172,9 @@ session_free(struct session *s)
 void
 session_configure(struct session *s, const struct settings *settings)
 {
-	bool had = s->rule != NULL;
-
 	s->settings = settings;
 	s->rule = rules_find(settings->rules, &s->identity, s->address);
-	if (had && s->rule == NULL)
+	if (s->rule == NULL)
 		session_stop(s, PROTO_CODE_DENIED, "no-rule", "no rule of the "
 		    "server matches this client any more");
 }
@@ -665,6 +664,39 @@ finish_request(struct session *s)
 	reset_request(s);
 }
 
+/* --- a turn among others ------------------------------------------------- */
+
+/* "since" and the time of a key, for which 0 is without end. */
+static int64_t
+end_of(int64_t since, int64_t limit)
+{
+	return limit == 0 || since == CLOCK_NEVER ? CLOCK_NEVER :
+	    since + limit;
+}
+
+/* Until when may the peer start something?  Once it may in any case. */
+static int64_t
+turn_deadline(const struct session *s)
+{
+	if (state_of(s) == BUSY || s->last == 0)
+		return CLOCK_NEVER;
+	return end_of(s->others_since, s->settings->turn);
+}
+
+/*
+ * May the peer go on?  If its turn is over, it is told.  Asked for each request
+ * as well: one may be there already when the answer to the last one is.
+ */
+static bool
+has_turn(struct session *s)
+{
+	if (!clock_past(turn_deadline(s)))
+		return true;
+	close_politely(s, PROTO_CODE_TURN, "others wait, and this session's "
+	    "turn is over", "turn");
+	return false;
+}
+
 /* --- frames from the peer ----------------------------------------------- */
 
 static void
@@ -680,6 +712,8 @@ on_request_part(struct session *s, const struct frame *f)
 		protocol_error(s, "a request's number is not above the last");
 		return;
 	}
+	if (!more && !has_turn(s))
+		return;
 	if (f->type == PROTO_REQUEST_PART && f->length == 0) {
 		protocol_error(s, "a part of a request is empty");
 		return;
@@ -857,13 +891,24 @@ handle_frame(struct session *s, const struct frame *f)
 		r->handle(s, f);
 }
 
+/*
+ * Handle the frames that have come, up to the first request: to decide on one
+ * may take its time, and the daemon has others to look after before the next.
+ */
 static void
 handle_frames(struct session *s)
 {
 	struct frame f;
+	bool asked = false;
 	int got = 0;
 
+	s->unhandled = false;
 	while (can_speak(s) && (got = link_peek(&s->link, &f)) == 1) {
+		if (asked) {
+			s->unhandled = true;
+			return;
+		}
+		asked = f.type == PROTO_REQUEST;
 		handle_frame(s, &f);
 		if (!s->gone)
 			link_done(&s->link, &f);
@@ -888,14 +933,6 @@ output_link(struct session *s)
 	return can_speak(s) ? &s->link : NULL;
 }
 
-/* "since" and the time of a key, for which 0 is without end. */
-static int64_t
-end_of(int64_t since, int64_t limit)
-{
-	return limit == 0 || since == CLOCK_NEVER ? CLOCK_NEVER :
-	    since + limit;
-}
-
 /*
  * Until when may the peer ask for nothing?  A command that has ended, but
  * whose last output the peer does not take, is not waited for any longer; one
@@ -914,15 +951,6 @@ idle_deadline(const struct session *s)
 		since = s->taken;
 	return since + (s->others_since == CLOCK_NEVER ?
 	    s->settings->idle_timeout : s->settings->idle_timeout_waiting);
-}
-
-/* Until when may the peer start something?  Once it may in any case. */
-static int64_t
-turn_deadline(const struct session *s)
-{
-	if (state_of(s) == BUSY || s->last == 0)
-		return CLOCK_NEVER;
-	return end_of(s->others_since, s->settings->turn);
 }
 
 /* How long may all of it last? */
@@ -956,6 +984,8 @@ session_poll(struct session *s, struct pollset *ps)
 		pollset_deadline(ps, s->closing_deadline);
 	if (!can_speak(s))
 		return;
+	if (s->unhandled)
+		pollset_deadline(ps, clock_now());
 	pollset_deadline(ps, idle_deadline(s));
 	pollset_deadline(ps, turn_deadline(s));
 	pollset_deadline(ps, session_deadline(s));
@@ -980,7 +1010,13 @@ turn_link(struct session *s, const struct pollset *ps)
 {
 	enum io io;
 
-	if (!can_speak(s) || !link_ready(&s->link, ps))
+	if (!can_speak(s))
+		return;
+	if (s->unhandled) {
+		handle_frames(s);
+		return;
+	}
+	if (!link_ready(&s->link, ps))
 		return;
 	io = link_read(&s->link);
 	if (io == IO_OK) {
@@ -1152,9 +1188,8 @@ static void
 check_deadlines(struct session *s)
 {
 	check_idle(s);
-	if (can_speak(s) && clock_past(turn_deadline(s)))
-		close_politely(s, PROTO_CODE_TURN, "others wait, and this "
-		    "session's turn is over", "turn");
+	if (can_speak(s))
+		(void)has_turn(s);
 	if (can_speak(s) && clock_past(session_deadline(s)))
 		session_stop(s, PROTO_CODE_TIMEOUT, "session-timeout",
 		    "the session has lasted as long as it may");

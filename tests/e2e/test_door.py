@@ -332,6 +332,33 @@ def test_turn(make_aisd, connect, slowness):
     assert daemon.wait_event("session-close")["reason"] == "turn"
 
 
+def test_requests_cannot_overrun_a_turn(make_aisd, connect):
+    """Many that come at once, each slow to be decided on: their client's turn
+    ends between two of them, and who comes meanwhile is seen."""
+    # A back-reference makes regexec(3) try everything.
+    daemon = make_aisd(turn=0.3, rules='{ peers = [ "*" ]; commands = ( '
+                       '"/bin/true", { name = "slow"; program = "/bin/true"; '
+                       'arguments = ( { match = [ "~(a*)\\\\2b" ]; } ); } '
+                       '); }')
+    session = connect(daemon=daemon)
+    assert session.run(["true"]).status == 0
+    requests = b"".join(
+        request_frames(number, body(Operation.RUN, ["slow", "a" * 1000]))
+        for number in range(2, 202))
+    # The daemon has all of them before it looks at the first.
+    with stopped(daemon.pid):
+        session.send_raw(requests)
+    waiting = connect(daemon=daemon)
+    waiting.expect(Type.WAITING)
+    frames, _ = session.until_end(60)
+    assert frames[-1].type == Type.GOODBYE
+    assert wire.said(frames[-1].payload).code == Code.TURN
+    answers = len(frames) - 1
+    assert {f.type for f in frames[:-1]} == {Type.REFUSED}
+    assert answers < 150
+    waiting.hello()
+
+
 def test_script_goes_on_in_another_turn(make_aisd, aisc, slowness):
     """Two scripts that take turns: each is served whole, in its directory."""
     daemon = make_aisd(turn=0.1)
