@@ -2,7 +2,11 @@
 
 import ctypes
 import os
+import select
+import shutil
 import signal
+import socket
+import subprocess
 import sys
 
 import pytest
@@ -112,3 +116,39 @@ def test_held_by_a_tracer(make_aisd, connect, slowness, how):
         os.waitpid(pid, 0)
     wait_until(lambda: daemon.descendants() == [], "it is reaped")
     served(connect, daemon)
+
+
+def state(pid):
+    """Of a process, a letter, as proc(5) has them."""
+    with open(f"/proc/{pid}/stat") as file:
+        return file.read().rpartition(")")[2].split()[0]
+
+
+def test_stopped_before_its_program(aisd, connect, tmp_path):
+    """A child that is stopped before it is a program holds the daemon until it
+    goes on."""
+    if not shutil.which("strace"):
+        pytest.skip("needs strace")
+    session = connect()
+    session.hello()
+    tracer = subprocess.Popen(
+        ["strace", "-f", "-o", tmp_path / "trace", "-e", "trace=setsid",
+         "-e", "inject=setsid:signal=SIGSTOP", "-p", str(aisd.pid)],
+        stderr=subprocess.PIPE)
+    try:
+        said = tracer.stderr.readline()
+        if b"attached" not in said:
+            pytest.skip(f"no process can be traced here: {said}")
+        number = session.ask(["echo", "after"], windows=(99, 99))
+        wait_until(lambda: "stopped by SIGSTOP" in
+                   (tmp_path / "trace").read_text(), "a child is stopped")
+    finally:
+        tracer.kill()
+        tracer.wait()
+    with socket.create_connection(("127.0.0.1", aisd.port)) as stranger:
+        stranger.sendall(b"this is not TLS\n" * 9)
+        answers, _, _ = select.select([stranger], [], [], 0.3)
+    assert not answers
+    child, = [pid for pid in aisd.descendants() if state(pid) == "T"]
+    os.kill(child, signal.SIGCONT)
+    assert session.follow(number).stdout == b"after\n"

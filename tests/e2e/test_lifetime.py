@@ -165,6 +165,15 @@ def test_stop_with_a_command(make_aisd, aisc, slowness, sig):
     assert daemon.events("stop")[0]["reason"] == sig.name
 
 
+def test_unprivileged_commands_reach_the_daemon(aisd, connect):
+    """Where one user is both, a command reads the key, and stops aisd."""
+    session = connect()
+    with open(aisd.keys["key"], "rb") as file:
+        assert session.run(["cat", aisd.keys["key"]]).stdout == file.read()
+    session.ask(["kill", str(aisd.pid)])
+    aisd.wait_event("stop")
+
+
 def test_stop_with_a_command_that_will_not(make_aisd, connect, slowness):
     daemon = make_aisd(kill_grace=0.5)
     session = connect(daemon=daemon)
