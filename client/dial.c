@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "common/link.h"
@@ -84,13 +85,36 @@ connect_advice(int e)
 	}
 }
 
+/* Can "name" be that of a host in the DNS, and in a certificate? */
+static int
+check_name(const char *name, struct outcome *o)
+{
+	char shown[4 * NET_HOST_MAX];
+	struct net_host host;
+	bool ascii = true;
+
+	if (net_host(name, &host) == 0)
+		return 0;
+	for (const char *p = name; *p != '\0'; p++)
+		ascii = ascii && (signed char)*p >= 0;
+	(void)outcome_printable(shown, sizeof shown, name, strlen(name));
+	outcome_fail(o, OUTCOME_CONNECT, "\"%s\" is no name of a host%s",
+	    shown, ascii ? "; look at the name, and at \"host_name\" and "
+	    "\"server_name\" in aisc.conf" : " in ASCII; write it as the DNS "
+	    "and certificates have it, with \"xn--\": idn2(1) shows how");
+	return -1;
+}
+
 int
 dial_connect(const struct settings *s, struct tls_context *context,
     int64_t deadline, struct link *link, struct outcome *o)
 {
+	const char *name = s->server_name == NULL ? s->host : s->server_name;
 	char port[8], why[OUTCOME_TEXT_MAX / 2];
 	int fd;
 
+	if (check_name(address_of(s), o) == -1 || check_name(name, o) == -1)
+		return -1;
 	(void)snprintf(port, sizeof port, "%d", (int)s->port);
 	fd = net_connect(address_of(s), port, s->family, deadline, why,
 	    sizeof why);
@@ -102,11 +126,9 @@ dial_connect(const struct settings *s, struct tls_context *context,
 	if (fd == -1)
 		return -1;
 	net_dead_after(fd, DEAD_TIMEOUT);
-	if (link_open(link, context, fd, s->server_name == NULL ? s->host :
-	    s->server_name) == 0)
+	if (link_open(link, context, fd, name) == 0)
 		return 0;
-	outcome_fail(o, OUTCOME_CONNECT, "cannot begin TLS: out of memory, or "
-	    "no certificate can be for such a name");
+	outcome_fail(o, OUTCOME_CONNECT, "cannot begin TLS: out of memory");
 	return -1;
 }
 

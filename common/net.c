@@ -79,6 +79,71 @@ net_split(const char *text, char *host, size_t hsize, char *port,
 	return copy(port, psize, colon + 1, strlen(colon + 1));
 }
 
+/* The bytes of an address to "out"; their number. */
+static size_t
+get_address(const struct sockaddr *sa, uint8_t out[16])
+{
+	const struct sockaddr_in *v4 = (const void *)sa;
+	const struct sockaddr_in6 *v6 = (const void *)sa;
+
+	if (sa->sa_family == AF_INET) {
+		memcpy(out, &v4->sin_addr, 4);
+		return 4;
+	}
+	memcpy(out, &v6->sin6_addr, 16);
+	return 16;
+}
+
+/* A numeric address into "host"; -1 if "text" is none. */
+static int
+parse_numeric(const char *text, struct net_host *host)
+{
+	struct addrinfo hints = { .ai_flags = AI_NUMERICHOST,
+	    .ai_socktype = SOCK_STREAM }, *list;
+	char plain[INET6_ADDRSTRLEN];
+	size_t n = strchr(text, ':') == NULL ? strlen(text) :
+	    strcspn(text, "%");
+
+	/* Whether there is such a zone is not asked here. */
+	if (copy(plain, sizeof plain, text, n) == -1 ||
+	    getaddrinfo(plain, NULL, &hints, &list) != 0)
+		return -1;
+	host->length = get_address(list->ai_addr, host->address);
+	(void)inet_ntop(list->ai_family, host->address, host->name,
+	    sizeof host->name);
+	freeaddrinfo(list);
+	return 0;
+}
+
+int
+net_host(const char *text, struct net_host *host)
+{
+	size_t n = strlen(text), label = 0;
+
+	memset(host, 0, sizeof *host);
+	if (n > 0 && parse_numeric(text, host) == 0)
+		return 0;
+	n -= n > 0 && text[n - 1] == '.';
+	if (n == 0 || n >= sizeof host->name)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		char c = text[i];
+
+		label = c == '.' ? 0 : label + 1;
+		if (c >= 'A' && c <= 'Z')
+			c = (char)(c - 'A' + 'a');
+		else if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+		    (c != '\0' && strchr("-_.", c) != NULL)))
+			return -1;
+		if (label > 63 || (label == 0 && (i == 0 || i + 1 == n ||
+		    text[i + 1] == '.')))
+			return -1;
+		host->name[i] = c;
+	}
+	host->name[n] = '\0';
+	return 0;
+}
+
 static int
 set_option(int fd, int level, int name, int value)
 {
@@ -284,9 +349,10 @@ net_connect(const char *host, const char *port, int family, int64_t deadline,
 {
 	struct addrinfo hints = { .ai_flags = AI_NUMERICSERV,
 	    .ai_family = family, .ai_socktype = SOCK_STREAM }, *list;
+	struct net_host parsed;
 	int e, fd = -1;
 
-	if (net_is_numeric(host))
+	if (net_host(host, &parsed) == 0 && parsed.length > 0)
 		hints.ai_flags |= AI_NUMERICHOST;
 	else
 		hints.ai_flags |= AI_ADDRCONFIG;
@@ -371,13 +437,4 @@ net_text(const struct net_address *address, bool port, char out[NET_TEXT_MAX])
 	else
 		(void)snprintf(out, NET_TEXT_MAX, "%s:%s", plain, service);
 	return out;
-}
-
-bool
-net_is_numeric(const char *host)
-{
-	unsigned char address[sizeof(struct in6_addr)];
-
-	return inet_pton(AF_INET, host, address) == 1 ||
-	    inet_pton(AF_INET6, host, address) == 1;
 }

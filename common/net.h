@@ -23,6 +23,28 @@ struct net_network {
 	uint8_t bytes[16];
 };
 
+/* As long as a name in the DNS can be (RFC 1035, 2.3.4), with its NUL. */
+#define NET_HOST_MAX	254
+
+/*
+ * A host as a certificate names it (RFC 9525, 6): an address, which is compared
+ * as such and never goes into SNI (RFC 6066, 3), or a name.
+ */
+struct net_host {
+	char name[NET_HOST_MAX];	/* In lower case, without a dot at the
+					 * end; of an address its text, without
+					 * a zone. */
+	uint8_t address[16];
+	size_t length;		/* Of the address: 4 or 16; 0: it is a name. */
+};
+
+/*
+ * Read "text", a name or a numeric address in any form that getaddrinfo(3)
+ * takes, into "host".  0, or -1: it is neither, as what has an empty label, or
+ * bytes other than ASCII.
+ */
+int net_host(const char *text, struct net_host *host);
+
 /*
  * Split "text", one of HOST, HOST:PORT, [HOST], [HOST]:PORT, :PORT, where a
  * HOST with more than one colon is an IPv6 address without a port.  "host" of
@@ -97,8 +119,5 @@ struct net_network net_network(const struct net_address *address);
 /* "address" as text, an IPv4-mapped one as IPv4; with or without its port. */
 const char *net_text(const struct net_address *address, bool port,
     char out[NET_TEXT_MAX]);
-
-/* Is "host" a numeric address, without a lookup? */
-bool net_is_numeric(const char *host);
 
 #endif

@@ -81,6 +81,24 @@ cert_distance(const ASN1_TIME *t, const char *whose, char out[128])
 	return out;
 }
 
+/* OpenSSL does not take anyExtendedKeyUsage for the purpose that it looks
+ * for. */
+bool
+cert_allows(X509 *cert, bool client, bool authority)
+{
+	uint32_t usage = X509_get_extended_key_usage(cert);
+
+	return (cert_has_purpose(cert) && (usage & XKU_ANYEKU) != 0) ||
+	    X509_check_purpose(cert, client ? X509_PURPOSE_SSL_CLIENT :
+	    X509_PURPOSE_SSL_SERVER, authority) > 0;
+}
+
+bool
+cert_has_purpose(X509 *cert)
+{
+	return X509_get_extended_key_usage(cert) != UINT32_MAX;
+}
+
 /* The common name, if there is exactly one and it is plain text; else "". */
 static void
 get_common_name(X509 *cert, char out[TLS_NAME_MAX])
@@ -220,7 +238,7 @@ cert_identity(X509 *cert, struct tls_identity *id)
 	    id->fingerprint[0] == '\0' ? -1 : 0;
 }
 
-/* One name of a subjectAltName as text, or "" for a kind without use here. */
+/* One name of a subjectAltName with its kind, or "" for one without use. */
 static void
 one_name(const GENERAL_NAME *g, char out[TLS_NAME_MAX])
 {
@@ -232,16 +250,20 @@ one_name(const GENERAL_NAME *g, char out[TLS_NAME_MAX])
 		return;
 	p = ASN1_STRING_get0_data(g->d.ip);
 	n = ASN1_STRING_length(g->d.ip);
-	if (g->type == GEN_DNS)
-		log_escape(out, TLS_NAME_MAX, p, (size_t)n);
-	else if (n == 4 || n == 16)
-		(void)inet_ntop(n == 4 ? AF_INET : AF_INET6, p, out,
-		    TLS_NAME_MAX);
+	if (g->type == GEN_DNS) {
+		memcpy(out, "DNS:", 4);
+		log_escape(out + 4, TLS_NAME_MAX - 4, p, (size_t)n);
+	} else if (n == 4 || n == 16) {
+		memcpy(out, "IP:", 3);
+		(void)inet_ntop(n == 4 ? AF_INET : AF_INET6, p, out + 3,
+		    TLS_NAME_MAX - 3);
+	}
 }
 
 void
 cert_names(X509 *cert, char *out, size_t size)
 {
+	static const char more[] = ", ...";
 	GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name,
 	    NULL, NULL);
 	char name[TLS_NAME_MAX];
@@ -252,8 +274,11 @@ cert_names(X509 *cert, char *out, size_t size)
 		one_name(sk_GENERAL_NAME_value(names, i), name);
 		if (name[0] == '\0')
 			continue;
-		if (strlen(name) + 3 > size - used)
+		if (strlen(name) + sizeof more + 2 > size - used) {
+			(void)snprintf(out + used, size - used, "%s",
+			    used > 0 ? more : "names too long to show");
 			break;
+		}
 		used += (size_t)snprintf(out + used, size - used, "%s%s",
 		    used > 0 ? ", " : "", name);
 	}

@@ -32,12 +32,24 @@ const char *cert_distance(const ASN1_TIME *t, const char *whose,
 int cert_name(X509_NAME *name, char out[TLS_NAME_MAX]);
 
 /*
+ * Does "cert" allow to be used by a client, or else by a server, as keyUsage,
+ * extendedKeyUsage and nsCertType have it?  Those of an authority count as
+ * well, for what is below it.  Without extendedKeyUsage, and with
+ * anyExtendedKeyUsage, it is for whatever one likes (RFC 5280, 4.2.1.12).
+ */
+bool cert_allows(X509 *cert, bool client, bool authority);
+
+/* Does it say what it is for, by an extendedKeyUsage? */
+bool cert_has_purpose(X509 *cert);
+
+/*
  * Fill "id".  0, or -1 if there was no memory for all of it: who lacks a name
  * that it has might be taken for another, to whom a later rule grants more.
  */
 int cert_identity(X509 *cert, struct tls_identity *id);
 
-/* The DNS names and addresses that "cert" is for, as a list for a sentence. */
+/* The DNS names and addresses that "cert" is for, as a list for a sentence,
+ * "DNS:a.example, IP:192.0.2.1"; or as many as there is room for. */
 void cert_names(X509 *cert, char *out, size_t size);
 
 #endif

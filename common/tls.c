@@ -55,6 +55,7 @@ enum {
 struct tls_context {
 	SSL_CTX *ssl;
 	bool server;
+	bool any_purpose;	/* A client need not say that it is one. */
 	struct revocation *crl;	/* NULL: revocation is not checked. */
 	bool old_crl;
 	STACK_OF(X509) *accepted;	/* Our own chain, once checked. */
@@ -64,7 +65,7 @@ struct tls_context {
 struct tls {
 	struct tls_context *context;
 	SSL *ssl;
-	char name[TLS_NAME_MAX];	/* The server's, on the client. */
+	struct net_host host;	/* The server's, on the client. */
 	short handshake_events;	/* What the handshake waits for. */
 	bool done;		/* The handshake is complete. */
 	bool broken;		/* No close_notify any more. */
@@ -182,6 +183,12 @@ explain(const struct tls_context *c, X509 *cert, int e, bool client,
 		    issuer, has_authority(c, X509_get_issuer_name(cert)) ?
 		    ", but from another of the same name" : "",
 		    X509_verify_cert_error_string(e));
+	else if (e == X509_V_ERR_INVALID_PURPOSE && client && c->server &&
+	    !cert_has_purpose(cert))
+		say(out, "the certificate \"%s\" does not say that it is for "
+		    "clients: it has no extendedKeyUsage with clientAuth; "
+		    "make one with \"ais-ca client\", or set client_purpose "
+		    "= \"optional\" in aisd.conf", subject);
 	else if (e == X509_V_ERR_INVALID_PURPOSE)
 		say(out, "the certificate \"%s\" is not for use as a %s: that "
 		    "needs digitalSignature as keyUsage and %s as "
@@ -238,13 +245,13 @@ note_refusal(struct tls *tls, X509 *leaf, X509 *cert, int e)
 	tls->has_peer = true;
 	tls->failure = is_chain_error(e) ? TLS_FAILURE_AUTHORITY :
 	    TLS_FAILURE_CERTIFICATE;
-	if (e == X509_V_ERR_HOSTNAME_MISMATCH ||
-	    e == X509_V_ERR_IP_ADDRESS_MISMATCH) {
+	if (e == X509_V_ERR_HOSTNAME_MISMATCH) {
 		tls->failure = TLS_FAILURE_NAME;
 		cert_names(leaf, names, sizeof names);
 		say(tls->error, "the server's certificate is for %s, not for "
-		    "%.100s; use a name that it has, or set \"server_name\" "
-		    "in aisc.conf", names, tls->name);
+		    "%s:%.100s; use a name that it has, or set "
+		    "\"server_name\" in aisc.conf", names,
+		    tls->host.length > 0 ? "IP" : "DNS", tls->host.name);
 	} else
 		explain(tls->context, at_fault(leaf, cert, e), e,
 		    tls->context->server, tls->error);
@@ -276,21 +283,58 @@ check_revocation(struct tls_context *c, X509_STORE_CTX *store)
 }
 
 /*
+ * Is the chain, which "store" has verified, for use by a "client", or else by
+ * a server?  1, or 0 after the error has been set.
+ */
+static int
+check_purpose(const struct tls_context *c, X509_STORE_CTX *store, bool client)
+{
+	STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(store);
+	bool must_say = c->server && client && !c->any_purpose;
+
+	for (int i = 0; i < sk_X509_num(chain); i++) {
+		X509 *cert = sk_X509_value(chain, i);
+		bool good = cert_allows(cert, client, i > 0);
+
+		if (i == 0)
+			good = good && is_leaf(cert) &&
+			    (!must_say || cert_has_purpose(cert));
+		if (good)
+			continue;
+		X509_STORE_CTX_set_error(store, X509_V_ERR_INVALID_PURPOSE);
+		X509_STORE_CTX_set_error_depth(store, i);
+		X509_STORE_CTX_set_current_cert(store, cert);
+		return 0;
+	}
+	return 1;
+}
+
+/*
  * Everything that is asked of a chain, in a handshake and out of one.  The
  * lists come last: to verify a list's signature is work, which no stranger
  * shall be able to ask for.
  */
 static int
-check_chain(X509_STORE_CTX *store, void *context)
+check_chain(struct tls_context *c, X509_STORE_CTX *store, bool client)
 {
-	if (X509_verify_cert(store) != 1)
-		return 0;
-	if (!is_leaf(X509_STORE_CTX_get0_cert(store))) {
-		X509_STORE_CTX_set_error(store, X509_V_ERR_INVALID_PURPOSE);
-		X509_STORE_CTX_set_error_depth(store, 0);
-		return 0;
-	}
-	return check_revocation(context, store);
+	return X509_verify_cert(store) == 1 &&
+	    check_purpose(c, store, client) == 1 &&
+	    check_revocation(c, store) == 1;
+}
+
+/*
+ * Is the certificate for this host?  RFC 9525: its subjectAltName alone counts,
+ * and a wildcard stands for one whole label.
+ */
+static bool
+is_for_host(X509 *cert, const struct net_host *host)
+{
+	if (host->length > 0)
+		return X509_check_ip(cert, host->address, host->length,
+		    0) == 1;
+	return X509_check_host(cert, host->name, strlen(host->name),
+	    X509_CHECK_FLAG_NEVER_CHECK_SUBJECT |
+	    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL) == 1;
 }
 
 /*
@@ -304,13 +348,18 @@ check_peer(X509_STORE_CTX *store, void *context)
 	SSL *ssl = X509_STORE_CTX_get_ex_data(store,
 	    SSL_get_ex_data_X509_STORE_CTX_idx());
 	X509 *leaf = X509_STORE_CTX_get0_cert(store);
+	struct tls_context *c = context;
+	struct tls *tls = SSL_get_app_data(ssl);
 	int e;
 
-	if (check_chain(store, context) == 1)
-		return 1;
+	if (check_chain(c, store, c->server) == 1) {
+		if (c->server || is_for_host(leaf, &tls->host))
+			return 1;
+		X509_STORE_CTX_set_error(store, X509_V_ERR_HOSTNAME_MISMATCH);
+		X509_STORE_CTX_set_current_cert(store, leaf);
+	}
 	e = X509_STORE_CTX_get_error(store);
-	note_refusal(SSL_get_app_data(ssl), leaf,
-	    X509_STORE_CTX_get_current_cert(store), e);
+	note_refusal(tls, leaf, X509_STORE_CTX_get_current_cert(store), e);
 	/* This one becomes "certificate unknown". */
 	if (is_crl_error(e))
 		X509_STORE_CTX_set_error(store,
@@ -405,6 +454,8 @@ set_common(SSL_CTX *ssl, const struct tls_files *files)
 	SSL_CTX_set_read_ahead(ssl, 1);
 	SSL_CTX_set_default_read_buffer_len(ssl, READ_AHEAD);
 	SSL_CTX_set_verify_depth(ssl, DEPTH_MAX);
+	/* The purpose is ours to check: see check_purpose(). */
+	(void)SSL_CTX_set_purpose(ssl, X509_PURPOSE_ANY);
 }
 
 /* Why OpenSSL cannot make a context at all. */
@@ -459,6 +510,7 @@ tls_server_new(struct tls_files *files, char why[TLS_TEXT_MAX])
 
 	if (c == NULL)
 		return NULL;
+	c->any_purpose = files->any_purpose;
 	(void)SSL_CTX_set_num_tickets(c->ssl, 0);
 	SSL_CTX_set_alpn_select_cb(c->ssl, select_alpn, NULL);
 	SSL_CTX_set_verify(c->ssl, SSL_VERIFY_PEER |
@@ -529,10 +581,12 @@ check_alone(struct tls_context *c, X509 *cert, STACK_OF(X509) *chain,
 	    "ssl_server") != 1)
 		say(v->why, "cannot check a certificate: out of memory");
 	else {
-		X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(
-		    store), SECURITY_LEVEL);
-		X509_STORE_CTX_set_depth(store, DEPTH_MAX);
-		if (check_chain(store, c) == 1) {
+		X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(store);
+
+		X509_VERIFY_PARAM_set_auth_level(param, SECURITY_LEVEL);
+		X509_VERIFY_PARAM_set_depth(param, DEPTH_MAX);
+		(void)X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_ANY);
+		if (check_chain(c, store, v->client) == 1) {
 			if (v->chain != NULL)
 				*v->chain = X509_STORE_CTX_get1_chain(store);
 			v->expires = chain_expires(
@@ -634,23 +688,14 @@ tls_context_terms(const struct tls_context *c, size_t *count)
 
 /* --- one connection ---------------------------------------------------- */
 
-/* On a client: whom to expect.  RFC 9525: subjectAltName alone counts, and a
- * wildcard stands for one whole label. */
+/* On a client: whom to expect, and to ask for.  check_peer() compares. */
 static int
-expect_name(SSL *ssl, const char *name)
+expect_name(struct tls *tls, const char *name)
 {
-	char host[TLS_NAME_MAX];	/* OpenSSL's macro wants no const. */
-
-	if (net_is_numeric(name))
-		return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl),
-		    name) == 1 ? 0 : -1;
-	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT |
-	    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-	(void)snprintf(host, sizeof host, "%s", name);
-	if (SSL_set1_host(ssl, name) != 1 ||
-	    SSL_set_tlsext_host_name(ssl, host) != 1)
+	if (net_host(name, &tls->host) == -1)
 		return -1;
-	return 0;
+	return tls->host.length > 0 || SSL_set_tlsext_host_name(tls->ssl,
+	    tls->host.name) == 1 ? 0 : -1;
 }
 
 /* Keep the first bytes that come from the peer. */
@@ -685,13 +730,11 @@ tls_open(struct tls_context *c, int fd, const char *name)
 	tls->handshake_events = POLLIN;
 	if ((tls->ssl = SSL_new(c->ssl)) == NULL ||
 	    SSL_set_fd(tls->ssl, fd) != 1 ||
-	    (name != NULL && expect_name(tls->ssl, name) == -1))
+	    (name != NULL && expect_name(tls, name) == -1))
 		goto fail;
 	(void)SSL_set_app_data(tls->ssl, (void *)tls);
 	BIO_set_callback_ex(SSL_get_rbio(tls->ssl), keep_first);
 	BIO_set_callback_arg(SSL_get_rbio(tls->ssl), (char *)tls);
-	if (name != NULL)
-		log_escape(tls->name, sizeof tls->name, name, strlen(name));
 	if (c->server)
 		SSL_set_accept_state(tls->ssl);
 	else
@@ -721,7 +764,7 @@ tls_free(struct tls *tls)
  */
 static const struct refusal {
 	int alert;
-	enum { PLAIN, ISSUER, BEGIN, END } add;
+	enum { PLAIN, ISSUER, BEGIN, END, PURPOSE } add;
 	const char *client;	/* Where we are one. */
 	const char *server;
 } refusals[] = {
@@ -737,7 +780,7 @@ static const struct refusal {
 	    "by the client's authority of the name" },
 	{ ALERT_REVOKED, PLAIN, "it has been revoked, and another one has to "
 	    "take its place", "it has been revoked" },
-	{ ALERT_UNSUPPORTED_CERTIFICATE, PLAIN, "it is not for use as a "
+	{ ALERT_UNSUPPORTED_CERTIFICATE, PURPOSE, "it is not for use as a "
 	    "client", "it is not for use as a server" },
 	{ ALERT_CERTIFICATE_UNKNOWN, PLAIN, "the server cannot tell whether "
 	    "it is good, as when its revocation list is overdue",
@@ -767,6 +810,10 @@ explain_refusal(struct tls *tls, const struct refusal *r)
 	    X509_get0_notAfter(own);
 	if (r->add == ISSUER)
 		(void)snprintf(more, sizeof more, " \"%s\"", issuer);
+	else if (r->add == PURPOSE)
+		(void)snprintf(more, sizeof more, "%s", server ||
+		    cert_has_purpose(own) ? "" : "; it has no extendedKeyUsage "
+		    "with clientAuth, which the server asks for");
 	else if (r->add != PLAIN)
 		(void)snprintf(more, sizeof more, "; it is valid %s %s, %s",
 		    r->add == BEGIN ? "from" : "until", cert_date(t, date),

@@ -42,6 +42,8 @@ struct tls_files {
 	bool pipes;			/* A pipe may stand for any of them
 					 * but lists: its writer is waited for,
 					 * a minute at most. */
+	bool any_purpose;		/* On a server: a client's certificate
+					 * need not have an extendedKeyUsage. */
 	const char *at_fault;		/* Set by a failure: which of them. */
 };
 
@@ -142,7 +144,7 @@ struct tls_term *tls_context_terms(const struct tls_context *context,
 /*
  * Begin a connection over "fd", which stays the caller's.  A client names the
  * server that must answer (a DNS name or an address); a server passes NULL.
- * NULL if memory is out.
+ * NULL if memory is out, or if net_host() does not take the name.
  */
 struct tls *tls_open(struct tls_context *context, int fd, const char *name);
 void tls_free(struct tls *tls);

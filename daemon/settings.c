@@ -27,6 +27,7 @@ static const struct conf_key keys[] = {
 	KEY(authority, CONF_PATH, 0, 0),
 	KEY(crl, CONF_PATH, 0, 0),
 	KEY(crl_expired, CONF_STRING, 0, 0),
+	KEY(client_purpose, CONF_STRING, 0, 0),
 	KEY(watch_interval, CONF_SECONDS, 0, DAY),
 	KEY(expiry_warning, CONF_INT, 0, 3650),
 	KEY(allow_tls12, CONF_BOOL, 0, 0),
@@ -75,6 +76,7 @@ set_defaults(struct settings *s)
 	s->key = strdup(AIS_SYSCONFDIR "/aisd/server.key");
 	s->authority = strdup(AIS_SYSCONFDIR "/aisd/ca.pem");
 	s->crl_expired = strdup("error");
+	s->client_purpose = strdup("required");
 	s->user = strdup("aisd");
 	s->command_user = strdup("aisd-run");
 	s->log_file = strdup(AIS_LOCALSTATEDIR "/log/aisd/server.log");
@@ -99,6 +101,7 @@ set_defaults(struct settings *s)
 	if (terms_init(&s->terms) == -1 || s->listen == NULL ||
 	    s->path == NULL || s->certificate == NULL || s->key == NULL ||
 	    s->authority == NULL || s->crl_expired == NULL ||
+	    s->client_purpose == NULL ||
 	    s->user == NULL || s->command_user == NULL ||
 	    s->log_file == NULL || s->log_system == NULL ||
 	    s->log_level == NULL || s->audit == NULL ||
@@ -157,12 +160,16 @@ check_words(struct conf *conf, const struct settings *s)
 	static const char *const levels[] = { "error", "warning", "notice",
 	    "info", "debug", NULL };
 	static const char *const choices[] = { "error", "warning", NULL };
+	static const char *const purposes[] = { "required", "optional", NULL };
 	static const char *const audits[] = { "any", "strict", NULL };
 	int errors = 0;
 
 	if (!is_one_of(s->crl_expired, choices))
 		errors += complain(conf, "crl_expired", "must be \"error\" or "
 		    "\"warning\"");
+	if (!is_one_of(s->client_purpose, purposes))
+		errors += complain(conf, "client_purpose", "must be "
+		    "\"required\" or \"optional\"");
 	if (!is_one_of(s->audit, audits))
 		errors += complain(conf, "audit", "must be \"any\" or "
 		    "\"strict\"");
@@ -362,7 +369,8 @@ settings_tls(const struct settings *s, bool serving)
 		.certificate = s->certificate, .key = s->key,
 		.authority = s->authority, .crl = s->crl,
 		.old_crl = settings_old_crl(s), .allow_tls12 = s->allow_tls12,
-		.pipes = !serving
+		.pipes = !serving,
+		.any_purpose = strcmp(s->client_purpose, "optional") == 0
 	};
 	char why[TLS_TEXT_MAX];
 	struct tls_context *context;

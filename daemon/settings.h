@@ -24,6 +24,7 @@ struct settings {
 	char *authority;
 	char *crl;
 	char *crl_expired;	/* error or warning. */
+	char *client_purpose;	/* required or optional. */
 	int64_t watch_interval;
 	int64_t expiry_warning;	/* Days. */
 	bool allow_tls12;

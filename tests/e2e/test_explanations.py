@@ -652,6 +652,14 @@ FAILURES = {
                 "client: that needs digitalSignature as keyUsage and "
                 "clientAuth as extendedKeyUsage; make one with \"ais-ca "
                 'client"'),)),
+    "client's certificate without a purpose": Failure(
+        client_with(purpose=None), 255, "tls", REFUSED.format(
+            who="alice", why="it is not for use as a client; it has no "
+            "extendedKeyUsage with clientAuth, which the server asks for"),
+        (not_in("alice", 'the certificate "CN=alice" does not say that it is '
+                "for clients: it has no extendedKeyUsage with clientAuth; "
+                'make one with "ais-ca client", or set client_purpose = '
+                '"optional" in aisd.conf'),)),
     "client's certificate of a server": Failure(
         server_with(purpose="client"), 255, "tls",
         'aisc: tls: the certificate "CN=localhost" is not for use as a '
@@ -666,17 +674,18 @@ FAILURES = {
     # Names.
     "server has another name": Failure(
         called("web", "DNS:web.example.org"), 255, "name",
-        "aisc: name: the server's certificate is for web.example.org, not "
-        'for web; use a name that it has, or set "server_name" in aisc.conf'),
+        "aisc: name: the server's certificate is for DNS:web.example.org, "
+        'not for DNS:web; use a name that it has, or set "server_name" in aisc.conf'),
     "server has names, and was called by address": Failure(
         called("127.0.0.1", "DNS:a.example.org", "DNS:b.example.org"), 255,
-        "name", "aisc: name: the server's certificate is for a.example.org, "
-        "b.example.org, not for 127.0.0.1; use a name that it has, or set "
+        "name", "aisc: name: the server's certificate is for "
+        "DNS:a.example.org, DNS:b.example.org, not for IP:127.0.0.1; use a "
+        "name that it has, or set "
         '"server_name" in aisc.conf'),
     "server has no name": Failure(
         called("web", "email:root@localhost"), 255, "name",
         "aisc: name: the server's certificate is for no name at all, not for "
-        'web; use a name that it has, or set "server_name" in aisc.conf'),
+        'DNS:web; use a name that it has, or set "server_name" in aisc.conf'),
 
     # On the way.
     "port is closed": Failure(

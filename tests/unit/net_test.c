@@ -100,18 +100,77 @@ split_bounds(void **state)
 	assert_int_equal(net_split("a:1234", host, sizeof host, port, 4), -1);
 }
 
+/* What a certificate has to have for each; an "@" before an address. */
+static const struct host {
+	const char *text, *name;
+} hosts[] = {
+	{ "localhost", "localhost" },
+	{ "WEB-1.Example.ORG", "web-1.example.org" },
+	{ "srv.example.test.", "srv.example.test" }, { "a_b", "a_b" },
+	{ "xn--bcher-kva.example", "xn--bcher-kva.example" },
+	{ "1.2.3.4.5", "1.2.3.4.5" }, { "example.", "example" },
+	{ "127.0.0.1", "@127.0.0.1" }, { "::1", "@::1" },
+	{ "2001:DB8:0:0::1", "@2001:db8::1" },
+	{ "2001:db8::ffff:192.0.2.1", "@2001:db8::ffff:c000:201" },
+	{ "::ffff:192.0.2.1", "@::ffff:192.0.2.1" },
+	/* Such a zone there is not, but this is not what is asked. */
+	{ "fe80::1%none0", "@fe80::1" }, { "fe80::1%1", "@fe80::1" },
+	/* As getaddrinfo(3) has it, and so what is connected to. */
+	{ "127.1", "@127.0.0.1" }, { "0x7f.0.0.1", "@127.0.0.1" },
+	{ "", NULL }, { ".", NULL }, { "..", NULL }, { ".example.org", NULL },
+	{ "a..b", NULL }, { "a..", NULL }, { "*.example.org", NULL },
+	{ "a b", NULL }, { "a/b", NULL }, { "[::1]", NULL }, { "::g", NULL },
+	{ "127.0.0.1%1", NULL }, { "127.0.0.1 x", NULL },
+	{ "b\xc3\xbc" "cher.example", NULL }, { "a\n", NULL }
+};
+
 static void
-numeric(void **state)
+as_certificates_have_it(void **state)
 {
+	char address[INET6_ADDRSTRLEN];
+	struct net_host h;
+
 	(void)state;
-	assert_true(net_is_numeric("127.0.0.1"));
-	assert_true(net_is_numeric("::1"));
-	assert_true(net_is_numeric("2001:db8::ffff:192.0.2.1"));
-	assert_false(net_is_numeric("localhost"));
-	assert_false(net_is_numeric(""));
-	assert_false(net_is_numeric("127.1"));
-	assert_false(net_is_numeric("1.2.3.4.5"));
-	assert_false(net_is_numeric("[::1]"));
+	for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++) {
+		const char *text = hosts[i].text, *name = hosts[i].name;
+		int result = net_host(text, &h);
+
+		if (result != (name == NULL ? -1 : 0) || (name != NULL &&
+		    strcmp(h.name, name + (*name == '@')) != 0))
+			fail_msg("%s: %d, %s", text, result, h.name);
+		if (name == NULL)
+			continue;
+		assert_int_equal(h.length > 0, *name == '@');
+		if (h.length > 0)
+			assert_string_equal(inet_ntop(h.length == 4 ? AF_INET :
+			    AF_INET6, h.address, address, sizeof address),
+			    name + 1);
+	}
+}
+
+/* RFC 1035, 2.3.4: 63 bytes a label, 253 in all. */
+static void
+long_names(void **state)
+{
+	char text[300];
+	struct net_host h;
+
+	(void)state;
+	memset(text, 'a', sizeof text);
+	text[63] = '\0';
+	assert_int_equal(net_host(text, &h), 0);
+	text[63] = 'a';
+	text[64] = '\0';
+	assert_int_equal(net_host(text, &h), -1);
+	memset(text, 'a', sizeof text);
+	for (size_t i = 63; i < 254; i += 64)
+		text[i] = '.';
+	text[253] = '.';
+	text[254] = '\0';
+	assert_int_equal(net_host(text, &h), 0);
+	assert_int_equal(strlen(h.name), 253);
+	text[253] = 'a';
+	assert_int_equal(net_host(text, &h), -1);
 }
 
 static void
@@ -572,7 +631,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(split),
 		cmocka_unit_test(split_bounds),
-		cmocka_unit_test(numeric),
+		cmocka_unit_test(as_certificates_have_it),
+		cmocka_unit_test(long_names),
 		cmocka_unit_test(text),
 		cmocka_unit_test(connection),
 		cmocka_unit_test(by_name),

@@ -93,6 +93,7 @@ defaults(void **state)
 	assert_string_equal(s->authority, AIS_SYSCONFDIR "/aisd/ca.pem");
 	assert_null(s->crl);
 	assert_string_equal(s->crl_expired, "error");
+	assert_string_equal(s->client_purpose, "required");
 	assert_false(settings_old_crl(s));
 	assert_int_equal(s->watch_interval, 60000);
 	assert_int_equal(s->expiry_warning, 30);
@@ -181,6 +182,8 @@ static const struct {
 	    "absolute path" },
 	{ "key = [ \"/k\" ];", 2, "key: must be an absolute path" },
 	{ "crl_expired = \"maybe\";", 2, "crl_expired: must be \"error\"" },
+	{ "client_purpose = \"any\";", 2, "client_purpose: must be "
+	    "\"required\" or \"optional\"" },
 	{ "watch_interval = \"2 d\";", 2, "watch_interval: out of range; it "
 	    "may be from 0 to 86400" },
 	{ "expiry_warning = -1;", 2, "expiry_warning: out of range" },

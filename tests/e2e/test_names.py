@@ -1,0 +1,194 @@
+"""Whom a certificate is for, and what for: purposes, names, addresses."""
+
+import ssl
+
+import pytest
+
+import pki
+import wire
+
+
+@pytest.fixture
+def root(tmp_path):
+    """An authority that may have others below it, and serves all ends."""
+    return pki.root(str(tmp_path / "root"), "Root")
+
+
+@pytest.fixture
+def server(root):
+    return root.make("localhost", "server")
+
+
+def serves(daemon, pair):
+    """Whether the client's certificate is accepted."""
+    try:
+        with wire.Client(daemon.port, *pair[:3]) as session:
+            return session.run(["true"]).status == 0
+    except (wire.Cut, wire.Closed, ssl.SSLError, ConnectionError):
+        return False
+
+
+def refusal(daemon, pair):
+    """Why the certificate is refused, by the log."""
+    seen = len(daemon.events("handshake-failed"))
+    assert not serves(daemon, pair)
+    return daemon.wait_event("handshake-failed", seen + 1)["reason"]
+
+
+# Purposes: RFC 5280, 4.2.1.12.
+
+def usage(*values):
+    return ["extendedKeyUsage = " + ", ".join(values)] if values else []
+
+
+NONE = usage()
+ANY = usage("anyExtendedKeyUsage")
+CLIENT = usage("clientAuth")
+SERVER = usage("serverAuth")
+MIXED = usage("emailProtection", "clientAuth")
+OTHER = usage("emailProtection", "1.3.6.1.4.1.311.20.2.2")
+
+
+@pytest.mark.parametrize("branch, leaf, required, optional", [
+    # An authority's restricts those below it, where it has one.
+    (NONE, NONE, False, True), (NONE, CLIENT, True, True),
+    (NONE, ANY, True, True), (NONE, MIXED, True, True),
+    (NONE, SERVER, False, False), (NONE, OTHER, False, False),
+    (ANY, CLIENT, True, True), (ANY, NONE, False, True),
+    (CLIENT, CLIENT, True, True), (MIXED, ANY, True, True),
+    (SERVER, CLIENT, False, False), (SERVER, NONE, False, False),
+    (OTHER, ANY, False, False),
+])
+def test_purpose_of_a_client(make_aisd, root, server, branch, leaf, required,
+                             optional):
+    signer = root.intermediate("Branch", more=branch) if branch else root
+    pair = signer.make("alice", None, more=leaf)
+    daemon = make_aisd(pair=server)
+    if required:
+        assert serves(daemon, pair)
+    else:
+        assert "extendedKeyUsage" in refusal(daemon, pair)
+    daemon.configure(client_purpose="optional")
+    daemon.reload()
+    if optional:
+        assert serves(daemon, pair)
+    else:
+        assert "extendedKeyUsage" in refusal(daemon, pair)
+
+
+def test_purpose_is_asked_for_again(make_aisd, root, server):
+    """Who is in a session when the rule becomes stricter loses it."""
+    daemon = make_aisd(pair=server, client_purpose="optional")
+    pair = root.make("alice", None)
+    with wire.Client(daemon.port, *pair[:3]) as session:
+        assert session.run(["true"]).status == 0
+        daemon.configure(client_purpose="required")
+        daemon.reload()
+        frames, _ = session.until_end()
+    texts = [wire.said(f.payload)[1] for f in frames
+             if f.type == wire.Type.GOODBYE]
+    assert len(texts) == 1 and "extendedKeyUsage" in texts[0]
+    assert daemon.wait_event("session-close")["reason"] == "untrusted"
+
+
+@pytest.mark.parametrize("leaf, good", [
+    (NONE, True), (ANY, True), (SERVER, True), (CLIENT, False),
+    (OTHER, False)])
+def test_purpose_of_a_server(make_aisd, aisc, root, leaf, good):
+    """Its name in the certificate is what makes it a server: a purpose need
+    not be there, but must not be another one."""
+    pair = root.make("localhost", None, sans=pki.LOOPBACK, more=leaf)
+    daemon = make_aisd(pair=pair, start=False)
+    if good:
+        daemon.start()
+        done = aisc.run(daemon.port, "true", pair=root.make("alice"))
+        assert (done.returncode, done.stderr) == (0, b"")
+    else:
+        with pytest.raises(AssertionError, match="not for use as a server"):
+            daemon.start()
+
+
+# Hosts: RFC 9525, 6; RFC 6066, 3.  Half of the names are from the tests of
+# curl (unit1397) and of OpenSSL (v3nametest).
+
+SANS = ["DNS:srv.example.test", "DNS:UPPER.Example.test",
+        "DNS:*.wild.example.test", "DNS:*.test", "DNS:f*.part.example.test",
+        "DNS:*part.example.com", "DNS:www.*.com", "DNS:*.example.",
+        "DNS:xn--bcher-kva.example", "DNS:*.xn--rger-koa.example.com",
+        "DNS:dot.example.test.", "DNS:10.1.2.3", "DNS:*.168.0.0",
+        "IP:127.0.0.1", "IP:fe80::1", "IP:2001:db8::1"]
+
+
+@pytest.fixture(scope="module")
+def named(tmp_path_factory):
+    """A root and a server's certificate with all of these names."""
+    root = pki.root(str(tmp_path_factory.mktemp("named")), "Root")
+    return root.make("alice"), root.make("srv", "server", sans=SANS)
+
+
+def called(aisc, fake_server, named, name):
+    """What comes of calling the server so, and the SNI that it has seen."""
+    alice, pair = named
+    seen = []
+    tls = wire.context(True, *pair[:3])
+    tls.sni_callback = lambda _, sni, __: seen.append(sni)
+    server = fake_server(wire.answering(b"there\n"), tls=tls)
+    aisc.config.write_text(
+        'hosts = ( { match = "x"; host_name = "127.0.0.1"; '
+        'server_name = "%s"; } );\n' % name, encoding="utf-8")
+    done = aisc.run(server.port, "true", pair=alice, host="x")
+    return done, seen
+
+
+@pytest.mark.parametrize("name, sni", [
+    ("srv.example.test", "srv.example.test"),
+    ("srv.example.test.", "srv.example.test"),
+    ("SRV.Example.TEST", "srv.example.test"),
+    ("upper.example.test", "upper.example.test"),
+    ("a.wild.example.test", "a.wild.example.test"),
+    ("A.WILD.example.test.", "a.wild.example.test"),
+    ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+    ("XN--Bcher-KVA.example.", "xn--bcher-kva.example"),
+    ("www.xn--rger-koa.example.com", "www.xn--rger-koa.example.com"),
+    ("127.0.0.1", None), ("127.1", None), ("fe80::1", None),
+    ("fe80::1%lo", None), ("FE80:0::1%eth9", None),
+    ("2001:DB8:0:0:0::1", None)])
+def test_host_that_the_certificate_is_for(aisc, fake_server, named, name, sni):
+    done, seen = called(aisc, fake_server, named, name)
+    assert (done.returncode, done.stdout) == (0, b"there\n"), done.stderr
+    assert seen == [sni]
+
+
+@pytest.mark.parametrize("name", [
+    "example.test", "wild.example.test", "b.a.wild.example.test",
+    "a.test", "foo.part.example.test", "f.part.example.test",
+    "apart.example.com", "www.example.com", "srv.example.tes",
+    "rv.example.test", "x.srv.example.test", "www.example", "www.example.",
+    "rger-koa.example.com", "dot.example.test.", "srv",
+    # A DNS name that looks like an address is none.
+    "10.1.2.3", "192.168.0.0", "127.0.0.2", "fe80::2%lo", "::1",
+    "::ffff:127.0.0.1"])
+def test_host_that_the_certificate_is_not_for(aisc, fake_server, named, name):
+    done, _ = called(aisc, fake_server, named, name)
+    assert (done.returncode, done.stdout) == (255, b"")
+    assert done.stderr.startswith(b"aisc: name: "), done.stderr
+
+
+@pytest.mark.parametrize("name", [
+    # For OpenSSL the first two stand for whatever is below.
+    ".example.test", ".test", ".", "..", "srv.example.test..",
+    "srv..example.test", "*.wild.example.test", "*", "127.0.0.1 ",
+    "b\u00fccher.example", "\u0441rv.example.test"])
+def test_no_name_of_a_host(aisc, fake_server, named, name):
+    done, seen = called(aisc, fake_server, named, name)
+    assert (done.returncode, done.stdout) == (255, b"")
+    assert b"aisc: connect: " in done.stderr and \
+        b"is no name of a host" in done.stderr
+    assert (b"xn--" in done.stderr) is not name.isascii()
+    assert not seen
+
+
+def test_kinds_of_names_are_told(aisc, fake_server, named):
+    done, _ = called(aisc, fake_server, named, "10.1.2.3")
+    assert b"for DNS:srv.example.test, " in done.stderr
+    assert b", ..., not for IP:10.1.2.3; " in done.stderr
