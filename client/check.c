@@ -5,11 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/body.h"
 #include "common/buf.h"
+#include "common/date.h"
 #include "common/link.h"
 #include "common/net.h"
 #include "common/tls.h"
@@ -103,18 +103,6 @@ first_authority(const struct report *r)
 		}
 	}
 	return first;
-}
-
-static const char *
-date(int64_t t, char out[32])
-{
-	time_t seconds = (time_t)t;
-	struct tm tm;
-
-	if (gmtime_r(&seconds, &tm) == NULL ||
-	    strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-		(void)snprintf(out, 32, "?");
-	return out;
 }
 
 /* --- what is found ----------------------------------------------------- */
@@ -288,7 +276,7 @@ static void
 put_chain(FILE *out, const struct report *r, const char *whose,
     const struct chain *chain)
 {
-	char until[32];
+	char until[DATE_TEXT_MAX];
 
 	for (size_t i = 0; i < chain->count; i++) {
 		const struct tls_identity *id = &chain->certs[i];
@@ -299,7 +287,8 @@ put_chain(FILE *out, const struct report *r, const char *whose,
 		(void)fputs("\", issued by \"", out);
 		put(out, id->issuer);
 		(void)fprintf(out, "\", serial %s, until %s, %" PRId64
-		    " days left\n", id->serial, date(id->not_after, until),
+		    " days left\n", id->serial,
+		    date_record(id->not_after, until),
 		    days_until(r, id->not_after));
 	}
 }
@@ -340,7 +329,7 @@ static void
 json_chain(struct json *j, const struct report *r, const char *name,
     const struct chain *chain)
 {
-	char text[32];
+	char text[DATE_TEXT_MAX];
 
 	json_open(j, name, '[');
 	for (size_t i = 0; i < chain->count; i++) {
@@ -351,8 +340,8 @@ json_chain(struct json *j, const struct report *r, const char *name,
 		json_text(j, "issuer", id->issuer);
 		json_text(j, "serial", id->serial);
 		json_text(j, "fingerprint", id->fingerprint);
-		json_text(j, "not_before", date(id->not_before, text));
-		json_text(j, "not_after", date(id->not_after, text));
+		json_text(j, "not_before", date_record(id->not_before, text));
+		json_text(j, "not_after", date_record(id->not_after, text));
 		json_integer(j, "days", days_until(r, id->not_after));
 		json_close(j, '}');
 	}
@@ -420,7 +409,7 @@ check_run(const struct check *check, const struct settings *s,
 	}
 	r->check = check;
 	r->settings = s;
-	r->now = (int64_t)time(NULL);
+	r->now = date_now();
 	look(r, request);
 	if (check->json)
 		put_json(p.out, r);

@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "common/date.h"
 #include "common/link.h"
 #include "common/net.h"
 #include "common/proto.h"
@@ -230,17 +230,14 @@ dial_describe(const struct link *link, double ms)
 {
 	const struct tls_identity *peer = tls_peer(link->tls);
 	struct net_address address;
-	char text[NET_TEXT_MAX], date[32];
-	time_t until = (time_t)peer->not_after;
-	struct tm tm;
+	char text[NET_TEXT_MAX], date[DATE_TEXT_MAX];
 
-	if (net_peer(link->fd, &address) == -1 ||
-	    gmtime_r(&until, &tm) == NULL ||
-	    strftime(date, sizeof date, "%Y-%m-%d", &tm) == 0)
+	if (net_peer(link->fd, &address) == -1)
 		return;
 	outcome_say("connected to %s after %.1f ms, %s, %s",
 	    net_text(&address, true, text), ms, tls_version(link->tls),
 	    tls_cipher(link->tls));
 	outcome_say("the server is \"%s\", certified by \"%s\" until %s, "
-	    "serial %s", peer->subject, peer->issuer, date, peer->serial);
+	    "serial %s", peer->subject, peer->issuer,
+	    date_day(peer->not_after, date), peer->serial);
 }

@@ -3,11 +3,11 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
+#include "common/date.h"
 #include "common/log.h"
 #include "common/tls-cert.h"
 
@@ -28,17 +28,17 @@ cert_seconds(const ASN1_TIME *t)
 	struct tm tm;
 
 	return t != NULL && ASN1_TIME_to_tm(t, &tm) == 1 ?
-	    (int64_t)timegm(&tm) : 0;
+	    date_seconds(&tm) : 0;
 }
 
 const char *
-cert_date(const ASN1_TIME *t, char out[32])
+cert_date(const ASN1_TIME *t, char out[DATE_TEXT_MAX])
 {
 	struct tm tm;
 
-	if (ASN1_TIME_to_tm(t, &tm) != 1 ||
-	    strftime(out, 32, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
-		(void)snprintf(out, 32, "an unreadable date");
+	if (ASN1_TIME_to_tm(t, &tm) == 1)
+		return date_words(date_seconds(&tm), out);
+	(void)snprintf(out, DATE_TEXT_MAX, "an unreadable date");
 	return out;
 }
 
@@ -67,17 +67,12 @@ to_span(int64_t seconds, char out[32])
 const char *
 cert_distance(const ASN1_TIME *t, const char *whose, char out[128])
 {
-	time_t now = time(NULL);
-	int64_t left = cert_seconds(t) - (int64_t)now;
-	char span[32], date[32];
-	struct tm tm;
+	int64_t now = date_now(), left = cert_seconds(t) - now;
+	char span[32], date[DATE_TEXT_MAX];
 
-	if (gmtime_r(&now, &tm) == NULL ||
-	    strftime(date, sizeof date, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
-		(void)snprintf(date, sizeof date, "unreadable");
 	(void)snprintf(out, 128, "%s %s by %s clock (%s)",
 	    to_span(left < 0 ? -left : left, span), left < 0 ? "ago" :
-	    "from now", whose, date);
+	    "from now", whose, date_words(now, date));
 	return out;
 }
 

@@ -11,6 +11,7 @@
 
 #include <openssl/x509.h>
 
+#include "common/date.h"
 #include "common/tls.h"
 
 /* Was it memory that OpenSSL lacked?  Its queue of errors is emptied. */
@@ -20,7 +21,7 @@ bool cert_lacked_memory(void);
 int64_t cert_seconds(const ASN1_TIME *t);
 
 /* A time as people read it, in UTC. */
-const char *cert_date(const ASN1_TIME *t, char out[32]);
+const char *cert_date(const ASN1_TIME *t, char out[DATE_TEXT_MAX]);
 
 /* How far "t" is from now, and by which clock: "whose".  A wrong clock is seen
  * by what it says. */

@@ -6,13 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include <openssl/asn1t.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
+#include "common/date.h"
 #include "common/fd.h"
 #include "common/serials.h"
 #include "common/tls-cert.h"
@@ -531,7 +531,7 @@ revocation_check(struct revocation *r, X509 *cert, X509 *issuer, bool old)
 {
 	struct list *l = newest(r, X509_get_issuer_name(cert), issuer);
 	const ASN1_INTEGER *number = X509_get0_serialNumber(cert);
-	int64_t now = (int64_t)time(NULL);
+	int64_t now = date_now();
 	uint8_t serial[SERIALS_BYTES_MAX + 8], *p = serial;
 	struct span in, content;
 	int size;

@@ -2,8 +2,8 @@
 
 #include <stdbool.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "common/date.h"
 #include "common/tls-cert.h"
 #include "common/tls-crl.h"
 #include "common/tls-term.h"
@@ -33,7 +33,7 @@ static X509 *
 first_to_end(X509_STORE *store)
 {
 	STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(store);
-	int64_t now = (int64_t)time(NULL);
+	int64_t now = date_now();
 	X509 *first = NULL, *cert;
 
 	for (int i = 0; i < sk_X509_OBJECT_num(all); i++) {

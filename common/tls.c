@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <openssl/conf.h>
@@ -18,6 +17,7 @@
 
 #include "common/buf.h"
 #include "common/fd.h"
+#include "common/date.h"
 #include "common/log.h"
 #include "common/net.h"
 #include "common/proto.h"
@@ -149,7 +149,7 @@ explain_dates(const struct tls_context *c, X509 *cert, const char *subject,
 	const ASN1_TIME *end = X509_get0_notAfter(cert);
 	const ASN1_TIME *begin = X509_get0_notBefore(cert);
 	const char *whose = c->server ? "the server's" : "our";
-	char date[32], distance[128];
+	char date[DATE_TEXT_MAX], distance[128];
 
 	if (X509_cmp_current_time(end) < 0)
 		say(out, "the certificate \"%s\" has expired on %s, %s; it has "
@@ -418,7 +418,7 @@ check_dates(struct tls_context *c, struct tls_files *files,
 	X509 *cert = SSL_CTX_get0_certificate(c->ssl);
 	const ASN1_TIME *end = X509_get0_notAfter(cert);
 	const ASN1_TIME *begin = X509_get0_notBefore(cert);
-	char date[32], distance[128];
+	char date[DATE_TEXT_MAX], distance[128];
 
 	files->at_fault = files->certificate;
 	if (X509_cmp_current_time(end) < 0) {
@@ -795,8 +795,8 @@ explain_refusal(struct tls *tls, const struct refusal *r)
 {
 	X509 *own = SSL_get_certificate(tls->ssl);
 	bool server = tls->context->server;
-	char subject[TLS_NAME_MAX], more[TLS_NAME_MAX + 128] = "", date[32];
-	char issuer[TLS_NAME_MAX], distance[128];
+	char subject[TLS_NAME_MAX], more[TLS_NAME_MAX + 128] = "";
+	char issuer[TLS_NAME_MAX], date[DATE_TEXT_MAX], distance[128];
 	const ASN1_TIME *t;
 
 	if (own == NULL) {

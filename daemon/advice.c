@@ -5,10 +5,10 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/body.h"
 #include "common/conf.h"
+#include "common/date.h"
 #include "common/log.h"
 #include "common/tls.h"
 #include "common/words.h"
@@ -123,7 +123,7 @@ advice_explain(FILE *out, const struct settings *s, const char *who,
 	char from[64] = "127.0.0.1", why[TLS_TEXT_MAX];
 	struct policy_peer peer = {
 		.identity = &id, .address = from, .session = "explain",
-		.now = (int64_t)time(NULL)
+		.now = date_now()
 	};
 
 	if (strchr(who, '=') != NULL) {

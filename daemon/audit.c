@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "common/date.h"
 #include "common/log.h"
 #include "common/tls.h"
 #include "common/words.h"
@@ -322,17 +322,13 @@ void
 audit_expiry(const char *file, int64_t ends, bool bad, const char *text)
 {
 	struct record r;
-	time_t seconds = (time_t)ends;
-	struct tm tm;
-	char date[32];
+	char date[DATE_TEXT_MAX];
 
 	begin(&r, EXPIRY);
 	if (bad)
 		r.event.level = LOG_LEVEL_ERROR;
 	put(&r, "file", file);
-	if (gmtime_r(&seconds, &tm) != NULL && strftime(date, sizeof date,
-	    "%Y-%m-%dT%H:%M:%SZ", &tm) > 0)
-		put(&r, "ends", date);
+	put(&r, "ends", date_record(ends, date));
 	(void)emit(&r, "%s", text);
 }
 

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "common/conf.h"
+#include "common/date.h"
 #include "common/tls.h"
 #include "daemon/candidates.h"
 #include "daemon/rules.h"
@@ -46,14 +47,12 @@ end_of_day(const char *text)
 {
 	struct tm tm;
 	const char *end;
-	time_t t;
 
 	memset(&tm, 0, sizeof tm);
 	if (strlen(text) != 10 ||
-	    (end = strptime(text, "%Y-%m-%d", &tm)) == NULL || *end != '\0' ||
-	    (t = timegm(&tm)) == (time_t)-1)
+	    (end = strptime(text, "%Y-%m-%d", &tm)) == NULL || *end != '\0')
 		return -1;
-	return (int64_t)t + 86400;
+	return date_seconds(&tm) + 86400;
 }
 
 static int

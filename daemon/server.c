@@ -8,10 +8,10 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/date.h"
 #include "common/fd.h"
 #include "common/log.h"
 #include "common/net.h"
@@ -330,12 +330,11 @@ handle_signals(struct server *s)
 static const char *
 idle_text(struct server *s)
 {
-	time_t now = time(NULL);
-	struct tm tm;
+	char date[DATE_TEXT_MAX];
 
-	if (s->idle[0] == '\0' && gmtime_r(&now, &tm) != NULL)
-		(void)strftime(s->idle, sizeof s->idle,
-		    "idle since %Y-%m-%d %H:%M:%S UTC", &tm);
+	if (s->idle[0] == '\0')
+		(void)snprintf(s->idle, sizeof s->idle, "idle since %s",
+		    date_words(date_now(), date));
 	return s->idle;
 }
 

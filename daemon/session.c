@@ -8,11 +8,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/body.h"
 #include "common/clock.h"
+#include "common/date.h"
 #include "common/fd.h"
 #include "common/frame.h"
 #include "common/link.h"
@@ -472,7 +472,7 @@ begin_request(struct session *s)
 	struct policy_peer peer = {
 		.identity = &s->identity, .address = s->address,
 		.rule = s->rule, .session = s->peer.session,
-		.request = s->record.request, .now = (int64_t)time(NULL),
+		.request = s->record.request, .now = date_now(),
 		.directory = *s->directory == '\0' ? NULL : s->directory
 	};
 

@@ -8,11 +8,11 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "common/conf.h"
+#include "common/date.h"
 #include "common/fd.h"
 #include "common/log.h"
 #include "common/pollset.h"
@@ -55,6 +55,7 @@ struct upkeep {
 	int timer;
 	size_t slot;
 	int64_t armed;		/* The timer's second. */
+	int64_t alarmed;	/* When it last went off. */
 	struct looks known;	/* How the files looked when they were read, */
 	struct looks seen;	/* and at the last look. */
 	unsigned changes;	/* What was not as known; a bit each. */
@@ -312,7 +313,7 @@ warn(const struct upkeep *u, struct term *t, int64_t now)
 static void
 warn_all(struct upkeep *u)
 {
-	int64_t now = (int64_t)time(NULL), second;
+	int64_t now = date_now(), second;
 
 	u->next = UPKEEP_NEVER;
 	for (size_t i = 0; i < u->count; i++) {
@@ -331,7 +332,7 @@ remember(const struct upkeep *u, struct term *t)
 	const struct tls_term *what = &t->what;
 
 	t->warned = NOT_YET;
-	if (what->kind == TLS_TERM_LIST && what->ends <= (int64_t)time(NULL))
+	if (what->kind == TLS_TERM_LIST && what->ends <= date_now())
 		return;
 	for (size_t i = 0; i < u->count; i++) {
 		const struct term *old = &u->terms[i];
@@ -391,7 +392,7 @@ is_near(const struct upkeep *u, const struct term *t, int64_t now)
 void
 upkeep_describe(const struct upkeep *u, char *out, size_t size)
 {
-	int64_t now = (int64_t)time(NULL);
+	int64_t now = date_now();
 	size_t used = 0;
 	char what[256];
 
@@ -410,7 +411,7 @@ upkeep_warn(FILE *out, const struct settings *settings,
     const struct tls_context *context)
 {
 	struct upkeep u = { .settings = settings };
-	int64_t now = (int64_t)time(NULL);
+	int64_t now = date_now();
 	char text[LOG_TEXT_MAX];
 	int n = take_terms(&u, context) == 0 ? 0 : 1;
 
@@ -430,7 +431,7 @@ upkeep_judge(const struct settings *settings,
     const struct tls_context *context)
 {
 	struct upkeep u = { .settings = settings };
-	int64_t now = (int64_t)time(NULL);
+	int64_t now = date_now();
 	int result = take_terms(&u, context);
 	char what[256];
 
@@ -476,16 +477,23 @@ upkeep_free(struct upkeep *u)
 	free(u);
 }
 
-/* Let the timer end at "second". */
+/*
+ * Let the timer end at "second".  What is due before the last alarm was looked
+ * at then, and may be so again a second later: a verdict that differs from
+ * ours about what has passed must not keep the loop from sleeping.
+ */
 static void
 arm(struct upkeep *u, int64_t second)
 {
 	struct itimerspec t;
 
+	if (second <= u->alarmed && u->alarmed <= date_now())
+		second = u->alarmed + 1;
 	if (u->armed == second)
 		return;
 	memset(&t, 0, sizeof t);
-	if (second != UPKEEP_NEVER) {
+	/* Where time_t has 32 bits, there is no later second to wait for. */
+	if (second != UPKEEP_NEVER && (time_t)second == second) {
 		t.it_value.tv_sec = (time_t)(second > 0 ? second : 1);
 		t.it_value.tv_nsec = TICK;
 	}
@@ -517,6 +525,7 @@ upkeep_turn(struct upkeep *u, const struct pollset *ps)
 		/* ECANCELED: the clock was set, and the timer is off. */
 		(void)!read(u->timer, &times, sizeof times);
 		u->armed = 0;
+		u->alarmed = date_now();
 		warn_all(u);
 		news |= UPKEEP_ALARM;
 	}

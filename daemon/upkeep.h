@@ -49,7 +49,8 @@ void upkeep_configure(struct upkeep *u, const struct settings *settings,
     const struct tls_context *context);
 
 /* Add to this turn what is waited for.  "second" is when the caller wants to
- * be woken, in seconds since 1970, or UPKEEP_NEVER. */
+ * be woken, in seconds since 1970, or UPKEEP_NEVER.  One that has passed wakes
+ * it at once, and if it is given again, once a second. */
 void upkeep_poll(struct upkeep *u, struct pollset *ps, int64_t second);
 
 /* Do what the turn has brought; the bits of what the caller must do. */
