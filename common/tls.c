@@ -163,6 +163,14 @@ explain_dates(const struct tls_context *c, X509 *cert, const char *subject,
 		    cert_distance(begin, whose, distance));
 }
 
+/* May the leaf sign a handshake, and is it no authority's own? */
+static bool
+is_leaf(X509 *cert)
+{
+	return (X509_get_key_usage(cert) & KU_DIGITAL_SIGNATURE) != 0 &&
+	    X509_check_ca(cert) == 0;
+}
+
 /* A sentence for "cert", which fails with the X509_V_ERR "e".  "client": it
  * is a client's. */
 static void
@@ -183,7 +191,7 @@ explain(const struct tls_context *c, X509 *cert, int e, bool client,
 		    issuer, has_authority(c, X509_get_issuer_name(cert)) ?
 		    ", but from another of the same name" : "",
 		    X509_verify_cert_error_string(e));
-	else if (e == X509_V_ERR_INVALID_PURPOSE && client && c->server &&
+	else if (e == X509_V_ERR_INVALID_PURPOSE && client && is_leaf(cert) &&
 	    !cert_has_purpose(cert))
 		say(out, "the certificate \"%s\" does not say that it is for "
 		    "clients: it has no extendedKeyUsage with clientAuth; "
@@ -214,14 +222,6 @@ at_fault(X509 *leaf, X509 *cert, int e)
 {
 	return cert == NULL || e == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN ?
 	    leaf : cert;
-}
-
-/* May the leaf sign a handshake, and is it no authority's own? */
-static bool
-is_leaf(X509 *cert)
-{
-	return (X509_get_key_usage(cert) & KU_DIGITAL_SIGNATURE) != 0 &&
-	    X509_check_ca(cert) == 0;
 }
 
 static void
