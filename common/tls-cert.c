@@ -255,6 +255,19 @@ one_name(const GENERAL_NAME *g, char out[TLS_NAME_MAX])
 	}
 }
 
+bool
+cert_has_host(X509 *cert)
+{
+	GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name,
+	    NULL, NULL);
+	char name[TLS_NAME_MAX] = "";
+
+	for (int i = 0; i < sk_GENERAL_NAME_num(names) && *name == '\0'; i++)
+		one_name(sk_GENERAL_NAME_value(names, i), name);
+	GENERAL_NAMES_free(names);
+	return *name != '\0';
+}
+
 void
 cert_names(X509 *cert, char *out, size_t size)
 {

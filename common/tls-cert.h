@@ -49,6 +49,9 @@ bool cert_has_purpose(X509 *cert);
  */
 int cert_identity(X509 *cert, struct tls_identity *id);
 
+/* Has "cert" a DNS name or an address, by which a client could verify it? */
+bool cert_has_host(X509 *cert);
+
 /* The DNS names and addresses that "cert" is for, as a list for a sentence,
  * "DNS:a.example, IP:192.0.2.1"; or as many as there is room for. */
 void cert_names(X509 *cert, char *out, size_t size);

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <openssl/conf.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -25,6 +24,7 @@
 #include "common/tls-crl.h"
 #include "common/tls-load.h"
 #include "common/tls-term.h"
+#include "common/tls-trial.h"
 #include "common/tls.h"
 
 /* Longer chains than this have no place in a site of one authority. */
@@ -458,23 +458,6 @@ set_common(SSL_CTX *ssl, const struct tls_files *files)
 	(void)SSL_CTX_set_purpose(ssl, X509_PURPOSE_ANY);
 }
 
-/* Why OpenSSL cannot make a context at all. */
-static void
-explain_openssl(char why[TLS_TEXT_MAX])
-{
-	const char *reason = ERR_reason_error_string(ERR_peek_last_error());
-	char *file;
-
-	if (reason == NULL || cert_lacked_memory()) {
-		say(why, "cannot make a TLS context: out of memory");
-		return;
-	}
-	file = CONF_get1_default_config_file();
-	say(why, "OpenSSL cannot do TLS here: %s; look at the providers in "
-	    "its configuration %.200s", reason, file == NULL ? "" : file);
-	OPENSSL_free(file);
-}
-
 static struct tls_context *
 context_new(bool server, struct tls_files *files, char why[TLS_TEXT_MAX])
 {
@@ -486,7 +469,7 @@ context_new(bool server, struct tls_files *files, char why[TLS_TEXT_MAX])
 	ERR_clear_error();
 	if (c == NULL || (c->ssl = SSL_CTX_new(server ? TLS_server_method() :
 	    TLS_client_method())) == NULL) {
-		explain_openssl(why);
+		trial_explain(why);
 		free(c);
 		return NULL;
 	}
@@ -494,7 +477,8 @@ context_new(bool server, struct tls_files *files, char why[TLS_TEXT_MAX])
 	c->server = server;
 	set_common(c->ssl, files);
 	SSL_CTX_set_cert_verify_callback(c->ssl, check_peer, c);
-	if (load_own(c->ssl, files, why) == 0 &&
+	if (trial_versions(c->ssl, why) == 0 &&
+	    load_own(c->ssl, files, why) == 0 &&
 	    load_authority(c->ssl, server, files, why) == 0 &&
 	    load_lists(c, files, why) == 0 &&
 	    check_dates(c, files, why) == 0)
@@ -630,7 +614,19 @@ check_own(struct tls_context *c, bool client, char why[TLS_TEXT_MAX])
 int
 tls_server_check(struct tls_context *c, char why[TLS_TEXT_MAX])
 {
-	return check_own(c, false, why);
+	X509 *cert = SSL_CTX_get0_certificate(c->ssl);
+	char subject[TLS_NAME_MAX];
+
+	if (check_own(c, false, why) == -1)
+		return -1;
+	if (cert_has_host(cert))
+		return trial_handshake(c->ssl, why);
+	(void)cert_name(X509_get_subject_name(cert), subject);
+	subject[NAME_SHOWN] = '\0';
+	say(why, "the certificate \"%s\" is for no host: its subjectAltName "
+	    "has no DNS name and no address, and aisc looks at nothing else; "
+	    "make one with \"ais-ca server NAME\"", subject);
+	return -1;
 }
 
 int

@@ -95,9 +95,10 @@ struct tls_context *tls_client_new(struct tls_files *files,
 
 /*
  * Would a client take our certificate?  Checks the chain of a server's context
- * as its clients will: authority, purpose, dates, revocation.  A list that is
- * overdue is none of its faults: see tls_context_terms().  0, or -1 with a
- * sentence in "why".
+ * as its clients will: authority, purpose, dates, revocation; that it has the
+ * name of a host; and, by a handshake in memory, that key, version and cipher
+ * are such as clients take.  A list that is overdue is none of its faults: see
+ * tls_context_terms().  0, or -1 with a sentence in "why".
  */
 int tls_server_check(struct tls_context *context, char why[TLS_TEXT_MAX]);
 

@@ -3,6 +3,7 @@ and "crl" name: whatever stands in their place, and whoever has made them.
 """
 
 import os
+import re
 import shutil
 import subprocess
 
@@ -119,6 +120,147 @@ def test_aisc_reads_pipes(aisd, aisc, alice):
     done = subprocess.run(["bash", "-c", text], capture_output=True,
                           timeout=60, env=aisc.environment())
     assert (done.returncode, done.stdout) == (0, b"served\n"), done.stderr
+
+
+# Keys and names.
+
+# How openssl makes the keys of which TLS may have a signature, or not.
+KEYS = {
+    **{curve: ["-newkey", "ec", "-pkeyopt", f"ec_paramgen_curve:{curve}"]
+       for curve in ("secp224r1", "secp256k1", "P-256", "P-521",
+                     "brainpoolP256r1", "brainpoolP384t1", "sect283k1")},
+    "ed448": ["-newkey", "ed448"],
+    "rsa-pss": ["-newkey", "rsa-pss", "-pkeyopt", "rsa_keygen_bits:2048"],
+}
+
+
+def certified(authority, directory, name, key, *extensions):
+    """A server's certificate whose key openssl makes by the words "key"."""
+    files = [str(directory / f"{name}.{end}")
+             for end in ("key", "csr", "pem", "cnf")]
+    private, request, cert, config = files
+    with open(config, "w", encoding="ascii") as file:
+        file.write("[req]\ndistinguished_name = n\n[n]\n[made]\n" + "\n".join((
+            "keyUsage = digitalSignature", "extendedKeyUsage = serverAuth",
+            *extensions)))
+    pki.run("openssl", "req", "-new", "-noenc", *key, "-subj", f"/CN={name}",
+            "-keyout", private, "-out", request, "-config", config)
+    pki.run("openssl", "x509", "-req", "-in", request, "-CA", authority.cert,
+            "-CAkey", authority.key, "-days", "9", "-out", cert,
+            "-extfile", config, "-extensions", "made")
+    return pki.Pair(cert, private, authority.ca)
+
+
+def openssl_can(pair):
+    """Do "openssl s_server" and "openssl s_client" shake hands by it?"""
+    with subprocess.Popen(
+            ["openssl", "s_server", "-accept", "127.0.0.1:0", "-cert",
+             pair.cert, "-key", pair.key, "-tls1_3", "-naccept", "1"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, env=pki.environment()) as server:
+        try:
+            found = None
+            while not found:
+                line = server.stdout.readline()
+                if not line:    # It refuses the key from the start.
+                    return False
+                found = re.match(rb"ACCEPT .*:(\d+)", line)
+            done = subprocess.run(
+                ["openssl", "s_client", "-connect", b"127.0.0.1:" + found[1],
+                 "-CAfile", pair.ca, "-verify_return_error", "-tls1_3"],
+                stdin=subprocess.DEVNULL, capture_output=True, timeout=60,
+                env=pki.environment())
+            return done.returncode == 0
+        finally:
+            server.kill()
+
+
+@pytest.mark.parametrize("tls12", [False, True], ids=["tls1.3", "tls1.2"])
+@pytest.mark.parametrize("key", KEYS)
+def test_key_that_clients_can_take(make_aisd, authority, tmp_path, key, tls12):
+    """aisd -t says of a key what openssl says of it."""
+    pair = certified(authority, tmp_path, "localhost", KEYS[key],
+                     "subjectAltName = DNS:localhost")
+    daemon = make_aisd(start=False, pair=pair, allow_tls12=tls12)
+    if openssl_can(pair):
+        check_config(daemon, "is good", status=0)
+    else:
+        check_config(daemon, "aisd.conf:3: certificate: ", key if key in
+                     ("secp256k1", "brainpoolP256r1") else "", "make ")
+
+
+@pytest.mark.parametrize("key", ["secp256k1", "brainpoolP256r1"])
+def test_key_that_no_client_can_take(make_aisd, authority, tmp_path, key):
+    """It is found at a start, and at a reload the old one stays."""
+    pair = certified(authority, tmp_path, "localhost", KEYS[key],
+                     "subjectAltName = DNS:localhost")
+    daemon = make_aisd()
+    daemon.configure(certificate=pair.cert, key=pair.key)
+    daemon.reload("failed")
+    assert f"(EC on {key}), or OpenSSL's configuration /" in \
+        daemon.events("config-error")[-1]["msg"]
+    daemon.stop()
+    done = subprocess.run([*daemon.words, "-c", str(daemon.conf)],
+                          capture_output=True, timeout=60)
+    assert done.returncode == 6
+    assert b"TLS has no signature by keys of its kind" in done.stderr
+
+
+@pytest.mark.parametrize("names", [
+    "", "subjectAltName = email:root@localhost",
+    "subjectAltName = URI:https://localhost", "subjectAltName = RID:1.2.3"])
+def test_certificate_for_no_host(make_aisd, authority, tmp_path, names):
+    pair = certified(authority, tmp_path, "localhost", KEYS["P-256"], names)
+    check_config(make_aisd(start=False, pair=pair), '"CN=localhost" is for '
+                 "no host", 'make one with "ais-ca server NAME"')
+
+
+# OpenSSL's own configuration.
+
+CONFIGURATIONS = {
+    "no provider": ("providers = p\n[p]\nlegacy = l\n[l]\nactivate = 1\n",
+                    "OpenSSL cannot do TLS on this machine: library has no "
+                    "ciphers; look at the providers in its configuration "),
+    "no module": ("providers = p\nalg_section = a\n[p]\nbase = b\n[b]\n"
+                  "activate = 1\n[a]\ndefault_properties = fips=yes\n",
+                  "OpenSSL cannot do TLS on this machine: "),
+    "TLS 1.2": ("ssl_conf = s\n[s]\nsystem_default = d\n[d]\n"
+                "MaxProtocol = TLSv1.2\n",
+                "TLS 1.3 is switched off on this machine, by MaxProtocol or "
+                "Protocol in OpenSSL's configuration "),
+    "no TLS 1.3": ("ssl_conf = s\n[s]\nsystem_default = d\n[d]\n"
+                   "Protocol = -TLSv1.3\n", "TLS 1.3 is switched off"),
+}
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_configuration_of_openssl(make_aisd, aisc, aisd, tmp_path, name):
+    """Neither a file of ours nor the other side is to blame."""
+    lines, says = CONFIGURATIONS[name]
+    path = tmp_path / "openssl.cnf"
+    path.write_text("openssl_conf = o\n[o]\n" + lines)
+    env = {"OPENSSL_CONF": str(path)}
+    text = check_config(make_aisd(start=False), says, str(path),
+                        env={**os.environ, **env})
+    assert text.startswith("aisd: " + says), text
+    done = aisc.run(aisd.port, "true", env=env)
+    assert (done.returncode, client.said(done.stderr)) == (255, "config")
+    assert done.stderr.decode().startswith("aisc: config: " + says)
+    assert str(path) in done.stderr.decode()
+
+
+@pytest.mark.parametrize("lines, status", [
+    ("MinProtocol = TLSv1.2\nCipherString = DEFAULT@SECLEVEL=2", 0),
+    ("Groups = P-521\nCiphersuites = TLS_CHACHA20_POLY1305_SHA256", 0),
+    ('Ciphersuites = ""', 6),
+    ("SignatureAlgorithms = RSA+SHA256", 6)])
+def test_handshake_under_a_policy(make_aisd, tmp_path, lines, status):
+    path = tmp_path / "openssl.cnf"
+    path.write_text("openssl_conf = o\n[o]\nssl_conf = s\n[s]\n"
+                    "system_default = d\n[d]\n" + lines + "\n")
+    check_config(make_aisd(start=False), "no client can" if status else
+                 "is good", status=status,
+                 env={**os.environ, "OPENSSL_CONF": str(path)})
 
 
 # Lists.

@@ -19,6 +19,7 @@ FLAVOURS = {
     "common/tls-crl": "common/tls",
     "common/tls-load": "common/tls",
     "common/tls-term": "common/tls",
+    "common/tls-trial": "common/tls",
     "daemon/service-plain": "daemon/service",
     "client/editor-none": "client/editor",
 }

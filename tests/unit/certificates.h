@@ -59,6 +59,7 @@ static const char certificates_script[] =
     "basicConstraints = critical, CA:FALSE\n"
     "keyUsage = critical, digitalSignature\n"
     "extendedKeyUsage = clientAuth, serverAuth\n"
+    "subjectAltName = DNS:localhost\n"
     "END\n"
     "	openssl req -config $1/cnf -x509 $new -keyout $1/ca.key \\\n"
     "		-out $1/ca.pem -days 30 -subj /CN=$2\n"
