@@ -7,6 +7,7 @@ complete -c ais-ca -s q -d 'print nothing but errors and what was asked for'
 complete -c ais-ca -s w -x -d 'wait so long for another ais-ca'
 complete -c ais-ca -l name -x -d 'name of the authority'
 complete -c ais-ca -l days -x -d 'days of validity'
+complete -c ais-ca -l expiring -x -d 'all that end within n days'
 complete -c ais-ca -l algorithm -x -a 'p256 p384 ed25519 rsa2048 rsa3072 rsa4096' \
     -d 'kind of key'
 complete -c ais-ca -l out -x -a '(__fish_complete_directories)' \

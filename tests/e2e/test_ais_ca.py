@@ -49,8 +49,10 @@ def text_of(cert):
 
 
 def table(where):
-    """The rows of "list", as lists of words, without its headings."""
-    return [line.split() for line in good(where, "list").splitlines()[1:]]
+    """The rows of "list" for certificates, as lists of words without the last
+    day."""
+    rows = [line.split() for line in good(where, "list").splitlines()[1:]]
+    return [row[:-1] for row in rows if row[2] != "list"]
 
 
 def settings(output):
@@ -510,7 +512,9 @@ def test_hosts_and_addresses(site, name):
     ["client", "a", "--algorithm", "p256 -x"], ["client", "a", "--name", "b"],
     ["client", "a", "--owner", "-R"], ["client", "a", "--owner", "a b"],
     ["init", "--reason", "x"], ["revoke", "a", "--reason", "holiday"],
-    ["client", "a", "--days"],
+    ["client", "a", "--days"], ["renew", "--expiring"],
+    ["renew", "--expiring", "soon"], ["renew", "--expiring", "30", "a"],
+    ["renew", "--expiring", "30", "--out", "x"], ["crl", "--expiring", "3"],
 ])
 def test_usage_errors(site, words):
     bad(site, *words, code=2)
