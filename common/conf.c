@@ -154,18 +154,22 @@ add_file(struct conf *conf, const char *path)
 	const char *file;
 	char *copy = NULL;
 	FILE *f;
+	int error;
 
 	if (conf->count == CONF_FILES_MAX) {
+		errno = 0;	/* It is kept by what says so. */
 		(void)conf_error(path, "more than %d configuration files",
 		    CONF_FILES_MAX);
 		return -1;
 	}
 	if ((f = fopen(path, "re")) == NULL || !has_memory(f) ||
 	    (copy = strdup(path)) == NULL) {
+		error = errno;
 		(void)conf_error("", "cannot read the configuration %s: %s",
-		    path, strerror(errno));
+		    path, strerror(error));
 		if (f != NULL)
 			(void)fclose(f);
+		errno = error;
 		return -1;
 	}
 	(void)fclose(f);
@@ -173,8 +177,10 @@ add_file(struct conf *conf, const char *path)
 	conf->count++;
 	config_set_include_dir(c, dirname(copy));
 	free(copy);
+	errno = 0;
 	if (config_read_file(c, path) == CONFIG_TRUE)
 		return 0;
+	error = config_error_type(c) == CONFIG_ERR_FILE_IO ? errno : 0;
 	file = config_error_file(c);
 	(void)snprintf(place, sizeof place, "%s:%d", file == NULL ? path :
 	    file, config_error_line(c));
@@ -182,6 +188,7 @@ add_file(struct conf *conf, const char *path)
 	(void)conf_error(place, "%s%s", config_error_text(c),
 	    config_error_type(c) == CONFIG_ERR_PARSE ? "; look at this line, "
 	    "and at the end of the one before" : "");
+	errno = error;
 	return -1;
 }
 
@@ -220,6 +227,7 @@ add_directory(struct conf *conf, const char *directory)
 		    names[i]->d_name);
 
 		if (length < 0 || (size_t)length >= sizeof path) {
+			errno = 0;
 			(void)conf_error(directory, "a name in it is too "
 			    "long");
 			result = -1;
@@ -236,6 +244,7 @@ struct conf *
 conf_open(const char *path, const char *directory)
 {
 	struct conf *conf = calloc(1, sizeof *conf);
+	int error;
 
 	if (conf == NULL) {
 		log_errno("cannot read the configuration %s", path);
@@ -244,7 +253,9 @@ conf_open(const char *path, const char *directory)
 	if (add_file(conf, path) == 0 &&
 	    (directory == NULL || add_directory(conf, directory) == 0))
 		return conf;
+	error = errno;
 	conf_close(conf);
+	errno = error;
 	return NULL;
 }
 

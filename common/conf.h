@@ -48,7 +48,8 @@ struct conf_key {
 
 /*
  * Parse "path", its includes, and the files named *.conf in "directory" (NULL:
- * none; a directory that is not there is none).  NULL after a message.
+ * none; a directory that is not there is none).  NULL after a message, with
+ * errno being that of the call that failed, or 0 where the text is wrong.
  */
 struct conf *conf_open(const char *path, const char *directory);
 void conf_close(struct conf *conf);

@@ -16,6 +16,11 @@ static const char *prefix = "";
 static const struct log_kind *kinds;
 static size_t kind_count;
 static uint64_t nowhere;	/* Events that no sink took. */
+static struct {			/* See log_watch(). */
+	char *first;
+	size_t size;
+	bool quietly;
+} watch;
 
 const char *
 log_level_name(enum log_level level)
@@ -407,11 +412,27 @@ offer(struct log_sink *s, const struct log_event *e)
 	return true;
 }
 
+void
+log_watch(char *first, size_t size, bool quietly)
+{
+	watch.first = first;
+	watch.size = size;
+	watch.quietly = quietly;
+	if (first != NULL)
+		*first = '\0';
+}
+
 int
 log_emit(struct log_event *e)
 {
 	int taken = 0, keep = errno;
 
+	if (watch.first != NULL) {
+		if (watch.first[0] == '\0' && e->level == LOG_LEVEL_ERROR)
+			(void)log_printable(watch.first, watch.size, e->text);
+		if (watch.quietly)
+			return (int)log_sinks();
+	}
 	e->time_us = time_of_day_us();
 	if (e->message_id == NULL)
 		e->message_id = id_of(e->name);

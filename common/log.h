@@ -97,6 +97,13 @@ void log_set_level(enum log_level level);
  */
 int log_emit(struct log_event *e);
 
+/*
+ * From now on keep the text of the first error in "first" of "size" bytes,
+ * which is "" until there is one; and let no event go to a sink, if "quietly":
+ * what is tried again and again is put on record once.  NULL ends it.
+ */
+void log_watch(char *first, size_t size, bool quietly);
+
 /* The number of sinks that an event goes to, which is at least one. */
 size_t log_sinks(void);
 

@@ -24,6 +24,9 @@
 /* A million entries take 55 MiB. */
 #define FILE_SIZE_MAX	(256L * 1024 * 1024)
 
+/* What may pass, among all that is wrong with a file. */
+static const char out_of_memory[] = "out of memory";
+
 /* A piece of DER. */
 struct span {
 	const uint8_t *data;
@@ -239,7 +242,7 @@ load_entries(struct list *l, struct span whole)
 			longest = serial.size;
 	}
 	if ((l->serials = serials_new(count, longest)) == NULL)
-		return "out of memory";
+		return out_of_memory;
 	for (in = all; in.size > 0;) {
 		(void)take_serial(&in, &serial);
 		serials_add(l->serials, serial.data, serial.size);
@@ -317,8 +320,10 @@ names_issuer(const struct list *l, const X509_NAME *name)
 
 /* --- files --------------------------------------------------------------- */
 
-static int __attribute__((format(printf, 3, 4)))
-complain(char why[TLS_TEXT_MAX], const char *path, const char *format, ...)
+/* Say what is wrong; errno will be "error", 0 being for what a file says. */
+static int __attribute__((format(printf, 4, 5)))
+complain(int error, char why[TLS_TEXT_MAX], const char *path,
+    const char *format, ...)
 {
 	va_list ap;
 	int n = snprintf(why, TLS_TEXT_MAX, "cannot use the revocation list "
@@ -328,6 +333,7 @@ complain(char why[TLS_TEXT_MAX], const char *path, const char *format, ...)
 	(void)vsnprintf(why + n, TLS_TEXT_MAX - (size_t)n, format, ap);
 	va_end(ap);
 	ERR_clear_error();
+	errno = error;
 	return -1;
 }
 
@@ -343,7 +349,7 @@ add_list(struct revocation *r, const char *path, uint8_t *der, long size)
 
 	if (lists == NULL) {
 		OPENSSL_free(der);
-		return "out of memory";
+		return out_of_memory;
 	}
 	r->lists = lists;
 	l = &lists[r->count++];
@@ -351,7 +357,7 @@ add_list(struct revocation *r, const char *path, uint8_t *der, long size)
 	if ((wrong = list_load(l, der, size, &tbs)) == NULL &&
 	    ((l->path = strdup(path)) == NULL ||
 	    (l->tbs = ASN1_STRING_type_new(V_ASN1_SEQUENCE)) == NULL))
-		wrong = "out of memory";
+		wrong = out_of_memory;
 	if (wrong != NULL) {
 		OPENSSL_free(der);
 		return wrong;
@@ -384,14 +390,16 @@ load_stream(struct revocation *r, FILE *f, const char *path,
 	}
 	e = ERR_peek_last_error();
 	if (wrong != NULL)
-		return complain(why, path, "%s", wrong);
+		return complain(wrong == out_of_memory ? ENOMEM : 0, why, path,
+		    "%s", wrong);
 	/* After the last one there is nothing any more; before it, a list
 	 * that is not whole or has been damaged. */
 	if (ferror(f) || ERR_GET_REASON(e) != PEM_R_NO_START_LINE)
-		return complain(why, path, "%s; it must be PEM",
-		    ferror(f) ? strerror(errno) : ERR_reason_error_string(e));
+		return complain(ferror(f) ? EIO : cert_lacked_memory() ?
+		    ENOMEM : 0, why, path, "%s; it must be PEM", ferror(f) ?
+		    strerror(EIO) : ERR_reason_error_string(e));
 	if (r->count == before)
-		return complain(why, path, "there is none in it; it must be "
+		return complain(0, why, path, "there is none in it; it must be "
 		    "PEM");
 	ERR_clear_error();
 	return 0;
@@ -400,19 +408,22 @@ load_stream(struct revocation *r, FILE *f, const char *path,
 static int
 load_file(struct revocation *r, const char *path, char why[TLS_TEXT_MAX])
 {
-	int fd = fd_open_file(path, FILE_SIZE_MAX), result;
+	int fd = fd_open_file(path, FILE_SIZE_MAX), result = -1, error;
 	FILE *f = fd == -1 ? NULL : fdopen(fd, "r");
 
 	if (f == NULL) {
+		error = errno;
 		(void)snprintf(why, TLS_TEXT_MAX, "cannot read the revocation "
-		    "list %s: %s", path, errno == EFBIG ? "it is longer than "
-		    "256 MiB" : errno == EINVAL ? "it is no file" :
-		    strerror(errno));
+		    "list %s: %s", path, error == EFBIG ? "it is longer than "
+		    "256 MiB" : error == EINVAL ? "it is no file" :
+		    strerror(error));
 		fd_close(&fd);
-		return -1;
+	} else {
+		result = load_stream(r, f, path, why);
+		error = errno;
+		(void)fclose(f);
 	}
-	result = load_stream(r, f, path, why);
-	(void)fclose(f);
+	errno = error;
 	return result;
 }
 
@@ -430,10 +441,12 @@ load_directory(struct revocation *r, const char *path, char why[TLS_TEXT_MAX])
 {
 	struct dirent **names;
 	int n = scandir(path, &names, is_pem, alphasort), result = 0;
+	int error = errno;
 
 	if (n == -1) {
 		(void)snprintf(why, TLS_TEXT_MAX, "cannot read the directory "
-		    "of revocation lists %s: %s", path, strerror(errno));
+		    "of revocation lists %s: %s", path, strerror(error));
+		errno = error;
 		return -1;
 	}
 	for (int i = 0; i < n; i++) {
@@ -444,15 +457,18 @@ load_directory(struct revocation *r, const char *path, char why[TLS_TEXT_MAX])
 			(void)snprintf(file, size, "%s/%s", path,
 			    names[i]->d_name);
 			result = load_file(r, file, why);
+			error = errno;
 			free(file);
-		} else if (result == 0)
-			result = complain(why, path, "out of memory");
+		} else if (result == 0) {
+			result = complain(ENOMEM, why, path, out_of_memory);
+			error = errno;
+		}
 		free(names[i]);
 	}
 	free(names);
-	if (n == 0)
-		result = complain(why, path, "no file *.pem is in it");
-	return result;
+	errno = error;
+	return n == 0 ? complain(0, why, path, "no file *.pem is in it") :
+	    result;
 }
 
 struct revocation *
@@ -460,10 +476,10 @@ revocation_load(const char *path, char why[TLS_TEXT_MAX])
 {
 	struct revocation *r = calloc(1, sizeof *r);
 	struct stat st;
-	int result;
+	int result, error;
 
 	if (r == NULL) {
-		(void)complain(why, path, "out of memory");
+		(void)complain(ENOMEM, why, path, out_of_memory);
 		return NULL;
 	}
 	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
@@ -472,7 +488,9 @@ revocation_load(const char *path, char why[TLS_TEXT_MAX])
 		result = load_file(r, path, why);
 	if (result == 0)
 		return r;
+	error = errno;
 	revocation_free(r);
+	errno = error;
 	return NULL;
 }
 
@@ -509,17 +527,29 @@ revocation_verify(struct revocation *r, STACK_OF(X509) *certs,
 	return 0;
 }
 
-/* The newest list of "issuer" and its X509_NAME "name". */
+/* Is "a" to be used, and not "b" of the same issuer?  A list whose time is to
+ * come may have been put in place early. */
+static bool
+is_newer(const struct list *a, const struct list *b, int64_t now)
+{
+	bool begun = a->this_update <= now;
+
+	if (begun != (b->this_update <= now))
+		return begun;
+	return a->this_update > b->this_update;
+}
+
+/* The list to use of "issuer" and its X509_NAME "name". */
 static struct list *
-newest(struct revocation *r, const X509_NAME *name, X509 *issuer)
+newest(struct revocation *r, const X509_NAME *name, X509 *issuer, int64_t now)
 {
 	struct list *found = NULL;
 
 	for (size_t i = 0; i < r->count; i++) {
 		struct list *l = &r->lists[i];
 
-		if (names_issuer(l, name) && (found == NULL ||
-		    l->this_update > found->this_update) &&
+		if (names_issuer(l, name) &&
+		    (found == NULL || is_newer(l, found, now)) &&
 		    list_is_of(l, issuer))
 			found = l;
 	}
@@ -529,9 +559,9 @@ newest(struct revocation *r, const X509_NAME *name, X509 *issuer)
 int
 revocation_check(struct revocation *r, X509 *cert, X509 *issuer, bool old)
 {
-	struct list *l = newest(r, X509_get_issuer_name(cert), issuer);
-	const ASN1_INTEGER *number = X509_get0_serialNumber(cert);
 	int64_t now = date_now();
+	struct list *l = newest(r, X509_get_issuer_name(cert), issuer, now);
+	const ASN1_INTEGER *number = X509_get0_serialNumber(cert);
 	uint8_t serial[SERIALS_BYTES_MAX + 8], *p = serial;
 	struct span in, content;
 	int size;
@@ -580,17 +610,71 @@ same_issuer(const struct list *a, const struct list *b)
 	return same;
 }
 
+/* Has the issuer of "l" a list that has begun? */
+static bool
+has_begun(const struct revocation *r, const struct list *l, int64_t now)
+{
+	for (size_t i = 0; i < r->count; i++) {
+		if (r->lists[i].this_update <= now &&
+		    same_issuer(&r->lists[i], l))
+			return true;
+	}
+	return false;
+}
+
+int64_t
+revocation_begins(const struct revocation *r, char why[TLS_TEXT_MAX])
+{
+	int64_t now = date_now();
+	const struct list *last = NULL;
+	const ASN1_TIME *begin;
+	char name[128], date[DATE_TEXT_MAX], distance[128];
+
+	for (size_t i = 0; i < r->count; i++) {
+		const struct list *l = &r->lists[i];
+
+		if (!has_begun(r, l, now) && (last == NULL ||
+		    l->this_update > last->this_update))
+			last = l;
+	}
+	if (last == NULL)
+		return 0;
+	begin = X509_CRL_get0_lastUpdate(last->head);
+	(void)X509_NAME_oneline(X509_CRL_get_issuer(last->head), name,
+	    sizeof name);
+	(void)snprintf(why, TLS_TEXT_MAX, "the revocation list of \"%s\" is "
+	    "not valid before %s, %s; check that clock, and the authority's",
+	    name, cert_date(begin, date),
+	    cert_distance(begin, "this machine's", distance));
+	return last->this_update;
+}
+
+int64_t
+revocation_next(const struct revocation *r)
+{
+	int64_t now = date_now(), first = 0;
+
+	for (size_t i = 0; i < r->count; i++) {
+		int64_t begin = r->lists[i].this_update;
+
+		if (begin > now && (first == 0 || begin < first))
+			first = begin;
+	}
+	return first;
+}
+
 /* Is the list number "n" the one of its issuer that newest() takes? */
 static bool
-is_newest(const struct revocation *r, size_t n)
+is_newest(const struct revocation *r, size_t n, int64_t now)
 {
 	const struct list *l = &r->lists[n];
 
 	for (size_t i = 0; i < r->count; i++) {
 		const struct list *other = &r->lists[i];
 
-		if (i != n && (other->this_update > l->this_update ||
-		    (other->this_update == l->this_update && i < n)) &&
+		/* Of two that are as new it takes the first. */
+		if (i != n && (is_newer(other, l, now) ||
+		    (i < n && !is_newer(l, other, now))) &&
 		    same_issuer(l, other))
 			return false;
 	}
@@ -606,12 +690,13 @@ revocation_count(const struct revocation *r)
 size_t
 revocation_terms(const struct revocation *r, struct tls_term *terms)
 {
+	int64_t now = date_now();
 	size_t n = 0;
 
 	for (size_t i = 0; i < r->count; i++) {
 		const struct list *l = &r->lists[i];
 
-		if (!is_newest(r, i))
+		if (!is_newest(r, i, now))
 			continue;
 		terms[n] = (struct tls_term){ .kind = TLS_TERM_LIST,
 		    .file = l->path, .begins = l->this_update,

@@ -20,7 +20,8 @@ struct revocation;
 
 /*
  * Read all lists of the PEM file "path", or of the files *.pem of the
- * directory "path".  NULL with a sentence in "why".
+ * directory "path".  NULL with a sentence in "why", and errno being that of the
+ * call that failed, or 0 where a file says what it must not.
  */
 struct revocation *revocation_load(const char *path, char why[TLS_TEXT_MAX]);
 void revocation_free(struct revocation *r);
@@ -44,9 +45,19 @@ int revocation_check(struct revocation *r, X509 *cert, X509 *issuer,
 /* How many lists there are. */
 size_t revocation_count(const struct revocation *r);
 
-/* Of the lists of each issuer take down the newest, which is the one that
- * revocation_check() asks.  There is room for revocation_count() in "terms";
- * returns how many it was. */
+/* Of the lists of each issuer take down the one that revocation_check() asks.
+ * There is room for revocation_count() in "terms"; returns how many it was. */
 size_t revocation_terms(const struct revocation *r, struct tls_term *terms);
+
+/*
+ * From which second on, since 1970, has each issuer a list that has begun, by
+ * thisUpdate?  0 where each has one now; else there is a sentence in "why":
+ * every client of that issuer would be refused.
+ */
+int64_t revocation_begins(const struct revocation *r, char why[TLS_TEXT_MAX]);
+
+/* The second at which the next list begins, which is then the newest of its
+ * issuer; 0: there is none. */
+int64_t revocation_next(const struct revocation *r);
 
 #endif

@@ -11,6 +11,7 @@
 #include <openssl/x509.h>
 
 #include "common/fd.h"
+#include "common/retry.h"
 #include "common/tls-cert.h"
 #include "common/tls-load.h"
 
@@ -83,23 +84,28 @@ describe(int error, bool pipes)
 	}
 }
 
-/* Read the file "path", which is the "what".  0, or -1 with "why". */
+/* Read the file at fault, which is the "what".  0, or -1 with "why". */
 static int
-source_open(struct source *s, const char *what, const char *path, bool pipes,
+source_open(struct source *s, const char *what, struct tls_files *files,
     char why[TLS_TEXT_MAX])
 {
+	const char *path = files->at_fault;
+
 	memset(s, 0, sizeof *s);
 	if (path == NULL)
 		return refuse(why, "no %s is configured", what);
 	s->data = fd_read_file(path, FILE_MAX, &s->size);
-	if (s->data == NULL && errno == EINVAL && pipes)
+	if (s->data == NULL && errno == EINVAL && files->pipes)
 		s->data = fd_read_pipe(path, FILE_MAX, PIPE_WAIT, &s->size);
-	if (s->data == NULL)
+	if (s->data == NULL) {
+		files->may_pass = retry_may_help(errno);
 		return refuse(why, "cannot read the %s %s: %s", what, path,
-		    describe(errno, pipes));
+		    describe(errno, files->pipes));
+	}
 	if ((s->bio = BIO_new_mem_buf(s->data, (int)s->size)) != NULL)
 		return 0;
 	free(s->data);
+	files->may_pass = true;
 	return refuse(why, "cannot read the %s %s: out of memory", what, path);
 }
 
@@ -172,8 +178,7 @@ load_chain(SSL_CTX *ssl, struct tls_files *files, char why[TLS_TEXT_MAX])
 	int result;
 
 	files->at_fault = files->certificate;
-	if (source_open(&s, "certificate", files->certificate, files->pipes,
-	    why) == -1)
+	if (source_open(&s, "certificate", files, why) == -1)
 		return -1;
 	if ((result = use_chain(ssl, s.bio)) == -1)
 		(void)refuse(why, "cannot use the certificate %s: %s; %s",
@@ -256,7 +261,7 @@ load_own(SSL_CTX *ssl, struct tls_files *files, char why[TLS_TEXT_MAX])
 	if (load_chain(ssl, files, why) == -1)
 		return -1;
 	files->at_fault = files->key;
-	if (source_open(&s, "key", files->key, files->pipes, why) == -1)
+	if (source_open(&s, "key", files, why) == -1)
 		return -1;
 	result = use_key(ssl, &s, files, why);
 	source_close(&s);
@@ -295,8 +300,7 @@ load_authority(SSL_CTX *ssl, bool server, struct tls_files *files,
 	int count = -1;
 
 	files->at_fault = files->authority;
-	if (source_open(&s, "authority", files->authority, files->pipes,
-	    why) == -1)
+	if (source_open(&s, "authority", files, why) == -1)
 		return -1;
 	all = PEM_X509_INFO_read_bio(s.bio, NULL, no_passphrase, NULL);
 	source_close(&s);
@@ -320,11 +324,12 @@ load_authority(SSL_CTX *ssl, bool server, struct tls_files *files,
 X509 *
 load_first(const char *path, char why[TLS_TEXT_MAX])
 {
+	struct tls_files files = { .at_fault = path };
 	struct source s;
 	X509 *cert;
 
 	ERR_clear_error();
-	if (source_open(&s, "certificate", path, false, why) == -1)
+	if (source_open(&s, "certificate", &files, why) == -1)
 		return NULL;
 	if ((cert = read_certificate(s.bio)) == NULL)
 		(void)refuse(why, "cannot use the certificate %s: %s; it must "

@@ -20,6 +20,7 @@
 #include "common/log.h"
 #include "common/net.h"
 #include "common/proto.h"
+#include "common/retry.h"
 #include "common/tls-cert.h"
 #include "common/tls-crl.h"
 #include "common/tls-load.h"
@@ -406,8 +407,15 @@ load_lists(struct tls_context *c, struct tls_files *files,
 		return 0;
 	files->at_fault = files->crl;
 	c->old_crl = files->old_crl;
-	c->crl = revocation_load(files->crl, why);
-	return c->crl == NULL ? -1 : verify_lists(c, why);
+	if ((c->crl = revocation_load(files->crl, why)) == NULL) {
+		files->may_pass = retry_may_help(errno);
+		return -1;
+	}
+	if (verify_lists(c, why) == -1)
+		return -1;
+	files->when = revocation_begins(c->crl, why);
+	files->may_pass = files->when != 0;
+	return files->when == 0 ? 0 : -1;
 }
 
 /* Is our own certificate valid at this time? */
@@ -421,6 +429,8 @@ check_dates(struct tls_context *c, struct tls_files *files,
 	char date[DATE_TEXT_MAX], distance[128];
 
 	files->at_fault = files->certificate;
+	/* The clock may be wrong, and nobody may be there to see it. */
+	files->may_pass = true;
 	if (X509_cmp_current_time(end) < 0) {
 		say(why, "the certificate %s has expired on %s, %s; renew it, "
 		    "or set that clock", files->certificate,
@@ -429,12 +439,14 @@ check_dates(struct tls_context *c, struct tls_files *files,
 		return -1;
 	}
 	if (X509_cmp_current_time(begin) > 0) {
+		files->when = cert_seconds(begin);
 		say(why, "the certificate %s is not valid before %s, %s; "
 		    "check that clock, and the authority's",
 		    files->certificate, cert_date(begin, date),
 		    cert_distance(begin, "this machine's", distance));
 		return -1;
 	}
+	files->may_pass = false;
 	return 0;
 }
 
@@ -467,8 +479,12 @@ context_new(bool server, struct tls_files *files, char why[TLS_TEXT_MAX])
 	 * do so first would be 4 percent of a short-lived client. */
 	(void)OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
 	ERR_clear_error();
+	files->at_fault = NULL;
+	files->may_pass = false;
+	files->when = 0;
 	if (c == NULL || (c->ssl = SSL_CTX_new(server ? TLS_server_method() :
 	    TLS_client_method())) == NULL) {
+		files->may_pass = c == NULL;
 		trial_explain(why);
 		free(c);
 		return NULL;
@@ -545,9 +561,28 @@ struct verdict {
 	bool client;
 	const char *reason;	/* A word, */
 	char *why;		/* and a sentence. */
+	bool may_pass;		/* As in struct tls_files, */
+	int64_t when;		/* and the same. */
 	int64_t expires;
 	STACK_OF(X509) **chain;	/* Where the chain goes, or NULL. */
 };
+
+/* Say what is wrong with the chain of "cert", which fails in "store". */
+static void
+note_verdict(const struct tls_context *c, X509_STORE_CTX *store, X509 *cert,
+    struct verdict *v)
+{
+	X509 *current = X509_STORE_CTX_get_current_cert(store);
+	int e = X509_STORE_CTX_get_error(store);
+
+	explain(c, at_fault(cert, current, e), e, v->client, v->why);
+	v->reason = reason_word(e);
+	v->may_pass = e == X509_V_ERR_CERT_HAS_EXPIRED ||
+	    e == X509_V_ERR_CERT_NOT_YET_VALID ||
+	    e == X509_V_ERR_CRL_HAS_EXPIRED || e == X509_V_ERR_OUT_OF_MEM;
+	if (e == X509_V_ERR_CERT_NOT_YET_VALID && current != NULL)
+		v->when = cert_seconds(X509_get0_notBefore(current));
+}
 
 /* Check a chain out of a handshake, as the certificate of a client or of a
  * server.  0, or -1 with the reasons. */
@@ -556,9 +591,11 @@ check_alone(struct tls_context *c, X509 *cert, STACK_OF(X509) *chain,
     struct verdict *v)
 {
 	X509_STORE_CTX *store = X509_STORE_CTX_new();
-	int e, result = -1;
+	int result = -1;
 
 	v->reason = "untrusted";
+	v->may_pass = true;
+	v->when = 0;
 	if (store == NULL || X509_STORE_CTX_init(store,
 	    SSL_CTX_get_cert_store(c->ssl), cert, chain) != 1 ||
 	    X509_STORE_CTX_set_default(store, v->client ? "ssl_client" :
@@ -576,13 +613,8 @@ check_alone(struct tls_context *c, X509 *cert, STACK_OF(X509) *chain,
 			v->expires = chain_expires(
 			    X509_STORE_CTX_get0_chain(store));
 			result = 0;
-		} else {
-			e = X509_STORE_CTX_get_error(store);
-			explain(c, at_fault(cert,
-			    X509_STORE_CTX_get_current_cert(store), e), e,
-			    v->client, v->why);
-			v->reason = reason_word(e);
-		}
+		} else
+			note_verdict(c, store, cert, v);
 	}
 	X509_STORE_CTX_free(store);
 	ERR_clear_error();
@@ -591,33 +623,38 @@ check_alone(struct tls_context *c, X509 *cert, STACK_OF(X509) *chain,
 
 /* Check our own chain. */
 static int
-check_own(struct tls_context *c, bool client, char why[TLS_TEXT_MAX])
+check_own(struct tls_context *c, struct verdict *v)
 {
 	STACK_OF(X509) *chain = NULL;
-	struct verdict v = { .client = client, .why = why,
-	    .chain = &c->accepted };
 	bool old = c->old_crl;
 	int result;
 
 	(void)SSL_CTX_get0_chain_certs(c->ssl, &chain);
 	sk_X509_pop_free(c->accepted, X509_free);
 	c->accepted = NULL;
+	v->chain = &c->accepted;
 	/* An overdue list shuts out clients.  New files with it are taken all
 	 * the same: the next list in them may be of today, and the certificate
 	 * on it still be let in by the files before. */
 	c->old_crl = true;
-	result = check_alone(c, SSL_CTX_get0_certificate(c->ssl), chain, &v);
+	result = check_alone(c, SSL_CTX_get0_certificate(c->ssl), chain, v);
 	c->old_crl = old;
 	return result;
 }
 
 int
-tls_server_check(struct tls_context *c, char why[TLS_TEXT_MAX])
+tls_server_check(struct tls_context *c, struct tls_files *files,
+    char why[TLS_TEXT_MAX])
 {
+	struct verdict v = { .why = why };
 	X509 *cert = SSL_CTX_get0_certificate(c->ssl);
 	char subject[TLS_NAME_MAX];
+	int result = check_own(c, &v);
 
-	if (check_own(c, false, why) == -1)
+	files->at_fault = files->certificate;
+	files->may_pass = result == -1 && v.may_pass;
+	files->when = v.when;
+	if (result == -1)
 		return -1;
 	if (cert_has_host(cert))
 		return trial_handshake(c->ssl, why);
@@ -632,7 +669,9 @@ tls_server_check(struct tls_context *c, char why[TLS_TEXT_MAX])
 int
 tls_client_check(struct tls_context *c, char why[TLS_TEXT_MAX])
 {
-	return check_own(c, true, why);
+	struct verdict v = { .client = true, .why = why };
+
+	return check_own(c, &v);
 }
 
 /* Fill "id" from "cert", if there is one. */
@@ -680,6 +719,12 @@ tls_context_terms(const struct tls_context *c, size_t *count)
 	};
 
 	return term_all(&from, count);
+}
+
+int64_t
+tls_context_crl_begins(const struct tls_context *c)
+{
+	return c->crl == NULL ? 0 : revocation_next(c->crl);
 }
 
 /* --- one connection ---------------------------------------------------- */

@@ -44,7 +44,12 @@ struct tls_files {
 					 * a minute at most. */
 	bool any_purpose;		/* On a server: a client's certificate
 					 * need not have an extendedKeyUsage. */
-	const char *at_fault;		/* Set by a failure: which of them. */
+	/* Set by a failure: */
+	const char *at_fault;		/* which of them it is about; */
+	bool may_pass;			/* whether the same files may be good
+					 * enough later; */
+	int64_t when;			/* the second since 1970 from which on
+					 * they are, or 0: not known. */
 };
 
 /* Who the other side is, as its verified certificate says. */
@@ -87,6 +92,9 @@ enum tls_failure {
  * that files can be read and parsed, that the key matches the certificate and
  * that the certificate is valid now.  NULL with a sentence in "why" that names
  * the file and says what to do, and files->at_fault being one of its members.
+ * A certificate or a list whose time is to come, or may seem to be over by a
+ * wrong clock, may pass, and so may lack of memory, of descriptors, or of a
+ * file.
  */
 struct tls_context *tls_server_new(struct tls_files *files,
     char why[TLS_TEXT_MAX]);
@@ -98,9 +106,11 @@ struct tls_context *tls_client_new(struct tls_files *files,
  * as its clients will: authority, purpose, dates, revocation; that it has the
  * name of a host; and, by a handshake in memory, that key, version and cipher
  * are such as clients take.  A list that is overdue is none of its faults: see
- * tls_context_terms().  0, or -1 with a sentence in "why".
+ * tls_context_terms().  0, or -1 with a sentence in "why", and "files", from
+ * which it was made, as above.
  */
-int tls_server_check(struct tls_context *context, char why[TLS_TEXT_MAX]);
+int tls_server_check(struct tls_context *context, struct tls_files *files,
+    char why[TLS_TEXT_MAX]);
 
 /* The same of a client's context: would a server take our certificate, if its
  * authority is ours? */
@@ -141,6 +151,10 @@ struct tls_term {
  */
 struct tls_term *tls_context_terms(const struct tls_context *context,
     size_t *count);
+
+/* The second at which a revocation list begins that is there already, and takes
+ * the place of another; 0: never. */
+int64_t tls_context_crl_begins(const struct tls_context *context);
 
 /*
  * Begin a connection over "fd", which stays the caller's.  A client names the

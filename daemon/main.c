@@ -45,6 +45,9 @@ enum {
 	EXIT_CONFIG = 6
 };
 
+/* sysexits(3), EX_TEMPFAIL: what may pass by itself. */
+#define EXIT_TEMPORARY	75
+
 #define DEFAULT_CONFIG	AIS_SYSCONFDIR "/aisd.conf"
 
 struct options {
@@ -168,6 +171,13 @@ parse_options(int argc, char **argv, struct options *o)
 		return EXIT_USAGE;
 	}
 	return -1;
+}
+
+/* What to leave with after a failure of the configuration or its files. */
+static int
+failure(const struct settings_hope *hope)
+{
+	return hope->may_pass ? EXIT_TEMPORARY : EXIT_CONFIG;
 }
 
 /* --- the start, in the order that main() has it -------------------------- */
@@ -364,17 +374,21 @@ check_reloadable(const struct options *o, const struct settings *s)
 static int
 check_dropped(const struct options *o, struct settings **s)
 {
+	struct settings_hope hope;
+
 	if (geteuid() != 0 || (*s)->unprivileged)
 		return 0;
 	if (drop(*s) == -1)
 		return EXIT_PRIVILEGE;
 	settings_free(*s);
-	return (*s = settings_load(o->config)) == NULL ? EXIT_CONFIG : 0;
+	*s = settings_load(o->config, &hope);
+	return *s == NULL ? failure(&hope) : 0;
 }
 
 static int
 check(const struct options *o, struct settings **s)
 {
+	struct settings_hope hope;
 	struct tls_context *context;
 	int code, warnings = 0;
 
@@ -390,11 +404,11 @@ check(const struct options *o, struct settings **s)
 		return code;
 	if (tree_init() == -1)
 		return EXIT_PRIVILEGE;
-	if ((context = settings_tls(*s, false)) == NULL)
-		return EXIT_CONFIG;
+	if ((context = settings_tls(*s, false, &hope)) == NULL)
+		return failure(&hope);
 	if (upkeep_judge(*s, context) == -1) {
 		tls_context_free(context);
-		return EXIT_CONFIG;
+		return EXIT_TEMPORARY;
 	}
 	if (!o->quiet)
 		warnings = upkeep_warn(stderr, *s, context) +
@@ -420,6 +434,7 @@ static int
 prepare(const struct options *o, struct server_start *start)
 {
 	struct settings *s = start->settings;
+	struct settings_hope hope;
 	struct log_sink *sink;
 
 	if (open_sockets(start, o) == -1 || child_init() == -1)
@@ -427,9 +442,10 @@ prepare(const struct options *o, struct server_start *start)
 	if (drop(s) == -1 || tree_init() == -1)
 		return EXIT_PRIVILEGE;
 	check_reloadable(o, s);
-	if ((start->context = settings_tls(s, false)) == NULL ||
-	    upkeep_judge(s, start->context) == -1)
-		return EXIT_CONFIG;
+	if ((start->context = settings_tls(s, false, &hope)) == NULL)
+		return failure(&hope);
+	if (upkeep_judge(s, start->context) == -1)
+		return EXIT_TEMPORARY;
 	if ((sink = open_log(s, o->verbose)) == NULL)
 		return EXIT_CONFIG;
 	if (s->log_file != NULL)
@@ -495,6 +511,7 @@ int
 main(int argc, char **argv)
 {
 	struct options o;
+	struct settings_hope hope;
 	struct settings *s;
 	int code;
 
@@ -509,8 +526,8 @@ main(int argc, char **argv)
 	if (o.suggest != NULL)
 		return advice_suggest(stdout, o.suggest) == 0 ?
 		    told(EXIT_DONE) : EXIT_FAILED;
-	if ((s = settings_load(o.config)) == NULL)
-		return EXIT_CONFIG;
+	if ((s = settings_load(o.config, &hope)) == NULL)
+		return failure(&hope);
 	if (o.check || o.show || o.explain != NULL) {
 		code = check(&o, &s);
 		settings_free(s);

@@ -20,6 +20,7 @@
 #include "daemon/audit.h"
 #include "daemon/door.h"
 #include "daemon/logfile.h"
+#include "daemon/pending.h"
 #include "daemon/policy.h"
 #include "daemon/server.h"
 #include "daemon/service.h"
@@ -46,6 +47,8 @@ struct server {
 	struct door *door;
 	struct session *session;
 	struct upkeep *upkeep;
+	struct pending files;	/* Renewed files that are not in force, */
+	struct pending reload;	/* and a reload that was asked for. */
 	struct tree tree;
 	struct pollset ps;
 	sigset_t waiting_mask;
@@ -54,7 +57,7 @@ struct server {
 	bool stopping;
 	bool single;		/* It serves one connection, and leaves. */
 	bool managed;		/* A service manager listens. */
-	char status[512];	/* What the service manager was told. */
+	char status[2048];	/* What the service manager was told. */
 	char idle[64];		/* "idle since...", or "". */
 };
 
@@ -173,6 +176,7 @@ judge_all(struct server *s)
 static void
 renew(struct server *s, struct tls_context *context)
 {
+	pending_clear(&s->files);
 	tls_context_free(s->context);
 	s->context = context;
 	door_configure(s->door, s->settings, context);
@@ -180,23 +184,48 @@ renew(struct server *s, struct tls_context *context)
 	judge_all(s);
 }
 
-/* There are new files of the same names. */
+/* A try that was "quietly" made has failed for the reason "why". */
 static void
-renew_files(struct server *s)
+note_failure(struct pending *p, const struct settings_hope *hope,
+    const char *why, bool quietly, const char *changes, const char *text)
 {
-	struct tls_context *context = settings_tls(s->settings, true);
-	char changes[SETTINGS_CHANGES_MAX];
+	bool news = pending_failed(p, hope, why);
 
+	if (quietly && !news)
+		return;
+	if (quietly)
+		log_error("%s", why);
+	audit_reload(false, changes, text);
+}
+
+/* There are new files of the same names.  "again": they are those that could
+ * not be used before. */
+static void
+renew_files(struct server *s, bool again)
+{
+	struct settings_hope hope;
+	struct tls_context *context;
+	char changes[SETTINGS_CHANGES_MAX], why[PENDING_WHY_MAX];
+
+	upkeep_mark(s->upkeep, s->settings);
 	(void)settings_changes(s->settings, s->settings,
 	    upkeep_changes(s->upkeep), changes, sizeof changes);
-	if (context == NULL) {
-		audit_reload(false, changes, "certificate files have changed, "
-		    "and cannot be used; the old ones stay in force");
+	log_watch(why, sizeof why, again);
+	context = settings_tls(s->settings, true, &hope);
+	log_watch(NULL, 0, false);
+	if (context != NULL) {
+		audit_reload(true, changes, again ? "the certificate files "
+		    "that could not be used before have been read" :
+		    "certificate files have changed, and have been read");
+		renew(s, context);
 		return;
 	}
-	audit_reload(true, changes, "certificate files have changed, and have "
-	    "been read");
-	renew(s, context);
+	upkeep_unused(s->upkeep);
+	if (!again)
+		pending_clear(&s->files);
+	note_failure(&s->files, &hope, why, again, changes, "certificate "
+	    "files have changed, and cannot be used; the old ones stay in "
+	    "force, and the new ones are tried again until they can");
 }
 
 /* What the rules name is looked at again, and a word on each that is amiss
@@ -222,27 +251,51 @@ warn(const struct settings *settings)
 	free(text);
 }
 
+/*
+ * Read the configuration and its files.  NULL, or the settings with their
+ * "context".  A failure that may pass, or is one of files that may be replaced,
+ * is noted, to be tried again; "quietly" if it was told.
+ */
+static struct settings *
+read_again(struct server *s, struct tls_context **context, bool quietly)
+{
+	struct settings_hope hope;
+	struct settings *settings;
+	char why[PENDING_WHY_MAX];
+	bool may_pass;
+
+	log_watch(why, sizeof why, quietly);
+	if ((settings = settings_load(s->config, &hope)) != NULL) {
+		settings_inherit(settings, s->settings);
+		upkeep_mark(s->upkeep, settings);
+		*context = settings_tls(settings, true, &hope);
+	}
+	log_watch(NULL, 0, false);
+	if (settings != NULL && *context != NULL)
+		return settings;
+	may_pass = settings != NULL || hope.may_pass;
+	settings_free(settings);
+	note_failure(&s->reload, &hope, why, quietly, "", may_pass ?
+	    "the new configuration cannot be used; the old one stays in "
+	    "force, and the new one is tried again until it can" :
+	    "the new configuration cannot be used; the old one stays in "
+	    "force");
+	if (!may_pass)
+		pending_clear(&s->reload);
+	return NULL;
+}
+
 static void
 reload(struct server *s)
 {
 	struct settings *settings, *old = s->settings;
-	struct tls_context *context = NULL;
+	struct tls_context *context;
 	char changes[SETTINGS_CHANGES_MAX];
 
 	service_notify("RELOADING=1\nMONOTONIC_USEC=%lld",
 	    (long long)clock_now_us());
-	settings = settings_load(s->config);
-	upkeep_mark(s->upkeep, settings != NULL ? settings : old);
-	if (settings != NULL) {
-		settings_inherit(settings, old);
-		context = settings_tls(settings, true);
-	}
-	if (context == NULL) {
-		settings_free(settings);
-		upkeep_mark(s->upkeep, old);
-		audit_reload(false, "", "the new configuration cannot be used; "
-		    "the old one stays in force");
-	} else {
+	pending_clear(&s->reload);
+	if ((settings = read_again(s, &context, false)) != NULL) {
 		warn(settings);
 		s->settings = settings;
 		if (s->session != NULL)
@@ -251,11 +304,30 @@ reload(struct server *s)
 		    upkeep_changes(s->upkeep), changes, sizeof changes);
 		/* Done is done: the record comes when all are judged. */
 		renew(s, context);
+		pending_clear(&s->reload);
 		audit_reload(true, changes,
 		    "the configuration has been read again");
 		settings_free(old);
 	}
 	service_notify("READY=1");
+}
+
+/* Try again what could not be used before. */
+static void
+try_again(struct server *s)
+{
+	struct settings *settings;
+	struct tls_context *context;
+
+	if (pending_is_due(&s->files))
+		renew_files(s, true);
+	if (!pending_is_due(&s->reload) ||
+	    (settings = read_again(s, &context, true)) == NULL)
+		return;
+	/* Once more, and aloud. */
+	tls_context_free(context);
+	settings_free(settings);
+	reload(s);
 }
 
 static void
@@ -339,10 +411,17 @@ idle_text(struct server *s)
 }
 
 static void
+add_status(char *status, size_t size, const char *more)
+{
+	size_t used = strlen(status);
+
+	(void)snprintf(status + used, size - used, "%s", more);
+}
+
+static void
 tell_status(struct server *s)
 {
-	char status[sizeof s->status], term[192];
-	size_t used;
+	char status[sizeof s->status], more[768];
 
 	if (s->stopping || !s->managed)
 		return;
@@ -351,9 +430,14 @@ tell_status(struct server *s)
 		session_describe(s->session, status, sizeof status);
 	} else
 		(void)snprintf(status, sizeof status, "%s", idle_text(s));
-	used = strlen(status);
-	upkeep_describe(s->upkeep, term, sizeof term);
-	(void)snprintf(status + used, sizeof status - used, "%s", term);
+	pending_describe(&s->files, "the renewed certificate files are not "
+	    "used", more, sizeof more);
+	add_status(status, sizeof status, more);
+	pending_describe(&s->reload, "a reload has not been done", more,
+	    sizeof more);
+	add_status(status, sizeof status, more);
+	upkeep_describe(s->upkeep, more, sizeof more);
+	add_status(status, sizeof status, more);
 	if (strcmp(status, s->status) == 0)
 		return;
 	memcpy(s->status, status, sizeof status);
@@ -371,17 +455,25 @@ feed_watchdog(struct server *s)
 
 /* --- the loop ------------------------------------------------------------ */
 
-/* When the first of those who have proved themselves cannot do it again. */
 static int64_t
-first_expiry(const struct server *s)
+earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* When the first of those who have proved themselves cannot do it again, or
+ * what is pending can be used. */
+static int64_t
+next_second(const struct server *s)
 {
 	int64_t first;
 
 	if (s->stopping)
 		return UPKEEP_NEVER;
-	first = door_expires(s->door);
-	if (s->session != NULL && session_expires(s->session) < first)
-		first = session_expires(s->session);
+	first = earlier(door_expires(s->door), pending_second(&s->files));
+	first = earlier(first, pending_second(&s->reload));
+	if (s->session != NULL)
+		first = earlier(first, session_expires(s->session));
 	return first;
 }
 
@@ -397,7 +489,11 @@ poll_all(struct server *s)
 	door_poll(s->door, &s->ps);
 	if (s->session != NULL)
 		session_poll(s->session, &s->ps);
-	upkeep_poll(s->upkeep, &s->ps, first_expiry(s));
+	upkeep_poll(s->upkeep, &s->ps, next_second(s));
+	if (!s->stopping) {
+		pending_poll(&s->files, &s->ps);
+		pending_poll(&s->reload, &s->ps);
+	}
 	if (s->watchdog > 0)
 		pollset_deadline(&s->ps, s->watchdog_next);
 	/* The status counts the seconds of a command. */
@@ -438,9 +534,10 @@ keep_up(struct server *s)
 	if (s->stopping)
 		return;
 	if ((news & UPKEEP_FILES) != 0)
-		renew_files(s);
+		renew_files(s, false);
 	else if ((news & UPKEEP_ALARM) != 0)
 		judge_all(s);
+	try_again(s);
 }
 
 static int
@@ -476,6 +573,8 @@ prepare(struct server *s)
 	if ((s->upkeep = upkeep_new()) == NULL)
 		return -1;
 	upkeep_mark(s->upkeep, s->settings);
+	pending_clear(&s->files);
+	pending_clear(&s->reload);
 	s->managed = getenv("NOTIFY_SOCKET") != NULL;
 	s->watchdog = service_watchdog();
 	s->watchdog_next = 0;

@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "common/net.h"
 #include "common/proto.h"
+#include "common/retry.h"
 #include "common/tls.h"
 #include "daemon/settings.h"
 
@@ -202,8 +203,9 @@ check_lists(struct conf *conf, const struct settings *s)
 	return errors;
 }
 
+/* Counts in "unknown" the users that are not there, who may be later. */
 static int
-find_accounts(struct conf *conf, struct settings *s)
+find_accounts(struct conf *conf, struct settings *s, int *unknown)
 {
 	if (s->unprivileged) {
 		if (account_self(&s->daemon) == -1)
@@ -214,8 +216,9 @@ find_accounts(struct conf *conf, struct settings *s)
 	if (s->user == NULL || s->command_user == NULL)
 		return complain(conf, s->user == NULL ? "user" :
 		    "command_user", "must be set");
-	return (account_find(s->user, &s->daemon) == -1) +
+	*unknown = (account_find(s->user, &s->daemon) == -1) +
 	    (account_find(s->command_user, &s->command) == -1);
+	return *unknown;
 }
 
 /* The keys whose files are read after the configuration is closed. */
@@ -249,33 +252,36 @@ find_start(const struct settings *s)
 }
 
 static int
-load_into(struct settings *s, struct conf *conf)
+load_into(struct settings *s, struct conf *conf, struct settings_hope *hope)
 {
-	int errors = conf_read(conf, keys, KEYS, s);
+	int errors = conf_read(conf, keys, KEYS, s), unknown = 0;
 
 	errors += check_terms(conf, s);
 	s->rules = rules_load(conf, &s->terms, &errors);
 	if (s->rules == NULL) {
 		log_error("cannot read the rules: out of memory");
+		hope->may_pass = true;
 		return -1;
 	}
 	for (size_t i = 0; i < 4; i++)
 		(void)conf_where(conf, tls_keys[i], s->where[i],
 		    sizeof s->where[i]);
 	errors += check_listen(conf, s) + check_words(conf, s) +
-	    check_lists(conf, s) + find_accounts(conf, s);
+	    check_lists(conf, s) + find_accounts(conf, s, &unknown);
 	s->start = find_start(s);
+	hope->may_pass = errors == unknown;
 	return errors == 0 ? 0 : -1;
 }
 
 struct settings *
-settings_load(const char *path)
+settings_load(const char *path, struct settings_hope *hope)
 {
 	struct settings *s = calloc(1, sizeof *s);
 	char directory[CONF_STRING_MAX];
 	struct conf *conf;
 	int result;
 
+	*hope = (struct settings_hope){ .may_pass = true };
 	if (s == NULL || set_defaults(s) == -1) {
 		log_error("cannot read the configuration: out of memory");
 		settings_free(s);
@@ -284,10 +290,11 @@ settings_load(const char *path)
 	(void)snprintf(directory, sizeof directory, "%s%s", path,
 	    SETTINGS_DIRECTORY_SUFFIX);
 	if ((conf = conf_open(path, directory)) == NULL) {
+		hope->may_pass = retry_may_help(errno);
 		settings_free(s);
 		return NULL;
 	}
-	result = load_into(s, conf);
+	result = load_into(s, conf, hope);
 	conf_close(conf);
 	if (result == -1) {
 		settings_free(s);
@@ -363,7 +370,8 @@ complain_tls(const struct settings *s, const struct tls_files *files,
 }
 
 struct tls_context *
-settings_tls(const struct settings *s, bool serving)
+settings_tls(const struct settings *s, bool serving,
+    struct settings_hope *hope)
 {
 	struct tls_files files = {
 		.certificate = s->certificate, .key = s->key,
@@ -375,11 +383,14 @@ settings_tls(const struct settings *s, bool serving)
 	char why[TLS_TEXT_MAX];
 	struct tls_context *context;
 
+	*hope = (struct settings_hope){ .may_pass = false };
 	if (check_key_mode(s) == -1)
 		return NULL;
 	if ((context = tls_server_new(&files, why)) != NULL &&
-	    tls_server_check(context, why) == 0)
+	    tls_server_check(context, &files, why) == 0)
 		return context;
+	hope->may_pass = files.may_pass;
+	hope->when = files.when;
 	complain_tls(s, &files, why);
 	tls_context_free(context);
 	return NULL;

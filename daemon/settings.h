@@ -69,19 +69,33 @@ struct settings {
 #define SETTINGS_DIRECTORY_SUFFIX	".d"
 
 /*
- * Read "path" and the files *.conf of the directory "path".d, and check what
- * can be checked without root: ranges, rules, users.  NULL after messages.
+ * What there is to hope for after a failure.  Some of what is wrong only people
+ * can mend; the rest may be over without them, and is worth to be tried again:
+ * a clock that has not been set yet, memory or descriptors that are out, a user
+ * that the directory does not know yet, a file system that is mounted later.
  */
-struct settings *settings_load(const char *path);
+struct settings_hope {
+	bool may_pass;
+	int64_t when;		/* The second since 1970 at which it is over,
+				 * by its date; 0: not known. */
+};
+
+/*
+ * Read "path" and the files *.conf of the directory "path".d, and check what
+ * can be checked without root: ranges, rules, users.  NULL after messages, and
+ * "hope" is set.
+ */
+struct settings *settings_load(const char *path, struct settings_hope *hope);
 void settings_free(struct settings *s);
 
 /*
  * Read certificate, key, authority and CRL, and check them and the key
  * file's mode.  While "serving" nothing is waited for: a pipe in the place of
  * a file is an error, and otherwise its writer has a minute.  The caller owns
- * the context.  NULL after a message.
+ * the context.  NULL after a message, and "hope" is set.
  */
-struct tls_context *settings_tls(const struct settings *s, bool serving);
+struct tls_context *settings_tls(const struct settings *s, bool serving,
+    struct settings_hope *hope);
 
 /* Is a revocation list that is past its nextUpdate used all the same? */
 bool settings_old_crl(const struct settings *s);

@@ -49,16 +49,20 @@ struct looks {
 
 struct upkeep {
 	const struct settings *settings;
+	const struct tls_context *context;
 	struct term *terms;
 	size_t count;
 	int64_t next;		/* When one of them is to be spoken of. */
+	int64_t begins;		/* When another list takes one's place; 0. */
 	int timer;
 	size_t slot;
 	int64_t armed;		/* The timer's second. */
 	int64_t alarmed;	/* When it last went off. */
-	struct looks known;	/* How the files looked when they were read, */
-	struct looks seen;	/* and at the last look. */
-	unsigned changes;	/* What was not as known; a bit each. */
+	struct looks used;	/* How the files look that are in force, */
+	struct looks tried;	/* those that were tried last, */
+	struct looks read;	/* those that are being read, */
+	struct looks seen;	/* and the files at the last look. */
+	unsigned changes;	/* What is read and not in force; a bit each. */
 	int64_t next_look;
 };
 
@@ -151,10 +155,14 @@ compare(const struct looks *a, const struct looks *b)
 void
 upkeep_mark(struct upkeep *u, const struct settings *settings)
 {
-	struct looks now = look(settings);
+	u->read = look(settings);
+	u->changes = compare(&u->read, &u->used);
+}
 
-	u->changes = compare(&now, &u->known);
-	u->known = u->seen = now;
+void
+upkeep_unused(struct upkeep *u)
+{
+	u->tried = u->read;
 }
 
 unsigned
@@ -163,22 +171,18 @@ upkeep_changes(const struct upkeep *u)
 	return u->changes;
 }
 
-/* Have the files changed, and settled? */
+/* Have the files changed since they were tried, and settled? */
 static bool
 have_changed(struct upkeep *u)
 {
 	struct looks now = look(u->settings), before = u->seen;
-	unsigned changes = compare(&now, &u->known);
+	unsigned changes = compare(&now, &u->tried);
 
 	u->seen = now;
 	u->next_look = clock_in(changes == 0 ||
 	    u->settings->watch_interval < SETTLE_TIME ?
 	    u->settings->watch_interval : SETTLE_TIME);
-	if (changes == 0 || compare(&now, &before) != 0)
-		return false;
-	u->changes = changes;
-	u->known = now;
-	return true;
+	return changes != 0 && compare(&now, &before) == 0;
 }
 
 /* --- what runs out ------------------------------------------------------- */
@@ -368,6 +372,7 @@ take_terms(struct upkeep *u, const struct tls_context *context)
 	free(u->terms);
 	u->terms = terms;
 	u->count = count;
+	u->begins = tls_context_crl_begins(context);
 	return count == 0 ? -1 : 0;
 }
 
@@ -376,6 +381,8 @@ upkeep_configure(struct upkeep *u, const struct settings *settings,
     const struct tls_context *context)
 {
 	u->settings = settings;
+	u->context = context;
+	u->used = u->tried = u->seen = u->read;
 	(void)take_terms(u, context);
 	u->next_look = clock_in(settings->watch_interval);
 	warn_all(u);
@@ -508,6 +515,8 @@ upkeep_poll(struct upkeep *u, struct pollset *ps, int64_t second)
 {
 	if (u->next < second)
 		second = u->next;
+	if (u->begins != 0 && u->begins < second)
+		second = u->begins;
 	arm(u, second);
 	u->slot = pollset_add(ps, second == UPKEEP_NEVER ? -1 : u->timer,
 	    POLLIN);
@@ -526,6 +535,8 @@ upkeep_turn(struct upkeep *u, const struct pollset *ps)
 		(void)!read(u->timer, &times, sizeof times);
 		u->armed = 0;
 		u->alarmed = date_now();
+		if (u->begins != 0 && u->begins <= u->alarmed)
+			(void)take_terms(u, u->context);
 		warn_all(u);
 		news |= UPKEEP_ALARM;
 	}

@@ -31,19 +31,21 @@ struct upkeep *upkeep_new(void);
 void upkeep_free(struct upkeep *u);
 
 /*
- * Remember how the files look that "settings" name.  To be called before they
- * are read, so that no change is missed; they are not asked to be read again
- * before they look otherwise.
+ * The files that "settings" name are read now: remember how they look.  To be
+ * called before, so that no change is missed.  What has come of it is said by
+ * upkeep_configure(), or by upkeep_unused(): those in force are other ones, and
+ * the caller tries these again; here they are no news before they change.
  */
 void upkeep_mark(struct upkeep *u, const struct settings *settings);
+void upkeep_unused(struct upkeep *u);
 
-/* Which of certificate, key, authority and crl, a bit each in this order, had
- * changed when they were last remembered, or found to be other ones. */
+/* Which of certificate, key, authority and crl, a bit each in this order, are
+ * other files by upkeep_mark() than those in force. */
 unsigned upkeep_changes(const struct upkeep *u);
 
 /*
  * These are in force from now on; both must outlive "u", or be replaced.  What
- * of them will soon run out is put on record.
+ * of them will soon run out is put on record.  upkeep_mark() was called.
  */
 void upkeep_configure(struct upkeep *u, const struct settings *settings,
     const struct tls_context *context);

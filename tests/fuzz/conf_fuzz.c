@@ -28,8 +28,9 @@ check(const struct settings *s)
 {
 	char *text = print(s), *second, changes[SETTINGS_CHANGES_MAX];
 	struct settings *again;
+	struct settings_hope hope;
 
-	again = settings_load(fuzz_file(text, strlen(text)));
+	again = settings_load(fuzz_file(text, strlen(text)), &hope);
 	must(again != NULL);
 	second = print(again);
 	must(strcmp(text, second) == 0);
@@ -44,11 +45,12 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct settings *s;
+	struct settings_hope hope;
 
 	if (!fuzz_is_tame(data, size))
 		return 0;
 	fuzz_listen(NULL);
-	s = settings_load(fuzz_file(data, size));
+	s = settings_load(fuzz_file(data, size), &hope);
 	must(s != NULL || fuzz_messages > 0);
 	if (s != NULL)
 		check(s);

@@ -348,12 +348,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	bool is_known = *text == '\0';
 	const char *rules = is_known ? known : text;
 	struct settings *s = NULL;
+	struct settings_hope hope;
 	struct question q;
 	char **words;
 
 	fuzz_listen(NULL);
 	if (is_known || fuzz_is_tame(data, strlen(text)))
-		s = settings_load(fuzz_file(rules, strlen(rules)));
+		s = settings_load(fuzz_file(rules, strlen(rules)), &hope);
 	if (s != NULL) {
 		take_question(&in, &q);
 		words = cut_words(&q);

@@ -357,13 +357,15 @@ event(struct input *in)
 static void
 load(void)
 {
+	struct settings_hope hope;
 	char text[2048];
 
 	for (size_t i = 0; i < CONFIGURATIONS; i++) {
 		(void)snprintf(text, sizeof text, "unprivileged = true; "
 		    "idle_timeout = 10; kill_grace = 1; %s\n",
 		    configurations[i]);
-		settings[i] = settings_load(fuzz_file(text, strlen(text)));
+		settings[i] = settings_load(fuzz_file(text, strlen(text)),
+		    &hope);
 		must(settings[i] != NULL);
 	}
 	must(pollset_init(&ps, 16) == 0);

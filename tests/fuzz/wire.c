@@ -257,9 +257,11 @@ tls_client_new(struct tls_files *files, char why[TLS_TEXT_MAX])
 }
 
 int
-tls_server_check(struct tls_context *context, char why[TLS_TEXT_MAX])
+tls_server_check(struct tls_context *context, struct tls_files *files,
+    char why[TLS_TEXT_MAX])
 {
 	(void)context;
+	(void)files;
 	(void)why;
 	return 0;
 }
@@ -267,7 +269,7 @@ tls_server_check(struct tls_context *context, char why[TLS_TEXT_MAX])
 int
 tls_client_check(struct tls_context *context, char why[TLS_TEXT_MAX])
 {
-	return tls_server_check(context, why);
+	return tls_server_check(context, NULL, why);
 }
 
 int
@@ -292,6 +294,13 @@ tls_context_terms(const struct tls_context *context, size_t *count)
 	(void)context;
 	*count = 0;
 	return calloc(1, sizeof(struct tls_term));
+}
+
+int64_t
+tls_context_crl_begins(const struct tls_context *context)
+{
+	(void)context;
+	return 0;
 }
 
 int

@@ -282,7 +282,7 @@ configure(const char *rules, const char *more)
 	    "directory = \"%s\";\n%s\nrules = ( %s );\n", directory, more,
 	    rules);
 	unit_write("aisd.conf", text);
-	s = settings_load(file);
+	s = settings_load(file, &(struct settings_hope){ 0 });
 	if (s == NULL)
 		fail_msg("not loaded: %s", record);
 	settings_free(settings);

@@ -15,6 +15,8 @@
 
 static char directory[UNIT_PATH_MAX];
 static char file[UNIT_PATH_MAX + 64];
+/* What the last call has left of hope. */
+static struct settings_hope hope;
 
 #define SELF	"unprivileged = true;\n"
 
@@ -44,7 +46,7 @@ load(const char *text)
 	struct settings *s;
 
 	unit_write("s.conf", text);
-	if ((s = settings_load(file)) == NULL)
+	if ((s = settings_load(file, &hope)) == NULL)
 		fail_msg("not loaded: %s", messages);
 	return s;
 }
@@ -286,8 +288,9 @@ complaints(void **state)
 		(void)snprintf(text, sizeof text, SELF "%s\n",
 		    mistakes[i].text);
 		unit_write("s.conf", text);
-		if (settings_load(file) != NULL)
+		if (settings_load(file, &hope) != NULL)
 			fail_msg("loaded: %s", text);
+		assert_false(hope.may_pass);
 		(void)snprintf(place, sizeof place, "%s:%d: ", file,
 		    mistakes[i].line);
 		messages_expect(place, mistakes[i].message);
@@ -301,7 +304,7 @@ many_complaints(void **state)
 	(void)state;
 	unit_write("s.conf", "unprivileged = true; nice = 99; umask = 22;\n"
 	    "rules = ( { }, { peers = \"*\"; nice = 99; } );\n");
-	assert_null(settings_load(file));
+	assert_null(settings_load(file, &hope));
 	assert_non_null(strstr(messages, "s.conf:1: nice: out of range"));
 	assert_non_null(strstr(messages, "s.conf:1: umask: must be octal"));
 	assert_non_null(strstr(messages, "s.conf:2: the rule does not say"));
@@ -314,10 +317,11 @@ files(void **state)
 	struct settings *s;
 
 	(void)state;
-	assert_null(settings_load(file));
+	assert_null(settings_load(file, &hope));
 	messages_expect("cannot read the configuration ", file);
+	assert_true(hope.may_pass);
 	unit_write("s.conf", "path = [ \"/bin\"\n");
-	assert_null(settings_load(file));
+	assert_null(settings_load(file, &hope));
 	messages_expect(file, "syntax error");
 	unit_write("s.conf", "@include \"part\"\n" SELF);
 	unit_write("part", "nice = 7;\n");
@@ -325,7 +329,7 @@ files(void **state)
 	assert_int_equal(s->terms.limits.nice, 7);
 	settings_free(s);
 	unit_write("part", "\nnice = 70;\n");
-	assert_null(settings_load(file));
+	assert_null(settings_load(file, &hope));
 	messages_expect("", "part:2: nice: out of range");
 }
 
@@ -358,13 +362,13 @@ drop_ins(void **state)
 	free(text);
 	settings_free(s);
 	unit_write("s.conf.d/20.conf", "\n\nnice = -2;");
-	assert_null(settings_load(file));
+	assert_null(settings_load(file, &hope));
 	(void)snprintf(place, sizeof place, "%s.d/20.conf:3: ", file);
 	messages_expect(place, "nice: out of range");
 	/* One that takes itself for the whole of it. */
 	unit_write("s.conf.d/20.conf", "log_system = \"none\";");
 	unit_write("s.conf.d/10.conf", "log_file = \"\";");
-	assert_null(settings_load(file));
+	assert_null(settings_load(file, &hope));
 	(void)snprintf(place, sizeof place, "%s.d/10.conf:1: ", file);
 	messages_expect(place, "log_file: must be set");
 }
@@ -377,11 +381,17 @@ users(void **state)
 	(void)state;
 	unit_write("s.conf", "user = \"no-such-user\"; "
 	    "command_user = \"root\";");
-	assert_null(settings_load(file));
+	assert_null(settings_load(file, &hope));
 	messages_expect("there is no user no-such-user; make it", "name "
 	    "another one");
+	assert_true(hope.may_pass);
+	/* Nobody waits for the user where more is wrong. */
+	unit_write("s.conf", "user = \"no-such-user\"; "
+	    "command_user = \"root\"; nice = 99;");
+	assert_null(settings_load(file, &hope));
+	assert_false(hope.may_pass);
 	unit_write("s.conf", "user = \"\";");
-	assert_null(settings_load(file));
+	assert_null(settings_load(file, &hope));
 	messages_expect(file, "user: must be set");
 	s = load("user = \"root\"; command_user = \"root\";");
 	assert_int_equal(s->daemon.uid, 0);
@@ -560,7 +570,7 @@ with_certificates(const char *key, const char *more)
 static void
 expect_refused(struct settings *s, const char *place, const char *message)
 {
-	assert_null(settings_tls(s, false));
+	assert_null(settings_tls(s, false, &hope));
 	messages_expect(place, message);
 	settings_free(s);
 }
@@ -577,7 +587,7 @@ certificates(void **state)
 	assert_int_equal(certificates_make(), 0);
 	assert_int_equal(chmod("server.key", 0600), 0);
 	s = with_certificates("server.key", SELF);
-	context = settings_tls(s, false);
+	context = settings_tls(s, false, &hope);
 	assert_non_null(context);
 	messages_expect_none();
 	tls_context_free(context);
@@ -622,7 +632,7 @@ without_memory(void **state)
 	for (; s == NULL && i < 10000; i++) {
 		messages[0] = '\0';
 		memory_fail_at(i);
-		s = settings_load(file);
+		s = settings_load(file, &hope);
 		if (memory_has_failed()) {
 			if (s != NULL)
 				fail_msg("the %dth allocation is not missed",

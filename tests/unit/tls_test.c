@@ -1031,8 +1031,8 @@ own_certificate(void **state)
 
 		assert_non_null(c);
 		why[0] = '\0';
-		assert_int_equal(tls_server_check(c, why), examples[i].good ?
-		    0 : -1);
+		assert_int_equal(tls_server_check(c, &f, why),
+		    examples[i].good ? 0 : -1);
 		assert_int_equal(strlen(why) == 0, examples[i].good);
 		tls_context_free(c);
 	}
@@ -1188,7 +1188,7 @@ damaged_lists(void **state)
 		/* With another issuer's name it is somebody else's, and then
 		 * nobody can be checked. */
 		c = tls_server_new(&files, why);
-		accepted = c != NULL && tls_server_check(c, why) == 0;
+		accepted = c != NULL && tls_server_check(c, &files, why) == 0;
 		assert_false(accepted);
 		tls_context_free(c);
 	}

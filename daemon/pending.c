@@ -1,0 +1,73 @@
+#include <config.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/date.h"
+#include "common/pollset.h"
+#include "daemon/pending.h"
+#include "daemon/upkeep.h"
+
+void
+pending_clear(struct pending *p)
+{
+	memset(p, 0, sizeof *p);
+	retry_stop(&p->retry);
+}
+
+bool
+pending_failed(struct pending *p, const struct settings_hope *hope,
+    const char *why)
+{
+	int64_t now = date_now();
+	bool news = !p->open;
+
+	if (news) {
+		retry_stop(&p->retry);
+		p->since = now;
+	} else if (hope->when > now || !hope->may_pass)
+		/* It fails for a reason that can be told from the last. */
+		news = hope->when != p->hope.when ||
+		    hope->may_pass != p->hope.may_pass;
+	p->open = true;
+	p->hope = *hope;
+	/* A second that has come has been of no use. */
+	if (p->hope.when <= now)
+		p->hope.when = 0;
+	retry_later(&p->retry);
+	(void)snprintf(p->why, sizeof p->why, "%s", why);
+	return news;
+}
+
+int64_t
+pending_second(const struct pending *p)
+{
+	return p->open && p->hope.when != 0 ? p->hope.when : UPKEEP_NEVER;
+}
+
+void
+pending_poll(const struct pending *p, struct pollset *ps)
+{
+	if (p->open)
+		pollset_deadline(ps, p->retry.next);
+}
+
+bool
+pending_is_due(const struct pending *p)
+{
+	return p->open && (clock_past(p->retry.next) ||
+	    pending_second(p) <= date_now());
+}
+
+void
+pending_describe(const struct pending *p, const char *what, char *out,
+    size_t size)
+{
+	char date[DATE_TEXT_MAX];
+
+	*out = '\0';
+	if (p->open)
+		(void)snprintf(out, size, "; %s since %s: %s", what,
+		    date_words(p->since, date), p->why);
+}

@@ -1,0 +1,328 @@
+"""Verdicts that age: what cannot be used now is tried again until it can."""
+
+import errno
+import os
+import resource
+import signal
+import socket
+import time
+
+import pytest
+
+import pki
+import wire
+from aisd import Daemon, descriptors, wait_until
+from faults import Faults
+from test_identity import farewell, move, number, serves, sleep_in
+
+# How far ahead of the clock a date is, in seconds.
+AHEAD = 3
+
+
+@pytest.fixture
+def root(tmp_path):
+    return pki.root(str(tmp_path / "root"), "Root")
+
+
+@pytest.fixture
+def server(root):
+    return root.make("localhost", "server")
+
+
+@pytest.fixture
+def client(root):
+    return root.make("alice")
+
+
+@pytest.fixture
+def crl(root, tmp_path):
+    """A list on which there is nobody."""
+    return pki.revocations(root, tmp_path / "crl.pem")
+
+
+@pytest.fixture
+def session(client):
+    """A function that begins a command of alice; it is closed afterwards."""
+    sessions = []
+
+    def begin(daemon):
+        sessions.append(wire.Client(daemon.port, *client[:3]))
+        sleep_in(sessions[-1])
+        return sessions[-1]
+    yield begin
+    for one in sessions:
+        one.close()
+
+
+class Manager:
+    """The service manager's end of the notification socket."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(str(path))
+        self.socket.setblocking(False)
+        self.status = ""
+
+    def wait_status(self, text, slowness=1):
+        def said():
+            try:
+                while True:
+                    for line in self.socket.recv(4096).decode().splitlines():
+                        if line.startswith("STATUS="):
+                            self.status = line[7:]
+            except BlockingIOError:
+                return text in self.status and self.status
+        try:
+            return wait_until(said, text, 10 * slowness)
+        except AssertionError as e:
+            raise AssertionError(f"{e}; it is {self.status!r}") from e
+
+
+@pytest.fixture
+def faulty(builddir, program, tmp_path, slowness):
+    """A function that starts an aisd whose calls can fail, and whose status
+    is told to "manager"."""
+    daemons = []
+
+    def start(pair, start=True, **keys):
+        directory = tmp_path / f"faulty{len(daemons)}"
+        directory.mkdir()
+        faults = Faults(builddir, directory)
+        manager = Manager(directory / "notify")
+        daemon = Daemon(program("aisd"), directory, pair, slowness=slowness,
+                        env={**faults.environment(),
+                             "NOTIFY_SOCKET": str(directory / "notify")},
+                        **{"watch_interval": 0.2, "kill_grace": 0.3, **keys})
+        daemon.faults, daemon.manager = faults, manager
+        daemons.append(daemon)
+        return daemon.start() if start else daemon
+    yield start
+    try:
+        for daemon in daemons:
+            daemon.faults.disarm()
+            daemon.stop()
+    finally:
+        for daemon in daemons:
+            daemon.kill()
+
+
+def shown(daemon, client):
+    """The serial number of the certificate that the daemon shows."""
+    tls = wire.context(False, *client[:3])
+    with socket.create_connection(("127.0.0.1", daemon.port)) as raw:
+        with tls.wrap_socket(raw, server_hostname="localhost") as s:
+            return int(s.getpeercert()["serialNumber"], 16)
+
+
+def results(daemon):
+    return [event["result"] for event in daemon.events("reload")]
+
+
+def errors(daemon):
+    return [event["msg"] for event in daemon.events()
+            if event["level"] == "error" and event["event"] != "reload"]
+
+
+# At the moment when it becomes valid.
+
+def test_list_ahead(faulty, root, server, client, crl, session, slowness):
+    """The revoked client is served until the list begins, and no longer."""
+    daemon = faulty(server, crl=crl)
+    one = session(daemon)
+    begins = time.time() + AHEAD
+    pki.revocations(root, f"{crl}.new", [number(client)], start=AHEAD)
+    os.rename(f"{crl}.new", crl)
+    daemon.wait_event("reload", result="failed")
+    status = daemon.manager.wait_status("not used since")
+    assert "the renewed certificate files" in status
+    assert "not valid before" in status
+    assert "has been revoked" in farewell(one, 10 + AHEAD).text
+    late = time.time() - begins
+    assert -1 < late < 2 * slowness
+    # One record when it began, and one when it was over.
+    assert results(daemon) == ["failed", "done"]
+    assert len(errors(daemon)) == 1
+    assert f"{crl}" not in daemon.manager.wait_status("idle")
+    assert "not used" not in daemon.manager.wait_status("idle since")
+
+
+def test_certificate_ahead(faulty, root, server, client, tmp_path, slowness):
+    """The old certificate is shown until the new one is valid."""
+    for name in ("cert", "key"):
+        move(getattr(server, name), tmp_path / f"live.{name}")
+    pair = server._replace(cert=tmp_path / "live.cert",
+                           key=tmp_path / "live.key")
+    daemon = faulty(pair)
+    new = root.make("localhost", "server", start=AHEAD)
+    move(new.cert, pair.cert)
+    move(new.key, pair.key)
+    daemon.wait_event("reload", result="failed")
+    assert shown(daemon, client) == number(server)
+    assert "is not valid before" in \
+        daemon.manager.wait_status("not used since")
+    daemon.wait_event("reload", result="done", timeout=10 + AHEAD)
+    assert shown(daemon, client) == number(new)
+    assert results(daemon)[-1] == "done"
+
+
+def test_next_list_in_place_early(make_aisd, root, server, client, session,
+                                  tmp_path):
+    """Of two lists the one that has begun is used, and the next one from its
+    second on, without anybody's doing."""
+    lists = tmp_path / "lists"
+    lists.mkdir()
+    pki.revocations(root, lists / "now.pem")
+    pki.revocations(root, lists / "next.pem", [number(client)], start=AHEAD)
+    daemon = make_aisd(pair=server, crl=lists, watch_interval=0)
+    one = session(daemon)
+    assert "has been revoked" in farewell(one, 10 + AHEAD).text
+    assert not serves(daemon, client)
+    assert not daemon.events("reload")
+
+
+# After what passes by itself.
+
+FAILURES = {
+    "descriptors": ("open", errno.EMFILE),
+    "disk": ("read", errno.EIO),
+    "memory": ("memory", errno.ENOMEM),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_passing_failure(faulty, root, server, client, crl, session, name):
+    """A list that could not be read is read when it can be."""
+    daemon = faulty(server, crl=crl)
+    one = session(daemon)
+    pki.revocations(root, f"{crl}.new", [number(client)])
+    with daemon.faults.armed(*FAILURES[name], times=-1):
+        os.rename(f"{crl}.new", crl)
+        daemon.wait_event("reload", result="failed")
+    assert "has been revoked" in farewell(one).text
+    assert results(daemon) == ["failed", "done"]
+    assert len(errors(daemon)) == 1
+
+
+def first_free(pid):
+    """The number that the next descriptor gets."""
+    try:
+        used = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
+    except PermissionError:
+        return descriptors(pid)
+    return next(n for n in range(len(used) + 1) if n not in used)
+
+
+def test_no_descriptor_left(make_aisd, root, server, client, crl, session):
+    """The same by the kernel's own limit."""
+    daemon = make_aisd(pair=server, crl=crl, watch_interval=0.2)
+    one = session(daemon)
+    pki.revocations(root, f"{crl}.new", [number(client)])
+    before = resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE,
+                     (first_free(daemon.pid), before[1]))
+    os.rename(f"{crl}.new", crl)
+    daemon.wait_event("reload", result="failed")
+    assert "Too many open files" in errors(daemon)[0]
+    resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, before)
+    assert "has been revoked" in farewell(one).text
+
+
+def test_half_a_file(faulty, root, server, client, crl, session):
+    """A list that is written slowly is used when it is whole."""
+    daemon = faulty(server, crl=crl)
+    one = session(daemon)
+    with open(pki.revocations(root, f"{crl}.new", [number(client)]),
+              encoding="ascii") as file:
+        text = file.read()
+    with open(crl, "w", encoding="ascii") as file:
+        file.write(text[:len(text) // 2])
+        file.flush()
+        daemon.wait_event("reload", result="failed")
+        file.write(text[len(text) // 2:])
+    assert "has been revoked" in farewell(one).text
+    assert results(daemon) == ["failed", "done"]
+
+
+def test_told_once(faulty, root, server, client, crl):
+    """However often it is tried."""
+    daemon = faulty(server, crl=crl)
+    stranger = pki.root(os.path.dirname(crl) + "/other", "Root")
+    seen = daemon.faults.count("open")[0]
+    pki.revocations(stranger, f"{crl}.new")
+    os.rename(f"{crl}.new", crl)
+    daemon.wait_event("reload", result="failed")
+    # A try opens certificate, key, authority and list.
+    wait_until(lambda: daemon.faults.count("open")[0] >= seen + 3 * 4,
+               "the third try", 20)
+    assert results(daemon) == ["failed"]
+    assert len(errors(daemon)) == 1
+    assert serves(daemon, client)
+    # Another bad file is other news.
+    pki.revocations(stranger, f"{crl}.new", [1])
+    os.rename(f"{crl}.new", crl)
+    daemon.wait_event("reload", 2, result="failed")
+    pki.revocations(root, f"{crl}.new")
+    os.rename(f"{crl}.new", crl)
+    daemon.wait_event("reload", result="done")
+    assert results(daemon) == ["failed", "failed", "done"]
+
+
+# A reload that somebody has asked for.
+
+def test_reload_is_done_later(faulty, root, server, client, crl, session):
+    """Where nobody looks at the files too."""
+    daemon = faulty(server, crl=crl, watch_interval=0)
+    one = session(daemon)
+    daemon.configure(max_waiting=7, idle_timeout=77)
+    pki.revocations(root, crl, [number(client)], start=AHEAD)
+    daemon.reload("failed")
+    assert "not valid before" in \
+        daemon.manager.wait_status("a reload has not been done since")
+    assert "has been revoked" in farewell(one, 10 + AHEAD).text
+    event = daemon.wait_event("reload", result="done")
+    assert {"crl", "idle_timeout"} <= set(event["changed"].split(","))
+    assert results(daemon) == ["failed", "done"]
+    # What a reload has to say is not lost.
+    assert [e["msg"] for e in daemon.events() if "max_waiting" in e["msg"]]
+
+
+def test_reload_without_a_descriptor(faulty, server, client):
+    """The configuration itself cannot be read for a while."""
+    daemon = faulty(server, watch_interval=0)
+    daemon.configure(idle_timeout=77)
+    with daemon.faults.armed("fopen", errno.EMFILE, times=-1):
+        daemon.reload("failed")
+        assert "Too many open files" in \
+            daemon.manager.wait_status("a reload has not been done since")
+    event = daemon.wait_event("reload", result="done")
+    assert event["changed"] == "idle_timeout"
+    assert results(daemon) == ["failed", "done"]
+
+
+def test_reload_that_only_people_can_mend(faulty, server):
+    """It is not tried again."""
+    daemon = faulty(server, watch_interval=0)
+    good = daemon.conf.read_text()
+    daemon.conf.write_text(good + "listn = 5;\n")
+    daemon.reload("failed")
+    daemon.conf.write_text(good)
+    assert "reload" not in daemon.manager.wait_status("idle")
+    seen = daemon.faults.count("fopen")[0]
+    time.sleep(1.5)             # This long nothing is to happen.
+    assert daemon.faults.count("fopen")[0] == seen
+    assert results(daemon) == ["failed"]
+
+
+def test_failed_reload_hides_no_file(faulty, root, server, client, crl,
+                                     session):
+    """A list that was renewed before a reload that failed for another reason
+    is found all the same."""
+    daemon = faulty(server, crl=crl, watch_interval=0.5)
+    one = session(daemon)
+    good = daemon.conf.read_text()
+    daemon.conf.write_text(good + "listn = 5;\n")
+    pki.revocations(root, f"{crl}.new", [number(client)])
+    os.rename(f"{crl}.new", crl)
+    daemon.process.send_signal(signal.SIGHUP)
+    assert "has been revoked" in farewell(one).text
+    assert sorted(results(daemon)) == ["done", "failed"]
