@@ -1,11 +1,18 @@
 """The records: in the journal, its catalog, the log file, after a rotation."""
 
+import base64
+import contextlib
+import errno
+import random
 import re
+import shlex
 import signal
 import subprocess
+import time
 
 import pytest
 import wire
+from faults import Faults
 
 LOG = "/var/log/aisd/server.log"
 
@@ -153,3 +160,118 @@ def test_rotation_of_all(service, rotate, sysconfdir):
     finally:
         box.run("systemctl", "stop", "aisd@two")
         box.path(config).unlink()
+
+
+def taken(service, pid):
+    """The commands that the journal has, by kind."""
+    return [len(service.journal(f"AIS_EVENT={kind}", f"_PID={pid}"))
+            for kind in ("command-start", "command-end")]
+
+
+@pytest.mark.limit(300)
+def test_journal_that_does_not_read(service):
+    """It costs one short wait; what it lacks is counted and told, and the
+    watchdog has nothing to see."""
+    service.drop_in("[Service]\nWatchdogSec=5")
+    service.start()
+    pid = service.pid
+    session = service.client()
+    assert session.run(["true"]).status == 0
+    journald = service.box.run("systemctl", "show", "-P", "MainPID",
+                               "systemd-journald").stdout.strip()
+    service.box.run("kill", "-STOP", journald)
+    try:
+        done, slowest = 1, 0
+        while not service.events("log-sink") or done % 50:
+            began = time.monotonic()
+            assert session.run(["true"]).status == 0
+            slowest = max(slowest, time.monotonic() - began)
+            done += 1
+        assert done < 2000
+        assert slowest < 2 * service.slowness
+    finally:
+        service.box.run("kill", "-CONT", journald)
+
+    def working():
+        nonlocal done
+        assert session.run(["true"]).status == 0
+        done += 1
+        return service.events("log-sink", state="working")
+    lost = sum(int(event["lost"])
+               for event in service.wait(working, "it works again"))
+    session.goodbye()
+    assert sum(taken(service, pid)) + lost == 2 * done
+    told = service.journal("AIS_EVENT=log-sink", f"_PID={pid}")
+    assert sum(int(record["AIS_LOST"]) for record in told) == lost
+    assert service.pid == pid
+
+
+def test_journal_restarts(service):
+    """No record is lost, for its socket stays."""
+    service.start()
+    pid = service.pid
+    session = service.client()
+    for n in range(200):
+        if n % 50 == 20:
+            service.box.run("systemctl", "restart", "systemd-journald")
+        assert session.run(["true"]).status == 0
+    session.goodbye()
+    assert taken(service, pid) == [200, 200]
+    assert service.events("log-sink") == []
+
+
+def exported(text):
+    """The records of journalctl -o export, as dicts of bytes; see
+    https://systemd.io/JOURNAL_EXPORT_FORMATS."""
+    record, at = {}, 0
+    while at < len(text):
+        end = text.index(b"\n", at)
+        name, equals, value = text[at:end].partition(b"=")
+        at = end + 1
+        if not name:
+            yield record
+            record = {}
+            continue
+        if not equals:
+            length = int.from_bytes(text[at:at + 8], "little")
+            value = text[at + 8:at + 8 + length]
+            at += 8 + length + 1
+        record[name] = value
+    if record:
+        yield record
+
+
+@pytest.mark.parametrize("how", ["message", "file"])
+def test_journal_has_the_bytes(service, builddir, request, how):
+    """What a real journal gives back is what was sent, whatever it is; in a
+    sealed file as well, which is for what has no room in the socket."""
+    faults = contextlib.nullcontext()
+    if how == "file":
+        request.getfixturevalue("measurable")
+        faults = Faults(builddir, service.box.path("/run"))
+        service.box.path("/opt/inject.so").write_bytes(
+            faults.library.read_bytes())
+        service.drop_in("[Service]\nEnvironment=LD_PRELOAD=/opt/inject.so "
+                        "AIS_FAULT_CONTROL=/run/faults")
+    service.start()
+    pid = service.pid
+    session = service.client()
+    dice = random.Random(11)
+    sent = []
+    for length in [*(dice.randrange(200) for _ in range(60)), 40000]:
+        word = bytes(dice.choice(b"\n\n=\\'\xff\xc3 a" + bytes([
+            dice.randrange(1, 256)])) for _ in range(length))
+        sent.append([b"true", word])
+        with faults.armed("sendmsg", errno.EMSGSIZE) if how == "file" \
+                else faults:
+            assert session.run(sent[-1]).status == 0
+    session.goodbye()
+    if how == "file":
+        assert faults.count("sendmsg")[1] == len(sent)
+    service.box.run("journalctl", "--sync")
+    text = base64.b64decode(service.box.run(
+        "sh", "-c", 'journalctl -o export --all "$@" | base64', "sh",
+        "AIS_EVENT=command-start", f"_PID={pid}").stdout)
+    assert [shlex.split(record[b"AIS_ARGV"].decode("latin-1"))
+            for record in exported(text)] == \
+        [[word.decode("latin-1") for word in argv] for argv in sent]
