@@ -10,13 +10,13 @@
 #include "common/body.h"
 #include "common/buf.h"
 #include "common/date.h"
+#include "common/json.h"
 #include "common/link.h"
 #include "common/net.h"
 #include "common/tls.h"
 
 #include "client/outcome.h"
 #include "client/settings.h"
-#include "client/json.h"
 #include "client/dial.h"
 #include "client/printer.h"
 #include "client/request.h"
@@ -383,7 +383,7 @@ put_json(FILE *out, const struct report *r)
 	json_status(&j, r->status, r->settings->host, r->text);
 	if (r->outcome.class != OUTCOME_DONE) {
 		json_text(&j, "class", outcome_class_name(r->outcome.class));
-		json_error(&j, &r->outcome);
+		outcome_json(&j, &r->outcome);
 	}
 	json_integer(&j, "port", r->settings->port);
 	if (r->server.count > 0)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/json.h"
 #include "common/log.h"
 
 #include "client/outcome.h"
@@ -399,4 +400,16 @@ outcome_say(const char *format, ...)
 	line[used] = '\n';
 	line[used + 1] = '\0';
 	outcome_write(line);
+}
+
+void
+outcome_json(struct json *j, const struct outcome *o)
+{
+	char message[OUTCOME_TEXT_MAX];
+
+	json_open(j, "error", '{');
+	json_text(j, "code", outcome_class_name(o->class));
+	json_text(j, "message", outcome_message(o, message));
+	json_text(j, "hint", outcome_hint(o));
+	json_close(j, '}');
 }

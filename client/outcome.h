@@ -23,6 +23,8 @@
 /* The longest text of a failure. */
 #define OUTCOME_TEXT_MAX 1536
 
+struct json;
+
 enum outcome_class {
 	OUTCOME_DONE,		/* The command has ended, or the directory is
 				 * changed. */
@@ -114,6 +116,9 @@ void outcome_report(const struct outcome *o);
 
 /* Say how long the command took and what it used, if it has ended. */
 void outcome_summary(const struct outcome *o);
+
+/* The member "error" of a JSON object: what failed, and what to do about it. */
+void outcome_json(struct json *j, const struct outcome *o);
 
 /*
  * Write "aisc: ", the text and a newline to standard error, all of it, also

@@ -9,11 +9,11 @@
 
 #include "common/body.h"
 #include "common/buf.h"
+#include "common/json.h"
 #include "common/log.h"
 
 #include "client/outcome.h"
 #include "client/settings.h"
-#include "client/json.h"
 #include "client/printer.h"
 #include "client/request.h"
 
@@ -126,7 +126,7 @@ open_object(struct json *j, const struct settings *s, const struct outcome *o)
 	json_open(j, NULL, '{');
 	json_text(j, "host", s->host);
 	if (o->class != OUTCOME_DONE)
-		json_error(j, o);
+		outcome_json(j, o);
 }
 
 static void

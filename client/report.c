@@ -10,11 +10,11 @@
 
 #include "common/body.h"
 #include "common/buf.h"
+#include "common/json.h"
 
 #include "client/outcome.h"
 #include "client/settings.h"
 #include "client/signals.h"
-#include "client/json.h"
 #include "client/printer.h"
 #include "client/request.h"
 
@@ -117,7 +117,7 @@ tell_outcome(struct json *j, const struct outcome *o)
 	json_text(j, "class", outcome_class_name(o->class));
 	json_integer(j, "status", o->status);
 	if (o->class != OUTCOME_DONE)
-		json_error(j, o);
+		outcome_json(j, o);
 	else if (o->has_exit && e->end == PROTO_END_SIGNAL)
 		json_integer(j, "signal", (int64_t)e->status);
 	else

@@ -3,12 +3,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/buf.h"
+#include "common/clock.h"
 #include "common/clock.h"
 #include "common/fd.h"
 
@@ -105,6 +107,15 @@ await_bytes(int fd, int64_t deadline)
 	if (n == 0)
 		errno = ETIMEDOUT;
 	return n > 0 ? 0 : -1;
+}
+
+bool
+fd_wait_writable(int fd, int64_t deadline)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+	return fd != -1 && !clock_past(deadline) &&
+	    poll(&p, 1, clock_left(deadline)) == 1;
 }
 
 /* Read "fd" to its end, "max" bytes at most; of a pipe until "deadline".

@@ -50,6 +50,10 @@ enum io fd_drain(int fd, struct buf *b);
  */
 int fd_open_file(const char *path, size_t max);
 
+/* Wait until "fd" can be written to, or has an error to tell, until "deadline"
+ * of common/clock.  Whether it came to that. */
+bool fd_wait_writable(int fd, int64_t deadline);
+
 /*
  * Read all of a regular file of at most "max" bytes.  The caller frees the
  * result, which is NUL terminated beyond "*size".  NULL with errno set, as

@@ -220,9 +220,8 @@ put_field(char *out, size_t limit, size_t *used, const char *name,
 	return true;
 }
 
-/* RFC 3339 in UTC with microseconds. */
-static void
-format_time(char out[40], int64_t time_us)
+char *
+log_time(char out[LOG_TIME_MAX], int64_t time_us)
 {
 	time_t seconds = (time_t)(time_us / 1000000);
 	struct tm tm;
@@ -231,14 +230,15 @@ format_time(char out[40], int64_t time_us)
 	if (gmtime_r(&seconds, &tm) == NULL ||
 	    strftime(day, sizeof day, "%Y-%m-%dT%H:%M:%S", &tm) == 0) {
 		out[0] = '\0';
-		return;
+		return out;
 	}
-	(void)snprintf(out, 40, "%s.%06dZ", day, (int)(time_us % 1000000));
+	(void)snprintf(out, LOG_TIME_MAX, "%s.%06dZ", day,
+	    (int)(time_us % 1000000));
+	return out;
 }
 
-/* Add "name" to the list of values that were cut. */
-static void
-put_cut(char *cut, size_t size, const char *name)
+void
+log_add_cut(char *cut, size_t size, const char *name)
 {
 	size_t used = strlen(cut);
 
@@ -251,21 +251,21 @@ log_format(char *out, size_t size, const struct log_event *e)
 {
 	/* Room is kept for the mark of a cut and the newline. */
 	size_t limit = size - sizeof " cut=true\n", used = 0;
-	char time[40], value[LOG_VALUE_MAX], cut[256] = "";
+	char time[LOG_TIME_MAX], value[LOG_VALUE_MAX], cut[256] = "";
 	bool fits;
 
-	format_time(time, e->time_us);
-	fits = put_field(out, limit, &used, "time", time) &&
+	fits = put_field(out, limit, &used, "time",
+	    log_time(time, e->time_us)) &&
 	    put_field(out, limit, &used, "level", log_level_name(e->level)) &&
 	    put_field(out, limit, &used, "event", e->name);
 	for (size_t i = 0; fits && i < e->count; i++) {
 		if (!escape(value, sizeof value, e->fields[i].value,
 		    e->fields[i].length, true))
-			put_cut(cut, sizeof cut, e->fields[i].name);
+			log_add_cut(cut, sizeof cut, e->fields[i].name);
 		fits = put_field(out, limit, &used, e->fields[i].name, value);
 	}
 	if (!escape(value, LOG_TEXT_MAX, e->text, strlen(e->text), true))
-		put_cut(cut, sizeof cut, "msg");
+		log_add_cut(cut, sizeof cut, "msg");
 	fits = fits && put_field(out, limit, &used, "msg", value) &&
 	    (cut[0] == '\0' || put_field(out, limit, &used, "cut", cut));
 	if (!fits) {
@@ -277,16 +277,26 @@ log_format(char *out, size_t size, const struct log_event *e)
 	return used;
 }
 
-/* Standard error, for as long as there is no sink. */
-static int
-take_stderr(void *context, const struct log_event *e)
+size_t
+log_show(char *out, const struct log_event *e)
 {
 	char text[LOG_ESCAPED_MAX(LOG_TEXT_MAX)];
+	int n = snprintf(out, LOG_SHOWN_MAX, "%s%s%s\n", prefix, e->level ==
+	    LOG_LEVEL_WARNING ? "warning: " : "",
+	    log_printable(text, sizeof text, e->text));
 
-	(void)context;
-	log_printable(text, sizeof text, e->text);
-	return fprintf(stderr, "%s%s%s\n", prefix, e->level ==
-	    LOG_LEVEL_WARNING ? "warning: " : "", text) < 0 ? -1 : 0;
+	return n < 0 ? 0 : (size_t)n < LOG_SHOWN_MAX ? (size_t)n :
+	    LOG_SHOWN_MAX - 1;
+}
+
+/* Standard error, for as long as there is no sink. */
+static bool
+show(const struct log_event *e)
+{
+	char line[LOG_SHOWN_MAX];
+
+	(void)log_show(line, e);
+	return fputs(line, stderr) >= 0;
 }
 
 static int64_t
@@ -437,9 +447,9 @@ log_emit(struct log_event *e)
 	if (e->message_id == NULL)
 		e->message_id = id_of(e->name);
 	if (sink_count == 0)
-		taken += take_stderr(NULL, e) == 0;
+		taken += show(e);
 	for (size_t i = 0; i < sink_count; i++)
-		taken += offer(sinks[i], e);
+		taken += offer(sinks[i], e) && !sinks[i]->shows;
 	if (taken == 0)
 		nowhere++;
 	errno = keep;
@@ -508,7 +518,11 @@ log_reset(void)
 size_t
 log_sinks(void)
 {
-	return sink_count == 0 ? 1 : sink_count;
+	size_t n = 0;
+
+	for (size_t i = 0; i < sink_count; i++)
+		n += !sinks[i]->shows;
+	return n == 0 ? 1 : n;
 }
 
 void
@@ -521,13 +535,4 @@ void
 log_set_prefix(const char *text)
 {
 	prefix = text;
-}
-
-struct log_sink *
-log_stderr_open(void)
-{
-	static struct log_sink sink = {
-	    .name = "standard error", .take = take_stderr };
-
-	return &sink;
 }

@@ -44,6 +44,13 @@ struct log_event {
 #define LOG_VALUE_MAX	4096
 /* The longest text of one event. */
 #define LOG_TEXT_MAX	2048
+/*
+ * How long a sink may wait for a reader that has kept up until now to make
+ * room, in milliseconds, for one event.  The queue of a socket is 10 messages
+ * long where nobody has set net.unix.max_dgram_qlen, and a burst fills it.  One
+ * that is failing does not wait.
+ */
+#define LOG_WAIT_MS	150
 /* Room for a line of text: a dozen fields at their longest would not fit, and
  * are then cut between fields. */
 #define LOG_LINE_MAX	(8 * LOG_VALUE_MAX)
@@ -56,6 +63,8 @@ struct log_sink {
 	const char *name;
 	int (*take)(void *context, const struct log_event *e);
 	void *context;
+	bool shows;		/* It only shows what happens: what it takes is
+				 * not on record. */
 	bool failing;		/* Kept by log_emit(). */
 	uint64_t lost;		/* Events lost since it began to fail. */
 };
@@ -91,9 +100,9 @@ void log_set_level(enum log_level level);
 
 /*
  * Give "e" to every sink, or to standard error where no sink has been added.
- * Returns how many sinks took it.  A sink that begins to fail is reported to
- * the others, once; one that works again, with what it lost and what no sink
- * had, to all.  These reports are events named "log-sink".
+ * Returns how many sinks have it on record.  A sink that begins to fail is
+ * reported to the others, once; one that works again, with what it lost and
+ * what no sink had, to all.  These reports are events named "log-sink".
  */
 int log_emit(struct log_event *e);
 
@@ -104,7 +113,8 @@ int log_emit(struct log_event *e);
  */
 void log_watch(char *first, size_t size, bool quietly);
 
-/* The number of sinks that an event goes to, which is at least one. */
+/* The number of sinks that have an event on record if all of them take it,
+ * which is at least one. */
 size_t log_sinks(void);
 
 /* Emit a plain message, an event named "message". */
@@ -147,12 +157,25 @@ char *log_printable(char *out, size_t size, const char *text);
  */
 size_t log_format(char *out, size_t size, const struct log_event *e);
 
+/*
+ * Write the text of "e" for people, behind the prefix and "warning: " where it
+ * is one, newline included, into "out" of LOG_SHOWN_MAX bytes.  Returns its
+ * length.
+ */
+size_t log_show(char *out, const struct log_event *e);
+#define LOG_SHOWN_MAX	(LOG_ESCAPED_MAX(LOG_TEXT_MAX) + 64)
+
+#define LOG_TIME_MAX	40
+/* Write a time in microseconds since 1970 by RFC 3339, in UTC; returns "out",
+ * which is empty for a time that cannot be written so. */
+char *log_time(char out[LOG_TIME_MAX], int64_t time_us);
+
+/* Add "name" to "cut", the names of values that were cut, a text of "size"
+ * bytes with commas between them. */
+void log_add_cut(char *cut, size_t size, const char *name);
+
 /* The level's name: "error", "warning", "notice", "info", "debug". */
 const char *log_level_name(enum log_level level);
-
-/* A sink that shows texts on standard error.  One at most; it needs no
- * closing. */
-struct log_sink *log_stderr_open(void);
 
 /* "sink" has been begun anew; "text" says why, in a report to all. */
 void log_sink_renewed(const struct log_sink *sink, const char *text);

@@ -9,6 +9,7 @@
 #include "common/body.h"
 #include "common/conf.h"
 #include "common/date.h"
+#include "common/json.h"
 #include "common/log.h"
 #include "common/tls.h"
 #include "common/words.h"
@@ -182,8 +183,7 @@ unescape(const char *p, char *out)
 	return p;
 }
 
-/* The value of " name=" in a logfmt line, into "out", which is as long as the
- * line.  Whether there is one. */
+/* The value of " name=" in a logfmt line; as get_value(). */
 static bool
 get_field(const char *line, const char *name, char *out)
 {
@@ -214,6 +214,16 @@ get_field(const char *line, const char *name, char *out)
 		p += *p == ' ' || *p == '\n';
 	}
 	return false;
+}
+
+/* The value of the field "name" of a line of either form, into "out", which is
+ * as long as the line.  Whether there is one. */
+static bool
+get_value(const char *line, const char *name, char *out)
+{
+	if (line[0] == '{')
+		return json_get_bytes(line, name, out) != -1;
+	return get_field(line, name, out);
 }
 
 /* Whether "text" is new. */
@@ -271,12 +281,12 @@ suggest_line(FILE *out, struct seen *seen, const char *line)
 {
 	static char value[LINE_SIZE], rule[LINE_SIZE], key[2 * LINE_SIZE];
 
-	if (!get_field(line, "event", value) ||
+	if (!get_value(line, "event", value) ||
 	    strcmp(value, "command-start") != 0 ||
-	    !get_field(line, "learned", value) ||
-	    !get_field(line, "rule", rule))
+	    !get_value(line, "learned", value) ||
+	    !get_value(line, "rule", rule))
 		return;
-	if (get_field(line, "line", value)) {
+	if (get_value(line, "line", value)) {
 		(void)snprintf(key, sizeof key, "%s shell", rule);
 		if (is_new(seen, key)) {
 			fputs("# for the rule ", out);
@@ -285,7 +295,7 @@ suggest_line(FILE *out, struct seen *seen, const char *line)
 		}
 		return;
 	}
-	if (!get_field(line, "argv", value))
+	if (!get_value(line, "argv", value))
 		return;
 	(void)snprintf(key, sizeof key, "%s %s", rule, value);
 	if (is_new(seen, key))

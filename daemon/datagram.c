@@ -1,13 +1,13 @@
 #include <config.h>
 
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #include "common/clock.h"
 #include "common/fd.h"
+#include "common/log.h"
 #include "daemon/datagram.h"
 
 /* Connect by a socket of this type; -1 with errno set.  Neither waits: without
@@ -94,20 +94,10 @@ has_gone(int error)
 	    error == ENOTCONN || error == EPIPE;
 }
 
-/* Whether there may be room again by "deadline". */
-static bool
-wait_for_room(int fd, int64_t deadline)
-{
-	struct pollfd p = { .fd = fd, .events = POLLOUT };
-
-	return fd != -1 && !clock_past(deadline) &&
-	    poll(&p, 1, clock_left(deadline)) == 1;
-}
-
 int
 datagram_send(struct datagram *d, const struct msghdr *m, bool patient)
 {
-	int64_t deadline = clock_in(patient ? DATAGRAM_WAIT_MS : 0);
+	int64_t deadline = clock_in(patient ? LOG_WAIT_MS : 0);
 	bool fresh = false;
 
 	for (;;) {
@@ -119,7 +109,7 @@ datagram_send(struct datagram *d, const struct msghdr *m, bool patient)
 		if (send_once(d, m) == 0)
 			return 0;
 		if (errno == EAGAIN) {
-			if (wait_for_room(d->fd, deadline))
+			if (fd_wait_writable(d->fd, deadline))
 				continue;
 			errno = EAGAIN;
 			return -1;

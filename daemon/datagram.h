@@ -22,13 +22,6 @@ struct datagram {
 /* Not connected; datagram_send() connects when there is something to send. */
 #define DATAGRAM(path)	{ (path), -1, false }
 
-/*
- * How long a reader that has kept up until now may take to make room, in
- * milliseconds.  The queue of such a socket is 10 messages long where nobody
- * has set net.unix.max_dgram_qlen, and a burst fills it.
- */
-#define DATAGRAM_WAIT_MS	150
-
 /* The most parts of one message. */
 #define DATAGRAM_PARTS_MAX	2
 
@@ -38,7 +31,7 @@ bool datagram_is_there(const char *path);
 /*
  * Send "m", which has no address and DATAGRAM_PARTS_MAX parts at most; in a
  * stream a NUL ends it, as syslog(3) does it.  With "patient", wait for
- * DATAGRAM_WAIT_MS at most where the reader has no room.  A reader that has
+ * LOG_WAIT_MS at most where the reader has no room.  A reader that has
  * come back since the last message is connected to again.  0, or -1 with errno
  * set: the message was not taken.  EAGAIN: there is no room; EMSGSIZE or
  * ENOBUFS: it is too long for this socket; others: nobody reads it.

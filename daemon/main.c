@@ -243,38 +243,79 @@ open_system_log(const char *which, bool *there)
 	return NULL;
 }
 
-/*
- * Warnings and errors of the start go to standard error; from here on to
- * where the configuration says.  Where the file has the records, a system's log
- * that is not there is told and tried again, as at any other time.
- */
-static struct log_sink *
-open_log(const struct settings *s, bool verbose)
-{
-	struct log_sink *file = NULL, *system;
-	bool there;
+/* Where records go beside the system's log. */
+struct logs {
+	struct log_sink *file;	/* NULL: none. */
+	struct log_sink *shown;	/* For -v; or NULL. */
+};
 
-	if (s->log_file != NULL && (file = logfile_open(s->log_file)) == NULL)
-		return NULL;
-	system = open_system_log(s->log_system, &there);
-	if (file == NULL && !there) {
+static struct log_sink *
+open_file(const struct settings *s)
+{
+	return logfile_open(s->log_file, strcmp(s->log_format, "json") == 0 ?
+	    LOGFILE_JSON : LOGFILE_LOGFMT);
+}
+
+/* Those of our own streams, which only the user that has started us may have
+ * the right to open again. */
+static int
+open_streams(struct logs *l, const struct settings *s, bool verbose)
+{
+	if (verbose && (l->shown = logfile_open(LOGFILE_STDERR,
+	    LOGFILE_SHOWN)) == NULL)
+		return -1;
+	if (s->log_file != NULL && logfile_is_stream(s->log_file) &&
+	    (l->file = open_file(s)) == NULL)
+		return -1;
+	return 0;
+}
+
+/* Is there a log now that takes records? */
+static int
+check_logs(const struct logs *l, const struct settings *s, bool there)
+{
+	if (there || (l->file != NULL && logfile_is_open(l->file)))
+		return 0;
+	if (l->file != NULL)
+		log_error("nobody reads the pipe %s, and there is no other "
+		    "log; start its reader first", s->log_file);
+	else
 		log_error("there is %s here; set \"log_file\"",
 		    strcmp(s->log_system, "journal") == 0 ? "no journal" :
 		    strcmp(s->log_system, "syslog") == 0 ? "no syslog" :
 		    "neither a journal nor a syslog");
-		return NULL;
+	return -1;
+}
+
+/*
+ * Warnings and errors of the start go to standard error; from here on to
+ * where the configuration says.  Where one log has the records, another that is
+ * not there is told and tried again, as at any other time.
+ */
+static int
+open_logs(struct logs *l, const struct settings *s)
+{
+	struct log_sink *system, *all[3];
+	bool there;
+
+	if (s->log_file != NULL && l->file == NULL &&
+	    (l->file = open_file(s)) == NULL)
+		return -1;
+	system = open_system_log(s->log_system, &there);
+	if (check_logs(l, s, there) == -1)
+		return -1;
+	all[0] = l->shown;
+	all[1] = system;
+	all[2] = l->file;
+	for (size_t i = 0; i < 3; i++) {
+		if (all[i] != NULL && log_add_sink(all[i]) == -1)
+			return -1;
 	}
-	if (verbose && log_add_sink(log_stderr_open()) == -1)
-		return NULL;
-	if (system != NULL && log_add_sink(system) == -1)
-		return NULL;
-	if (file != NULL && log_add_sink(file) == -1)
-		return NULL;
 	if (system == NULL && strcmp(s->log_system, "auto") == 0)
 		log_notice("there is neither a journal nor a syslog here, so "
 		    "%s alone has the records until aisd is started again",
 		    s->log_file);
-	return file != NULL ? file : system;
+	return 0;
 }
 
 static enum log_level
@@ -425,20 +466,22 @@ check(const struct options *o, struct settings **s)
 }
 
 /*
- * As root only what needs root: the ports.  Keys are read and the log is
- * opened by the service user, so that what works now works at a reload and
- * after a rotation as well, and no right to read other people's files is
- * needed.
+ * As root only what needs root: the ports, and what root has given us.  Keys
+ * are read and the log is opened by the service user, so that what works now
+ * works at a reload and after a rotation as well, and no right to read other
+ * people's files is needed.
  */
 static int
 prepare(const struct options *o, struct server_start *start)
 {
 	struct settings *s = start->settings;
 	struct settings_hope hope;
-	struct log_sink *sink;
+	struct logs logs = { NULL, NULL };
 
 	if (open_sockets(start, o) == -1 || child_init() == -1)
 		return EXIT_FAILED;
+	if (open_streams(&logs, s, o->verbose) == -1)
+		return EXIT_CONFIG;
 	if (drop(s) == -1 || tree_init() == -1)
 		return EXIT_PRIVILEGE;
 	check_reloadable(o, s);
@@ -446,10 +489,10 @@ prepare(const struct options *o, struct server_start *start)
 		return failure(&hope);
 	if (upkeep_judge(s, start->context) == -1)
 		return EXIT_TEMPORARY;
-	if ((sink = open_log(s, o->verbose)) == NULL)
+	if (open_logs(&logs, s) == -1)
 		return EXIT_CONFIG;
-	if (s->log_file != NULL)
-		start->file = sink;
+	if (s->log_file != NULL && !logfile_is_stream(s->log_file))
+		start->file = logs.file;
 	log_set_level(o->verbose ? LOG_LEVEL_DEBUG : level_of(s->log_level));
 	return EXIT_DONE;
 }
@@ -494,6 +537,10 @@ serve(const struct options *o, struct settings *s)
 	struct server_start start = { .config = o->config, .settings = s };
 	int code = EXIT_FAILED;
 
+	/* A peer or a reader of the log that has gone, and a log that may not
+	 * grow, are errors of write(2), and not the end of the daemon. */
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGXFSZ, SIG_IGN);
 	/* So that no file system is kept from being unmounted. */
 	if (chdir("/") == -1)
 		log_errno("cannot prepare to run");

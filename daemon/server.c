@@ -107,12 +107,7 @@ catch_signals(struct server *s)
 		if (sigaction(signals[i], &sa, NULL) == -1)
 			goto fail;
 	}
-	/* A peer that has gone and a log that may not grow are errors of
-	 * write(2), and not the end of the daemon. */
-	sa.sa_handler = SIG_IGN;
-	if (sigaction(SIGPIPE, &sa, NULL) == 0 &&
-	    sigaction(SIGXFSZ, &sa, NULL) == 0)
-		return 0;
+	return 0;
 fail:
 	log_errno("cannot catch signals");
 	return -1;

@@ -37,6 +37,7 @@ static const struct conf_key keys[] = {
 	KEY(unprivileged, CONF_BOOL, 0, 0),
 	KEY(allow_setuid, CONF_BOOL, 0, 0),
 	KEY(log_file, CONF_PATH, 0, 0),
+	KEY(log_format, CONF_STRING, 0, 0),
 	KEY(log_system, CONF_STRING, 0, 0),
 	KEY(log_level, CONF_STRING, 0, 0),
 	KEY(audit, CONF_STRING, 0, 0),
@@ -81,6 +82,7 @@ set_defaults(struct settings *s)
 	s->user = strdup("aisd");
 	s->command_user = strdup("aisd-run");
 	s->log_file = strdup(AIS_LOCALSTATEDIR "/log/aisd/server.log");
+	s->log_format = strdup("logfmt");
 	s->log_system = strdup("auto");
 	s->log_level = strdup("info");
 	s->audit = strdup("any");
@@ -104,7 +106,8 @@ set_defaults(struct settings *s)
 	    s->authority == NULL || s->crl_expired == NULL ||
 	    s->client_purpose == NULL ||
 	    s->user == NULL || s->command_user == NULL ||
-	    s->log_file == NULL || s->log_system == NULL ||
+	    s->log_file == NULL || s->log_format == NULL ||
+	    s->log_system == NULL ||
 	    s->log_level == NULL || s->audit == NULL ||
 	    s->shell_program == NULL)
 		return -1;
@@ -163,6 +166,7 @@ check_words(struct conf *conf, const struct settings *s)
 	static const char *const choices[] = { "error", "warning", NULL };
 	static const char *const purposes[] = { "required", "optional", NULL };
 	static const char *const audits[] = { "any", "strict", NULL };
+	static const char *const formats[] = { "logfmt", "json", NULL };
 	int errors = 0;
 
 	if (!is_one_of(s->crl_expired, choices))
@@ -174,6 +178,9 @@ check_words(struct conf *conf, const struct settings *s)
 	if (!is_one_of(s->audit, audits))
 		errors += complain(conf, "audit", "must be \"any\" or "
 		    "\"strict\"");
+	if (!is_one_of(s->log_format, formats))
+		errors += complain(conf, "log_format", "must be \"logfmt\" or "
+		    "\"json\"");
 	if (!is_one_of(s->log_system, systems))
 		errors += complain(conf, "log_system", "must be \"auto\", "
 		    "\"journal\", \"syslog\" or \"none\"");
@@ -510,8 +517,8 @@ void
 settings_inherit(struct settings *s, const struct settings *old)
 {
 	static const char *const fixed[] = { "listen", "user", "command_user",
-	    "unprivileged", "allow_setuid", "log_file", "log_system",
-	    "log_level", "max_handshakes", "max_waiting", NULL };
+	    "unprivileged", "allow_setuid", "log_file", "log_format",
+	    "log_system", "log_level", "max_handshakes", "max_waiting", NULL };
 
 	for (const struct conf_key *key = keys; key < keys + KEYS; key++) {
 		if (is_one_of(key->name, fixed) && !conf_same(key, old, s))

@@ -35,6 +35,7 @@ struct settings {
 	bool allow_setuid;
 
 	char *log_file;
+	char *log_format;	/* logfmt or json. */
 	char *log_system;	/* auto, journal, syslog or none. */
 	char *log_level;
 	char *audit;		/* any or strict. */

@@ -9,7 +9,9 @@ that it ended well: exit status 0, no report of a sanitizer or of valgrind, and
 no process left behind.
 """
 
+import base64
 import contextlib
+import json
 import os
 import pathlib
 import re
@@ -81,6 +83,12 @@ FIELD = re.compile(r'([a-z][a-z0-9_]*)=(?:"((?:[^"\\]|\\.)*)"|([^ "]*))(?: |$)')
 def parse_line(line):
     """One line of the file log as a dict; values are text as it was logged,
     escapes undone where they are UTF-8."""
+    if line.startswith("{"):
+        event = json.loads(line)
+        for name in [name for name in event if name.endswith("_base64")]:
+            event[name.removesuffix("_base64")] = base64.b64decode(
+                event.pop(name)).decode("utf-8", "surrogateescape")
+        return event
     event, at = {}, 0
     for match in FIELD.finditer(line):
         assert match.start() == at, f"not logfmt: {line!r}"

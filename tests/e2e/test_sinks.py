@@ -2,8 +2,13 @@
 and tried again, decides with the others whether a command may run, and never
 holds the daemon."""
 
+import contextlib
 import errno
+import fcntl
+import json
 import os
+import select
+import shlex
 import shutil
 import signal
 import socket
@@ -15,6 +20,7 @@ import pytest
 import wire
 from aisd import Daemon, parse_line, wait_until
 from faults import Faults
+from test_record import HOSTILE
 
 # A /dev of its own, in which log is a link to "$0".  The journal is hidden.
 PRIVATE_DEV = """
@@ -302,3 +308,251 @@ def test_no_memory_to_wait(make, connect, syslogd, builddir, tmp_path,
         while not daemon.events("log-sink"):
             assert session.run(["true"]).status == 0
         assert faults.count("poll")[1] == 1
+
+
+class Reader:
+    """A pipe in the file system, which is read when the test says so; what
+    comes is in the file "copy"."""
+
+    def __init__(self, path, copy):
+        self.path = path
+        self.copy = copy
+        self.fd = None
+        self.thread = None
+        self.reading = False
+        os.mkfifo(path)
+
+    def open(self):
+        """There is a reader, and room for one page."""
+        self.fd = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)
+        fcntl.fcntl(self.fd, fcntl.F_SETPIPE_SZ, 4096)
+        return self
+
+    def start(self):
+        """Read, until pause()."""
+        self.reading = True
+        self.thread = threading.Thread(target=self._read)
+        self.thread.start()
+        return self
+
+    def _read(self):
+        while self.reading:
+            if select.select([self.fd], [], [], 0.02)[0]:
+                with contextlib.suppress(BlockingIOError):
+                    data = os.read(self.fd, 1 << 16)
+                    if not data:
+                        time.sleep(0.01)        # Nobody writes yet.
+                    with open(self.copy, "ab") as f:
+                        f.write(data)
+
+    def pause(self):
+        """Do not read any more."""
+        if self.thread is not None:
+            self.reading = False
+            self.thread.join()
+            self.thread = None
+
+    def close(self):
+        """Nobody reads any more."""
+        self.pause()
+        if self.fd is not None:
+            os.close(self.fd)
+            self.fd = None
+
+
+class Piped(Daemon):
+    """A daemon whose log is a pipe, by its name or as a stream."""
+
+    def __init__(self, words, directory, pair, /, how, **keys):
+        super().__init__(words, directory, pair, **keys)
+        self.reader = Reader(self.directory / "pipe", self.log)
+        self.configure(log_file=self.reader.path if how == "name" else
+                       f"/dev/{how}")
+        stream = {"stdout": ">", "stderr": "2>"}.get(how)
+        if stream:
+            self.words = ["sh", "-c", f'exec "$@" {stream}"$0"',
+                          str(self.reader.path), *self.words]
+
+    def lines(self):
+        # A line that was torn is no line.
+        return [line for line in super().lines()
+                if line.endswith("}") or " msg=" in line]
+
+    def events(self, name=None, **fields):
+        return [event for event in map(parse_line, self.lines())
+                if name in (None, event["event"]) and
+                fields.items() <= event.items()]
+
+
+@pytest.fixture
+def piped(program, tmp_path, localhost, slowness):
+    daemons = []
+
+    def make(how, start=True, **keys):
+        daemon = Piped(program("aisd"), tmp_path / "piped", localhost,
+                       how=how, slowness=slowness, **keys)
+        daemons.append(daemon)
+        if start:
+            daemon.reader.open().start()
+            daemon.start()
+        return daemon
+    yield make
+    try:
+        for daemon in daemons:
+            daemon.stop()
+    finally:
+        for daemon in daemons:
+            daemon.kill()
+            daemon.reader.close()
+
+
+@pytest.mark.parametrize("log_format", ["logfmt", "json"])
+@pytest.mark.parametrize("how", ["name", "stdout", "stderr"])
+def test_pipe(piped, connect, slowness, how, log_format):
+    """A reader that stops costs no time but one short wait; commands that no
+    log takes do not run; a record that had no room has an end, so that the next
+    one is whole."""
+    daemon = piped(how, log_format=log_format)
+    session = connect(daemon=daemon)
+    assert session.run(["true", "one"]).status == 0
+    daemon.wait_event("command-end")
+    daemon.reader.pause()
+    began = time.monotonic()
+    refused = [session.run(["true", "two"]).refused for _ in range(20)]
+    assert time.monotonic() - began < 3 * slowness
+    assert refused[-1].code == wire.Code.AUDIT
+    daemon.reader.start()
+
+    def works():
+        return session.run(["true", "three"]).status == 0 and \
+            daemon.events("log-sink")
+    event, = wait_until(works, "it works again")
+    assert event["state"] == "working"
+    assert int(event["lost"]) >= 2 * refused.count(refused[-1]) > 0
+    assert daemon.wait_event("command-end", argv="true three")["exit"] == "0"
+    # It is the peer that opens it again, and not the signal for files.
+    if how != "name":
+        daemon.process.send_signal(signal.SIGUSR1)
+    assert session.run(["true", "four"]).status == 0
+    assert not daemon.events("message", msg="the log file has been opened "
+                             "again")
+    daemon.reader.pause()
+    for _ in range(20):
+        session.run(["true"])
+    daemon.process.send_signal(signal.SIGTERM)
+    assert daemon.process.wait(5 * slowness) == 0
+
+
+def test_pipe_that_nobody_reads(piped, connect):
+    """A log that takes no record at the start is none; one that loses its
+    reader is tried again."""
+    daemon = piped("name", start=False)
+    with pytest.raises(AssertionError, match="ended with 6"):
+        daemon.start()
+    assert daemon.stderr().splitlines()[-1] == \
+        f"aisd: nobody reads the pipe {daemon.reader.path}, and there is no " \
+        "other log; start its reader first"
+    daemon.kill()
+    daemon.reader.open().start()
+    daemon.start()
+    session = connect(daemon=daemon)
+    assert session.run(["true"]).status == 0
+    daemon.wait_event("command-end")
+    daemon.reader.close()
+    assert session.run(["true"]).refused.code == wire.Code.AUDIT
+    daemon.reader.open().start()
+    assert session.run(["true", "again"]).status == 0
+    daemon.wait_event("command-end", argv="true again")
+    assert daemon.wait_event("log-sink")["lost"] == "2"
+
+
+@pytest.mark.parametrize("how", ["null", "closed", "path"])
+def test_log_that_keeps_nothing(make_aisd, how):
+    """What is written to /dev/null is on no record."""
+    path = "/dev/null" if how == "path" else "/dev/stdout"
+    daemon = make_aisd(start=False, log_file=path)
+    to = {"null": ">/dev/null", "closed": ">&-", "path": ""}[how]
+    daemon.words = ["sh", "-c", f'exec "$@" {to}', "sh", *daemon.words]
+    with pytest.raises(AssertionError, match="ended with 6"):
+        daemon.start()
+    assert f"cannot open the log file {path}: " in daemon.stderr()
+    daemon.kill()
+
+
+def test_verbose_is_no_record(piped, connect):
+    """What standard error shows does not let a command run, and a reader of
+    it that stops holds nothing."""
+    daemon = piped("name", audit="strict")
+    daemon.stop()
+    daemon.words = [*daemon.words, "-v"]
+    shown = Reader(daemon.directory / "shown", os.devnull).open()
+    daemon.words = ["sh", "-c", 'exec "$@" 2>"$0"', str(shown.path),
+                    *daemon.words]
+    try:
+        daemon.start()
+        session = connect(daemon=daemon)
+        for _ in range(60):
+            assert session.run(["true"]).status == 0
+        assert daemon.events("log-sink")[0]["sink"] == "/dev/stderr"
+        daemon.reader.close()
+        assert session.run(["true"]).refused.code == wire.Code.AUDIT
+        daemon.stop()
+    finally:
+        daemon.kill()
+        shown.close()
+
+
+@pytest.mark.parametrize("words", HOSTILE)
+def test_json_has_the_words(make_aisd, connect, words):
+    """An object a line, of printable ASCII, from which Python has the very
+    words."""
+    daemon = make_aisd(log_format="json")
+    argv = [b"true", *words]
+    assert connect(daemon=daemon).run(argv).status == 0
+    daemon.wait_event("command-end")
+    lines = [line for line in daemon.lines() if '"command-' in line]
+    assert len(lines) == 2
+    for line in lines:
+        assert line.isascii() and line.isprintable()
+        logged = parse_line(line)["argv"]
+        assert [word.encode("utf-8", "surrogateescape")
+                for word in shlex.split(logged)] == argv
+    assert [*json.loads(lines[0])][:3] == ["time", "level", "event"]
+
+
+LEARNING = '{ name = "learns"; peers = [ "*" ]; ' \
+    'learn_until = "2099-12-31"; }'
+
+
+def test_json_is_read_like_logfmt(make_aisd, connect, program):
+    """By aisd-report and aisd --suggest, also where a log has both."""
+    logs, suggested, reports = [], [], []
+    for log_format in "logfmt", "json":
+        daemon = make_aisd(log_format=log_format, rules=LEARNING)
+        session = connect(daemon=daemon)
+        for words in HOSTILE:
+            assert session.run([b"true", *words]).status == 0
+        assert session.run(["sh", "-c", "exit 3"]).status == 3
+        session.goodbye()
+        daemon.wait_event("session-close")
+        logs.append(daemon.log)
+        suggested.append(subprocess.run(
+            [*program("aisd"), "--suggest", str(daemon.log)],
+            capture_output=True, check=True).stdout)
+    assert suggested[0] == suggested[1]
+    assert suggested[0].count(b"program = ") == len(HOSTILE) + 1
+
+    both = logs[0].parent / "both"
+    both.write_bytes(b"".join(log.read_bytes() for log in logs))
+    for log in *logs, both:
+        out = subprocess.run([*program("aisd-report"), "--json", "-n", "99",
+                              str(log)], capture_output=True, check=True)
+        reports.append(json.loads(out.stdout))
+    plain, other, whole = reports
+    for name in "commands", "failed", "records", "sessions", "unreadable":
+        assert plain[name] == other[name] == whole[name] / 2, name
+    for name in "failures", "longest":
+        assert sorted(row["command"] for row in plain[name]) == \
+            sorted(row["command"] for row in other[name])
+    assert plain["failures"][0]["how"] == "exit 3"
+    assert plain["commands"] == len(HOSTILE) + 1 and not plain["unreadable"]

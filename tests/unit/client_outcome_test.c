@@ -3,6 +3,8 @@
 
 #include "tests/unit/unit.h"
 
+#include "common/json.h"
+
 #include "client/outcome.h"
 
 static void
@@ -150,10 +152,31 @@ hints(void **state)
 	assert_string_equal(outcome_hint(&o), "");
 }
 
+static void
+as_json(void **state)
+{
+	struct outcome o = { .class = OUTCOME_DONE };
+	char *text;
+	size_t size;
+	struct json j = { .out = open_memstream(&text, &size) };
+
+	(void)state;
+	assert_non_null(j.out);
+	outcome_fail(&o, OUTCOME_LOST, "it is \"so\"; do this");
+	json_open(&j, NULL, '{');
+	outcome_json(&j, &o);
+	json_close(&j, '}');
+	assert_int_equal(fclose(j.out), 0);
+	assert_string_equal(text, "{\"error\": {\"code\": \"lost\", "
+	    "\"message\": \"it is \\\"so\\\"\", \"hint\": \"do this\"}}");
+	free(text);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(as_json),
 		cmocka_unit_test(printable),
 		cmocka_unit_test(classes),
 		cmocka_unit_test(codes),

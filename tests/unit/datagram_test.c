@@ -8,6 +8,7 @@
 #include "tests/unit/unit.h"
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "daemon/datagram.h"
 
 static struct datagram d = DATAGRAM("log");
@@ -104,8 +105,8 @@ no_room(void **state)
 	began = clock_now();
 	assert_int_equal(send_text("one", true), -1);
 	assert_int_equal(errno, EAGAIN);
-	assert_true(clock_now() - began >= DATAGRAM_WAIT_MS - 1);
-	assert_true(clock_now() - began < 20 * DATAGRAM_WAIT_MS);
+	assert_true(clock_now() - began >= LOG_WAIT_MS - 1);
+	assert_true(clock_now() - began < 20 * LOG_WAIT_MS);
 	assert_int_equal(socket_read(fd, text, sizeof text), 6);
 	assert_int_equal(send_text("two", false), 0);
 	while (socket_read(fd, text, sizeof text) != -1 &&

@@ -685,12 +685,6 @@ standard_error(void **state)
 	assert_string_equal(text, "aisx: it broke: \\x1b[31m\\n\n"
 	    "aisx: warning: it may\n");
 	free(text);
-	/* As a sink it says the same. */
-	assert_int_equal(log_add_sink(log_stderr_open()), 0);
-	text = stderr_of(two_messages);
-	assert_string_equal(text, "aisx: it broke: \\x1b[31m\\n\n"
-	    "aisx: warning: it may\n");
-	free(text);
 }
 
 static char folder[UNIT_PATH_MAX];

@@ -2,13 +2,17 @@
 #include <config.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <termios.h>
 
 #include "tests/unit/memory.h"
 #include "tests/unit/unit.h"
 
+#include "common/fd.h"
 #include "common/log.h"
 #include "daemon/logfile.h"
 
@@ -31,7 +35,7 @@ file(void **state)
 
 	(void)state;
 	(void)umask(0);
-	sink = logfile_open("log");
+	sink = logfile_open("log", LOGFILE_LOGFMT);
 	assert_non_null(sink);
 	assert_string_equal(sink->name, "log");
 	assert_int_equal(stat("log", &st), 0);
@@ -47,7 +51,7 @@ file(void **state)
 	logfile_close(sink);
 
 	/* What is there stays. */
-	sink = logfile_open("log");
+	sink = logfile_open("log", LOGFILE_LOGFMT);
 	assert_non_null(sink);
 	assert_int_equal(log_add_sink(sink), 0);
 	log_info("three");
@@ -63,7 +67,7 @@ file(void **state)
 static void
 reopen(void **state)
 {
-	struct log_sink *sink = logfile_open("rotated");
+	struct log_sink *sink = logfile_open("rotated", LOGFILE_LOGFMT);
 	char *text;
 
 	(void)state;
@@ -109,7 +113,7 @@ deleted(void **state)
 
 	(void)state;
 	assert_int_equal(mkdir("here", 0700), 0);
-	sink = logfile_open("here/log");
+	sink = logfile_open("here/log", LOGFILE_LOGFMT);
 	assert_non_null(sink);
 	assert_int_equal(log_add_sink(sink), 0);
 	assert_int_equal(log_add_sink(&other), 0);
@@ -145,7 +149,7 @@ deleted(void **state)
 static void
 truncated(void **state)
 {
-	struct log_sink *sink = logfile_open("cut");
+	struct log_sink *sink = logfile_open("cut", LOGFILE_LOGFMT);
 	char *text;
 
 	(void)state;
@@ -167,9 +171,9 @@ not_through_a_link(void **state)
 	(void)state;
 	unit_write("target", "");
 	assert_int_equal(symlink("target", "link"), 0);
-	assert_null(logfile_open("link"));
-	assert_null(logfile_open("no/such/folder/log"));
-	assert_null(logfile_open("."));
+	assert_null(logfile_open("link", LOGFILE_LOGFMT));
+	assert_null(logfile_open("no/such/folder/log", LOGFILE_LOGFMT));
+	assert_null(logfile_open(".", LOGFILE_LOGFMT));
 }
 
 static void
@@ -177,7 +181,7 @@ full_disk(void **state)
 {
 	struct log_event e = { .level = LOG_LEVEL_NOTICE, .name = "event",
 	    .text = "happened" };
-	struct log_sink *sink = logfile_open("/dev/full");
+	struct log_sink *sink = logfile_open("/dev/full", LOGFILE_LOGFMT);
 
 	(void)state;
 	assert_non_null(sink);
@@ -196,7 +200,7 @@ torn_line(void **state)
 	struct log_event e = { .level = LOG_LEVEL_NOTICE, .name = "event",
 	    .text = "happened" };
 	struct rlimit before, little;
-	struct log_sink *sink = logfile_open("torn");
+	struct log_sink *sink = logfile_open("torn", LOGFILE_LOGFMT);
 	size_t good = 0, lines = 0;
 	char *text, *line, *next;
 	struct stat st;
@@ -242,8 +246,179 @@ out_of_memory(void **state)
 {
 	(void)state;
 	memory_fail_at(0);
-	assert_null(logfile_open("log"));
+	assert_null(logfile_open("log", LOGFILE_LOGFMT));
 	assert_true(memory_has_failed());
+}
+
+/* --- pipes and our own streams -------------------------------------------- */
+
+static struct log_event happened = { .level = LOG_LEVEL_NOTICE,
+    .name = "event", .text = "happened" };
+
+/* Open the log for standard error, which is "fd" meanwhile; NULL after a
+ * message in the file "said". */
+static struct log_sink *
+open_for(int fd)
+{
+	int keep = dup(STDERR_FILENO);
+	struct log_sink *sink;
+
+	assert_int_not_equal(keep, -1);
+	assert_int_equal(dup2(fd, STDERR_FILENO), STDERR_FILENO);
+	sink = logfile_open(LOGFILE_STDERR, LOGFILE_LOGFMT);
+	(void)fflush(stderr);
+	assert_int_equal(dup2(keep, STDERR_FILENO), STDERR_FILENO);
+	assert_int_equal(close(keep), 0);
+	return sink;
+}
+
+/* Write until there is no room, and see that nobody waits for ever; then that
+ * the first line which "reader" gets after the torn one is whole. */
+static void
+check_stream(int reader, struct log_sink *sink)
+{
+	static char text[1 << 20];
+	size_t used = 0;
+	int taken = 0;
+	ssize_t n;
+	char *line;
+
+	assert_non_null(sink);
+	assert_int_equal(log_add_sink(sink), 0);
+	while (log_emit(&happened) == 1)
+		taken++;
+	assert_true(taken > 0 && sink->failing);
+	assert_int_equal(log_emit(&happened), 0);
+	assert_int_equal(fd_set_blocking(reader, false), 0);
+	while ((n = read(reader, text + used, sizeof text / 2 - used)) > 0)
+		used += (size_t)n;
+	assert_int_equal(errno, EAGAIN);
+	assert_int_equal(log_emit(&happened), 1);
+	while ((n = read(reader, text + used, sizeof text - 1 - used)) > 0)
+		used += (size_t)n;
+	text[used] = '\0';
+	line = strstr(text, "2 records are missing there");
+	assert_non_null(line);
+	for (line = text; *line != '\0'; line = strchr(line, '\n') + 1) {
+		assert_non_null(strchr(line, '\n'));
+		if (strncmp(line, "time=", 5) == 0)
+			taken -= strcspn(line + 5, "\n") > 40 &&
+			    strncmp(strchr(line, '\n') - 12, "msg=happened",
+			    12) == 0;
+	}
+	/* Those, and the last one. */
+	assert_int_equal(taken, -1);
+	log_reset();
+	logfile_close(sink);
+}
+
+static void
+pipe_stream(void **state)
+{
+	int pair[2];
+
+	(void)state;
+	assert_int_equal(pipe(pair), 0);
+	check_stream(pair[0], open_for(pair[1]));
+	/* What we were given is as it was. */
+	assert_int_equal(fcntl(pair[1], F_GETFL) & O_NONBLOCK, 0);
+	assert_int_equal(close(pair[0]), 0);
+	assert_int_equal(close(pair[1]), 0);
+}
+
+static void
+socket_stream(void **state)
+{
+	int pair[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	check_stream(pair[0], open_for(pair[1]));
+	assert_int_equal(fcntl(pair[1], F_GETFL) & O_NONBLOCK, 0);
+	assert_int_equal(close(pair[0]), 0);
+	assert_int_equal(close(pair[1]), 0);
+}
+
+/* A terminal whose user has stopped it. */
+static void
+terminal_stream(void **state)
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY), terminal;
+	struct log_sink *sink;
+
+	(void)state;
+	assert_int_not_equal(master, -1);
+	assert_int_equal(grantpt(master) | unlockpt(master), 0);
+	terminal = open(ptsname(master), O_RDWR | O_NOCTTY);
+	assert_int_not_equal(terminal, -1);
+	sink = open_for(terminal);
+	assert_non_null(sink);
+	assert_int_equal(log_add_sink(sink), 0);
+	assert_int_equal(log_emit(&happened), 1);
+	assert_int_equal(tcflow(terminal, TCOOFF), 0);
+	assert_int_equal(log_emit(&happened), 0);
+	assert_int_equal(tcflow(terminal, TCOON), 0);
+	assert_int_equal(log_emit(&happened), 1);
+	log_reset();
+	logfile_close(sink);
+	assert_int_equal(close(terminal), 0);
+	assert_int_equal(close(master), 0);
+}
+
+static void
+file_stream(void **state)
+{
+	int fd = open("stream", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	struct log_sink *sink = open_for(fd);
+	char *text;
+
+	(void)state;
+	assert_non_null(sink);
+	assert_int_equal(log_add_sink(sink), 0);
+	assert_int_equal(log_emit(&happened), 1);
+	/* Who gave it reads it, by whatever name. */
+	assert_int_equal(rename("stream", "other"), 0);
+	assert_int_equal(log_emit(&happened), 1);
+	text = unit_read("other");
+	assert_non_null(strstr(strchr(text, '\n'), "msg=happened\n"));
+	free(text);
+	assert_int_equal(unlink("other"), 0);
+	assert_int_equal(log_emit(&happened), 1);
+	assert_int_equal(close(fd), 0);
+	log_reset();
+	logfile_close(sink);
+}
+
+static void
+keeps_nothing(void **state)
+{
+	int fd = open("/dev/null", O_RDWR);
+
+	(void)state;
+	assert_null(open_for(fd));
+	assert_null(logfile_open("/dev/null", LOGFILE_LOGFMT));
+	assert_int_equal(close(fd), 0);
+}
+
+static void
+pipe_by_name(void **state)
+{
+	struct log_sink *sink;
+	int reader;
+
+	(void)state;
+	assert_int_equal(mkfifo("pipe", 0600), 0);
+	sink = logfile_open("pipe", LOGFILE_LOGFMT);
+	assert_non_null(sink);
+	assert_false(logfile_is_open(sink));
+	assert_int_equal(log_add_sink(sink), 0);
+	assert_int_equal(log_emit(&happened), 0);
+	reader = open("pipe", O_RDONLY | O_NONBLOCK);
+	assert_int_equal(log_emit(&happened), 1);
+	assert_true(logfile_is_open(sink));
+	log_reset();
+	logfile_close(sink);
+	assert_int_equal(close(reader), 0);
 }
 
 static char folder[UNIT_PATH_MAX];
@@ -278,7 +453,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(file), TEST(reopen), TEST(deleted), TEST(truncated),
 		TEST(not_through_a_link), TEST(full_disk), TEST(torn_line),
-		TEST(out_of_memory),
+		TEST(out_of_memory), TEST(pipe_stream), TEST(socket_stream),
+		TEST(terminal_stream), TEST(file_stream),
+		TEST(keeps_nothing), TEST(pipe_by_name),
 	};
 
 	return cmocka_run_group_tests_name("logfile", tests, enter, leave);

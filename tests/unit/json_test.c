@@ -1,4 +1,4 @@
-/* Tests of client/json. */
+/* Tests of common/json. */
 #include <config.h>
 
 #include <stdio.h>
@@ -6,8 +6,7 @@
 
 #include "tests/unit/unit.h"
 
-#include "client/outcome.h"
-#include "client/json.h"
+#include "common/json.h"
 
 static char *text;
 static size_t size;
@@ -132,18 +131,84 @@ base64(void **state)
 }
 
 static void
-errors(void **state)
+check_get(const char *object, const char *name, const char *wanted)
 {
-	struct outcome o = { .class = OUTCOME_DONE };
-	struct json j = begin();
+	char out[256];
+	ssize_t n = json_get(object, name, out);
+
+	if (wanted == NULL) {
+		assert_int_equal(n, -1);
+		return;
+	}
+	assert_int_equal(n, strlen(wanted));
+	assert_string_equal(out, wanted);
+}
+
+static void
+reading(void **state)
+{
+	static const char *const broken[] = { "", "{", "{\"", "{\"a", "{\"a\"",
+	    "{\"a\":", "{\"a\":\"", "{\"a\":\"x", "{\"a\":\"x\\",
+	    "{\"a\":\"\\x\"}", "{\"a\":\"\\u12\"}", "{\"a\":\"\\ud800\"}",
+	    "{\"a\":\"\\ud800\\u0041\"}", "{\"a\":\"\\udc00\"}",
+	    "{\"a\":\"x\ny\"}", "{\"a\":1}", "[\"a\"]", "a=x",
+	    "{\"b\":\"1\" \"a\":\"2\"}" };
 
 	(void)state;
-	outcome_fail(&o, OUTCOME_LOST, "it is \"so\"; do this");
-	json_open(&j, NULL, '{');
-	json_error(&j, &o);
-	json_close(&j, '}');
-	expect(&j, "{\"error\": {\"code\": \"lost\", \"message\": \"it is "
-	    "\\\"so\\\"\", \"hint\": \"do this\"}}");
+	check_get("{\"a\": \"x\", \"b\": \"\"}\n", "a", "x");
+	check_get("{\"a\": \"x\", \"b\": \"\"}\n", "b", "");
+	check_get(" {\t\"b\" :\"1\"\n,\"a\":\"2\" }", "a", "2");
+	check_get("{\"a\": \"\\\"\\\\\\/\\b\\f\\n\\r\\t\"}", "a",
+	    "\"\\/\b\f\n\r\t");
+	check_get("{\"a\": \"\\u00E9\\u20ac\\ud83c\\udf82\\u0041\"}", "a",
+	    "\xc3\xa9\xe2\x82\xac\xf0\x9f\x8e\x82" "A");
+	check_get("{\"a\": \"gr\xc3\xbcn\"}", "a", "gr\xc3\xbcn");
+	/* The name of a member is no value, and no part of one. */
+	check_get("{\"b\": \"a\", \"aa\": \"1\"}", "a", NULL);
+	check_get("{\"b\": \"\\\"a\\\":\\\"1\\\"\"}", "a", NULL);
+	for (size_t i = 0; i < sizeof broken / sizeof *broken; i++)
+		check_get(broken[i], "a", NULL);
+}
+
+/* What is written is read again, whatever it is; and as much of it as fits is
+ * as long as it is said to be. */
+static void
+round_trip(void **state)
+{
+	uint8_t value[60];
+	uint64_t seed = 23;
+	char out[1024];
+
+	(void)state;
+	for (int i = 0; i < 5000; i++) {
+		size_t n = unit_below(&seed, sizeof value), room, fits;
+		struct json j = begin();
+
+		unit_fill(&seed, value, n);
+		for (size_t k = 0; k < n; k++) {
+			if (unit_below(&seed, 3) > 0)
+				value[k] = (uint8_t)"aZ\"\\\n\xc3\xa9"[
+				    unit_below(&seed, 7)];
+		}
+		json_open(&j, NULL, '{');
+		json_bytes(&j, "v", value, n);
+		if (!json_is_text(value, n))
+			json_base64(&j, "v_base64", value, n);
+		json_close(&j, '}');
+		assert_int_equal(fclose(j.out), 0);
+		assert_int_equal(json_get_bytes(text, "v", out), n);
+		assert_memory_equal(out, value, n);
+		free(text);
+
+		room = unit_below(&seed, 80);
+		fits = json_fit(value, n, room);
+		j = begin();
+		json_bytes(&j, NULL, value, fits);
+		assert_int_equal(fclose(j.out), 0);
+		assert_true(size - 2 <= room);
+		assert_true(fits == n || size - 2 + 12 > room);
+		free(text);
+	}
 }
 
 int
@@ -154,8 +219,9 @@ main(void)
 		cmocka_unit_test(texts),
 		cmocka_unit_test(bytes),
 		cmocka_unit_test(base64),
-		cmocka_unit_test(errors),
+		cmocka_unit_test(reading),
+		cmocka_unit_test(round_trip),
 	};
 
-	return cmocka_run_group_tests_name("client_json", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("json", tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /*
- * json.h - one JSON object (RFC 8259), written member by member.
+ * json.h - one JSON object (RFC 8259), written member by member, or read.
  *
  * Texts may hold foreign bytes.  What is written is printable ASCII whatever
  * they are, so that it can go to a terminal, a log or a pipe.
@@ -11,8 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-
-struct outcome;
+#include <sys/types.h>
 
 struct json {
 	FILE *out;
@@ -40,14 +39,25 @@ void json_bool(struct json *j, const char *name, bool v);
 /* Is all of it UTF-8?  Then json_bytes() loses nothing. */
 bool json_is_text(const void *bytes, size_t n);
 
+/* How many of the first bytes json_bytes() writes as at most "room" characters,
+ * quotes left out; no character is divided. */
+size_t json_fit(const void *bytes, size_t n, size_t room);
+
 /* Any bytes, in base64 (RFC 4648, section 4). */
 void json_base64(struct json *j, const char *name, const void *bytes,
     size_t n);
 
-/* The member "error": what failed, and what to do about it. */
-void json_error(struct json *j, const struct outcome *o);
-
 /* "us" microseconds, as a number of seconds. */
 void json_seconds(struct json *j, const char *name, int64_t us);
+
+/*
+ * Look in "text", which is one flat object whose members are all texts, for the
+ * member "name", and write its value into "out", which has as much room as
+ * "text"; a NUL is behind it.  Returns its length, or -1 if there is none, or
+ * "text" is something else.  json_get_bytes() prefers the member "NAME_base64",
+ * which has the bytes of a text that is not UTF-8.
+ */
+ssize_t json_get(const char *text, const char *name, char *out);
+ssize_t json_get_bytes(const char *text, const char *name, char *out);
 
 #endif
