@@ -124,6 +124,19 @@ settings_add_environment(struct settings *s, const char *variable)
 
 /* --- files ------------------------------------------------------------- */
 
+/* Is a section with the patterns "match" for "host", in whatever case? */
+static bool
+is_for_host(char *const *match, const char *host)
+{
+	const struct pattern_fold all = { 0, SIZE_MAX };
+
+	for (; match != NULL && *match != NULL; match++) {
+		if (pattern_match_folded(*match, host, all))
+			return true;
+	}
+	return false;
+}
+
 /* Check one section, and keep it in mind if it is for the host. */
 static int
 take_section(void *context, const struct conf_group *group, const char *text)
@@ -139,8 +152,7 @@ take_section(void *context, const struct conf_group *group, const char *text)
 	if (!conf_has(group, "match"))
 		errors += conf_complain(group, NULL, "a section of \"hosts\" "
 		    "needs \"match\", the names that it is for");
-	if (m->host != NULL && pattern_match_any(
-	    (const char *const *)scratch.match, m->host)) {
+	if (m->host != NULL && is_for_host(scratch.match, m->host)) {
 		if (m->count == SECTIONS_MAX)
 			errors += conf_complain(group, NULL, "more than %d "
 			    "sections match", SECTIONS_MAX);

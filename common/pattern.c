@@ -7,18 +7,30 @@
 
 #include "common/pattern.h"
 
-bool
-pattern_match(const char *pattern, const char *text)
+/* "c" as a small letter, if it is one of ASCII. */
+static char
+small(char c)
 {
-	const char *star = NULL, *resume = NULL;
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+bool
+pattern_match_folded(const char *pattern, const char *text,
+    struct pattern_fold fold)
+{
+	const char *star = NULL, *resume = NULL, *begin = text;
 
 	/* The last "*" alone is ever retried, so the time is bounded by the
 	 * product of the lengths, whatever the pattern. */
 	while (*text != '\0') {
+		size_t at = (size_t)(text - begin);
+		bool folded = at >= fold.from && at < fold.to;
+
 		if (*pattern == '*') {
 			star = ++pattern;
 			resume = text;
-		} else if (*pattern == *text) {
+		} else if (*pattern == *text ||
+		    (folded && small(*pattern) == small(*text))) {
 			pattern++;
 			text++;
 		} else if (star != NULL) {
@@ -30,6 +42,13 @@ pattern_match(const char *pattern, const char *text)
 	while (*pattern == '*')
 		pattern++;
 	return *pattern == '\0';
+}
+
+bool
+pattern_match(const char *pattern, const char *text)
+{
+	return pattern_match_folded(pattern, text,
+	    (struct pattern_fold){ 0, 0 });
 }
 
 bool
@@ -175,17 +194,43 @@ matches(const struct pattern *p, const char *text)
 	    m.rm_so == 0 && (size_t)m.rm_eo == n;
 }
 
+/* The same, with what is folded in small letters. */
+static bool
+matches_folded(const struct pattern *p, const char *text,
+    struct pattern_fold fold)
+{
+	char shown[PATTERN_TEXT_MAX + 2];
+	size_t n;
+
+	if (fold.from >= fold.to)
+		return matches(p, text);
+	/* What is cut here is too long in any case. */
+	(void)snprintf(shown, sizeof shown, "%s", text);
+	n = strlen(shown);
+	for (size_t i = fold.from; i < fold.to && i < n; i++)
+		shown[i] = small(shown[i]);
+	return matches(p, shown);
+}
+
 bool
-pattern_set_match(const struct pattern_set *set, const char *text)
+pattern_set_match_folded(const struct pattern_set *set, const char *text,
+    struct pattern_fold fold)
 {
 	for (size_t i = 0; i < set->count; i++) {
 		const struct pattern *p = &set->patterns[i];
 
-		if (p->text != NULL ? pattern_match(p->text, text) :
-		    matches(p, text))
+		if (p->text != NULL ? pattern_match_folded(p->text, text,
+		    fold) : matches_folded(p, text, fold))
 			return true;
 	}
 	return false;
+}
+
+bool
+pattern_set_match(const struct pattern_set *set, const char *text)
+{
+	return pattern_set_match_folded(set, text,
+	    (struct pattern_fold){ 0, 0 });
 }
 
 void

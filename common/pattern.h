@@ -22,6 +22,16 @@ struct pattern_set;
  */
 bool pattern_match(const char *pattern, const char *text);
 
+/* Of a text, the bytes in which capitals of ASCII and small letters are the
+ * same: from "from" on, up to "to", which may be beyond its end. */
+struct pattern_fold {
+	size_t from, to;
+};
+
+/* The same with such bytes in "text". */
+bool pattern_match_folded(const char *pattern, const char *text,
+    struct pattern_fold fold);
+
 /* Does "text" match one of "patterns", NULL terminated?  NULL is no list. */
 bool pattern_match_any(const char *const *patterns, const char *text);
 
@@ -40,6 +50,10 @@ struct pattern_set *pattern_compile(char *const *patterns,
 
 /* Does "text" match one pattern of the set? */
 bool pattern_set_match(const struct pattern_set *set, const char *text);
+
+/* The same with a "fold", which an expression sees in small letters. */
+bool pattern_set_match_folded(const struct pattern_set *set, const char *text,
+    struct pattern_fold fold);
 
 /* Free a set; NULL is none. */
 void pattern_set_free(struct pattern_set *set);

@@ -11,6 +11,7 @@
 #include "common/date.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "common/net.h"
 #include "common/tls.h"
 #include "common/words.h"
 #include "daemon/advice.h"
@@ -66,6 +67,7 @@ add_part(struct tls_identity *id, char *from, size_t size, const char *text,
     size_t n)
 {
 	const char *value = memchr(text, '=', n);
+	struct net_host host;
 	size_t name, length;
 
 	if (value == NULL)
@@ -73,8 +75,10 @@ add_part(struct tls_identity *id, char *from, size_t size, const char *text,
 	name = (size_t)(value++ - text);
 	length = n - name - 1;
 	if (name == 4 && strncmp(text, "FROM", 4) == 0) {
+		/* A name would silently be in no network. */
 		(void)snprintf(from, size, "%.*s", (int)length, value);
-		return 0;
+		return net_host(from, &host) == 0 && host.length > 0 &&
+		    length < size ? 0 : -1;
 	}
 	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
 		const struct part *p = &parts[i];
@@ -102,8 +106,8 @@ parse_who(struct tls_identity *id, char *from, size_t size, const char *who)
 		if (add_part(id, from, size, p, n) == -1) {
 			log_error("\"%.*s\" is neither a certificate's file "
 			    "nor NAME=VALUE with one of the names CN, SUBJECT, "
-			    "ISSUER, FINGERPRINT, DNS, EMAIL, URI, IP and "
-			    "FROM", (int)n, p);
+			    "ISSUER, FINGERPRINT, DNS, EMAIL, URI, IP and, "
+			    "with an address, FROM", (int)n, p);
 			return -1;
 		}
 		p += n + (p[n] == ',');

@@ -1,6 +1,7 @@
 #include <config.h>
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,7 @@ struct network {
 	unsigned bits;		/* How many of them count. */
 };
 
-/* An address, IPv4 as a mapped one; -1 if it is none. */
+/* An address without a zone, IPv4 as a mapped one; -1 if it is none. */
 static int
 parse_address(const char *text, uint8_t out[16], unsigned *bits)
 {
@@ -81,21 +82,46 @@ is_in_network(const struct network *n, const uint8_t address[16])
 	    (address[whole] >> (8 - rest));
 }
 
-static bool
-match_networks(char *const *networks, const char *text)
+/* An address as a certificate or the kernel has it, with a zone behind it for
+ * a link-local one; -1 if it is none. */
+static int
+parse_foreign(const char *text, uint8_t out[16])
 {
-	struct network n;
-	uint8_t address[16];
+	char plain[INET6_ADDRSTRLEN];
+	size_t n = strcspn(text, "%");
 	unsigned bits;
 
-	if (parse_address(text, address, &bits) == -1)
-		return false;
+	if (n >= sizeof plain)
+		return -1;
+	memcpy(plain, text, n);
+	plain[n] = '\0';
+	return parse_address(plain, out, &bits);
+}
+
+static bool
+match_networks(char *const *networks, const uint8_t address[16])
+{
+	struct network n;
+
 	for (; *networks != NULL; networks++) {
 		if (parse_network(*networks, &n) == 0 &&
 		    is_in_network(&n, address))
 			return true;
 	}
 	return false;
+}
+
+/* An address in its one form (RFC 5952), a mapped one as IPv4. */
+static void
+print_address(const uint8_t address[16], char out[INET6_ADDRSTRLEN])
+{
+	struct in6_addr in6;
+
+	memcpy(&in6, address, sizeof in6);
+	if (IN6_IS_ADDR_V4MAPPED(&in6))
+		(void)inet_ntop(AF_INET, address + 12, out, INET6_ADDRSTRLEN);
+	else
+		(void)inet_ntop(AF_INET6, address, out, INET6_ADDRSTRLEN);
 }
 
 /* --- preparing ------------------------------------------------------------ */
@@ -117,12 +143,38 @@ normalize_fingerprint(char *text)
 	    0 : -1;
 }
 
+/* A pattern, or else an address or network. */
+static bool
+is_pattern(const char *value)
+{
+	return *value == '~' || strchr(value, '*') != NULL;
+}
+
+/* The values that must be networks: of "ip" those that are no patterns. */
+static int
+prepare_networks(char **values, enum match_kind kind,
+    const struct conf_group *group)
+{
+	struct network n;
+	int errors = 0;
+
+	for (char **v = values; *v != NULL; v++) {
+		if ((kind == MATCH_IP && is_pattern(*v)) ||
+		    parse_network(*v, &n) == 0)
+			continue;
+		errors += conf_complain(group, keys[kind], "\"%.80s\" is no "
+		    "%s; write it as \"192.0.2.0/24\" or \"2001:db8::/32\"",
+		    *v, kind == MATCH_IP ? "address, network or pattern" :
+		    "network");
+	}
+	return errors;
+}
+
 static int
 prepare_kind(struct match *m, enum match_kind kind,
     const struct conf_group *group)
 {
 	char **values = m->values[kind], why[PATTERN_WHY_MAX];
-	struct network n;
 	int errors = 0;
 
 	if (values == NULL)
@@ -139,19 +191,13 @@ prepare_kind(struct match *m, enum match_kind kind,
 		}
 		return errors;
 	}
-	if (kind == MATCH_NETWORK) {
-		for (char **v = values; *v != NULL; v++) {
-			if (parse_network(*v, &n) == -1)
-				errors += conf_complain(group, keys[kind],
-				    "\"%.80s\" is no network; write it as "
-				    "\"192.0.2.0/24\" or \"2001:db8::/32\"",
-				    *v);
-		}
-		return errors;
-	}
+	if (kind == MATCH_NETWORK)
+		return prepare_networks(values, kind, group);
+	if (kind == MATCH_IP)
+		errors = prepare_networks(values, kind, group);
 	m->sets[kind] = pattern_compile(values, why);
-	return m->sets[kind] != NULL ? 0 : conf_complain(group, keys[kind],
-	    "%s", why);
+	return m->sets[kind] != NULL ? errors : errors +
+	    conf_complain(group, keys[kind], "%s", why);
 }
 
 int
@@ -181,15 +227,73 @@ match_free(struct match *m)
 
 /* --- matching ------------------------------------------------------------- */
 
-/* Does one of the alternative names with "prefix" fit? */
+/*
+ * In which bytes of a URI capitals do not count: scheme and host (RFC 5280,
+ * 7.4; RFC 3986, 6.2.2.1).  Beside a user the host does, which is on the safe
+ * side.
+ */
+static struct pattern_fold
+fold_uri(const char *uri)
+{
+	size_t scheme = strcspn(uri, ":/?#"), authority;
+	const char *p = uri + scheme;
+
+	if (strncmp(p, "://", 3) != 0)
+		return (struct pattern_fold){ 0, *p == ':' ? scheme : 0 };
+	authority = strcspn(p + 3, "/?#");
+	return (struct pattern_fold){ 0, scheme + (memchr(p + 3, '@',
+	    authority) == NULL ? 3 + authority : 0) };
+}
+
+/* In which bytes of a name of "kind" capitals do not count. */
+static struct pattern_fold
+fold_of(enum match_kind kind, const char *name)
+{
+	const char *at;
+
+	switch (kind) {
+	case MATCH_DNS:
+	case MATCH_IP:
+		return (struct pattern_fold){ 0, SIZE_MAX };
+	case MATCH_EMAIL:
+		/* The domain's alone (RFC 5280, 7.5). */
+		at = strrchr(name, '@');
+		return (struct pattern_fold){ at == NULL ? 0 :
+		    (size_t)(at - name), at == NULL ? 0 : SIZE_MAX };
+	case MATCH_URI:
+		return fold_uri(name);
+	default:
+		return (struct pattern_fold){ 0, 0 };
+	}
+}
+
 static bool
-match_names(const struct pattern_set *set, const char *prefix,
+match_ip(const struct match *m, const char *name)
+{
+	char text[INET6_ADDRSTRLEN];
+	uint8_t address[16];
+
+	if (parse_foreign(name, address) == -1)
+		return false;
+	print_address(address, text);
+	return match_networks(m->values[MATCH_IP], address) ||
+	    pattern_set_match_folded(m->sets[MATCH_IP], text,
+	    fold_of(MATCH_IP, text));
+}
+
+/* Does one of the alternative names of "kind" fit? */
+static bool
+match_names(const struct match *m, enum match_kind kind,
     const struct tls_identity *id)
 {
-	size_t n = strlen(prefix);
+	size_t n = strlen(prefixes[kind]);
 
 	for (const char *p = id->sans; *p != '\0'; p += strlen(p) + 1) {
-		if (strncmp(p, prefix, n) == 0 && pattern_set_match(set, p + n))
+		if (strncmp(p, prefixes[kind], n) != 0)
+			continue;
+		if (kind == MATCH_IP ? match_ip(m, p + n) :
+		    pattern_set_match_folded(m->sets[kind], p + n,
+		    fold_of(kind, p + n)))
 			return true;
 	}
 	return false;
@@ -199,6 +303,8 @@ static bool
 match_one(const struct match *m, enum match_kind kind,
     const struct tls_identity *id, const char *address)
 {
+	uint8_t bytes[16];
+
 	switch (kind) {
 	case MATCH_CN:
 		return pattern_set_match(m->sets[kind], id->common_name);
@@ -211,9 +317,10 @@ match_one(const struct match *m, enum match_kind kind,
 		}
 		return false;
 	case MATCH_NETWORK:
-		return match_networks(m->values[kind], address);
+		return parse_foreign(address, bytes) == 0 &&
+		    match_networks(m->values[kind], bytes);
 	default:
-		return match_names(m->sets[kind], prefixes[kind], id);
+		return match_names(m, kind, id);
 	}
 }
 

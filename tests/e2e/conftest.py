@@ -3,6 +3,8 @@
 import os
 import pathlib
 import shlex
+import shutil
+import subprocess
 import sys
 
 import pytest
@@ -97,3 +99,25 @@ def fake_server(localhost):
     yield make
     for server in servers:
         server.close()
+
+
+@pytest.fixture
+def own_network():
+    """Words to put before a program, for a network of its own: with nothing
+    but "lo", and as its root."""
+    for name in "unshare", "nsenter", "ip":
+        if shutil.which(name) is None:
+            pytest.skip(f"{name} is not installed")
+    private = ["unshare", "--user", "--map-root-user", "--net"]
+    if subprocess.run([*private, "ip", "link", "set", "lo", "up"],
+                      stderr=subprocess.DEVNULL).returncode != 0:
+        pytest.skip("nobody may have a network of its own here")
+    # The network is entered by way of this process: a daemon's own /proc/PID
+    # is closed to its user.
+    keeper = subprocess.Popen(
+        [*private, "sh", "-c", "ip link set lo up && echo up && exec cat"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with keeper:
+        assert keeper.stdout.readline() == b"up\n"
+        yield ["nsenter", "--user", "--net", "--preserve-credentials",
+               "--target", str(keeper.pid)]

@@ -6,7 +6,6 @@ import os
 import re
 import resource
 import select
-import shutil
 import signal
 import socket
 import struct
@@ -422,33 +421,17 @@ def test_stopped_client(make_aisd, connect, slowness, words, others):
 
 
 @pytest.fixture
-def cut_cable(program, tmp_path, localhost, alice, slowness):
+def cut_cable(own_network, program, tmp_path, localhost, alice, slowness):
     """A daemon, an aisc and a "cable" between them, in a network of their
     own: (daemon, aisc, cut)."""
-    for name in "unshare", "nsenter", "ip":
-        if shutil.which(name) is None:
-            pytest.skip(f"{name} is not installed")
-    private = ["unshare", "--user", "--map-root-user", "--net"]
-    if subprocess.run([*private, "ip", "link", "set", "lo", "up"],
-                      stderr=subprocess.DEVNULL).returncode != 0:
-        pytest.skip("nobody may have a network of its own here")
-    # The network is entered by way of this process: the daemon's own /proc/PID
-    # is closed to its user.
-    keeper = subprocess.Popen(
-        [*private, "sh", "-c", "ip link set lo up && echo up && exec cat"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    with keeper:
-        assert keeper.stdout.readline() == b"up\n"
-        enter = ["nsenter", "--user", "--net", "--preserve-credentials",
-                 "--target", str(keeper.pid)]
-        with Daemon([*enter, *program("aisd")], tmp_path / "private",
-                    localhost, slowness=slowness, dead_timeout=1.5,
-                    # It is root there, and cannot enter that one's home.
-                    directory=tmp_path, stopped_timeout=600) as daemon:
-            yield (daemon, client.Aisc([*enter, *program("aisc")],
-                                       tmp_path / "c", alice, slowness),
-                   lambda: subprocess.run([*enter, "ip", "link", "set", "lo",
-                                           "down"], check=True))
+    with Daemon([*own_network, *program("aisd")], tmp_path / "private",
+                localhost, slowness=slowness, dead_timeout=1.5,
+                # It is root there, and cannot enter that one's home.
+                directory=tmp_path, stopped_timeout=600) as daemon:
+        yield (daemon, client.Aisc([*own_network, *program("aisc")],
+                                   tmp_path / "c", alice, slowness),
+               lambda: subprocess.run([*own_network, "ip", "link", "set",
+                                       "lo", "down"], check=True))
 
 
 @pytest.mark.parametrize("words", SILENT[1:])

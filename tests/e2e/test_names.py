@@ -1,11 +1,14 @@
 """Whom a certificate is for, and what for: purposes, names, addresses."""
 
 import ssl
+import subprocess
 
 import pytest
 
 import pki
 import wire
+from aisc import Aisc
+from aisd import Daemon
 
 
 @pytest.fixture
@@ -192,3 +195,38 @@ def test_kinds_of_names_are_told(aisc, fake_server, named):
     done, _ = called(aisc, fake_server, named, "10.1.2.3")
     assert b"for DNS:srv.example.test, " in done.stderr
     assert b", ..., not for IP:10.1.2.3; " in done.stderr
+
+
+def test_link_local(own_network, program, tmp_path, root, slowness):
+    """An address of the link alone has a zone, which is nothing that a
+    certificate or a rule could name."""
+    subprocess.run([*own_network, "ip", "-6", "address", "add", "fe80::1/64",
+                    "dev", "lo", "nodad"], check=True)
+    server = root.make("srv", "server", sans=["IP:fe80::1"])
+    with Daemon([*own_network, *program("aisd")], tmp_path / "d", server,
+                rules='{ network = [ "fe80::/10" ]; anything = true; }',
+                slowness=slowness, listen=["[fe80::1%lo]:0"],
+                directory=tmp_path) as daemon:
+        aisc = Aisc([*own_network, *program("aisc")], tmp_path / "c",
+                    root.make("alice"), slowness)
+        done = aisc.run(daemon.port, "echo", "near", host="fe80::1%lo")
+        assert (done.returncode, done.stdout) == (0, b"near\n"), done.stderr
+        assert daemon.wait_event("session-open")["address"] == "fe80::1%lo"
+    done = subprocess.run(
+        [*program("aisd"), "-c", str(daemon.conf), "--explain",
+         "CN=alice,FROM=FE80::1%lo"], capture_output=True, check=True)
+    assert b'rule "1": matches' in done.stdout
+    done = subprocess.run(
+        [*program("aisd"), "-c", str(daemon.conf), "--explain",
+         "CN=alice,FROM=near.example.org"], capture_output=True)
+    assert done.returncode != 0 and b"with an address, FROM" in done.stderr
+
+
+def test_sections_for_hosts(aisc, aisd):
+    """The host is a name in whatever case; "aisc" goes by the section."""
+    aisc.config.write_text(
+        'hosts = ( { match = [ "Web-*" ]; host_name = "127.0.0.1"; '
+        'server_name = "LOCALHOST."; } );\n')
+    for host in "web-1", "WEB-1":
+        done = aisc.run(aisd.port, "true", host=host)
+        assert (done.returncode, done.stderr) == (0, b"")

@@ -1,6 +1,8 @@
 /* Tests of common/pattern. */
 #include <config.h>
 
+#include <ctype.h>
+
 #include "tests/unit/memory.h"
 #include "tests/unit/unit.h"
 
@@ -78,6 +80,53 @@ as_defined(void **state)
 		matches += pattern_match(pattern, text);
 	}
 	assert_true(matches > 5000 && matches < 95000);
+}
+
+/* The same, where from "from" to "to" of the text capitals do not count. */
+static bool
+slowly_folded(const char *pattern, const char *text, size_t from, size_t to)
+{
+	size_t f = from > 0 ? from - 1 : 0, t = to > 0 ? to - 1 : 0;
+
+	if (*pattern == '\0')
+		return *text == '\0';
+	if (*pattern == '*')
+		return slowly_folded(pattern + 1, text, from, to) ||
+		    (*text != '\0' && slowly_folded(pattern, text + 1, f, t));
+	if (*text == '\0' || (*pattern != *text && (from > 0 || to == 0 ||
+	    tolower((unsigned char)*pattern) !=
+	    tolower((unsigned char)*text))))
+		return false;
+	return slowly_folded(pattern + 1, text + 1, f, t);
+}
+
+static void
+folded(void **state)
+{
+	char pattern[8], text[8];
+	uint64_t seed = 18;
+	int matches = 0;
+
+	(void)state;
+	for (int i = 0; i < 100000; i++) {
+		size_t n = unit_below(&seed, sizeof pattern);
+		size_t m = unit_below(&seed, sizeof text);
+		struct pattern_fold fold = { unit_below(&seed, 5),
+		    unit_below(&seed, 9) };
+
+		for (size_t k = 0; k < n; k++)
+			pattern[k] = "aA@[*"[unit_below(&seed, 5)];
+		pattern[n] = '\0';
+		for (size_t k = 0; k < m; k++)
+			text[k] = "aA@["[unit_below(&seed, 4)];
+		text[m] = '\0';
+		if (pattern_match_folded(pattern, text, fold) != slowly_folded(
+		    pattern, text, fold.from, fold.to))
+			fail_msg("\"%s\", \"%s\", %zu, %zu", pattern, text,
+			    fold.from, fold.to);
+		matches += pattern_match_folded(pattern, text, fold);
+	}
+	assert_in_range(matches, 5000, 95000);
 }
 
 /* Many stars and a text that almost matches take no time. */
@@ -273,6 +322,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(examples),
 		cmocka_unit_test(as_defined),
+		cmocka_unit_test(folded),
 		cmocka_unit_test(no_explosion),
 		cmocka_unit_test(lists),
 		cmocka_unit_test(sets),

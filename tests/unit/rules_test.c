@@ -4,6 +4,8 @@
  */
 #include <config.h>
 
+#include <arpa/inet.h>
+
 #include "tests/unit/memory.h"
 #include "tests/unit/messages.h"
 #include "tests/unit/unit.h"
@@ -167,6 +169,10 @@ peers(void **state)
 		{ "network = \"::ffff:192.0.2.0/120\";", "192.0.2.9", true },
 		{ "network = \"::ffff:192.0.2.0/120\";", "192.0.3.9", false },
 		{ "network = \"192.0.2.0/24\";", "unix", false },
+		{ "network = \"fe80::/10\";", "fe80::1%eth0", true },
+		{ "network = \"fe80::1\";", "FE80:0::1%3", true },
+		{ "network = \"fe80::2\";", "fe80::1%eth0", false },
+		{ "network = \"::/0\";", "%eth0", false },
 		{ "network = \"192.0.2.0/24\";", "", false },
 		{ "network = [ \"10.0.0.0/8\", \"::1\" ];", "::1", true },
 		/* Several conditions must all hold. */
@@ -193,6 +199,168 @@ peers(void **state)
 			    rows[i].address);
 		rules_free(p);
 	}
+}
+
+/* Names of a certificate, and conditions on them. */
+static const struct {
+	const char *san, *condition;
+	bool matches;
+} examples[] = {
+	{ "DNS:WEB01.Example.ORG", "dns = \"web01.example.org\";", true },
+	{ "DNS:web01.example.org", "dns = \"WEB*.Example.ORG\";", true },
+	{ "DNS:Web01.example.org", "dns = \"~web[0-9]+\\\\.example\\\\.org\";",
+	    true },
+	{ "DNS:web01.example.org", "dns = \"~WEB.*\";", false },
+	/* RFC 5280, 7.5: the domain alone, whatever the pattern looks like. */
+	{ "EMAIL:Alice@Example.ORG", "email = \"Alice@example.org\";", true },
+	{ "EMAIL:Alice@Example.ORG", "email = \"alice@example.org\";", false },
+	{ "EMAIL:Alice@Example.ORG", "email = \"*@EXAMPLE.org\";", true },
+	{ "EMAIL:Alice@Example.ORG", "email = \"A*.org\";", true },
+	{ "EMAIL:Alice@Example.ORG", "email = \"a*.org\";", false },
+	{ "EMAIL:Alice@Example.ORG", "email = \"*lICE*\";", false },
+	{ "EMAIL:a@b@Example.ORG", "email = \"A@b@example.org\";", false },
+	{ "EMAIL:a@b@Example.ORG", "email = \"a@B@example.org\";", false },
+	{ "EMAIL:a@b@Example.ORG", "email = \"a@b@EXAMPLE.org\";", true },
+	{ "EMAIL:Example.ORG", "email = \"example.org\";", false },
+	{ "EMAIL:Alice@Example.ORG", "email = \"~Al.*@.*[.]org\";", true },
+	/* RFC 5280, 7.4: scheme and host. */
+	{ "URI:SPIFFE://Example.org/Ns", "uri = \"spiffe://example.ORG/Ns\";",
+	    true },
+	{ "URI:SPIFFE://Example.org/Ns", "uri = \"spiffe://example.org/ns\";",
+	    false },
+	{ "URI:SPIFFE://Example.org/Ns", "uri = \"*//EXAMPLE.ORG*\";", true },
+	{ "URI:SPIFFE://Example.org?Q", "uri = \"spiffe://example.org?q\";",
+	    false },
+	{ "URI:https://A@Example.org/", "uri = \"https://a@Example.org/\";",
+	    false },
+	{ "URI:HTTPS://A@Example.org/", "uri = \"https://A@Example.org/\";",
+	    true },
+	{ "URI:URN:Uuid:A", "uri = \"urn:Uuid:A\";", true },
+	{ "URI:URN:Uuid:A", "uri = \"urn:uuid:A\";", false },
+	{ "URI:Path/A:b", "uri = \"path/A:b\";", false },
+	{ "URI:A", "uri = \"a\";", false },
+	{ "IP:2001:db8::1", "ip = \"2001:DB8:0:0::1\";", true },
+	{ "IP:2001:DB8:0::1", "ip = \"2001:db8::1\";", true },
+	{ "IP:2001:DB8:0::1", "ip = \"2001:DB8::*\";", true },
+	{ "IP:2001:DB8:0::1", "ip = \"~2001:db8:.*\";", true },
+	{ "IP:2001:db8::1", "ip = \"2001:db8::/32\";", true },
+	{ "IP:2001:db9::1", "ip = \"2001:db8::/32\";", false },
+	{ "IP:192.0.2.7", "ip = \"192.0.2.0/24\";", true },
+	{ "IP:192.0.2.7", "ip = \"192.0.2.*\";", true },
+	{ "IP:192.0.2.7", "ip = \"::ffff:192.0.2.7\";", true },
+	{ "IP:::ffff:192.0.2.7", "ip = \"192.0.2.*\";", true },
+	{ "IP:192.0.2.70", "ip = \"192.0.2.7\";", false },
+	/* One kind is not the other. */
+	{ "DNS:192.0.2.7", "ip = \"192.0.2.7\";", false },
+	{ "IP:192.0.2.7", "dns = \"*\";", false },
+	{ "IP:nonsense", "ip = \"*\";", false },
+};
+
+static void
+kinds_of_names(void **state)
+{
+	static struct tls_identity id;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(examples); i++) {
+		struct rules *p = load("rules = ( { %s anything = true; } );",
+		    examples[i].condition);
+
+		memset(id.sans, 0, sizeof id.sans);
+		(void)snprintf(id.sans, sizeof id.sans, "%s", examples[i].san);
+		if ((rules_find(p, &id, "::1") != NULL) != examples[i].matches)
+			fail_msg("%s, %s", examples[i].san,
+			    examples[i].condition);
+		rules_free(p);
+	}
+}
+
+/* "n" of 4 or 16 bytes in a form of its own. */
+static void
+spell(uint64_t *seed, const uint8_t *a, size_t n, char out[64])
+{
+	char plain[INET6_ADDRSTRLEN];
+	size_t used = 0;
+
+	(void)inet_ntop(n == 4 ? AF_INET : AF_INET6, a, plain, sizeof plain);
+	if (n == 4) {
+		(void)snprintf(out, 64, "%s%s", unit_below(seed, 2) == 0 ? "" :
+		    "::FfFf:", plain);
+		return;
+	}
+	if (unit_below(seed, 2) == 0)
+		(void)snprintf(out, 64, "%s", plain);
+	else for (size_t i = 0; i < 16; i += 2)
+		used += (size_t)snprintf(out + used, 64 - used, "%s%0*X",
+		    i == 0 ? "" : ":", 1 + 3 * (int)unit_below(seed, 2),
+		    (unsigned)(a[i] << 8 | a[i + 1]));
+	for (char *p = out; *p != '\0'; p++) {
+		if (*p >= 'a' && *p <= 'f' && unit_below(seed, 2) == 0)
+			*p = (char)(*p - 'a' + 'A');
+	}
+}
+
+static bool
+same_bits(const uint8_t *a, const uint8_t *b, unsigned bits)
+{
+	for (unsigned i = 0; i < bits; i++) {
+		if (((a[i / 8] ^ b[i / 8]) >> (7 - i % 8) & 1) != 0)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * However an address is written, in a rule, in a certificate, by the kernel:
+ * what fits is told by its bits, by the index of the rules and without.
+ */
+static void
+spellings(void **state)
+{
+	static struct tls_identity id;
+	uint64_t seed = 11;
+	int fits = 0;
+
+	(void)state;
+	for (int i = 0; i < 2000; i++) {
+		size_t n = unit_below(&seed, 2) == 0 ? 4 : 16;
+		unsigned bits = (unsigned)unit_below(&seed, 8 * n + 1);
+		uint8_t net[16] = { 0 }, peer[16];
+		char text[64], mine[64], from[64];
+		struct rules *p;
+		bool want, found;
+		FILE *out;
+
+		/* Not so that it looks like an IPv4 address in IPv6. */
+		for (size_t k = 0; k < n; k++)
+			net[k] = (uint8_t)(1 + unit_below(&seed, 255));
+		memcpy(peer, net, sizeof peer);
+		peer[unit_below(&seed, n)] ^= (uint8_t)(1u << unit_below(&seed,
+		    8));
+		want = same_bits(net, peer, bits);
+		spell(&seed, net, n, text);
+		if (n == 4 && text[0] == ':')
+			bits += 96;
+		p = load("rules = ( { ip = \"%s/%u\"; network = \"%s/%u\"; "
+		    "anything = true; } );", text, bits, text, bits);
+		spell(&seed, peer, n, mine);
+		spell(&seed, peer, n, from);
+		if (n == 16 && unit_below(&seed, 2) == 0)
+			(void)snprintf(from + strlen(from), 10, "%%eth0");
+		memset(id.sans, 0, 128);
+		(void)snprintf(id.sans, 128, "IP:%s", mine);
+		found = rules_find(p, &id, from) != NULL;
+		if (found != want)
+			fail_msg("%s/%u, %s from %s", text, bits, mine, from);
+		out = fopen("/dev/null", "w");
+		assert_non_null(out);
+		assert_int_equal(rules_explain(out, p, &id, from) != NULL,
+		    want);
+		(void)fclose(out);
+		fits += want;
+		rules_free(p);
+	}
+	assert_in_range(fits, 200, 1800);
 }
 
 /* --- arguments ---------------------------------------------------------- */
@@ -722,6 +890,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(peers),
+		cmocka_unit_test(kinds_of_names),
+		cmocka_unit_test(spellings),
 		cmocka_unit_test(arguments),
 		cmocka_unit_test(as_defined),
 		cmocka_unit_test(round_trip),

@@ -233,6 +233,11 @@ static const struct {
 	{ "rules = ( { fingerprint = \"abc\"; } );", 2, "no SHA-256 "
 	    "fingerprint" },
 	{ "rules = ( { network = \"10.0.0.0/33\"; } );", 2, "is no network" },
+	{ "rules = ( { network = \"fe80::1%eth0\"; } );", 2, "is no network" },
+	{ "rules = ( { ip = \"10.0.0\"; } );", 2, "is no address, network "
+	    "or pattern" },
+	{ "rules = ( { ip = [ \"*\", \"2001:db8::/129\" ]; } );", 2, "is no "
+	    "address" },
 	{ "rules = ( { network = \"10.0.0/8\"; } );", 2, "is no network" },
 	{ "rules = ( { network = \"::/129\"; } );", 2, "is no network" },
 	{ "rules = ( { network = \"::/ 1\"; } );", 2, "is no network" },
