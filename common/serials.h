@@ -12,8 +12,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The longest serial number: RFC 5280, 4.1.2.2, and a byte for its sign. */
-#define SERIALS_BYTES_MAX	21
+/*
+ * The longest serial number.  RFC 5280, 4.1.2.2, allows 20 bytes, and one for
+ * the sign; there are authorities that take a whole hash.
+ */
+#define SERIALS_BYTES_MAX	64
 
 struct serials;
 

@@ -9,6 +9,7 @@
 
 #include "common/date.h"
 #include "common/log.h"
+#include "common/serials.h"
 #include "common/tls-cert.h"
 
 bool
@@ -140,6 +141,15 @@ get_serial(X509 *cert, char out[TLS_SERIAL_MAX])
 	(void)snprintf(out, TLS_SERIAL_MAX, "%s", text == NULL ? "" : text);
 	OPENSSL_free(text);
 	BN_free(n);
+}
+
+bool
+cert_has_serial(X509 *cert)
+{
+	/* A tag and a length stand before it. */
+	int size = i2d_ASN1_INTEGER(X509_get0_serialNumber(cert), NULL) - 2;
+
+	return size > 0 && size <= SERIALS_BYTES_MAX;
 }
 
 static void

@@ -49,6 +49,9 @@ bool cert_has_purpose(X509 *cert);
  */
 int cert_identity(X509 *cert, struct tls_identity *id);
 
+/* Has "cert" a serial number that is short enough to be looked up in lists? */
+bool cert_has_serial(X509 *cert);
+
 /* Has "cert" a DNS name or an address, by which a client could verify it? */
 bool cert_has_host(X509 *cert);
 

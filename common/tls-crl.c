@@ -26,6 +26,8 @@
 
 /* What may pass, among all that is wrong with a file. */
 static const char out_of_memory[] = "out of memory";
+/* What is wrong with a list, for a sentence that names its file. */
+#define WRONG_MAX	256
 
 /* A piece of DER. */
 struct span {
@@ -184,104 +186,175 @@ parse_head(struct span tbs, struct span entries, struct span signature)
 
 /* --- the entries --------------------------------------------------------- */
 
-/* Does the entry, behind its serial number, say more than we understand? */
-static bool
-is_plain(struct span entry)
+/* What the entry says behind its serial number that we do not understand, or
+ * NULL. */
+static const char *
+more_than_plain(struct span entry)
 {
 	struct span all, one, content;
 
 	if (!is_time(take(&entry, NULL, NULL)))
-		return false;
+		return "has no date";
 	if (entry.size == 0)
-		return true;
+		return NULL;
 	if (take(&entry, NULL, &all) != V_ASN1_SEQUENCE || entry.size != 0)
-		return false;
+		return "is malformed";
 	while (all.size > 0) {
 		if (take(&all, NULL, &one) != V_ASN1_SEQUENCE ||
 		    take(&one, NULL, NULL) != V_ASN1_OBJECT)
-			return false;
-		/* A critical extension: the entry is of another issuer. */
+			return "is malformed";
 		if (take(&one, NULL, &content) == V_ASN1_BOOLEAN &&
 		    (content.size != 1 || content.data[0] != 0))
-			return false;
+			return "has a critical extension, as one of another "
+			    "issuer's certificate has";
 	}
-	return true;
+	return NULL;
 }
 
-/* The next entry's serial number.  0, or -1: there is none that we know. */
-static int
-take_serial(struct span *in, struct span *serial)
+/* Take the next entry off "in", and its serial number.  What is wrong with
+ * it, or NULL. */
+static const char *
+take_entry(struct span *in, struct span *serial)
 {
 	struct span entry;
 
+	*serial = (struct span){ NULL, 0 };
 	if (take(in, NULL, &entry) != V_ASN1_SEQUENCE ||
-	    take(&entry, NULL, serial) != V_ASN1_INTEGER ||
-	    serial->size == 0 || serial->size > SERIALS_BYTES_MAX)
-		return -1;
+	    take(&entry, NULL, serial) != V_ASN1_INTEGER || serial->size == 0)
+		return "is malformed";
 	/* X.690, 8.3.2: as short as it can be, or it would not be found. */
 	if (serial->size > 1 && ((serial->data[0] == 0 &&
 	    serial->data[1] < 0x80) || (serial->data[0] == 0xff &&
 	    serial->data[1] >= 0x80)))
-		return -1;
-	return is_plain(entry) ? 0 : -1;
+		return "has zeros before its number, which DER forbids";
+	return more_than_plain(entry);
 }
 
-/* What is wrong with the entries, or NULL. */
-static const char *
-load_entries(struct list *l, struct span whole)
+/* Say what is wrong with the entry number "n", counted from 0. */
+static void
+explain_entry(size_t n, struct span serial, const char *wrong,
+    char why[WRONG_MAX])
+{
+	size_t used = (size_t)snprintf(why, WRONG_MAX, "the entry number %zu%s",
+	    n + 1, serial.size > 0 ? ", of the certificate " : "");
+
+	for (size_t i = 0; i < serial.size && i < SERIALS_BYTES_MAX; i++)
+		used += (size_t)snprintf(why + used, WRONG_MAX - used, "%02X",
+		    serial.data[i]);
+	(void)snprintf(why + used, WRONG_MAX - used, "%s, %s",
+	    serial.size > SERIALS_BYTES_MAX ? "..." : "", wrong);
+}
+
+/* Take the serial numbers.  0, or -1 with what is wrong. */
+static int
+load_entries(struct list *l, struct span whole, char why[WRONG_MAX])
 {
 	struct span all = { NULL, 0 }, in, serial;
 	size_t count = 0, longest = 0;
+	const char *wrong;
 
 	if (whole.size > 0)
 		(void)take(&whole, NULL, &all);
 	for (in = all; in.size > 0; count++) {
-		if (take_serial(&in, &serial) == -1)
-			return "it has an entry that AIS does not understand";
-		if (serial.size > longest)
+		if ((wrong = take_entry(&in, &serial)) != NULL) {
+			explain_entry(count, serial, wrong, why);
+			return -1;
+		}
+		if (serial.size > longest && serial.size <= SERIALS_BYTES_MAX)
 			longest = serial.size;
 	}
-	if ((l->serials = serials_new(count, longest)) == NULL)
-		return out_of_memory;
+	if ((l->serials = serials_new(count, longest)) == NULL) {
+		(void)snprintf(why, WRONG_MAX, "%s", out_of_memory);
+		return -1;
+	}
 	for (in = all; in.size > 0;) {
-		(void)take_serial(&in, &serial);
-		serials_add(l->serials, serial.data, serial.size);
+		(void)take_entry(&in, &serial);
+		/* Of a longer number no certificate is accepted. */
+		if (serial.size <= SERIALS_BYTES_MAX)
+			serials_add(l->serials, serial.data, serial.size);
 	}
 	serials_sort(l->serials);
-	return NULL;
+	return 0;
 }
 
 /* --- one list ------------------------------------------------------------ */
 
-/*
- * Is the list a whole one, of its issuer's certificates?  Then it may be used
- * alone.  A partial list says otherwise by a critical extension.
- */
-static bool
-is_whole(X509_CRL *head)
+/* What the issuingDistributionPoint of "head" says of its scope; RFC 5280,
+ * 5.2.5. */
+static const char *
+scope(X509_CRL *head)
 {
-	for (int i = 0; i < X509_CRL_get_ext_count(head); i++) {
-		if (X509_EXTENSION_get_critical(X509_CRL_get_ext(head, i)))
-			return false;
-	}
-	return true;
+	int critical;
+	ISSUING_DIST_POINT *idp = X509_CRL_get_ext_d2i(head,
+	    NID_issuing_distribution_point, &critical, NULL);
+	const char *text = idp == NULL ? "for what cannot be read" :
+	    idp->indirectCRL > 0 ? "of several issuers (indirect)" :
+	    idp->onlysomereasons != NULL ? "for some reasons of revocation" :
+	    idp->onlyattr > 0 ? "for attribute certificates" :
+	    idp->onlyCA > 0 ? "for authorities' certificates" :
+	    idp->onlyuser > 0 ? "for other certificates than authorities'" :
+	    idp->distpoint != NULL ?
+	    "for the certificates of one distribution point" :
+	    "for what it does not name";
+
+	ISSUING_DIST_POINT_free(idp);
+	return text;
 }
 
-/* Make the list of "der".  What is wrong, or NULL. */
-static const char *
-list_load(struct list *l, const uint8_t *der, long size, struct span *tbs)
+/*
+ * Is the list a whole one, of its issuer's certificates?  Then it may be used
+ * alone.  0, or -1 with what it is.  A scope counts whether or not its
+ * extension is critical, as it has to be: some authorities forget that.
+ */
+static int
+check_whole(X509_CRL *head, char why[WRONG_MAX])
+{
+	static const char whole[] = "AIS takes whole lists alone, without "
+	    "issuingDistributionPoint";
+	char name[64];
+
+	if (X509_CRL_get_ext_by_NID(head, NID_delta_crl, -1) >= 0) {
+		(void)snprintf(why, WRONG_MAX, "it has the changes since "
+		    "another list alone (a delta list); %s", whole);
+		return -1;
+	}
+	if (X509_CRL_get_ext_by_NID(head, NID_issuing_distribution_point, -1)
+	    >= 0) {
+		(void)snprintf(why, WRONG_MAX, "it is a list %s alone; %s",
+		    scope(head), whole);
+		return -1;
+	}
+	for (int i = 0; i < X509_CRL_get_ext_count(head); i++) {
+		X509_EXTENSION *e = X509_CRL_get_ext(head, i);
+
+		if (!X509_EXTENSION_get_critical(e))
+			continue;
+		(void)OBJ_obj2txt(name, sizeof name,
+		    X509_EXTENSION_get_object(e), 0);
+		(void)snprintf(why, WRONG_MAX, "it has the critical extension "
+		    "%s, which AIS does not know", name);
+		return -1;
+	}
+	return 0;
+}
+
+/* Make the list of "der".  0, or -1 with what is wrong. */
+static int
+list_load(struct list *l, const uint8_t *der, long size, struct span *tbs,
+    char why[WRONG_MAX])
 {
 	struct span whole = { der, (size_t)size }, entries, signature;
 
 	if (find_parts(whole, tbs, &entries, &signature) == -1 ||
-	    (l->head = parse_head(*tbs, entries, signature)) == NULL)
-		return "it is malformed";
-	if (!is_whole(l->head))
-		return "it has a critical extension: AIS takes whole lists "
-		    "alone, no partial, indirect or delta ones";
+	    (l->head = parse_head(*tbs, entries, signature)) == NULL) {
+		(void)snprintf(why, WRONG_MAX, "it is malformed");
+		return -1;
+	}
+	if (check_whole(l->head, why) == -1)
+		return -1;
 	l->this_update = cert_seconds(X509_CRL_get0_lastUpdate(l->head));
 	l->next_update = cert_seconds(X509_CRL_get0_nextUpdate(l->head));
-	return load_entries(l, entries);
+	return load_entries(l, entries, why);
 }
 
 /*
@@ -337,72 +410,113 @@ complain(int error, char why[TLS_TEXT_MAX], const char *path,
 	return -1;
 }
 
-/* Add the list "der", which is taken over, of the file "path".  What is wrong,
- * or NULL. */
-static const char *
-add_list(struct revocation *r, const char *path, uint8_t *der, long size)
+/* The same of one list. */
+static int
+complain_list(char why[TLS_TEXT_MAX], const char *path, const char *wrong)
+{
+	return complain(strcmp(wrong, out_of_memory) == 0 ? ENOMEM : 0, why,
+	    path, "%s", wrong);
+}
+
+/* Add the list "der", which is taken over, of the file "path".  0, or -1 with
+ * what is wrong. */
+static int
+add_list(struct revocation *r, const char *path, uint8_t *der, long size,
+    char wrong[WRONG_MAX])
 {
 	struct list *lists = realloc(r->lists, (r->count + 1) *
 	    sizeof *lists), *l;
 	struct span tbs = { NULL, 0 };
-	const char *wrong;
 
+	(void)snprintf(wrong, WRONG_MAX, "%s", out_of_memory);
 	if (lists == NULL) {
 		OPENSSL_free(der);
-		return out_of_memory;
+		return -1;
 	}
 	r->lists = lists;
 	l = &lists[r->count++];
 	memset(l, 0, sizeof *l);
-	if ((wrong = list_load(l, der, size, &tbs)) == NULL &&
-	    ((l->path = strdup(path)) == NULL ||
-	    (l->tbs = ASN1_STRING_type_new(V_ASN1_SEQUENCE)) == NULL))
-		wrong = out_of_memory;
-	if (wrong != NULL) {
+	if ((l->path = strdup(path)) == NULL ||
+	    (l->tbs = ASN1_STRING_type_new(V_ASN1_SEQUENCE)) == NULL ||
+	    list_load(l, der, size, &tbs, wrong) == -1) {
 		OPENSSL_free(der);
-		return wrong;
+		return -1;
 	}
 	/* In its place, so as to hold a long list only once. */
 	memmove(der, tbs.data, tbs.size);
 	ASN1_STRING_set0(l->tbs, der, (int)tbs.size);
-	return NULL;
+	return 0;
 }
 
+/* Read the lists of a file in PEM. */
 static int
-load_stream(struct revocation *r, FILE *f, const char *path,
+load_pem(struct revocation *r, FILE *f, const char *path,
     char why[TLS_TEXT_MAX])
 {
-	char *name, *header;
-	const char *wrong = NULL;
+	char *name, *header, wrong[WRONG_MAX];
 	uint8_t *der;
 	size_t before = r->count;
+	int result = 0;
 	long size;
 	unsigned long e;
 
 	ERR_clear_error();
-	while (wrong == NULL && PEM_read(f, &name, &header, &der, &size) == 1) {
+	while (result == 0 && PEM_read(f, &name, &header, &der, &size) == 1) {
 		if (strcmp(name, PEM_STRING_X509_CRL) == 0)
-			wrong = add_list(r, path, der, size);
+			result = add_list(r, path, der, size, wrong);
 		else
 			OPENSSL_free(der);
 		OPENSSL_free(name);
 		OPENSSL_free(header);
 	}
 	e = ERR_peek_last_error();
-	if (wrong != NULL)
-		return complain(wrong == out_of_memory ? ENOMEM : 0, why, path,
-		    "%s", wrong);
+	if (result == -1)
+		return complain_list(why, path, wrong);
 	/* After the last one there is nothing any more; before it, a list
 	 * that is not whole or has been damaged. */
 	if (ferror(f) || ERR_GET_REASON(e) != PEM_R_NO_START_LINE)
 		return complain(ferror(f) ? EIO : cert_lacked_memory() ?
-		    ENOMEM : 0, why, path, "%s; it must be PEM", ferror(f) ?
-		    strerror(EIO) : ERR_reason_error_string(e));
+		    ENOMEM : 0, why, path, "%s; it must be PEM or DER",
+		    ferror(f) ? strerror(EIO) : ERR_reason_error_string(e));
 	if (r->count == before)
 		return complain(0, why, path, "there is none in it; it must be "
-		    "PEM");
+		    "PEM or DER");
 	ERR_clear_error();
 	return 0;
+}
+
+/* Read the one list of a file in DER. */
+static int
+load_der(struct revocation *r, FILE *f, const char *path,
+    char why[TLS_TEXT_MAX])
+{
+	char wrong[WRONG_MAX];
+	struct stat st;
+	uint8_t *der;
+	size_t size;
+
+	if (fstat(fileno(f), &st) == -1)
+		return complain(errno, why, path, "%s", strerror(errno));
+	if ((der = OPENSSL_malloc((size_t)st.st_size)) == NULL)
+		return complain_list(why, path, out_of_memory);
+	size = fread(der, 1, (size_t)st.st_size, f);
+	if (ferror(f)) {
+		OPENSSL_free(der);
+		return complain(EIO, why, path, "%s", strerror(EIO));
+	}
+	return add_list(r, path, der, (long)size, wrong) == 0 ? 0 :
+	    complain_list(why, path, wrong);
+}
+
+/* Does the file begin as a list in DER does: a SEQUENCE of more than 127
+ * bytes?  No text has such a second byte. */
+static bool
+is_der(FILE *f)
+{
+	int first = getc(f), second = getc(f);
+
+	rewind(f);
+	return first == 0x30 && second > 0x80;
 }
 
 static int
@@ -419,7 +533,8 @@ load_file(struct revocation *r, const char *path, char why[TLS_TEXT_MAX])
 		    strerror(error));
 		fd_close(&fd);
 	} else {
-		result = load_stream(r, f, path, why);
+		result = is_der(f) ? load_der(r, f, path, why) :
+		    load_pem(r, f, path, why);
 		error = errno;
 		(void)fclose(f);
 	}
@@ -570,15 +685,16 @@ revocation_check(struct revocation *r, X509 *cert, X509 *issuer, bool old)
 		return X509_V_ERR_UNABLE_TO_GET_CRL;
 	if ((X509_get_key_usage(issuer) & KU_CRL_SIGN) == 0)
 		return X509_V_ERR_KEYUSAGE_NO_CRL_SIGN;
-	/* A number that is longer than any on a list is not on a list. */
+	/* One that cannot be looked up is not let in before it comes here. */
 	size = i2d_ASN1_INTEGER(number, NULL);
-	if (size > 0 && size <= (int)sizeof serial) {
-		(void)i2d_ASN1_INTEGER(number, &p);
-		in = (struct span){ serial, (size_t)size };
-		if (take(&in, NULL, &content) == V_ASN1_INTEGER &&
-		    serials_has(l->serials, content.data, content.size))
-			return X509_V_ERR_CERT_REVOKED;
-	}
+	if (size <= 0 || size > (int)sizeof serial)
+		return X509_V_ERR_CERT_REJECTED;
+	(void)i2d_ASN1_INTEGER(number, &p);
+	in = (struct span){ serial, (size_t)size };
+	if (take(&in, NULL, &content) != V_ASN1_INTEGER)
+		return X509_V_ERR_CERT_REJECTED;
+	if (serials_has(l->serials, content.data, content.size))
+		return X509_V_ERR_CERT_REVOKED;
 	if (l->this_update > now)
 		return X509_V_ERR_CRL_NOT_YET_VALID;
 	if (l->next_update != 0 && l->next_update <= now && !old)

@@ -19,9 +19,10 @@
 struct revocation;
 
 /*
- * Read all lists of the PEM file "path", or of the files *.pem of the
- * directory "path".  NULL with a sentence in "why", and errno being that of the
- * call that failed, or 0 where a file says what it must not.
+ * Read all lists of the file "path", in PEM, or the one that it has in DER; or
+ * of the files *.pem of the directory "path".  NULL with a sentence in "why",
+ * and errno being that of the call that failed, or 0 where a file says what it
+ * must not.
  */
 struct revocation *revocation_load(const char *path, char why[TLS_TEXT_MAX]);
 void revocation_free(struct revocation *r);

@@ -21,6 +21,7 @@
 #include "common/net.h"
 #include "common/proto.h"
 #include "common/retry.h"
+#include "common/serials.h"
 #include "common/tls-cert.h"
 #include "common/tls-crl.h"
 #include "common/tls-load.h"
@@ -207,6 +208,10 @@ explain(const struct tls_context *c, X509 *cert, int e, bool client,
 	else if (e == X509_V_ERR_CERT_REVOKED)
 		say(out, "the certificate \"%s\" has been revoked; another "
 		    "one has to take its place", subject);
+	else if (e == X509_V_ERR_CERT_REJECTED && !cert_has_serial(cert))
+		say(out, "the certificate \"%s\" has a serial number of more "
+		    "than %d bytes, where RFC 5280 allows 20; make it anew "
+		    "with a shorter one", subject, SERIALS_BYTES_MAX);
 	else if (is_crl_error(e))
 		say(out, "the certificate \"%s\" cannot be checked for "
 		    "revocation: %s; make a new revocation list of \"%s\"",
@@ -310,6 +315,26 @@ check_purpose(const struct tls_context *c, X509_STORE_CTX *store, bool client)
 	return 1;
 }
 
+/* Can the serial numbers of the chain be on a list, and on record, whole?  1,
+ * or 0 after the error has been set. */
+static int
+check_serials(X509_STORE_CTX *store)
+{
+	STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(store);
+
+	for (int i = 0; i < sk_X509_num(chain); i++) {
+		X509 *cert = sk_X509_value(chain, i);
+
+		if (cert_has_serial(cert))
+			continue;
+		X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED);
+		X509_STORE_CTX_set_error_depth(store, i);
+		X509_STORE_CTX_set_current_cert(store, cert);
+		return 0;
+	}
+	return 1;
+}
+
 /*
  * Everything that is asked of a chain, in a handshake and out of one.  The
  * lists come last: to verify a list's signature is work, which no stranger
@@ -319,6 +344,7 @@ static int
 check_chain(struct tls_context *c, X509_STORE_CTX *store, bool client)
 {
 	return X509_verify_cert(store) == 1 &&
+	    check_serials(store) == 1 &&
 	    check_purpose(c, store, client) == 1 &&
 	    check_revocation(c, store) == 1;
 }

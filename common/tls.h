@@ -25,7 +25,7 @@ struct tls;
 #define TLS_TEXT_MAX	512
 /* Names and serial of an identity as text. */
 #define TLS_NAME_MAX	512
-#define TLS_SERIAL_MAX	64	/* RFC 5280, 4.1.2.2: 20 bytes at most. */
+#define TLS_SERIAL_MAX	132	/* Of the longest that is accepted. */
 #define TLS_FINGERPRINT_MAX 65	/* SHA-256 in hexadecimal. */
 #define TLS_SANS_MAX	4096
 
@@ -34,8 +34,9 @@ struct tls_files {
 	const char *certificate;	/* PEM: own chain, leaf first. */
 	const char *key;		/* PEM: its private key. */
 	const char *authority;		/* PEM: the authority's. */
-	const char *crl;		/* PEM: revocation lists, or a
-					 * directory of such *.pem, or NULL. */
+	const char *crl;		/* PEM: revocation lists; or one in
+					 * DER, or a directory of *.pem with
+					 * such, or NULL. */
 	bool old_crl;			/* A list past its nextUpdate is good
 					 * enough. */
 	bool allow_tls12;

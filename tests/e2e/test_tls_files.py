@@ -3,6 +3,7 @@ and "crl" name: whatever stands in their place, and whoever has made them.
 """
 
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -264,6 +265,215 @@ def test_handshake_under_a_policy(make_aisd, tmp_path, lines, status):
 
 
 # Lists.
+
+class Site:
+    """An authority as "openssl ca" has one, and its lists."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.signer = pki.root(str(directory / "site"), "Site")
+        self.index = directory / "index.txt"
+        self.index.touch()
+        (directory / "crlnumber").write_text("01\n")
+        self.server = self.signer.make("localhost", "server")
+        self.alice = self.signer.make("alice")
+
+    def client(self, name, serial):
+        """Alice's key under another name and serial number."""
+        made, config = self.directory / f"{name}.pem", \
+            self.directory / "client.cnf"
+        config.write_text("extendedKeyUsage = clientAuth\n"
+                          "keyUsage = digitalSignature\n")
+        request = pki.run("openssl", "req", "-new", "-key", self.alice.key,
+                          "-subj", f"/CN={name}")
+        pki.run("openssl", "x509", "-req", "-CA", self.signer.cert, "-CAkey",
+                self.signer.key, "-set_serial", hex(serial), "-days", "9",
+                "-extfile", config, "-out", made, data=request)
+        return self.alice._replace(cert=str(made))
+
+    def revoke(self, *serials):
+        with open(self.index, "a", encoding="ascii") as file:
+            for n in serials:
+                digits = f"{n:X}"
+                file.write("R\t301231235959Z\t251231235959Z\t"
+                           f"{digits.zfill(len(digits) + len(digits) % 2)}"
+                           f"\tunknown\t/CN=c{digits}\n")
+
+    def list(self, *extensions, sections="", name="list.pem"):
+        """The list as openssl makes it, with these extensions."""
+        config = self.directory / "ca.cnf"
+        config.write_text(
+            "[ca]\ndefault_ca = d\n[d]\ndatabase = index.txt\n"
+            "crlnumber = crlnumber\ndefault_md = sha256\n"
+            "default_crl_days = 9\ncrl_extensions = e\n[e]\n"
+            "authorityKeyIdentifier = keyid\n" + "\n".join(extensions) +
+            "\n" + sections)
+        made = self.directory / name
+        pki.run("openssl", "ca", "-config", config, "-gencrl", "-cert",
+                self.signer.cert, "-keyfile", self.signer.key, "-out", made,
+                cwd=self.directory)
+        return str(made)
+
+    def check(self, crl, aisc, daemon, bob, slowness=1):
+        """The list is in force: it lets Alice in, and Bob not."""
+        daemon.configure(crl=crl)
+        daemon.reload()
+        assert aisc.run(daemon.port, "true", pair=self.alice).returncode == 0
+        done = aisc.run(daemon.port, "true", pair=bob)
+        assert done.returncode == 255 and b"has been revoked" in done.stderr
+
+
+@pytest.fixture
+def site(tmp_path):
+    return Site(tmp_path)
+
+
+def test_serial_numbers_of_any_length(site, make_aisd, aisc):
+    """Whoever is on the list is kept out, and nobody else: but for those
+    whose number cannot be looked up, who are kept out in any case."""
+    random.seed(11)
+    sizes = [*random.sample(range(1, 41), 12), 20, 21, 32, 64, 65, 80]
+    # With the first bit set or not; some of the same beginning.
+    numbers = [random.getrandbits(8 * size - 1) | 1 << (8 * size - 2) |
+               (n % 2) << (8 * size - 1) for n, size in enumerate(sizes)]
+    numbers += [numbers[3] << 8, numbers[3] + 1]
+    listed = set(numbers[::3])
+    site.revoke(*listed)
+    daemon = make_aisd(pair=site.server, crl=site.list())
+    for n, number in enumerate(numbers):
+        done = aisc.run(daemon.port, "true",
+                        pair=site.client(f"c{n}", number))
+        too_long = number.bit_length() // 8 + 1 > 64
+        good = number not in listed and not too_long
+        assert done.returncode == (0 if good else 255), (number, done.stderr)
+        reason = daemon.events()[-1].get("reason", "")
+        if not good:
+            event, = daemon.events("handshake-failed", peer=f"c{n}")
+            assert ("serial number of more than 64 bytes" if too_long else
+                    "has been revoked") in event["reason"], reason
+            assert too_long or int(event["serial"], 16) == number
+
+
+# What openssl calls a list that is not a whole one, and what aisd does.
+PARTS = {
+    "distribution point": (
+        ["issuingDistributionPoint = {}@p"],
+        "[p]\nfullname = URI:http://pki.example/1.crl\n",
+        "it is a list for the certificates of one distribution point alone"),
+    "users": (["issuingDistributionPoint = {}@p"], "[p]\nonlyuser = TRUE\n",
+              "it is a list for other certificates than authorities' alone"),
+    "authorities": (["issuingDistributionPoint = {}@p"],
+                    "[p]\nonlyCA = TRUE\n",
+                    "it is a list for authorities' certificates alone"),
+    "reasons": (["issuingDistributionPoint = {}@p"],
+                "[p]\nonlysomereasons = keyCompromise\n",
+                "it is a list for some reasons of revocation alone"),
+    "indirect": (["issuingDistributionPoint = {}@p"],
+                 "[p]\nindirectCRL = TRUE\n",
+                 "it is a list of several issuers (indirect) alone"),
+    "delta": (["2.5.29.27 = {}ASN1:INTEGER:1"], "",
+              "it has the changes since another list alone (a delta list)"),
+}
+
+
+@pytest.mark.parametrize("critical", ["critical, ", ""],
+                         ids=["critical", "plain"])
+@pytest.mark.parametrize("kind", PARTS)
+def test_list_that_is_not_whole(site, make_aisd, kind, critical):
+    """It is not taken for one, whether or not it says so as it should."""
+    extensions, sections, says = PARTS[kind]
+    crl = site.list(*(e.format(critical) for e in extensions),
+                    sections=sections)
+    daemon = make_aisd(start=False, pair=site.server, crl=crl)
+    check_config(daemon, f": crl: cannot use the revocation list {crl}: "
+                 f"{says}; AIS takes whole lists alone")
+
+
+def test_list_with_an_unknown_extension(site, make_aisd):
+    daemon = make_aisd(start=False, pair=site.server, crl=site.list(
+        "1.2.3.4 = critical, ASN1:NULL"))
+    check_config(daemon, "it has the critical extension 1.2.3.4, which AIS "
+                 "does not know")
+    daemon.configure(crl=site.list("1.2.3.4 = ASN1:NULL"))
+    check_config(daemon, "is good", status=0)
+
+
+def test_entry_that_is_not_understood(authority, make_aisd, tmp_path):
+    """The entry is named, and why."""
+    issuer = bytes.fromhex("3012301006" "03551d1d" "0101ff" "0406" "3004a402"
+                           "3000")      # certificateIssuer, critical.
+    crl = pki.revocations(authority, tmp_path / "list.pem",
+                          [0xabcdef, 0x123456], entry=issuer)
+    daemon = make_aisd(start=False, crl=crl)
+    check_config(daemon, "the entry number 1, of the certificate 00ABCDEF, "
+                 "has a critical extension, as one of another issuer's "
+                 "certificate has")
+
+
+@pytest.mark.parametrize("directory", [False, True])
+def test_list_in_der(site, make_aisd, aisc, tmp_path, directory):
+    bob = site.client("bob", 0xb0b)
+    site.revoke(0xb0b)
+    daemon = make_aisd(pair=site.server)
+    lists = tmp_path / "lists"
+    lists.mkdir()
+    pki.run("openssl", "crl", "-in", site.list(), "-outform", "DER", "-out",
+            lists / "der.pem")
+    site.check(lists if directory else lists / "der.pem", aisc, daemon, bob)
+    # One that has been cut, wherever, is none.
+    size = os.path.getsize(lists / "der.pem")
+    for end in (0, 1, 2, 100, size - 1):
+        os.truncate(lists / "der.pem", end)
+        daemon.reload("failed")
+        assert f"{lists}/der.pem: " in daemon.events("config-error")[-1]["msg"]
+
+
+needs_certtool = pytest.mark.skipif(not shutil.which("certtool"),
+                                    reason="gnutls-bin is not installed")
+
+
+@needs_certtool
+@pytest.mark.parametrize("form", ["pem", "der"])
+def test_list_of_gnutls(site, make_aisd, aisc, tmp_path, form):
+    """A second implementation makes the list."""
+    bob = site.client("bob", 0xb0b0b0b0b0b0)
+    template, crl = tmp_path / "template", tmp_path / "gnutls.pem"
+    template.write_text("crl_next_update = 9\ncrl_number = 7\n")
+    pki.run("certtool", "--generate-crl", "--load-ca-privkey",
+            site.signer.key, "--load-ca-certificate", site.signer.cert,
+            "--load-certificate", bob.cert, "--template", template,
+            "--outfile", crl, *(["--outder"] if form == "der" else []))
+    site.check(crl, aisc, make_aisd(pair=site.server), bob)
+
+
+@needs_certtool
+def test_certificates_of_gnutls(make_aisd, aisc, tmp_path):
+    """Authority, server and client of a second implementation."""
+    def make(name, template, *words):
+        paths = [str(tmp_path / f"{name}.{end}")
+                 for end in ("key", "pem", "template")]
+        with open(paths[2], "w", encoding="ascii") as file:
+            file.write(template)
+        pki.run("certtool", "--generate-privkey", "--key-type", "ecdsa",
+                "--curve", "secp256r1", "--outfile", paths[0])
+        pki.run("certtool", *words, "--load-privkey", paths[0], "--template",
+                paths[2], "--outfile", paths[1])
+        return paths
+    key, ca, _ = make("ca", 'cn = "GnuTLS CA"\nca\ncert_signing_key\n'
+                      "crl_signing_key\nexpiration_days = 9\n",
+                      "--generate-self-signed")
+    signed = ["--generate-certificate", "--load-ca-privkey", key,
+              "--load-ca-certificate", ca]
+    _, server, _ = make("server", 'cn = "s"\ndns_name = "localhost"\n'
+                        "tls_www_server\nsigning_key\n", *signed)
+    _, client_cert, _ = make("alice", 'cn = "alice"\ntls_www_client\n'
+                             "signing_key\n", *signed)
+    daemon = make_aisd(pair=pki.Pair(server, str(tmp_path / "server.key"),
+                                     ca))
+    done = aisc.run(daemon.port, "echo", "hello", pair=pki.Pair(
+        client_cert, str(tmp_path / "alice.key"), ca))
+    assert (done.returncode, done.stdout) == (0, b"hello\n"), done.stderr
+
 
 def test_list_in_the_authority(make_aisd, aisc, aisd, copies, alice):
     """As FreeRADIUS and Dovecot have it; it would be of no effect."""
