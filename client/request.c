@@ -29,8 +29,9 @@
 
 /* A second Ctrl-C within this time ends aisc, in ms. */
 #define TWICE		1000
-/* A server with a crowd at its door drops some at random, before TLS says
- * anything: how often, and after how many ms, it is tried again. */
+/* A server may drop a connection before TLS says anything, as it does with some
+ * of many that come from one address: how often, and after how many ms, it is
+ * tried again. */
 #define TRIES		4
 #define TRY_AGAIN	100
 /* Between the attempts that somebody has asked for, in ms, as ssh(1) has it. */

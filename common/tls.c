@@ -39,6 +39,9 @@
  * is worth to gather them, which are those of more than one record. */
 #define GATHER		(8 * 16384 + 1024)
 #define GATHER_FROM	16384
+/* An alert that has no key yet, RFC 8446, section 5.1 and 6: header, level,
+ * description. */
+#define ALERT_SIZE	7
 /* So much of what the peer says first is kept, to tell what it is. */
 #define FIRST_MAX	64
 /* So much of a name is shown in a sentence. */
@@ -1085,6 +1088,13 @@ answer(struct tls *tls, int result, short *wants)
 	ERR_clear_error();
 	tls->broken = true;
 	return IO_ERROR;
+}
+
+bool
+tls_answered(const struct tls *tls)
+{
+	/* One BIO of the socket is for both ways. */
+	return BIO_number_written(SSL_get_rbio(tls->ssl)) > ALERT_SIZE;
 }
 
 enum io

@@ -172,6 +172,13 @@ void tls_free(struct tls *tls);
  */
 enum io tls_handshake(struct tls *tls);
 
+/*
+ * Has the handshake been answered, so that it has cost us our share of the
+ * arithmetic?  The peer's first message was whole, then.  An alert is no
+ * answer.
+ */
+bool tls_answered(const struct tls *tls);
+
 /* What to wait for, in poll(2) events, to do what last answered IO_WAIT and
  * what the caller wants now. */
 short tls_events(const struct tls *tls, bool reading, bool writing);

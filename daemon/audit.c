@@ -257,10 +257,10 @@ show_reason(const char *reason)
 		{ "output-limit", "output_limit" },
 		{ "stream-lost", "a part of its input or output was lost" },
 		{ "penalty", "from there too many failed (failure_penalty)" },
-		{ "address", "too many from one address did not go on "
-		    "(max_handshakes_per_address)" },
-		{ "crowd", "too many did not go on (early_drop, "
-		    "max_handshakes)" },
+		{ "crowd", "there were too many, most of them from there "
+		    "(max_handshakes)" },
+		{ "unfinished", "from there too many begin and do not go on "
+		    "(failure_penalty)" },
 	};
 
 	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -27,13 +26,6 @@
 #define LINGER_STALLED	5000
 /* A client speaks first: within this time. */
 #define FIRST_BYTE_TIMEOUT 3000
-/* Who may lose its place to another: who has not sent a byte for so long, who
- * has not gone on for so long, who is not done after so long. */
-#define MUTE_FOR	100
-#define STALLED_FOR	1000
-#define SLOW_FOR	3000
-/* More than any time of the clock: before all others. */
-#define MUTE_FIRST	(CLOCK_NEVER / 2)
 /* After accept(2) has failed for want of something, it is left alone so long,
  * instead of being asked again and again. */
 #define ACCEPT_PAUSE	200
@@ -74,8 +66,8 @@ struct peer {
 /* Why a connection is dropped without a word. */
 enum drop {
 	DROP_PENALTY,		/* Its network has failed too often. */
-	DROP_ADDRESS,		/* Its network has too many at the door. */
-	DROP_CROWD,		/* There are too many. */
+	DROP_CROWD,		/* Its network has the most at the door. */
+	DROP_UNFINISHED,	/* Its network leaves too many unfinished. */
 	DROPS
 };
 
@@ -92,7 +84,8 @@ struct door {
 	/* Who was served last: its round, and its certificate. */
 	uint64_t round;
 	char served[TLS_FINGERPRINT_MAX];
-	struct penalty penalty;
+	struct penalty penalty;	/* For what has cost us arithmetic, */
+	struct penalty noise;	/* and for what has cost a line of the log. */
 	struct {
 		uint64_t count;		/* Not yet on record. */
 		char address[NET_TEXT_MAX];	/* Of the last one. */
@@ -192,7 +185,7 @@ turn_away(struct peer *p, enum proto_code code, const char *text)
 	let_go(p);
 }
 
-/* Its network pays for "p", which has not proved itself. */
+/* Its network pays for "p". */
 static void
 penalise(struct door *d, const struct peer *p)
 {
@@ -200,23 +193,12 @@ penalise(struct door *d, const struct peer *p)
 	    clock_now());
 }
 
-/* It has failed at the door. */
-static void
-refuse_peer(struct door *d, struct peer *p, const char *why)
-{
-	struct audit_peer record = peer_record(p);
-
-	audit_handshake_failed(&record, why);
-	penalise(d, p);
-	let_go(p);
-}
-
 static void
 record_drops(struct door *d)
 {
 	static const char *const reasons[DROPS] = {
-		[DROP_PENALTY] = "penalty", [DROP_ADDRESS] = "address",
-		[DROP_CROWD] = "crowd"
+		[DROP_PENALTY] = "penalty", [DROP_CROWD] = "crowd",
+		[DROP_UNFINISHED] = "unfinished"
 	};
 
 	for (size_t i = 0; i < DROPS; i++) {
@@ -239,52 +221,41 @@ count_drop(struct door *d, enum drop why, const char *address)
 	record_drops(d);
 }
 
-/* --- who comes in -------------------------------------------------------- */
-
-/* Since when is "p" one who may lose its place?  CLOCK_NEVER: it is not. */
-static int64_t
-slow_since(const struct peer *p)
-{
-	int64_t now = clock_now();
-	int64_t last = p->heard != 0 ? p->heard : p->arrived;
-
-	if (p->place != AT_THE_DOOR ||
-	    (now - last < (p->heard != 0 ? STALLED_FOR : MUTE_FOR) &&
-	    now - p->arrived < SLOW_FOR))
-		return CLOCK_NEVER;
-	/* Who has never said anything goes first. */
-	return p->heard != 0 ? last : last - MUTE_FIRST;
-}
-
 /*
- * Drop who keeps its place without using it, the one who has done so for the
- * longest time, of "network" or, if that is NULL, of all.  Was there one?
+ * "p" has gone, or its time is over, before there was anything to answer.  It
+ * had a place and no more of us.  So its network is not kept out for it, which
+ * may be that of good clients as well; but the log is kept from growing.
  */
-static bool
-drop_slowest(struct door *d, const struct net_network *network, enum drop why)
+static void
+refuse_unfinished(struct door *d, struct peer *p, const char *why)
 {
-	struct peer *slowest = NULL;
-	int64_t since = CLOCK_NEVER;
+	struct audit_peer record = peer_record(p);
+	int64_t cost = d->settings->failure_penalty, now = clock_now();
 
-	for (size_t i = 0; i < d->count; i++) {
-		struct peer *p = &d->peers[i];
-
-		if (slow_since(p) >= since || (network != NULL &&
-		    memcmp(network, &p->network, sizeof *network) != 0))
-			continue;
-		slowest = p;
-		since = slow_since(p);
-	}
-	if (slowest == NULL)
-		return false;
-	penalise(d, slowest);
-	count_drop(d, why, slowest->address);
-	link_close(&slowest->link);
-	slowest->place = LEAVING;
-	slowest->fd = -1;
-	sweep(d);
-	return true;
+	if (penalty_holds(&d->noise, &p->network, cost, now))
+		count_drop(d, DROP_UNFINISHED, p->address);
+	else
+		audit_handshake_failed(&record, why);
+	penalty_add(&d->noise, &p->network, cost, now);
+	let_go(p);
 }
+
+/* It has failed at the door, by itself or because it has "gone". */
+static void
+refuse_peer(struct door *d, struct peer *p, bool gone, const char *why)
+{
+	struct audit_peer record = peer_record(p);
+
+	if (gone && !tls_answered(p->link.tls)) {
+		refuse_unfinished(d, p, why);
+		return;
+	}
+	audit_handshake_failed(&record, why);
+	penalise(d, p);
+	let_go(p);
+}
+
+/* --- who comes in -------------------------------------------------------- */
 
 static size_t
 count_network(const struct door *d, const struct net_network *network)
@@ -299,45 +270,81 @@ count_network(const struct door *d, const struct net_network *network)
 }
 
 /*
- * Is one of so many to be dropped?  Never below the early mark, always where
- * the door is full, and with rising probability between them, as sshd's
- * MaxStartups has it.
+ * From when on may "p" lose its place to somebody else of its own network?  To
+ * say nothing, or half of something, costs an attacker nothing: such a place is
+ * kept by nobody.  An answer has cost us arithmetic, and lets the slowest
+ * network finish what it has begun.
  */
-static bool
-is_crowded(const struct door *d)
+static int64_t
+kept_until(const struct door *d, const struct peer *p)
 {
-	size_t n = count_place(d, AT_THE_DOOR);
-	size_t full = (size_t)d->settings->max_handshakes;
-	size_t early = (size_t)d->settings->early_drop;
-	uint32_t dice;
+	return p->arrived + (tls_answered(p->link.tls) ?
+	    d->settings->handshake_timeout / 2 : 0);
+}
 
-	if (n >= full)
-		return true;
-	if (n < early)
-		return false;
-	/* Where there is no chance, there is no early drop. */
-	if (getrandom(&dice, sizeof dice, GRND_NONBLOCK) !=
-	    (ssize_t)sizeof dice)
-		return false;
-	return dice % (full - early + 1) <= n - early;
+/*
+ * The door is full, and one from "newcomer" comes: who gives up its place?  Of
+ * the network that has the most of them, the newcomer's counted, the one whose
+ * place was kept for the shortest time.  NULL: the newcomer, as all places that
+ * its own network could give up are kept still.
+ */
+static struct peer *
+find_victim(struct door *d, const struct net_network *newcomer)
+{
+	struct peer *victim = NULL;
+	size_t most = 0, n;
+	bool own, own_victim = false;
+
+	for (size_t i = 0; i < d->count; i++) {
+		struct peer *p = &d->peers[i];
+
+		if (p->place != AT_THE_DOOR)
+			continue;
+		own = memcmp(newcomer, &p->network, sizeof *newcomer) == 0;
+		n = count_network(d, &p->network) + (own ? 1 : 0);
+		if (victim != NULL && (n < most || (n == most &&
+		    kept_until(d, p) >= kept_until(d, victim))))
+			continue;
+		most = n;
+		victim = p;
+		own_victim = own;
+	}
+	return own_victim && kept_until(d, victim) > clock_now() ? NULL :
+	    victim;
+}
+
+/* Drop "p" for another. */
+static void
+drop(struct door *d, struct peer *p)
+{
+	/* Arithmetic for nothing, and that it was in time is not the reason. */
+	if (tls_answered(p->link.tls) && clock_past(kept_until(d, p)))
+		penalise(d, p);
+	count_drop(d, DROP_CROWD, p->address);
+	link_close(&p->link);
+	p->place = LEAVING;
+	p->fd = -1;
+	sweep(d);
 }
 
 /* Is there a place for one from "network"?  Writes why not. */
 static bool
 may_enter(struct door *d, const struct net_network *network, enum drop *why)
 {
+	struct peer *victim;
+
+	*why = DROP_PENALTY;
 	if (penalty_holds(&d->penalty, network, d->settings->failure_penalty,
-	    clock_now())) {
-		*why = DROP_PENALTY;
+	    clock_now()))
 		return false;
-	}
-	/* Those who go on are not slow: a burst of good clients may pass. */
-	if (count_network(d, network) >=
-	    (size_t)d->settings->max_handshakes_per_address)
-		(void)drop_slowest(d, network, DROP_ADDRESS);
 	*why = DROP_CROWD;
-	return (!is_crowded(d) || drop_slowest(d, NULL, DROP_CROWD)) &&
-	    make_room(d);
+	if (count_place(d, AT_THE_DOOR) >=
+	    (size_t)d->settings->max_handshakes) {
+		if ((victim = find_victim(d, network)) == NULL)
+			return false;
+		drop(d, victim);
+	}
+	return make_room(d);
 }
 
 void
@@ -576,6 +583,15 @@ handshake_deadline(const struct door *d, const struct peer *p)
 	return p->arrived + limit;
 }
 
+/* Has the connection ended, and the peer done nothing that is wrong? */
+static bool
+has_gone(const struct peer *p)
+{
+	enum tls_failure failure = tls_failure(p->link.tls);
+
+	return failure == TLS_FAILURE_CUT || failure == TLS_FAILURE_SYSTEM;
+}
+
 static void
 turn_handshake(struct door *d, const struct pollset *ps, struct peer *p)
 {
@@ -591,13 +607,14 @@ turn_handshake(struct door *d, const struct pollset *ps, struct peer *p)
 		case IO_WAIT:
 			break;
 		default:
-			refuse_peer(d, p, tls_error(p->link.tls));
+			refuse_peer(d, p, has_gone(p),
+			    tls_error(p->link.tls));
 			return;
 		}
 	}
 	if (clock_past(handshake_deadline(d, p)))
-		refuse_peer(d, p, p->heard == 0 ? "it has not said anything" :
-		    "the handshake took too long");
+		refuse_peer(d, p, true, p->heard == 0 ?
+		    "it has not said anything" : "the handshake took too long");
 }
 
 /* --- the line ------------------------------------------------------------ */
@@ -868,6 +885,7 @@ door_new(const struct settings *s, struct tls_context *context)
 		return NULL;
 	}
 	penalty_init(&d->penalty);
+	penalty_init(&d->noise);
 	door_configure(d, s, context);
 	return d;
 }

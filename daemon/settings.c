@@ -42,8 +42,6 @@ static const struct conf_key keys[] = {
 	KEY(log_level, CONF_STRING, 0, 0),
 	KEY(audit, CONF_STRING, 0, 0),
 	KEY(max_handshakes, CONF_INT, 1, 1024),
-	KEY(max_handshakes_per_address, CONF_INT, 1, 1024),
-	KEY(early_drop, CONF_INT, 1, 1024),
 	KEY(failure_penalty, CONF_SECONDS, 0, 3600 * SECOND),
 	KEY(max_waiting, CONF_INT, 0, 1024),
 	KEY(handshake_timeout, CONF_SECONDS, 100, 3600 * SECOND),
@@ -90,8 +88,6 @@ set_defaults(struct settings *s)
 	s->watch_interval = 60 * SECOND;
 	s->expiry_warning = 30;
 	s->max_handshakes = 64;
-	s->max_handshakes_per_address = 16;
-	s->early_drop = 32;
 	s->failure_penalty = 1 * SECOND;
 	s->max_waiting = 32;
 	s->handshake_timeout = 10 * SECOND;

@@ -41,8 +41,6 @@ struct settings {
 	char *audit;		/* any or strict. */
 
 	int64_t max_handshakes;
-	int64_t max_handshakes_per_address;
-	int64_t early_drop;
 	int64_t failure_penalty;
 	int64_t max_waiting;
 	int64_t handshake_timeout;

@@ -1,12 +1,14 @@
 """Connections that prove nothing, and how busy a process is with them."""
 
+import contextlib
 import os
+import pathlib
 import socket
-import ssl
+import subprocess
+import sys
 import time
 
-import pytest
-
+import attack
 import wire
 
 
@@ -18,14 +20,8 @@ def tcp(daemon, source="127.0.0.1"):
 
 def half_hello(daemon, source="127.0.0.1"):
     """One that has sent half of what begins TLS."""
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    tls = wire.context(False).wrap_bio(incoming, outgoing,
-                                       server_hostname="localhost")
-    with pytest.raises(ssl.SSLWantReadError):
-        tls.do_handshake()
-    hello = outgoing.read()
     raw = tcp(daemon, source)
-    raw.sendall(hello[:len(hello) // 2])
+    raw.sendall(attack.words("half a hello", attack.hello()))
     return raw
 
 
@@ -41,3 +37,37 @@ def check_idle(pid, seconds=1.0):
     before = cpu(pid)
     time.sleep(seconds)         # This much time, and not an event.
     assert cpu(pid) - before < 0.05 * seconds
+
+
+@contextlib.contextmanager
+def attacked(daemon, kind, addresses, count, pause=0.1):
+    """Strangers of a kind of attack.py hold this many connections meanwhile,
+    and come back when they are dropped."""
+    script = pathlib.Path(__file__).with_name("attack.py")
+    with subprocess.Popen(
+            [sys.executable, str(script), str(daemon.port), kind, str(count),
+             str(pause), *addresses], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout.readline() == b"ready\n"
+            yield
+        finally:
+            process.stdin.close()
+            process.wait()
+
+
+def visits(daemon, pair, times, pause=0.02):
+    """The seconds that a client takes from its first packet to the end of a
+    command, again and again; None where it was not served.  It has one try
+    each time, as a program without patience."""
+    took = []
+    for _ in range(times):
+        began = time.monotonic()
+        try:
+            with wire.Client(daemon.port, *pair[:3], timeout=20) as session:
+                assert session.run(["true"]).status == 0
+            took.append(time.monotonic() - began)
+        except (OSError, wire.Cut, wire.Closed, wire.Goodbye):
+            took.append(None)
+        time.sleep(pause)
+    return took
