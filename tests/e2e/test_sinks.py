@@ -7,6 +7,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import select
 import shlex
 import shutil
@@ -556,3 +557,135 @@ def test_json_is_read_like_logfmt(make_aisd, connect, program):
             sorted(row["command"] for row in other[name])
     assert plain["failures"][0]["how"] == "exit 3"
     assert plain["commands"] == len(HOSTILE) + 1 and not plain["unreadable"]
+
+
+# Those who read /dev/log, as Debian has them.
+
+def busybox(directory, path, out):
+    """Its words; it reads where /dev/log leads to."""
+    return [*private_dev(directory, path), "busybox", "syslogd", "-n", "-O",
+            str(out)]
+
+
+def rsyslogd(directory, path, out):
+    conf = directory / "rsyslog.conf"
+    conf.write_text(f'module(load="imuxsock" SysSock.Name="{path}")\n'
+                    f'*.* action(type="omfile" file="{out}" '
+                    'template="RSYSLOG_TraditionalFileFormat")\n')
+    return ["rsyslogd", "-n", "-i", str(directory / "rsyslog.pid"), "-f",
+            str(conf)]
+
+
+def inetutils(directory, path, out):
+    conf = directory / "syslog.conf"
+    conf.write_text(f"*.*\t{out}\n")
+    return ["syslogd", "--no-detach", "--no-klog", "-f", str(conf),
+            "-p", str(path), "-P", str(directory / "syslog.pid")]
+
+
+@pytest.mark.parametrize("kind", [busybox, rsyslogd, inetutils])
+def test_real_syslogd(make, connect, syslogd, tmp_path, slowness, kind):
+    """It takes the form of our records; one that is stopped or gone is told
+    and holds nothing."""
+    out = tmp_path / "messages"
+    words = kind(tmp_path, syslogd.path, out)
+    search = os.environ["PATH"] + ":/usr/sbin:/sbin"
+    version = subprocess.run(
+        ["sh", "-c", {busybox: "busybox --list", rsyslogd: "rsyslogd -v",
+                      inetutils: "syslogd --version"}[kind]],
+        capture_output=True, text=True, env={"PATH": search}).stdout
+    if not re.search({busybox: "^syslogd$", rsyslogd: "^rsyslogd ",
+                      inetutils: "inetutils"}[kind], version, re.M):
+        pytest.skip(f"needs a syslogd: {kind.__name__}")
+
+    def begin():
+        process = subprocess.Popen(words, env={**os.environ, "PATH": search},
+                                   stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL)
+
+        def listens():
+            assert process.poll() is None
+            with contextlib.suppress(OSError), \
+                    socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+                s.connect(str(syslogd.path))
+                return True
+        try:
+            wait_until(listens, "it listens", 10 * slowness)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        return process
+    process = begin()
+    try:
+        daemon = make(audit="strict")
+        session = connect(daemon=daemon)
+        assert session.run(["true", "'a' \"b\"", "\xff"]).status == 0
+        end = daemon.wait_event("command-end")
+        line, = wait_until(lambda: [
+            line for line in out.read_text().splitlines()
+            if out.exists() and "event=command-end" in line], "the record",
+            10 * slowness)
+        head, said = re.fullmatch(r"(.*aisd\[\d+\]: )(event=.*)",
+                                  line).groups()
+        assert f"aisd[{daemon.pid}]" in head
+        assert parse_line(said)["argv"] == end["argv"]
+
+        process.send_signal(signal.SIGSTOP)
+        refused = [session.run(["true"]).refused for _ in range(30)]
+        assert refused[-1].code == wire.Code.AUDIT
+        process.send_signal(signal.SIGCONT)
+        wait_until(lambda: session.run(["true"]).status == 0, "it goes on")
+        daemon.wait_event("log-sink", state="working")
+
+        process.terminate()
+        process.wait()
+        assert session.run(["true"]).refused.code == wire.Code.AUDIT
+        process = begin()
+        assert session.run(["true"]).status == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_auto(make, connect, syslogd, there):
+    """It is what is there at the start; that none is there is said."""
+    if there:
+        syslogd.bind().start()
+    daemon = make(log_system="auto")
+    assert connect(daemon=daemon).run(["true"]).status == 0
+    if there:
+        wait_until(lambda: syslogd.events("command-end"), "a record")
+    said = daemon.events("message", level="notice")
+    assert [event["msg"] for event in said] == ([] if there else [
+        "there is neither a journal nor a syslog here, so "
+        f"{daemon.log} alone has the records until aisd is started again"])
+
+
+@pytest.mark.parametrize("which, what", [
+    ("syslog", "no syslog"), ("journal", "no journal"),
+    ("auto", "neither a journal nor a syslog")])
+def test_no_log_at_the_start(make, which, what):
+    with pytest.raises(AssertionError, match="ended with 6") as e:
+        make(log_system=which, log_file="")
+    assert f'aisd: there is {what} here; set "log_file"' in str(e.value)
+
+
+def test_no_memory_for_json(program, builddir, tmp_path, localhost, connect,
+                            slowness, measurable):
+    """A record that cannot be put together is missed, and no line is torn."""
+    faults = Faults(builddir, tmp_path)
+    with Daemon(program("aisd"), tmp_path / "aisd", localhost,
+                slowness=slowness, log_format="json",
+                env=faults.environment()) as daemon:
+        for n in range(1, 31, 2):
+            with faults.armed("memory", errno.ENOMEM, after=n), \
+                    contextlib.suppress(AssertionError, OSError):
+                connect(daemon=daemon).run(["true"])
+            # It serves the next one as if nothing had been.
+            session = connect(daemon=daemon)
+            assert session.run(["true"]).status == 0
+            session.goodbye()
+        assert len(daemon.events("command-start")) >= 15
