@@ -24,6 +24,8 @@
 #include "client/check.h"
 
 #define DAY		86400
+/* See SHARE in daemon/upkeep.c. */
+#define LIST_SHARE	5
 /* The most certificates of one side that are shown. */
 #define CHAIN_MAX	10
 /* The most of the server's answer about its rule. */
@@ -231,6 +233,33 @@ judge(struct report *r, const struct tls_identity *id, const char *whose)
 		    "%" PRId64 " days left", id->subject, whose, days);
 }
 
+/*
+ * Judge the server's list likewise, but no sooner than in the last fifth of its
+ * own time, as aisd does: one that is renewed each day is never found wrong.
+ */
+static void
+judge_list(struct report *r)
+{
+	const struct greeting *g = &r->greeting;
+	int64_t share = (g->list_ends - g->list_begins) / LIST_SHARE;
+	int64_t warn = r->check->warn_days * DAY, left = g->list_ends - r->now;
+	int64_t critical = r->check->critical_days * DAY;
+	enum check_status status;
+
+	if (g->list_ends == 0)
+		return;
+	if (share >= 0 && share < warn) {
+		critical = critical * share / warn;
+		warn = share;
+	}
+	status = left < critical || left < 0 ? CHECK_CRITICAL : left < warn ?
+	    CHECK_WARNING : CHECK_OK;
+	if (status > r->status)
+		conclude(r, status, "the server needs a new revocation list of "
+		    "\"%s\", %" PRId64 " days left", g->list,
+		    days_until(r, g->list_ends));
+}
+
 static void
 look(struct report *r, struct request *request)
 {
@@ -239,6 +268,7 @@ look(struct report *r, struct request *request)
 	judge(r, &r->own.certs[0], "our own");
 	judge(r, &r->server.certs[0], "the server");
 	judge(r, first_authority(r), "an authority");
+	judge_list(r);
 }
 
 /* --- what is said ------------------------------------------------------ */
@@ -270,6 +300,9 @@ put_measures(FILE *out, const struct report *r)
 	if (authority != NULL)
 		(void)fprintf(out, " authority_days=%" PRId64,
 		    days_until(r, authority->not_after));
+	if (r->greeting.list_ends != 0)
+		(void)fprintf(out, " crl_days=%" PRId64,
+		    days_until(r, r->greeting.list_ends));
 }
 
 static void
@@ -297,6 +330,7 @@ static void
 put_lines(FILE *out, const struct report *r)
 {
 	const struct greeting *g = &r->greeting;
+	char until[DATE_TEXT_MAX];
 
 	(void)fprintf(out, "AISC %s - %s: ", status_name(r->status),
 	    r->settings->host);
@@ -320,6 +354,13 @@ put_lines(FILE *out, const struct report *r)
 		(void)fputs("\nrule: ", out);
 		put(out, r->rule);
 		(void)putc('\n', out);
+	}
+	if (g->list_ends != 0) {
+		(void)fputs("server's revocation list: \"", out);
+		put(out, g->list);
+		(void)fprintf(out, "\", until %s, %" PRId64 " days left\n",
+		    date_record(g->list_ends, until),
+		    days_until(r, g->list_ends));
 	}
 	put_chain(out, r, "own", &r->own);
 	put_chain(out, r, "server", &r->server);
@@ -349,6 +390,22 @@ json_chain(struct json *j, const struct report *r, const char *name,
 }
 
 static void
+json_list(struct json *j, const struct report *r)
+{
+	const struct greeting *g = &r->greeting;
+	char text[DATE_TEXT_MAX];
+
+	if (g->list_ends == 0)
+		return;
+	json_open(j, "revocation_list", '{');
+	json_text(j, "issuer", g->list);
+	json_text(j, "this_update", date_record(g->list_begins, text));
+	json_text(j, "next_update", date_record(g->list_ends, text));
+	json_integer(j, "days", days_until(r, g->list_ends));
+	json_close(j, '}');
+}
+
+static void
 json_answer(struct json *j, const struct report *r)
 {
 	json_text(j, "address", r->address);
@@ -358,6 +415,7 @@ json_answer(struct json *j, const struct report *r)
 	json_text(j, "session", r->greeting.session);
 	json_text(j, "peer", r->greeting.peer);
 	json_text(j, "rule", r->rule);
+	json_list(j, r);
 	json_seconds(j, "handshake_seconds", r->greeting.shaken_us);
 	json_seconds(j, "rtt_seconds", r->rtt_us);
 }

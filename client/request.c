@@ -418,6 +418,18 @@ take_waiting(struct request *r, const struct frame *f)
 }
 
 static int
+take_list(struct greeting *g, const uint8_t *bytes, size_t n)
+{
+	if (n < 16 || fetch_u64(bytes) > INT64_MAX ||
+	    fetch_u64(bytes + 8) > INT64_MAX)
+		return -1;
+	g->list_begins = (int64_t)fetch_u64(bytes);
+	g->list_ends = (int64_t)fetch_u64(bytes + 8);
+	outcome_printable(g->list, GREETING_MAX, bytes + 16, n - 16);
+	return 0;
+}
+
+static int
 take_hello(struct request *r, const struct frame *f)
 {
 	struct reader reader = { f->payload, f->length };
@@ -434,6 +446,9 @@ take_hello(struct request *r, const struct frame *f)
 			outcome_printable(g->server, GREETING_MAX, bytes, n);
 		else if (kind == PROTO_ITEM_PEER)
 			outcome_printable(g->peer, GREETING_MAX, bytes, n);
+		else if (kind == PROTO_ITEM_REVOCATIONS &&
+		    take_list(g, bytes, n) == -1)
+			return violation(r, "a malformed HELLO");
 	}
 	if (got == -1)
 		return violation(r, "a malformed HELLO");

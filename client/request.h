@@ -27,6 +27,11 @@ struct greeting {
 	char session[GREETING_MAX];	/* Its name. */
 	char server[GREETING_MAX];	/* The program and its version. */
 	char peer[GREETING_MAX];	/* By which name it knows us. */
+	/* Of the revocation lists that we were looked for on the one that ends
+	 * first: whose it is, and its seconds since 1970; 0: none ends. */
+	char list[GREETING_MAX];
+	int64_t list_begins;
+	int64_t list_ends;
 	bool waits;			/* Others are served before us, */
 	uint32_t ahead;			/* so many of them, */
 	bool own;			/* now one of our certificate. */

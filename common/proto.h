@@ -106,7 +106,12 @@ enum proto_item {
 	/* In HELLO: the server's program and version. */
 	PROTO_ITEM_SERVER	= 0x21,
 	/* In HELLO: the common name by which the server knows the client. */
-	PROTO_ITEM_PEER		= 0x22
+	PROTO_ITEM_PEER		= 0x22,
+	/* In HELLO: of the revocation lists that the client was looked for on
+	 * the one that ends first: thisUpdate and nextUpdate, in seconds since
+	 * 1970 (8 bytes each), and its issuer.  No item: no list, or none that
+	 * ends. */
+	PROTO_ITEM_REVOCATIONS	= 0x23
 };
 
 /* What a request asks for. */

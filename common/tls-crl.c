@@ -803,6 +803,27 @@ revocation_count(const struct revocation *r)
 	return r->count;
 }
 
+static void
+take_down(const struct list *l, struct tls_term *term)
+{
+	*term = (struct tls_term){ .kind = TLS_TERM_LIST, .file = l->path,
+	    .begins = l->this_update, .ends = l->next_update };
+	(void)cert_name(X509_CRL_get_issuer(l->head), term->name);
+}
+
+int
+revocation_list(struct revocation *r, X509 *cert, X509 *issuer,
+    struct tls_term *term)
+{
+	struct list *l = newest(r, X509_get_issuer_name(cert), issuer,
+	    date_now());
+
+	if (l == NULL)
+		return -1;
+	take_down(l, term);
+	return 0;
+}
+
 size_t
 revocation_terms(const struct revocation *r, struct tls_term *terms)
 {
@@ -810,15 +831,8 @@ revocation_terms(const struct revocation *r, struct tls_term *terms)
 	size_t n = 0;
 
 	for (size_t i = 0; i < r->count; i++) {
-		const struct list *l = &r->lists[i];
-
-		if (!is_newest(r, i, now))
-			continue;
-		terms[n] = (struct tls_term){ .kind = TLS_TERM_LIST,
-		    .file = l->path, .begins = l->this_update,
-		    .ends = l->next_update };
-		(void)cert_name(X509_CRL_get_issuer(l->head), terms[n].name);
-		n++;
+		if (is_newest(r, i, now))
+			take_down(&r->lists[i], &terms[n++]);
 	}
 	return n;
 }

@@ -43,6 +43,13 @@ int revocation_verify(struct revocation *r, STACK_OF(X509) *certs,
 int revocation_check(struct revocation *r, X509 *cert, X509 *issuer,
     bool old);
 
+/*
+ * Take down the newest list of the issuer of "cert", which is what
+ * revocation_check() asks.  0, or -1: there is none.
+ */
+int revocation_list(struct revocation *r, X509 *cert, X509 *issuer,
+    struct tls_term *term);
+
 /* How many lists there are. */
 size_t revocation_count(const struct revocation *r);
 

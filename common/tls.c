@@ -1307,6 +1307,24 @@ tls_peer_expires(const struct tls *tls)
 	return tls->expires;
 }
 
+int
+tls_peer_list(const struct tls *tls, struct tls_term *list)
+{
+	STACK_OF(X509) *chain = SSL_get0_verified_chain(tls->ssl);
+	struct tls_term one;
+	int n = sk_X509_num(chain);
+
+	list->ends = 0;
+	for (int i = 0; i < n && tls->context->crl != NULL; i++) {
+		if (revocation_list(tls->context->crl, sk_X509_value(chain, i),
+		    sk_X509_value(chain, i + 1 < n ? i + 1 : i), &one) == 0 &&
+		    one.ends != 0 && (list->ends == 0 ||
+		    one.ends < list->ends))
+			*list = one;
+	}
+	return list->ends == 0 ? -1 : 0;
+}
+
 const char *
 tls_error(const struct tls *tls)
 {

@@ -217,6 +217,10 @@ int tls_recheck(struct tls *tls, struct tls_context *context,
  * accepted, in seconds since 1970.  The handshake is done. */
 int64_t tls_peer_expires(const struct tls *tls);
 
+/* Of the revocation lists that the peer's chain is looked for on, the one that
+ * ends first.  0, or -1: there is none, or none that ends. */
+int tls_peer_list(const struct tls *tls, struct tls_term *list);
+
 /* The peer, once it has shown a certificate, verified or not; else NULL. */
 const struct tls_identity *tls_peer(const struct tls *tls);
 

@@ -90,6 +90,23 @@ struct session {
 
 /* --- making and freeing ------------------------------------------------- */
 
+/* When there has to be a new list, or the client is refused. */
+static int
+put_list(const struct session *s, struct buf *body)
+{
+	struct tls_term list;
+	uint8_t bytes[16 + TLS_NAME_MAX];
+	size_t n;
+
+	if (tls_peer_list(s->link.tls, &list) == -1)
+		return 0;
+	n = strlen(list.name);
+	store_u64(bytes, (uint64_t)list.begins);
+	store_u64(bytes + 8, (uint64_t)list.ends);
+	memcpy(bytes + 16, list.name, n);
+	return item_put(body, PROTO_ITEM_REVOCATIONS, bytes, 16 + n);
+}
+
 static int
 put_hello(struct session *s)
 {
@@ -102,6 +119,7 @@ put_hello(struct session *s)
 	result = item_put(&body, PROTO_ITEM_SESSION, name, strlen(name)) ||
 	    item_put(&body, PROTO_ITEM_SERVER, server, strlen(server)) ||
 	    item_put(&body, PROTO_ITEM_PEER, cn, strlen(cn)) ||
+	    put_list(s, &body) ||
 	    frame_put(&s->link.out, PROTO_HELLO, 0, buf_data(&body),
 	    buf_used(&body));
 	buf_free(&body);

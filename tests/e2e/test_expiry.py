@@ -3,6 +3,7 @@
 The lists are made by openssl(1) for two authorities: Home, whose certificate
 the server has, and Away, of which some clients are."""
 
+import json
 import os
 import shutil
 import socket
@@ -15,6 +16,7 @@ import pki
 import wire
 from pki import DAY
 from test_identity import farewell, refusal, serves, sleep_in
+from test_questions import FIRST, check
 
 YEAR = 365 * DAY
 
@@ -43,7 +45,7 @@ def server(home, both):
 
 
 @pytest.fixture
-def alice(home):
+def anna(home):
     return home.make("alice")
 
 
@@ -199,7 +201,7 @@ def test_when_to_warn_of_a_list(make_aisd, home, lists, server, lifetime,
     assert checked(daemon)[0] == (3 if warns else 0)
 
 
-def test_list_of_another_authority(make_aisd, away, lists, server, alice, bob):
+def test_list_of_another_authority(make_aisd, away, lists, server, anna, bob):
     """Its end is spoken of as that of the server's own: in the log and by -t,
     with the file and whom it concerns."""
     gencrl(away, lists / "away.pem", 10 * DAY + 3600)
@@ -211,7 +213,7 @@ def test_list_of_another_authority(make_aisd, away, lists, server, alice, bob):
     assert status == 3 and "Home" not in said
     assert '"CN=Away" expires in 10 days' in said
     assert str(lists / "away.pem") in said
-    assert serves(daemon, alice) and serves(daemon, bob)
+    assert serves(daemon, anna) and serves(daemon, bob)
     daemon.reload()
     assert len(daemon.events("expiry")) == 1
 
@@ -236,7 +238,7 @@ def test_list_in_the_status(make_aisd, home, lists, server, tmp_path,
 
 @pytest.mark.parametrize("whose", ["home", "away"])
 def test_overdue_list_at_the_start(make_aisd, home, away, lists, server,
-                                   alice, bob, whose):
+                                   anna, bob, whose):
     """One verdict for all lists, whosever they are."""
     path = gencrl({"home": home, "away": away}[whose],
                   lists / f"{whose}.pem", -5)
@@ -257,19 +259,19 @@ def test_overdue_list_at_the_start(make_aisd, home, away, lists, server,
     event, = daemon.events("expiry")
     assert event["level"] == "warning" and event["file"] == str(path)
     assert "until then the old one is used" in event["msg"]
-    assert serves(daemon, alice) and serves(daemon, bob)
+    assert serves(daemon, anna) and serves(daemon, bob)
     # An overdue list is spoken of at each reading.
     daemon.reload()
     assert len(daemon.events("expiry")) == 2
 
 
-def test_list_becomes_overdue(make_aisd, away, lists, server, alice, bob,
+def test_list_becomes_overdue(make_aisd, away, lists, server, anna, bob,
                               slowness):
     """Whom it concerns is refused, a running session of his ends, and nobody
     else is; a new list lets him in again."""
     path = gencrl(away, lists / "away.pem", 4 * slowness)
     daemon = make_aisd(pair=server, crl=lists, watch_interval=0)
-    assert serves(daemon, alice)
+    assert serves(daemon, anna)
     with wire.Client(daemon.port, *bob[:3]) as session:
         sleep_in(session)
         event = daemon.wait_event("expiry", file=str(path), level="error")
@@ -277,7 +279,7 @@ def test_list_becomes_overdue(make_aisd, away, lists, server, alice, bob,
     assert ('; until then every client whose certificate comes from "CN=Away"'
             ', or from an authority below it, is refused' in event["msg"])
     assert "CRL has expired" in refusal(daemon, bob)
-    assert serves(daemon, alice)
+    assert serves(daemon, anna)
     gencrl(away, path, DAY)
     daemon.reload()
     assert serves(daemon, bob)
@@ -285,11 +287,11 @@ def test_list_becomes_overdue(make_aisd, away, lists, server, alice, bob,
 
 @pytest.mark.parametrize("overdue", ["home", "away"])
 def test_overdue_list_holds_up_no_other(make_aisd, home, away, lists, server,
-                                        alice, bob, overdue, slowness):
+                                        anna, bob, overdue, slowness):
     """A new list is in force although the one beside it is overdue: else who
     is on it would still be let in."""
     late, fresh, victim = {"home": (home, away, bob),
-                           "away": (away, home, alice)}[overdue]
+                           "away": (away, home, anna)}[overdue]
     gencrl(late, lists / f"{overdue}.pem", 3 * slowness)
     daemon = make_aisd(pair=server, crl=lists, watch_interval=0.2)
     daemon.wait_event("expiry", level="error")
@@ -326,9 +328,72 @@ def test_two_authorities_of_one_name(make_aisd, home, lists, server, tmp_path):
     assert status == 3 and str(lists / "home.pem") in said
 
 
-def test_list_without_an_end(make_aisd, home, away, lists, server, alice):
+def test_list_without_an_end(make_aisd, home, away, lists, server, anna):
     """One without nextUpdate never ends."""
     pki.revocations(away, lists / "away.pem", end=None)
     daemon = make_aisd(pair=server, crl=lists)
-    assert serves(daemon, alice)
+    assert serves(daemon, anna)
     assert checked(daemon)[0] == 0 and not daemon.events("expiry")
+
+
+# What clients are told.
+
+@pytest.mark.parametrize("lifetime, left, options, status", [
+    (365, 29, (), 1), (365, 31, (), 0), (365, 5, (), 2),
+    (7, 6, (), 0), (7, 1, (), 1), (7, 0.2, (), 2),
+    (365, 29, ("--warn-days", "20"), 0),
+    (365, 5, ("--warn-days", "0", "--critical-days", "0"), 0)])
+def test_check_of_the_list(make_aisd, aisc, home, away, lists, server, anna,
+                           lifetime, left, options, status):
+    """aisc --check knows of the list on which it is looked for, and of no
+    other, and warns of it by the rule of aisd."""
+    gencrl(home, lists / "home.pem", left * DAY + 3600, lifetime * DAY)
+    gencrl(away, lists / "away.pem", DAY, YEAR)
+    pair = home.make("alice", end=YEAR / 2)
+    daemon = make_aisd(pair=server, crl=lists)
+    got, first, rest, found = check(aisc, daemon.port, *options, pair=pair)
+    assert got == status, first
+    assert FIRST.match(first)[10] == str(int(left + 0.1))
+    assert ('the server needs a new revocation list of "CN=Home"' in
+            first) == (status > 0)
+    assert 'server\'s revocation list: "CN=Home", until ' in rest
+    known = found["revocation_list"]
+    assert (known["issuer"], known["days"]) == ("CN=Home", int(left + 0.1))
+    assert known["this_update"] < known["next_update"]
+
+
+def test_check_without_a_list(make_aisd, aisc, home, away, lists, server):
+    """No list, or one without an end: nothing is said."""
+    pair = home.make("alice", end=YEAR / 2)
+    pki.revocations(home, lists / "home.pem", end=None)
+    for daemon in (make_aisd(pair=server),
+                   make_aisd(pair=server, crl=lists)):
+        status, first, rest, found = check(aisc, daemon.port, pair=pair)
+        assert status == 0 and FIRST.match(first)[10] is None
+        assert "revocation" not in rest + json.dumps(found)
+
+
+def test_check_of_an_old_list(make_aisd, aisc, home, lists, server):
+    """One that is overdue and used all the same."""
+    gencrl(home, lists / "home.pem", -2 * DAY - 60)
+    pair = home.make("alice", end=YEAR / 2)
+    daemon = make_aisd(pair=server, crl=lists, crl_expired="warning")
+    status, first, _, _ = check(aisc, daemon.port, pair=pair)
+    assert status == 2 and FIRST.match(first)[10] == "-3"
+    assert "-3 days left" in first
+
+
+@pytest.mark.parametrize("value, good", [
+    (b"", False), (bytes(15), False), (b"\xff" * 16, False),
+    (b"\x7f" + b"\xff" * 15, False), (bytes(16), True),
+    (bytes(8) + b"\x7f" + b"\xff" * 7 + b"CN=\x1b[31m|x" + b"y" * 9999, True)])
+def test_check_of_what_no_server_sends(aisc, fake_server, value, good):
+    """A strange item ends the check or is shown harmless."""
+    def script(peer):
+        peer.hello(more=wire.item(wire.Item.REVOCATIONS, value))
+        peer.drain()
+    server = fake_server(script)
+    done = aisc.run(server.port, options=["--check", "--timeout", "1"])
+    assert b"\x1b" not in done.stdout + done.stderr
+    assert done.returncode == 2
+    assert (b"malformed HELLO" in done.stdout) == (not good), done.stdout

@@ -204,7 +204,7 @@ FIRST = re.compile(
     r"AISC (\w+) - localhost: (?:(.*); )?TLSv1\.3, (\d+\.\d) ms, "
     r"server certificate (-?\d+) days, own (-?\d+) days "
     r"\| rtt=(\d+\.\d{6})s;;; server_days=(-?\d+) own_days=(-?\d+) "
-    r"authority_days=(-?\d+)$")
+    r"authority_days=(-?\d+)(?: crl_days=(-?\d+))?$")
 
 
 def check(aisc, port, *options, **how):

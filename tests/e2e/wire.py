@@ -71,6 +71,7 @@ class Item(enum.IntEnum):
     SESSION = 0x20
     SERVER = 0x21
     PEER = 0x22
+    REVOCATIONS = 0x23
 
 
 class Operation(enum.IntEnum):
@@ -575,10 +576,10 @@ class Peer(Connection):
         self.request = None
         self.received = []      # Frames that expect_request() passed over.
 
-    def hello(self, session=b"s1", server=b"fake", peer=b"client"):
+    def hello(self, session=b"s1", server=b"fake", peer=b"client", more=b""):
         self.send(Type.HELLO, 0, item(Item.SESSION, octets(session))
                   + item(Item.SERVER, octets(server))
-                  + item(Item.PEER, octets(peer)))
+                  + item(Item.PEER, octets(peer)) + more)
 
     def waiting(self, before, flags=0):
         self.send(Type.WAITING, 0, waiting_payload(before, flags))
