@@ -12,6 +12,7 @@
 
 #include <libconfig.h>
 
+#include "common/conf-files.h"
 #include "common/conf.h"
 #include "common/log.h"
 
@@ -26,6 +27,7 @@
 struct conf {
 	config_t files[CONF_FILES_MAX];
 	size_t count;
+	bool impatient;		/* What is no file is an error. */
 };
 
 /* A unit of a duration or size, and what it counts in ms or bytes. */
@@ -145,15 +147,40 @@ has_memory(FILE *f)
 	return p != NULL;
 }
 
+/* Can "path", whose includes are "from" there, be read?  0, or -1 after a
+ * message, with errno set. */
+static int
+check_file(const struct conf *conf, const char *path, const char *from)
+{
+	char why[COMPLAINT_MAX];
+	FILE *f = NULL;
+	int error;
+
+	if (conf->impatient &&
+	    conf_files_check(path, from, why, sizeof why) == -1) {
+		error = errno;
+		(void)conf_error("", "cannot read the configuration %s", why);
+		errno = error;
+		return -1;
+	}
+	if ((f = fopen(path, "re")) != NULL && has_memory(f))
+		return fclose(f);
+	error = errno;
+	(void)conf_error("", "cannot read the configuration %s: %s", path,
+	    strerror(error));
+	if (f != NULL)
+		(void)fclose(f);
+	errno = error;
+	return -1;
+}
+
 /* Parse one more file. */
 static int
 add_file(struct conf *conf, const char *path)
 {
 	config_t *c = &conf->files[conf->count];
-	char place[WHERE_MAX];
+	char place[WHERE_MAX], *copy, *from;
 	const char *file;
-	char *copy = NULL;
-	FILE *f;
 	int error;
 
 	if (conf->count == CONF_FILES_MAX) {
@@ -162,20 +189,23 @@ add_file(struct conf *conf, const char *path)
 		    CONF_FILES_MAX);
 		return -1;
 	}
-	if ((f = fopen(path, "re")) == NULL || !has_memory(f) ||
-	    (copy = strdup(path)) == NULL) {
+	if ((copy = strdup(path)) == NULL) {
 		error = errno;
 		(void)conf_error("", "cannot read the configuration %s: %s",
 		    path, strerror(error));
-		if (f != NULL)
-			(void)fclose(f);
 		errno = error;
 		return -1;
 	}
-	(void)fclose(f);
+	from = dirname(copy);
+	if (check_file(conf, path, from) == -1) {
+		error = errno;
+		free(copy);
+		errno = error;
+		return -1;
+	}
 	config_init(c);
 	conf->count++;
-	config_set_include_dir(c, dirname(copy));
+	config_set_include_dir(c, from);
 	free(copy);
 	errno = 0;
 	if (config_read_file(c, path) == CONFIG_TRUE)
@@ -240,8 +270,8 @@ add_directory(struct conf *conf, const char *directory)
 	return result;
 }
 
-struct conf *
-conf_open(const char *path, const char *directory)
+static struct conf *
+open_all(const char *path, const char *directory, bool impatient)
 {
 	struct conf *conf = calloc(1, sizeof *conf);
 	int error;
@@ -250,6 +280,7 @@ conf_open(const char *path, const char *directory)
 		log_errno("cannot read the configuration %s", path);
 		return NULL;
 	}
+	conf->impatient = impatient;
 	if (add_file(conf, path) == 0 &&
 	    (directory == NULL || add_directory(conf, directory) == 0))
 		return conf;
@@ -257,6 +288,18 @@ conf_open(const char *path, const char *directory)
 	conf_close(conf);
 	errno = error;
 	return NULL;
+}
+
+struct conf *
+conf_open(const char *path, const char *directory)
+{
+	return open_all(path, directory, false);
+}
+
+struct conf *
+conf_reopen(const char *path, const char *directory)
+{
+	return open_all(path, directory, true);
 }
 
 void

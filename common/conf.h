@@ -52,6 +52,10 @@ struct conf_key {
  * errno being that of the call that failed, or 0 where the text is wrong.
  */
 struct conf *conf_open(const char *path, const char *directory);
+
+/* The same without being kept waiting: a pipe, or what else is no file, in the
+ * place of any of them is an error. */
+struct conf *conf_reopen(const char *path, const char *directory);
 void conf_close(struct conf *conf);
 
 /* How many files were read, and the name of one. */

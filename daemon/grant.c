@@ -514,18 +514,37 @@ grant_print(FILE *out, const struct grant *g)
 	fputs(" );\n\t\t\t}", out);
 }
 
+/*
+ * The name of a group, or its number.  A reload asks for it, and must not wait
+ * for a directory service: those that programs belong to are the machine's own.
+ */
+static const char *
+group_name(gid_t gid, char out[64])
+{
+	FILE *f = fopen("/etc/group", "re");
+	struct group *group = NULL;
+
+	while (f != NULL && (group = fgetgrent(f)) != NULL &&
+	    group->gr_gid != gid)
+		;
+	if (group == NULL)
+		(void)snprintf(out, 64, "%lu", (unsigned long)gid);
+	else
+		(void)snprintf(out, 64, "%s", group->gr_name);
+	if (f != NULL)
+		(void)fclose(f);
+	return out;
+}
+
 /* The members of a group, in a sentence that ends so. */
 static const char *
 say_group(const char *program, gid_t gid, char *why, size_t size)
 {
-	struct group *group = getgrgid(gid);
-	char number[16];
+	char name[64];
 
-	(void)snprintf(number, sizeof number, "%lu", (unsigned long)gid);
-	(void)snprintf(why, size, "members of the group %.64s could change the "
+	(void)snprintf(why, size, "members of the group %s could change the "
 	    "program %.500s, or a directory on its way; whoever is in it has "
-	    "to be trusted with this rule", group == NULL ? number :
-	    group->gr_name, program);
+	    "to be trusted with this rule", group_name(gid, name), program);
 	return why;
 }
 

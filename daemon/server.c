@@ -20,6 +20,7 @@
 #include "daemon/audit.h"
 #include "daemon/door.h"
 #include "daemon/logfile.h"
+#include "daemon/notify.h"
 #include "daemon/pending.h"
 #include "daemon/policy.h"
 #include "daemon/server.h"
@@ -52,12 +53,9 @@ struct server {
 	struct tree tree;
 	struct pollset ps;
 	sigset_t waiting_mask;
-	int64_t watchdog;	/* Interval in ms; 0: none. */
-	int64_t watchdog_next;
+	struct notify notify;
 	bool stopping;
 	bool single;		/* It serves one connection, and leaves. */
-	bool managed;		/* A service manager listens. */
-	char status[2048];	/* What the service manager was told. */
 	char idle[64];		/* "idle since...", or "". */
 };
 
@@ -260,8 +258,8 @@ read_again(struct server *s, struct tls_context **context, bool quietly)
 	bool may_pass;
 
 	log_watch(why, sizeof why, quietly);
-	if ((settings = settings_load(s->config, &hope)) != NULL) {
-		settings_inherit(settings, s->settings);
+	settings = settings_reload(s->config, s->settings, &hope);
+	if (settings != NULL) {
 		upkeep_mark(s->upkeep, settings);
 		*context = settings_tls(settings, true, &hope);
 	}
@@ -287,7 +285,7 @@ reload(struct server *s)
 	struct tls_context *context;
 	char changes[SETTINGS_CHANGES_MAX];
 
-	service_notify("RELOADING=1\nMONOTONIC_USEC=%lld",
+	notify_state(&s->notify, "RELOADING=1\nMONOTONIC_USEC=%lld",
 	    (long long)clock_now_us());
 	pending_clear(&s->reload);
 	if ((settings = read_again(s, &context, false)) != NULL) {
@@ -304,7 +302,7 @@ reload(struct server *s)
 		    "the configuration has been read again");
 		settings_free(old);
 	}
-	service_notify("READY=1");
+	notify_state(&s->notify, "READY=1");
 }
 
 /* Try again what could not be used before. */
@@ -335,8 +333,8 @@ stop(struct server *s, int sig)
 	s->stopping = true;
 	audit_stop(sig == SIGINT ? "SIGINT" : "SIGTERM");
 	/* The command's grace, and the time that KILL may take. */
-	service_notify("STOPPING=1\nSTATUS=stopping\n"
-	    "EXTEND_TIMEOUT_USEC=%lld",
+	notify_status(&s->notify, "stopping");
+	notify_state(&s->notify, "STOPPING=1\nEXTEND_TIMEOUT_USEC=%lld",
 	    (long long)(s->settings->kill_grace + 15000) * 1000);
 	for (size_t i = 0; i < s->listener_count; i++)
 		fd_close(&s->listeners[i]);
@@ -416,9 +414,9 @@ add_status(char *status, size_t size, const char *more)
 static void
 tell_status(struct server *s)
 {
-	char status[sizeof s->status], more[768];
+	char status[NOTIFY_STATUS_MAX], more[768];
 
-	if (s->stopping || !s->managed)
+	if (s->stopping || !s->notify.managed)
 		return;
 	if (s->session != NULL) {
 		s->idle[0] = '\0';
@@ -433,19 +431,7 @@ tell_status(struct server *s)
 	add_status(status, sizeof status, more);
 	upkeep_describe(s->upkeep, more, sizeof more);
 	add_status(status, sizeof status, more);
-	if (strcmp(status, s->status) == 0)
-		return;
-	memcpy(s->status, status, sizeof status);
-	service_notify("STATUS=%s", status);
-}
-
-static void
-feed_watchdog(struct server *s)
-{
-	if (s->watchdog == 0 || !clock_past(s->watchdog_next))
-		return;
-	s->watchdog_next = clock_in(s->watchdog);
-	service_notify("WATCHDOG=1");
+	notify_status(&s->notify, status);
 }
 
 /* --- the loop ------------------------------------------------------------ */
@@ -489,10 +475,10 @@ poll_all(struct server *s)
 		pending_poll(&s->files, &s->ps);
 		pending_poll(&s->reload, &s->ps);
 	}
-	if (s->watchdog > 0)
-		pollset_deadline(&s->ps, s->watchdog_next);
+	pollset_deadline(&s->ps, notify_deadline(&s->notify));
 	/* The status counts the seconds of a command. */
-	if (s->managed && s->session != NULL && !session_is_idle(s->session))
+	if (s->notify.managed && s->session != NULL &&
+	    !session_is_idle(s->session))
 		pollset_deadline(&s->ps, clock_in(STATUS_INTERVAL));
 	/* There was more to reap than one turn's share. */
 	if (got_child)
@@ -546,7 +532,7 @@ loop(struct server *s)
 			log_errno("cannot wait for events");
 			return -1;
 		}
-		feed_watchdog(s);
+		notify_turn(&s->notify);
 		handle_signals(s);
 		keep_up(s);
 		turn_all(s);
@@ -570,9 +556,7 @@ prepare(struct server *s)
 	upkeep_mark(s->upkeep, s->settings);
 	pending_clear(&s->files);
 	pending_clear(&s->reload);
-	s->managed = getenv("NOTIFY_SOCKET") != NULL;
-	s->watchdog = service_watchdog();
-	s->watchdog_next = 0;
+	notify_init(&s->notify, service_watchdog());
 	return catch_signals(s);
 }
 
@@ -591,7 +575,7 @@ finish(struct server *s)
 
 /* Where we listen, for the record. */
 static void
-announce(const struct server *s)
+announce(struct server *s)
 {
 	char text[512] = "", one[NET_TEXT_MAX];
 	struct net_address address;
@@ -608,7 +592,7 @@ announce(const struct server *s)
 	/* The session's own records say all about a single one. */
 	if (!s->single)
 		audit_start(PACKAGE_VERSION, text);
-	service_notify("READY=1");
+	notify_state(&s->notify, "READY=1");
 }
 
 int

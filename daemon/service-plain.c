@@ -2,16 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include "common/fd.h"
 #include "common/log.h"
 #include "daemon/service.h"
 
@@ -52,34 +45,6 @@ service_sockets(int *fds, size_t max)
 	(void)unsetenv("LISTEN_FDS");
 	(void)unsetenv("LISTEN_FDNAMES");
 	return (int)n;
-}
-
-void
-service_notify(const char *format, ...)
-{
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	char text[1024];
-	socklen_t length;
-	va_list ap;
-	int fd;
-
-	if (path == NULL || strlen(path) >= sizeof sun.sun_path)
-		return;
-	va_start(ap, format);
-	(void)vsnprintf(text, sizeof text, format, ap);
-	va_end(ap);
-	memcpy(sun.sun_path, path, strlen(path));
-	length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
-	    strlen(path));
-	/* "@" stands for the NUL of an abstract address. */
-	if (sun.sun_path[0] == '@')
-		sun.sun_path[0] = '\0';
-	if ((fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)) == -1)
-		return;
-	(void)sendto(fd, text, strlen(text), MSG_NOSIGNAL,
-	    (struct sockaddr *)&sun, length);
-	fd_close(&fd);
 }
 
 int64_t

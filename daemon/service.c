@@ -1,8 +1,6 @@
 #include <config.h>
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 
 #include <systemd/sd-daemon.h>
 
@@ -27,18 +25,6 @@ service_sockets(int *fds, size_t max)
 	for (int i = 0; i < n; i++)
 		fds[i] = SD_LISTEN_FDS_START + i;
 	return n;
-}
-
-void
-service_notify(const char *format, ...)
-{
-	char text[1024];
-	va_list ap;
-
-	va_start(ap, format);
-	(void)vsnprintf(text, sizeof text, format, ap);
-	va_end(ap);
-	(void)sd_notify(0, text);
 }
 
 int64_t

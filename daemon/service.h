@@ -1,9 +1,9 @@
 /*
- * service.h - what systemd offers a service: passed sockets, readiness,
- * status, watchdog.
+ * service.h - what systemd has passed to a service: sockets, and how often its
+ * watchdog wants to hear from it.  What it is told is in notify.h.
  *
  * service.c does it with libsystemd; service-plain.c is built where there is
- * none, and speaks the notify and socket-passing protocols by itself.  Nothing
+ * none, and speaks the socket-passing protocol by itself.  Nothing
  * here fails for want of systemd: it does nothing then.
  */
 #ifndef AIS_SERVICE_H
@@ -18,10 +18,6 @@
  * many, or -1 after a message.
  */
 int service_sockets(int *fds, size_t max);
-
-/* Tell the service manager, as sd_notify(3): "READY=1", "STATUS=...". */
-void service_notify(const char *format, ...)
-    __attribute__((format(printf, 1, 2)));
 
 /* How often the watchdog wants to be told, in milliseconds; 0: never. */
 int64_t service_watchdog(void);

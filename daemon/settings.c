@@ -206,19 +206,29 @@ check_lists(struct conf *conf, const struct settings *s)
 	return errors;
 }
 
-/* Counts in "unknown" the users that are not there, who may be later. */
+/*
+ * Counts in "unknown" the users that are not there, who may be later.  A reload
+ * cannot change them, and so it does not ask for them: a directory service that
+ * hangs must not hold the daemon.
+ */
 static int
-find_accounts(struct conf *conf, struct settings *s, int *unknown)
+find_accounts(struct conf *conf, struct settings *s,
+    const struct settings *old, int *unknown)
 {
-	if (s->unprivileged) {
+	if (s->unprivileged && old == NULL) {
 		if (account_self(&s->daemon) == -1)
 			return 1;
 		s->command = s->daemon;
 		return 0;
 	}
-	if (s->user == NULL || s->command_user == NULL)
+	if (!s->unprivileged && (s->user == NULL || s->command_user == NULL))
 		return complain(conf, s->user == NULL ? "user" :
 		    "command_user", "must be set");
+	if (old != NULL) {
+		s->daemon = old->daemon;
+		s->command = old->command;
+		return 0;
+	}
 	*unknown = (account_find(s->user, &s->daemon) == -1) +
 	    (account_find(s->command_user, &s->command) == -1);
 	return *unknown;
@@ -254,8 +264,32 @@ find_start(const struct settings *s)
 	    s->command.home : "/";
 }
 
+/* Say which keys differ that only a restart can change, and keep in "s" what
+ * they are in "old". */
+static void
+inherit(struct settings *s, const struct settings *old)
+{
+	static const char *const fixed[] = { "listen", "user", "command_user",
+	    "unprivileged", "allow_setuid", "log_file", "log_format",
+	    "log_system", "log_level", "max_handshakes", "max_waiting", NULL };
+
+	for (const struct conf_key *key = keys; key < keys + KEYS; key++) {
+		if (is_one_of(key->name, fixed) && !conf_same(key, old, s))
+			log_warning("the new value of \"%s\" takes effect only "
+			    "after a restart", key->name);
+	}
+	/* What a start has made of them cannot be undone: another user, say,
+	 * would be one that nobody may become any more. */
+	s->unprivileged = old->unprivileged;
+	s->allow_setuid = old->allow_setuid;
+	s->max_handshakes = old->max_handshakes;
+	s->max_waiting = old->max_waiting;
+}
+
+/* "old" is what is in force at a reload, and else NULL. */
 static int
-load_into(struct settings *s, struct conf *conf, struct settings_hope *hope)
+load_into(struct settings *s, struct conf *conf, const struct settings *old,
+    struct settings_hope *hope)
 {
 	int errors = conf_read(conf, keys, KEYS, s), unknown = 0;
 
@@ -270,14 +304,14 @@ load_into(struct settings *s, struct conf *conf, struct settings_hope *hope)
 		(void)conf_where(conf, tls_keys[i], s->where[i],
 		    sizeof s->where[i]);
 	errors += check_listen(conf, s) + check_words(conf, s) +
-	    check_lists(conf, s) + find_accounts(conf, s, &unknown);
+	    check_lists(conf, s) + find_accounts(conf, s, old, &unknown);
 	s->start = find_start(s);
 	hope->may_pass = errors == unknown;
 	return errors == 0 ? 0 : -1;
 }
 
-struct settings *
-settings_load(const char *path, struct settings_hope *hope)
+static struct settings *
+load(const char *path, const struct settings *old, struct settings_hope *hope)
 {
 	struct settings *s = calloc(1, sizeof *s);
 	char directory[CONF_STRING_MAX];
@@ -292,18 +326,35 @@ settings_load(const char *path, struct settings_hope *hope)
 	}
 	(void)snprintf(directory, sizeof directory, "%s%s", path,
 	    SETTINGS_DIRECTORY_SUFFIX);
-	if ((conf = conf_open(path, directory)) == NULL) {
+	conf = old == NULL ? conf_open(path, directory) :
+	    conf_reopen(path, directory);
+	if (conf == NULL) {
 		hope->may_pass = retry_may_help(errno);
 		settings_free(s);
 		return NULL;
 	}
-	result = load_into(s, conf, hope);
+	result = load_into(s, conf, old, hope);
 	conf_close(conf);
 	if (result == -1) {
 		settings_free(s);
 		return NULL;
 	}
+	if (old != NULL)
+		inherit(s, old);
 	return s;
+}
+
+struct settings *
+settings_load(const char *path, struct settings_hope *hope)
+{
+	return load(path, NULL, hope);
+}
+
+struct settings *
+settings_reload(const char *path, const struct settings *old,
+    struct settings_hope *hope)
+{
+	return load(path, old, hope);
 }
 
 void
@@ -507,27 +558,4 @@ settings_changes(const struct settings *a, const struct settings *b,
 			    "%s%s", used > 0 ? "," : "", key->name);
 	}
 	return out;
-}
-
-void
-settings_inherit(struct settings *s, const struct settings *old)
-{
-	static const char *const fixed[] = { "listen", "user", "command_user",
-	    "unprivileged", "allow_setuid", "log_file", "log_format",
-	    "log_system", "log_level", "max_handshakes", "max_waiting", NULL };
-
-	for (const struct conf_key *key = keys; key < keys + KEYS; key++) {
-		if (is_one_of(key->name, fixed) && !conf_same(key, old, s))
-			log_warning("the new value of \"%s\" takes effect only "
-			    "after a restart", key->name);
-	}
-	/* What a start has made of them cannot be undone: another user, say,
-	 * would be one that nobody may become any more. */
-	s->unprivileged = old->unprivileged;
-	s->allow_setuid = old->allow_setuid;
-	s->daemon = old->daemon;
-	s->command = old->command;
-	s->start = find_start(s);
-	s->max_handshakes = old->max_handshakes;
-	s->max_waiting = old->max_waiting;
 }

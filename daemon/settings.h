@@ -85,6 +85,14 @@ struct settings_hope {
  * "hope" is set.
  */
 struct settings *settings_load(const char *path, struct settings_hope *hope);
+
+/*
+ * The same for a reload, which nothing may keep waiting: pipes are not read,
+ * and the directory service is not asked for users.  What only a restart can
+ * change is as in "old", with a warning for each key that has another value.
+ */
+struct settings *settings_reload(const char *path, const struct settings *old,
+    struct settings_hope *hope);
 void settings_free(struct settings *s);
 
 /*
@@ -128,11 +136,5 @@ char *settings_changes(const struct settings *a, const struct settings *b,
 
 /* Write all keys in libconfig syntax, with their values in force. */
 void settings_print(FILE *out, const struct settings *s);
-
-/*
- * "s" is to take the place of "old".  Say which keys differ that only a
- * restart can change, and keep in "s" what they were.
- */
-void settings_inherit(struct settings *s, const struct settings *old);
 
 #endif

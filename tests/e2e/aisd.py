@@ -233,7 +233,7 @@ class Daemon:
         self.process.send_signal(signal.SIGHUP)
         event, = wait_until(lambda: self.events("reload")[seen:], "a reload",
                             10 * self.slowness)
-        assert event["result"] == result
+        assert event["result"] == result, self.lines()[-5:]
         return event
 
     def __enter__(self):

@@ -18,6 +18,8 @@ import struct
 HEAD = struct.Struct("=iiiiiiq")
 ENTRY = struct.Struct("=24sII")
 NONE = -1
+# An error that is none: the call never returns.
+HANG = 4095
 # Of each kind of fault so many rounds are made, spread over all that can be
 # met, instead of the number that a test has for daily use; 0: every one.
 ROUNDS = os.environ.get("AIS_FAULT_ROUNDS", "")

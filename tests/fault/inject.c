@@ -14,7 +14,10 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <netdb.h>
 #include <poll.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -44,7 +47,8 @@
 	X(getsockname) X(shutdown) X(timerfd_settime) X(dup2) X(dup3) \
 	X(setsid) X(chdir) X(sigprocmask) X(prctl) X(getrlimit) \
 	X(setrlimit) X(execve) X(syscall) X(getpgid) X(socket) X(connect) \
-	X(poll) X(getsockopt) X(sigaction) X(sendmsg)
+	X(poll) X(getsockopt) X(sigaction) X(sendmsg) \
+	X(getpwnam) X(getpwuid) X(getgrgid) X(getaddrinfo)
 
 enum call {
 #define NAME(name) CALL_##name,
@@ -52,6 +56,9 @@ enum call {
 #undef NAME
 	CALL_COUNT
 };
+
+/* An error that is none: the call never returns. */
+#define HANG	4095
 
 /* What both sides see; faults.py has the same. */
 struct control {
@@ -117,6 +124,9 @@ is_due(enum call call)
 	if (c->times > 0)
 		c->times--;
 	c->calls[call].done++;
+	if (c->error == HANG)
+		for (;;)
+			(void)pause();
 	return 1;
 }
 
@@ -323,6 +333,14 @@ INTERPOSE(FILE *, NULL, fopen, (const char *path, const char *mode),
     (const char *, const char *), (path, mode))
 INTERPOSE(FILE *, NULL, fdopen, (int fd, const char *mode),
     (int, const char *), (fd, mode))
+INTERPOSE(struct passwd *, NULL, getpwnam, (const char *name), (const char *),
+    (name))
+INTERPOSE(struct passwd *, NULL, getpwuid, (uid_t uid), (uid_t), (uid))
+INTERPOSE(struct group *, NULL, getgrgid, (gid_t gid), (gid_t), (gid))
+INTERPOSE(int, EAI_SYSTEM, getaddrinfo, (const char *node, const char *service,
+    const struct addrinfo *hints, struct addrinfo **list),
+    (const char *, const char *, const struct addrinfo *, struct addrinfo **),
+    (node, service, hints, list))
 INTERPOSE(DIR *, NULL, opendir, (const char *path), (const char *), (path))
 INTERPOSE(int, -1, pipe2, (int fds[2], int flags), (int *, int), (fds, flags))
 INTERPOSE(int, -1, accept4, (int fd, struct sockaddr *address,

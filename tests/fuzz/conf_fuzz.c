@@ -35,7 +35,9 @@ check(const struct settings *s)
 	second = print(again);
 	must(strcmp(text, second) == 0);
 	must(*settings_changes(s, again, 0, changes, sizeof changes) == '\0');
-	settings_inherit(again, s);
+	settings_free(again);
+	again = settings_reload(fuzz_file(text, strlen(text)), s, &hope);
+	must(again != NULL);
 	settings_free(again);
 	free(text);
 	free(second);

@@ -15,6 +15,7 @@ LIBRARIES = {
 }
 # A flavour of a module, or a part of one that would be too long in one file.
 FLAVOURS = {
+    "common/conf-files": "common/conf",
     "common/tls-cert": "common/tls",
     "common/tls-crl": "common/tls",
     "common/tls-load": "common/tls",

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 
 #include "tests/unit/messages.h"
@@ -15,11 +14,10 @@
 
 #include "daemon/service.h"
 
-
 static int
 enter(void **state)
 {
-	static const char *const names[] = { "NOTIFY_SOCKET", "WATCHDOG_USEC",
+	static const char *const names[] = { "WATCHDOG_USEC",
 	    "WATCHDOG_PID", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES" };
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -35,105 +33,6 @@ set_number(const char *name, long n)
 
 	(void)snprintf(text, sizeof text, "%ld", n);
 	assert_int_equal(setenv(name, text, 1), 0);
-}
-
-/* --- notifications -------------------------------------------------------- */
-
-/* A socket of the service manager at "path", where "@" begins an abstract
- * address; NOTIFY_SOCKET says so. */
-static int
-manager(const char *path)
-{
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-	assert_int_not_equal(fd, -1);
-	memcpy(sun.sun_path, path, strlen(path));
-	if (*path == '@')
-		sun.sun_path[0] = '\0';
-	assert_int_equal(bind(fd, (struct sockaddr *)&sun, (socklen_t)
-	    (offsetof(struct sockaddr_un, sun_path) + strlen(path))), 0);
-	assert_int_equal(setenv("NOTIFY_SOCKET", path, 1), 0);
-	return fd;
-}
-
-static void
-expect_told(int fd, const char *wanted)
-{
-	char text[2048];
-	ssize_t n = recv(fd, text, sizeof text - 1, 0);
-
-	assert_int_not_equal(n, -1);
-	text[n] = '\0';
-	assert_string_equal(text, wanted);
-}
-
-static void
-notifications(void **state)
-{
-	char abstract[64], path[UNIT_PATH_MAX + 16];
-	int fd;
-
-	(void)state;
-	(void)snprintf(path, sizeof path, "%s/notify", messages_directory);
-	fd = manager(path);
-	service_notify("READY=1");
-	expect_told(fd, "READY=1");
-	service_notify("STATUS=%s (%d s)", "serving", 12);
-	expect_told(fd, "STATUS=serving (12 s)");
-	service_notify("STOPPING=1\nSTATUS=stopping\nEXTEND_TIMEOUT_USEC=%lld",
-	    17000000LL);
-	expect_told(fd, "STOPPING=1\nSTATUS=stopping\n"
-	    "EXTEND_TIMEOUT_USEC=17000000");
-	assert_int_equal(close(fd), 0);
-
-	(void)snprintf(abstract, sizeof abstract, "@ais-unit-%ld",
-	    (long)getpid());
-	fd = manager(abstract);
-	service_notify("WATCHDOG=1");
-	expect_told(fd, "WATCHDOG=1");
-	assert_int_equal(close(fd), 0);
-}
-
-/* Nobody is there to be told, and nothing comes of it. */
-static void
-nobody_to_notify(void **state)
-{
-	char path[UNIT_PATH_MAX + 16], longer[300];
-
-	(void)state;
-	service_notify("READY=1");
-	(void)snprintf(path, sizeof path, "%s/gone", messages_directory);
-	assert_int_equal(setenv("NOTIFY_SOCKET", path, 1), 0);
-	service_notify("READY=1");
-	memset(longer, 'x', sizeof longer);
-	longer[0] = '/';
-	longer[sizeof longer - 1] = '\0';
-	assert_int_equal(setenv("NOTIFY_SOCKET", longer, 1), 0);
-	service_notify("READY=1");
-	assert_int_equal(setenv("NOTIFY_SOCKET", "", 1), 0);
-	service_notify("READY=1");
-	messages_expect_none();
-}
-
-/* A text that is too long is cut, and goes nowhere else. */
-static void
-long_notification(void **state)
-{
-	char path[UNIT_PATH_MAX + 16], text[2000];
-	int fd;
-	ssize_t n;
-
-	(void)state;
-	(void)snprintf(path, sizeof path, "%s/notify", messages_directory);
-	fd = manager(path);
-	memset(text, 'x', sizeof text - 1);
-	text[sizeof text - 1] = '\0';
-	service_notify("STATUS=%s", text);
-	n = recv(fd, text, sizeof text, 0);
-	assert_true(n > 512 && n < (ssize_t)sizeof text);
-	assert_memory_equal(text, "STATUS=x", 8);
-	assert_int_equal(close(fd), 0);
 }
 
 /* --- the watchdog --------------------------------------------------------- */
@@ -224,8 +123,7 @@ main(void)
 #define TEST(name)	cmocka_unit_test_setup_teardown(name, enter, \
 	messages_leave)
 	const struct CMUnitTest tests[] = {
-		TEST(notifications), TEST(nobody_to_notify),
-		TEST(long_notification), TEST(watchdog), TEST(sockets),
+		TEST(watchdog), TEST(sockets),
 	};
 
 	return cmocka_run_group_tests_name("service", tests, NULL, NULL);

@@ -492,6 +492,17 @@ printed(void **state)
 
 /* --- replacing ------------------------------------------------------------ */
 
+static struct settings *
+reload(const char *text, const struct settings *old)
+{
+	struct settings *s;
+
+	unit_write("s.conf", text);
+	if ((s = settings_reload(file, old, &hope)) == NULL)
+		fail_msg("not loaded: %s", messages);
+	return s;
+}
+
 static void
 comparison(void **state)
 {
@@ -518,34 +529,29 @@ comparison(void **state)
 		(void)snprintf(text, sizeof text, SELF "%s", rows[i].text);
 		(void)snprintf(quoted, sizeof quoted, "\"%s\" takes effect "
 		    "only after a restart", rows[i].key);
-		b = load(text);
-		settings_inherit(b, a);
+		b = reload(text, a);
 		messages_expect("the new value of ", quoted);
 		settings_free(b);
 	}
-	b = load(SELF "log_level = \"error\"; max_waiting = 2; "
-	    "listen = \"*\";");
-	settings_inherit(b, a);
+	b = reload(SELF "log_level = \"error\"; max_waiting = 2; "
+	    "listen = \"*\";", a);
 	assert_non_null(strstr(messages, "\"listen\""));
 	assert_non_null(strstr(messages, "\"log_level\""));
 	assert_non_null(strstr(messages, "\"max_waiting\""));
 	settings_free(b);
 	messages[0] = '\0';
-	b = load(SELF "idle_timeout = 1; nice = 3; kill_grace = 1;\n"
+	b = reload(SELF "idle_timeout = 1; nice = 3; kill_grace = 1;\n"
 	    "path = \"/x\"; time_limit = 4; expiry_warning = 0;\n"
-	    "rules = ( { peers = \"*\"; } );");
-	settings_inherit(b, a);
-	settings_inherit(a, a);
+	    "rules = ( { peers = \"*\"; } );", a);
 	messages_expect_none();
 	/* What may change has changed, and what may not has not. */
 	assert_int_equal(b->idle_timeout, 1000);
 	assert_int_equal(b->terms.limits.nice, 3);
 	assert_int_equal(rules_count(b->rules), 1);
 	settings_free(b);
-	b = load("user = \"root\"; command_user = \"root\"; "
-	    "allow_setuid = true; max_handshakes = 7; max_waiting = 8;");
-	b->daemon.uid = b->command.uid = 12345;
-	settings_inherit(b, a);
+	/* Users that nobody knows: nobody is asked. */
+	b = reload("user = \"no-such-user\"; command_user = \"nor-this\"; "
+	    "allow_setuid = true; max_handshakes = 7; max_waiting = 8;", a);
 	assert_true(b->unprivileged);
 	assert_false(b->allow_setuid);
 	assert_int_equal(b->daemon.uid, a->daemon.uid);
