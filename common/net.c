@@ -202,8 +202,10 @@ fail:
 	return -1;
 }
 
-int
-net_listen(const char *host, const char *port, int *fds, size_t max)
+/* Listen on the port "number", which is "port" in messages. */
+static int
+listen_at(const char *host, const char *number, const char *port, int *fds,
+    size_t max)
 {
 	struct addrinfo hints = { .ai_flags = AI_PASSIVE | AI_NUMERICSERV,
 	    .ai_socktype = SOCK_STREAM }, *list;
@@ -211,7 +213,7 @@ net_listen(const char *host, const char *port, int *fds, size_t max)
 
 	if (strcmp(host, "*") == 0)
 		host = "";
-	e = getaddrinfo(*host == '\0' ? NULL : host, port, &hints, &list);
+	e = getaddrinfo(*host == '\0' ? NULL : host, number, &hints, &list);
 	if (e != 0) {
 		log_error("cannot listen on %s port %s: %s", host, port,
 		    e == EAI_SYSTEM ? strerror(errno) : gai_strerror(e));
@@ -220,6 +222,23 @@ net_listen(const char *host, const char *port, int *fds, size_t max)
 	n = listen_all(list, host, port, fds, max);
 	freeaddrinfo(list);
 	return n;
+}
+
+int
+net_listen(const char *host, const char *port, int *fds, size_t max)
+{
+	return listen_at(host, port, port, fds, max);
+}
+
+int
+net_check(const char *host, const char *port)
+{
+	int fds[32];
+	int n = listen_at(host, "0", port, fds, sizeof fds / sizeof *fds);
+
+	for (int i = 0; i < n; i++)
+		fd_close(&fds[i]);
+	return n == -1 ? -1 : 0;
 }
 
 int

@@ -63,6 +63,12 @@ int net_split(const char *text, char *host, size_t hsize, char *port,
 int net_listen(const char *host, const char *port, int *fds, size_t max);
 
 /*
+ * Could net_listen() have the addresses of "host" now, whoever has the port?
+ * 0, or -1 after the same message.
+ */
+int net_check(const char *host, const char *port);
+
+/*
  * Make an inherited socket ready, with flags as net_listen() and net_accept()
  * set them.  1: it listens; 0: it is a connection, whose other end is
  * "address"; -1 after a message: it is no stream socket, or neither.

@@ -17,6 +17,7 @@ retry_may_help(int error)
 	case EISDIR:
 	case ELOOP:
 	case ENAMETOOLONG:
+	case ENODEV:
 	case ENOTDIR:
 	case ENXIO:
 	case EPERM:

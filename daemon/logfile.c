@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -262,6 +263,40 @@ bool
 logfile_is_open(const struct log_sink *sink)
 {
 	return ((const struct logfile *)sink->context)->fd != -1;
+}
+
+/* May a file be made at "path"?  0, or -1 with errno set. */
+static int
+check_directory(const char *path)
+{
+	char *copy = strdup(path);
+	int result = copy == NULL ? -1 : access(dirname(copy), W_OK | X_OK);
+	int error = errno;
+
+	free(copy);
+	errno = error;
+	return result;
+}
+
+int
+logfile_check(const char *path)
+{
+	int fd;
+
+	/* What our own streams are at the start, only a start sees. */
+	if (logfile_is_stream(path))
+		return 0;
+	fd = open(path, O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC |
+	    O_NOCTTY | O_NONBLOCK);
+	if (fd != -1) {
+		(void)close(fd);
+		return 0;
+	}
+	if (awaits_reader(path, errno) ||
+	    (errno == ENOENT && check_directory(path) == 0))
+		return 0;
+	log_errno("cannot open the log file %s", path);
+	return -1;
 }
 
 int

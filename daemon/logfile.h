@@ -29,8 +29,8 @@ bool logfile_is_stream(const char *path);
 /*
  * A sink that appends to a file.  logfile_open() opens "path" (mode 0640,
  * created if missing, never through a symbolic link) and returns the sink, or
- * NULL after a message.  Of a pipe that nobody reads yet it is tried again at
- * each event, and until then logfile_is_open() is false.
+ * NULL after a message, with errno set.  Of a pipe that nobody reads yet it is
+ * tried again at each event, and until then logfile_is_open() is false.
  *
  * logfile_reopen() opens the path again, for a file that has been rotated away;
  * 0, or -1 after a message, with the old file still in use.  A file that was
@@ -39,6 +39,10 @@ bool logfile_is_stream(const char *path);
  */
 struct log_sink *logfile_open(const char *path, enum logfile_form form);
 bool logfile_is_open(const struct log_sink *sink);
+
+/* Could logfile_open() do so, now and as this user?  Nothing is created.  0, or
+ * -1 after the same message, with errno set. */
+int logfile_check(const char *path);
 int logfile_reopen(struct log_sink *sink);
 void logfile_close(struct log_sink *sink);
 

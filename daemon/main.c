@@ -20,6 +20,7 @@
 #include "common/log.h"
 #include "common/net.h"
 #include "common/proto.h"
+#include "common/retry.h"
 #include "common/tls.h"
 #include "daemon/advice.h"
 #include "daemon/audit.h"
@@ -89,7 +90,7 @@ static const char usage[] =
     "                       (default: " DEFAULT_CONFIG ")\n"
     "  -p, --port PORT      listen on PORT, whatever \"listen\" says\n"
     "  -t, --check-config   check the configuration, and leave\n"
-    "  -q, --quiet          with -t: errors alone, no warnings\n"
+    "  -q, --quiet          with -t: errors of a reload alone\n"
     "  -T, --show-config    print the configuration in force, and leave\n"
     "  -v, --verbose        log to standard error as well, and more\n"
     "      --explain WHO    say what the rules do for WHO: a certificate's\n"
@@ -284,6 +285,7 @@ check_logs(const struct logs *l, const struct settings *s, bool there)
 		    strcmp(s->log_system, "journal") == 0 ? "no journal" :
 		    strcmp(s->log_system, "syslog") == 0 ? "no syslog" :
 		    "neither a journal nor a syslog");
+	errno = ENOENT;
 	return -1;
 }
 
@@ -316,6 +318,15 @@ open_logs(struct logs *l, const struct settings *s)
 		    "%s alone has the records until aisd is started again",
 		    s->log_file);
 	return 0;
+}
+
+/* What to leave with if the log cannot be opened, as errno says.  A directory
+ * on which a file system is mounted later is root's until then. */
+static int
+log_failure(void)
+{
+	return retry_may_help(errno) || errno == EACCES ? EXIT_TEMPORARY :
+	    EXIT_CONFIG;
 }
 
 static enum log_level
@@ -355,27 +366,42 @@ adopt_sockets(struct server_start *start)
 	return n > 0 ? 1 : n;
 }
 
+/* An address of "listen", which settings_load() has split before. */
+struct address {
+	char host[256];
+	char port[8];
+};
+
+static struct address
+address_of(const char *text, const struct options *o)
+{
+	struct address a;
+
+	(void)net_split(text, a.host, sizeof a.host, a.port, sizeof a.port);
+	if (o->port != NULL || a.port[0] == '\0')
+		(void)snprintf(a.port, sizeof a.port, "%s", o->port != NULL ?
+		    o->port : PROTO_PORT_TEXT);
+	return a;
+}
+
 static int
 open_sockets(struct server_start *start, const struct options *o)
 {
-	char host[256], port[8];
 	int n = adopt_sockets(start);
 
 	if (n != 0)
-		return n == 1 ? 0 : -1;
+		return n == 1 ? EXIT_DONE : EXIT_FAILED;
 	for (char **p = start->settings->listen; *p != NULL; p++) {
-		/* settings_load() has split it before. */
-		(void)net_split(*p, host, sizeof host, port, sizeof port);
-		if (port[0] == '\0')
-			memcpy(port, PROTO_PORT_TEXT, sizeof PROTO_PORT_TEXT);
-		n = net_listen(host, o->port != NULL ? o->port : port,
-		    start->listeners + start->count,
+		struct address a = address_of(*p, o);
+
+		n = net_listen(a.host, a.port, start->listeners + start->count,
 		    SERVER_LISTENERS_MAX - start->count);
+		/* Who has the port may leave it, and the address come up. */
 		if (n == -1)
-			return -1;
+			return EXIT_TEMPORARY;
 		start->count += (size_t)n;
 	}
-	return 0;
+	return EXIT_DONE;
 }
 
 static int
@@ -426,6 +452,23 @@ check_dropped(const struct options *o, struct settings **s)
 	return *s == NULL ? failure(&hope) : 0;
 }
 
+/* What a start needs, and a reload does not. */
+static int
+check_start(const struct options *o, const struct settings *s)
+{
+	for (char **p = s->listen; *p != NULL; p++) {
+		struct address a = address_of(*p, o);
+
+		if (net_check(a.host, a.port) == -1)
+			return EXIT_TEMPORARY;
+	}
+	/* As another user than the daemon's there is nothing to see. */
+	if (s->log_file != NULL && getuid() == s->daemon.uid &&
+	    logfile_check(s->log_file) == -1)
+		return log_failure();
+	return EXIT_DONE;
+}
+
 static int
 check(const struct options *o, struct settings **s)
 {
@@ -455,6 +498,8 @@ check(const struct options *o, struct settings **s)
 		warnings = upkeep_warn(stderr, *s, context) +
 		    settings_warn(stderr, *s);
 	tls_context_free(context);
+	if (!o->quiet && (code = check_start(o, *s)) != EXIT_DONE)
+		return code;
 	if (warnings > 0) {
 		fprintf(stderr, "aisd: the configuration %s can be used, with "
 		    "%d warnings\n", o->config, warnings);
@@ -477,11 +522,14 @@ prepare(const struct options *o, struct server_start *start)
 	struct settings *s = start->settings;
 	struct settings_hope hope;
 	struct logs logs = { NULL, NULL };
+	int code;
 
-	if (open_sockets(start, o) == -1 || child_init() == -1)
+	if ((code = open_sockets(start, o)) != EXIT_DONE)
+		return code;
+	if (child_init() == -1)
 		return EXIT_FAILED;
 	if (open_streams(&logs, s, o->verbose) == -1)
-		return EXIT_CONFIG;
+		return log_failure();
 	if (drop(s) == -1 || tree_init() == -1)
 		return EXIT_PRIVILEGE;
 	check_reloadable(o, s);
@@ -490,7 +538,7 @@ prepare(const struct options *o, struct server_start *start)
 	if (upkeep_judge(s, start->context) == -1)
 		return EXIT_TEMPORARY;
 	if (open_logs(&logs, s) == -1)
-		return EXIT_CONFIG;
+		return log_failure();
 	if (s->log_file != NULL && !logfile_is_stream(s->log_file))
 		start->file = logs.file;
 	log_set_level(o->verbose ? LOG_LEVEL_DEBUG : level_of(s->log_level));

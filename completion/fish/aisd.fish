@@ -4,7 +4,7 @@ complete -c aisd -f
 complete -c aisd -s c -l config -r -F -d 'read a file and its FILE.d/*.conf'
 complete -c aisd -s p -l port -x -d 'listen on a port'
 complete -c aisd -s t -l check-config -d 'check the configuration and leave'
-complete -c aisd -s q -l quiet -d 'with -t: errors alone'
+complete -c aisd -s q -l quiet -d 'with -t: errors of a reload alone'
 complete -c aisd -s T -l show-config \
     -d 'print the configuration in force and leave'
 complete -c aisd -s v -l verbose -d 'log to standard error as well, and more'

@@ -448,7 +448,7 @@ def test_pipe_that_nobody_reads(piped, connect):
     """A log that takes no record at the start is none; one that loses its
     reader is tried again."""
     daemon = piped("name", start=False)
-    with pytest.raises(AssertionError, match="ended with 6"):
+    with pytest.raises(AssertionError, match="ended with 75"):
         daemon.start()
     assert daemon.stderr().splitlines()[-1] == \
         f"aisd: nobody reads the pipe {daemon.reader.path}, and there is no " \

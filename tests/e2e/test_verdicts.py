@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import socket
+import subprocess
 import time
 
 import pytest
@@ -326,3 +327,112 @@ def test_failed_reload_hides_no_file(faulty, root, server, client, crl,
     daemon.process.send_signal(signal.SIGHUP)
     assert "has been revoked" in farewell(one).text
     assert sorted(results(daemon)) == ["done", "failed"]
+
+
+# At the start.
+
+TEMPORARY = 75
+CONFIGURATION = 6
+
+
+def ends_with(daemon, *options):
+    """The status of an aisd that does not serve, and what it says."""
+    done = subprocess.run([*daemon.words, *options, "-c", daemon.conf],
+                          env=daemon.env, capture_output=True, text=True,
+                          timeout=30)
+    return done.returncode, done.stderr
+
+
+def keys_for(what, directory, root, server):
+    """What keeps aisd from starting: keys of its configuration."""
+    certificate, made = None, directory / "made"
+    if what in ("certificate ahead", "certificate expired"):
+        certificate = root.make(
+            "localhost", "server", **({"start": 60} if "ahead" in what else
+                                      {"start": -60, "end": -30}))
+    elif what == "intermediate ahead":
+        # Its own date is good.
+        certificate = root.intermediate("Branch", start=60).make(
+            "localhost", "server")
+    elif what in ("list ahead", "list overdue"):
+        return {"crl": pki.revocations(
+            root, made, **({"start": 60} if "ahead" in what else
+                           {"end": -5}))}
+    elif what == "another key":
+        return {"key": root.make("localhost", "server").key}
+    elif what == "log is a link":
+        made.symlink_to(directory / "target")
+        return {"log_file": made}
+    if certificate:
+        return {"certificate": certificate.cert, "key": certificate.key}
+    return {
+        "certificate missing": {"certificate": made},
+        "list missing": {"crl": made},
+        "user unknown": {"unprivileged": None, "user": "no-such-user"},
+        "log directory missing": {"log_file": made / "server.log"},
+        "address not ours": {"listen": ["192.0.2.77:4773"]},
+        "unknown key": {"listn": 5},
+    }[what]
+
+
+@pytest.mark.parametrize("what, status", [
+    ("certificate ahead", TEMPORARY),
+    ("certificate expired", TEMPORARY),
+    ("certificate missing", TEMPORARY),
+    ("intermediate ahead", TEMPORARY),
+    ("list ahead", TEMPORARY),
+    ("list overdue", TEMPORARY),
+    ("list missing", TEMPORARY),
+    ("user unknown", TEMPORARY),
+    ("log directory missing", TEMPORARY),
+    ("address not ours", TEMPORARY),
+    ("another key", CONFIGURATION),
+    ("log is a link", CONFIGURATION),
+    ("unknown key", CONFIGURATION),
+])
+def test_start(make_aisd, root, server, tmp_path, what, status):
+    """What may pass is told from what only people can mend, by the start and
+    by -t alike."""
+    daemon = make_aisd(pair=server, start=False,
+                       **keys_for(what, tmp_path, root, server))
+    assert ends_with(daemon)[0] == status
+    checked, said = ends_with(daemon, "-t")
+    assert checked == status and said
+    assert not (tmp_path / "target").exists()
+
+
+@pytest.mark.parametrize("call, error, says", [
+    ("fopen", errno.EMFILE, "cannot read the configuration"),
+    ("read", errno.EIO, "cannot read the certificate"),
+])
+def test_start_that_a_call_prevents(faulty, server, call, error, says):
+    daemon = faulty(server, start=False)
+    assert ends_with(daemon, "-V")[0] == 0      # Now the calls are known.
+    for option in (), ("-t",):
+        with daemon.faults.armed(call, error, times=-1):
+            status, said = ends_with(daemon, *option)
+        assert status == TEMPORARY and says in said
+
+
+def test_port_in_use(make_aisd, server):
+    """It may be free soon; -t cannot tell whose it is."""
+    first = make_aisd(pair=server)
+    second = make_aisd(pair=server, start=False,
+                       listen=[f"127.0.0.1:{first.port}"])
+    status, said = ends_with(second)
+    assert status == TEMPORARY and "Address already in use" in said
+    assert ends_with(second, "-t")[0] in (0, 3)
+
+
+def test_check_of_a_reload(make_aisd, server, tmp_path):
+    """What a start alone needs keeps nobody from a reload."""
+    for keys in ({"listen": ["192.0.2.77:4773"]},
+                 {"log_file": tmp_path / "none" / "server.log"}):
+        daemon = make_aisd(pair=server, start=False, **keys)
+        assert ends_with(daemon, "-t", "-q")[0] == 0
+
+
+def test_check_makes_no_log(make_aisd, server):
+    daemon = make_aisd(pair=server, start=False)
+    assert ends_with(daemon, "-t")[0] in (0, 3)
+    assert not daemon.log.exists()

@@ -1,10 +1,12 @@
 """systemctl: start, status, reload, stop, restart, watchdog, sockets."""
 
+import pathlib
 import re
 import signal
 import threading
 import time
 
+import pki
 import pytest
 import wire
 from aisd import wait_until
@@ -355,3 +357,62 @@ def test_key_mode(service, owner, mode, said):
     assert service.systemctl("start", check=False).returncode != 0
     assert service.show("ExecMainStatus") == "6"
     service.wait_said(f"aisd: {said}\n")
+
+
+def late(name, service, directory):
+    """Let something be missing at the start that comes by itself; returns what
+    brings it."""
+    box = service.box
+    if name == "certificate":
+        site = pki.root(str(directory / "site"), "Late")
+        # The clock is wrong: it is 4 s before this certificate begins.
+        pair = site.make("localhost", "server", start=4)
+        service.pair = site.make("alice")
+        for source, file in ((pair.cert, "late.pem"), (pair.key, "late.key"),
+                             (pair.ca, "late-ca.pem")):
+            box.path(f"/etc/aisd/{file}").write_bytes(
+                pathlib.Path(source).read_bytes())
+        box.run("chown", "root:aisd", "/etc/aisd/late.key")
+        box.run("chmod", "0640", "/etc/aisd/late.key")
+        service.configure(certificate="/etc/aisd/late.pem",
+                          key="/etc/aisd/late.key",
+                          authority="/etc/aisd/late-ca.pem")
+        return lambda: None
+    if name == "user":
+        box.run("userdel", "late", check=False)
+        service.configure(command_user="late", directory="/")
+        return lambda: box.run("useradd", "--system", "--user-group", "late")
+    service.configure(log_file="/var/log/aisd/later/server.log")
+    return lambda: box.run("install", "-d", "-o", "aisd",
+                           "/var/log/aisd/later")
+
+
+@pytest.mark.parametrize("what", ["certificate", "user", "log"])
+def test_start_later(service, tmp_path, what):
+    """What is not there yet at the first try is waited for: "systemctl start"
+    says that it has failed, and ends in a served client."""
+    box = service.box
+    comes = late(what, service, tmp_path)
+    needs = box.path("/run/systemd/system/needs.service")
+    wants = box.path("/run/systemd/system/wants.service")
+    for path, how in (needs, "Requires"), (wants, "Wants"):
+        path.write_text(f"[Unit]\n{how}=aisd.service\nAfter=aisd.service\n"
+                        "[Service]\nType=oneshot\nRemainAfterExit=yes\n"
+                        "ExecStart=/bin/true\n")
+    box.run("systemctl", "daemon-reload")
+    try:
+        done = box.run("systemctl", "start", "needs", "wants", check=False)
+        assert done.returncode != 0
+        assert service.show("ExecMainStatus") == "75"
+        assert [box.run("systemctl", "is-active", f"{name}.service",
+                        check=False).stdout.strip()
+                for name in ("needs", "wants")] == ["inactive", "active"]
+        comes()
+        service.wait(lambda: service.show("ActiveState") == "active",
+                     "it serves", 20)
+        assert int(service.show("NRestarts")) > 0
+        assert service.run("true").status == 0
+    finally:
+        box.run("systemctl", "stop", "needs", "wants", check=False)
+        needs.unlink()
+        wants.unlink()

@@ -35,7 +35,7 @@ errors(void **state)
 	static const int pass[] = { EMFILE, ENFILE, ENOMEM, EIO, ENOENT,
 	    ENOSPC, ESTALE, ETIMEDOUT, EADDRINUSE, EADDRNOTAVAIL };
 	static const int stay[] = { 0, EACCES, EPERM, EISDIR, ENOTDIR, ELOOP,
-	    ENAMETOOLONG, EINVAL, EFBIG };
+	    ENAMETOOLONG, EINVAL, EFBIG, ENODEV };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof pass / sizeof *pass; i++)
