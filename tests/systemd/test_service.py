@@ -150,6 +150,34 @@ def test_reload_unreadable(service, what):
     assert service.run("true").status == 0
 
 
+def test_reload_beside_an_overdue_list(service, authority, tmp_path):
+    """A start would fail, but the new list beside it has to be in force: else
+    who is on that would still be served."""
+    box, lists = service.box, "/etc/aisd/crl.d"
+    other = pki.root(str(tmp_path / "other"), "Other")
+    box.run("mkdir", "-p", lists)
+    try:
+        good = pki.revocations(authority, tmp_path / "good.pem")
+        box.path(f"{lists}/good.pem").write_text(good.read_text())
+        service.configure(crl=lists, watch_interval=0)
+        service.start()
+        assert service.run("true").status == 0
+        pki.revocations(other, good, end=-5)
+        box.path(f"{lists}/other.pem").write_text(good.read_text())
+        pki.revocations(authority, good, [int(service.pair.serial, 16)],
+                        start=-200)
+        box.path(f"{lists}/good.pem").write_text(good.read_text())
+        service.systemctl("reload")
+        service.wait(lambda: service.events("reload", result="done"),
+                     "a reload")
+        service.wait(lambda: service.events("expiry", level="error"),
+                     "word of the overdue list")
+        with pytest.raises((wire.Cut, wire.Closed, OSError)):
+            service.run("true")
+    finally:
+        box.run("rm", "-r", lists)
+
+
 def test_stop(service):
     """The command gets TERM, the client is told, and all is over."""
     service.start()
