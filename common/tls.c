@@ -27,6 +27,7 @@
 #include "common/tls-load.h"
 #include "common/tls-term.h"
 #include "common/tls-trial.h"
+#include "common/tls-why.h"
 #include "common/tls.h"
 
 /* Longer chains than this have no place in a site of one authority. */
@@ -98,140 +99,7 @@ say(char out[TLS_TEXT_MAX], const char *format, ...)
 	va_end(ap);
 }
 
-/* --- why a certificate is not accepted --------------------------------- */
-
-/* Is the error about where the chain leads? */
-static bool
-is_chain_error(int e)
-{
-	switch (e) {
-	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
-	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
-	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
-	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-	case X509_V_ERR_CERT_SIGNATURE_FAILURE:
-	case X509_V_ERR_CERT_UNTRUSTED:
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* Is the error about the revocation list? */
-static bool
-is_crl_error(int e)
-{
-	return e == X509_V_ERR_CRL_HAS_EXPIRED ||
-	    e == X509_V_ERR_CRL_NOT_YET_VALID ||
-	    e == X509_V_ERR_UNABLE_TO_GET_CRL ||
-	    e == X509_V_ERR_KEYUSAGE_NO_CRL_SIGN;
-}
-
-/* Is there an authority of ours that has this name? */
-static bool
-has_authority(const struct tls_context *c, const X509_NAME *name)
-{
-	STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(
-	    SSL_CTX_get_cert_store(c->ssl));
-
-	for (int i = 0; i < sk_X509_OBJECT_num(all); i++) {
-		X509 *cert = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(all,
-		    i));
-
-		if (cert != NULL && X509_NAME_cmp(X509_get_subject_name(cert),
-		    name) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* The sentence for a certificate whose time has passed or is to come. */
-static void
-explain_dates(const struct tls_context *c, X509 *cert, const char *subject,
-    char out[TLS_TEXT_MAX])
-{
-	const ASN1_TIME *end = X509_get0_notAfter(cert);
-	const ASN1_TIME *begin = X509_get0_notBefore(cert);
-	const char *whose = c->server ? "the server's" : "our";
-	char date[DATE_TEXT_MAX], distance[128];
-
-	if (X509_cmp_current_time(end) < 0)
-		say(out, "the certificate \"%s\" has expired on %s, %s; it has "
-		    "to be renewed, or that clock set", subject,
-		    cert_date(end, date),
-		    cert_distance(end, whose, distance));
-	else
-		say(out, "the certificate \"%s\" is not valid before %s, %s; "
-		    "check that clock, and the authority's", subject,
-		    cert_date(begin, date),
-		    cert_distance(begin, whose, distance));
-}
-
-/* May the leaf sign a handshake, and is it no authority's own? */
-static bool
-is_leaf(X509 *cert)
-{
-	return (X509_get_key_usage(cert) & KU_DIGITAL_SIGNATURE) != 0 &&
-	    X509_check_ca(cert) == 0;
-}
-
-/* A sentence for "cert", which fails with the X509_V_ERR "e".  "client": it
- * is a client's. */
-static void
-explain(const struct tls_context *c, X509 *cert, int e, bool client,
-    char out[TLS_TEXT_MAX])
-{
-	char subject[TLS_NAME_MAX], issuer[TLS_NAME_MAX];
-
-	(void)cert_name(X509_get_subject_name(cert), subject);
-	(void)cert_name(X509_get_issuer_name(cert), issuer);
-	subject[NAME_SHOWN] = issuer[NAME_SHOWN] = '\0';
-	if (e == X509_V_ERR_CERT_HAS_EXPIRED ||
-	    e == X509_V_ERR_CERT_NOT_YET_VALID)
-		explain_dates(c, cert, subject, out);
-	else if (is_chain_error(e))
-		say(out, "the certificate \"%s\", issued by \"%s\", does not "
-		    "come from the configured authority%s (%s)", subject,
-		    issuer, has_authority(c, X509_get_issuer_name(cert)) ?
-		    ", but from another of the same name" : "",
-		    X509_verify_cert_error_string(e));
-	else if (e == X509_V_ERR_INVALID_PURPOSE && client && is_leaf(cert) &&
-	    !cert_has_purpose(cert))
-		say(out, "the certificate \"%s\" does not say that it is for "
-		    "clients: it has no extendedKeyUsage with clientAuth; "
-		    "make one with \"ais-ca client\", or set client_purpose "
-		    "= \"optional\" in aisd.conf", subject);
-	else if (e == X509_V_ERR_INVALID_PURPOSE)
-		say(out, "the certificate \"%s\" is not for use as a %s: that "
-		    "needs digitalSignature as keyUsage and %s as "
-		    "extendedKeyUsage; make one with \"ais-ca %s\"", subject,
-		    client ? "client" : "server", client ? "clientAuth" :
-		    "serverAuth", client ? "client" : "server");
-	else if (e == X509_V_ERR_CERT_REVOKED)
-		say(out, "the certificate \"%s\" has been revoked; another "
-		    "one has to take its place", subject);
-	else if (e == X509_V_ERR_CERT_REJECTED && !cert_has_serial(cert))
-		say(out, "the certificate \"%s\" has a serial number of more "
-		    "than %d bytes, where RFC 5280 allows 20; make it anew "
-		    "with a shorter one", subject, SERIALS_BYTES_MAX);
-	else if (is_crl_error(e))
-		say(out, "the certificate \"%s\" cannot be checked for "
-		    "revocation: %s; make a new revocation list of \"%s\"",
-		    subject, X509_verify_cert_error_string(e), issuer);
-	else
-		say(out, "the certificate \"%s\" is not acceptable: %s",
-		    subject, X509_verify_cert_error_string(e));
-}
-
-/* Which certificate of a chain to name for the error "e" of "cert".  A foreign
- * authority that comes along is not what is wrong, but whose it is. */
-static X509 *
-at_fault(X509 *leaf, X509 *cert, int e)
-{
-	return cert == NULL || e == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN ?
-	    leaf : cert;
-}
+/* --- is a chain good? ---------------------------------------------------- */
 
 static void
 fail_for_memory(struct tls *tls)
@@ -240,10 +108,15 @@ fail_for_memory(struct tls *tls)
 	say(tls->error, "out of memory");
 }
 
-/* Note the reason why the peer is refused, for the error "e" of "cert". */
+/* Note the reason why the peer is refused, by the error in "store". */
 static void
-note_refusal(struct tls *tls, X509 *leaf, X509 *cert, int e)
+note_refusal(struct tls *tls, X509_STORE_CTX *store)
 {
+	const struct tls_context *c = tls->context;
+	const struct why_case w = { .store = store, .lists = c->crl,
+	    .server = c->server, .client = c->server };
+	X509 *leaf = X509_STORE_CTX_get0_cert(store);
+	int e = X509_STORE_CTX_get_error(store);
 	char names[TLS_TEXT_MAX / 2];
 
 	/* For want of memory a good certificate looks like any bad one. */
@@ -252,7 +125,7 @@ note_refusal(struct tls *tls, X509 *leaf, X509 *cert, int e)
 		return;
 	}
 	tls->has_peer = true;
-	tls->failure = is_chain_error(e) ? TLS_FAILURE_AUTHORITY :
+	tls->failure = why_is_chain(e) ? TLS_FAILURE_AUTHORITY :
 	    TLS_FAILURE_CERTIFICATE;
 	if (e == X509_V_ERR_HOSTNAME_MISMATCH) {
 		tls->failure = TLS_FAILURE_NAME;
@@ -262,8 +135,7 @@ note_refusal(struct tls *tls, X509 *leaf, X509 *cert, int e)
 		    "\"server_name\" in aisc.conf", names,
 		    tls->host.length > 0 ? "IP" : "DNS", tls->host.name);
 	} else
-		explain(tls->context, at_fault(leaf, cert, e), e,
-		    tls->context->server, tls->error);
+		why_refused(&w, tls->error);
 }
 
 /*
@@ -306,7 +178,7 @@ check_purpose(const struct tls_context *c, X509_STORE_CTX *store, bool client)
 		bool good = cert_allows(cert, client, i > 0);
 
 		if (i == 0)
-			good = good && is_leaf(cert) &&
+			good = good && why_is_leaf(cert) &&
 			    (!must_say || cert_has_purpose(cert));
 		if (good)
 			continue;
@@ -389,9 +261,9 @@ check_peer(X509_STORE_CTX *store, void *context)
 		X509_STORE_CTX_set_current_cert(store, leaf);
 	}
 	e = X509_STORE_CTX_get_error(store);
-	note_refusal(tls, leaf, X509_STORE_CTX_get_current_cert(store), e);
+	note_refusal(tls, store);
 	/* This one becomes "certificate unknown". */
-	if (is_crl_error(e))
+	if (why_is_list(e))
 		X509_STORE_CTX_set_error(store,
 		    X509_V_ERR_UNHANDLED_CRITICAL_CRL_EXTENSION);
 	return 0;
@@ -596,15 +468,17 @@ struct verdict {
 	STACK_OF(X509) **chain;	/* Where the chain goes, or NULL. */
 };
 
-/* Say what is wrong with the chain of "cert", which fails in "store". */
+/* Say what is wrong with the chain that fails in "store". */
 static void
-note_verdict(const struct tls_context *c, X509_STORE_CTX *store, X509 *cert,
+note_verdict(const struct tls_context *c, X509_STORE_CTX *store,
     struct verdict *v)
 {
+	const struct why_case w = { .store = store, .lists = c->crl,
+	    .server = c->server, .client = v->client };
 	X509 *current = X509_STORE_CTX_get_current_cert(store);
 	int e = X509_STORE_CTX_get_error(store);
 
-	explain(c, at_fault(cert, current, e), e, v->client, v->why);
+	why_refused(&w, v->why);
 	v->reason = reason_word(e);
 	v->may_pass = e == X509_V_ERR_CERT_HAS_EXPIRED ||
 	    e == X509_V_ERR_CERT_NOT_YET_VALID ||
@@ -643,7 +517,7 @@ check_alone(struct tls_context *c, X509 *cert, STACK_OF(X509) *chain,
 			    X509_STORE_CTX_get0_chain(store));
 			result = 0;
 		} else
-			note_verdict(c, store, cert, v);
+			note_verdict(c, store, v);
 	}
 	X509_STORE_CTX_free(store);
 	ERR_clear_error();
@@ -859,6 +733,19 @@ static const struct refusal {
 	    "server takes no signature of its kind", "it was not shown" }
 };
 
+/* Do we show no certificate but our own, "own", and not know its issuer? */
+static bool
+is_alone(const struct tls *tls, X509 *own)
+{
+	STACK_OF(X509) *chain = NULL;
+
+	(void)SSL_get0_chain_certs(tls->ssl, &chain);
+	return sk_X509_num(chain) <= 0 && !why_is_own_issuer(own) &&
+	    !why_has_authority(
+	    SSL_CTX_get_cert_store(tls->context->ssl),
+	    X509_get_issuer_name(own));
+}
+
 /* The other side refuses our certificate. */
 static void
 explain_refusal(struct tls *tls, const struct refusal *r)
@@ -879,7 +766,10 @@ explain_refusal(struct tls *tls, const struct refusal *r)
 	t = r->add == BEGIN ? X509_get0_notBefore(own) :
 	    X509_get0_notAfter(own);
 	if (r->add == ISSUER)
-		(void)snprintf(more, sizeof more, " \"%s\"", issuer);
+		(void)snprintf(more, sizeof more, " \"%s\"%s", issuer,
+		    r->alert == ALERT_UNKNOWN_CA && is_alone(tls, own) ?
+		    "; if that is an intermediate authority, its certificate "
+		    "belongs behind this one in the same file" : "");
 	else if (r->add == PURPOSE)
 		(void)snprintf(more, sizeof more, "%s", server ||
 		    cert_has_purpose(own) ? "" : "; it has no extendedKeyUsage "

@@ -536,6 +536,10 @@ UNTRUSTED = "the client refused the server's certificate \"CN=localhost\": " \
 REFUSED = 'aisc: tls: the server refused our certificate "CN={who}": {why}; ' \
     "it is in {{FILE}}, and the log of aisd on localhost says more"
 UNKNOWN = " (unable to get local issuer certificate)"
+ALONE = ": no other comes with it; if its issuer is an intermediate " \
+    "authority, that one's certificate belongs behind it in the {}'s file"
+BETWEEN = "; if that is an intermediate authority, its certificate belongs " \
+    "behind this one in the same file"
 TWIN = ", but from another of the same name"
 LOST = "aisc: lost: {CUT}, before the answer was complete; the command may " \
     "have begun: look whether aisd still runs on localhost, and into its log"
@@ -556,7 +560,7 @@ FAILURES = {
         (not_in(None, UNTRUSTED),)),
     "server of another authority": Failure(
         server_with("www", "other"), 255, "tls", ELSEWHERE.format(
-            who="www", issuer="Other CA", more=UNKNOWN)),
+            who="www", issuer="Other CA", more=ALONE.format("server"))),
     "server with its own authority": Failure(
         self_signed_server, 255, "tls", ELSEWHERE.format(
             who="localhost", issuer="localhost",
@@ -564,8 +568,9 @@ FAILURES = {
     "client of another authority": Failure(
         client_with(signer="other"), 255, "tls", REFUSED.format(
             who="alice", why="the server does not trust its issuer "
-            '"CN=Other CA"'),
-        (not_in("alice", FOREIGN.format(issuer="Other CA", more=UNKNOWN)),)),
+            '"CN=Other CA"' + BETWEEN),
+        (not_in("alice", FOREIGN.format(issuer="Other CA",
+                                        more=ALONE.format("client"))),)),
     "client of another authority of the name": Failure(
         client_with(signer="twin"), 255, "tls", REFUSED.format(
             who="alice", why="the server does not trust its issuer "
@@ -581,8 +586,9 @@ FAILURES = {
     "authority between is missing": Failure(
         without_intermediate, 255, "tls", REFUSED.format(
             who="alice", why='the server does not trust its issuer '
-            '"CN=Branch"'),
-        (not_in("alice", FOREIGN.format(issuer="Branch", more=UNKNOWN)),)),
+            '"CN=Branch"' + BETWEEN),
+        (not_in("alice", FOREIGN.format(issuer="Branch",
+                                        more=ALONE.format("client"))),)),
 
     # Dates and clocks.
     "server has expired": Failure(
@@ -652,6 +658,13 @@ FAILURES = {
                 "client: that needs digitalSignature as keyUsage and "
                 "clientAuth as extendedKeyUsage; make one with \"ais-ca "
                 'client"'),)),
+    "client's certificate of an authority": Failure(
+        client_with(authority=True), 255, "tls", REFUSED.format(
+            who="alice", why="it is not for use as a client"),
+        (not_in("alice", 'the certificate "CN=alice" is not for use as a '
+                "client: it is that of an authority (CA:TRUE as "
+                'basicConstraints), as "openssl req -x509" makes them; make '
+                'one with "ais-ca client"'),)),
     "client's certificate without a purpose": Failure(
         client_with(purpose=None), 255, "tls", REFUSED.format(
             who="alice", why="it is not for use as a client; it has no "

@@ -487,3 +487,95 @@ def test_list_in_the_authority(make_aisd, aisc, aisd, copies, alice):
                     pair=alice._replace(ca=copies["authority"]))
     assert (done.returncode, client.said(done.stderr)) == (255, "config")
     assert b"has a revocation list in it" in done.stderr
+
+
+# What is wrong with a chain.
+
+@pytest.fixture
+def root(tmp_path):
+    return pki.root(str(tmp_path / "root"), "Root")
+
+
+def refusal(make_aisd, aisc, root, pair):
+    """What the log says of a client that shows this certificate."""
+    daemon = make_aisd(pair=root.make("localhost", "server"))
+    done = aisc.run(daemon.port, "true", pair=pair)
+    assert (done.returncode, client.said(done.stderr)) == (255, "tls")
+    return daemon.wait_event("handshake-failed")["reason"]
+
+
+def test_authority_for_another_purpose(make_aisd, aisc, root):
+    mail = root.intermediate("Web", more=["extendedKeyUsage = serverAuth"])
+    assert refusal(make_aisd, aisc, root, mail.make("alice")) == (
+        'the authority "CN=Web" may not issue certificates for clients: its '
+        "own has an extendedKeyUsage without clientAuth; that of the "
+        "authority has to be made anew")
+
+
+def put_alone(pair, path):
+    """The same without what stands behind the certificate."""
+    with open(pair.cert, encoding="ascii") as file:
+        first = file.read().split("-----END")[0]
+    path.write_text(first + "-----END CERTIFICATE-----\n")
+    return pair._replace(cert=str(path))
+
+
+def test_intermediate_is_missing(make_aisd, aisc, root, tmp_path):
+    """Each side says it of its own file before the other one does."""
+    branch = root.intermediate("Branch")
+    alice = put_alone(branch.make("alice"), tmp_path / "alice.pem")
+    server = put_alone(branch.make("localhost", "server"),
+                       tmp_path / "server.pem")
+    says = ("does not come from the configured authority: no other comes "
+            "with it; if its issuer is an intermediate authority, that one's "
+            "certificate belongs behind it in the %s's file")
+    check_config(make_aisd(start=False, pair=server), says % "server")
+    daemon = make_aisd(pair=branch.make("localhost", "server"))
+    done = aisc.run(daemon.port, pair=alice, options=["--check"])
+    assert says % "client" in (done.stdout + done.stderr).decode()
+    # And the other side of it.
+    done = aisc.run(daemon.port, "true", pair=alice)
+    assert ('does not trust its issuer "CN=Branch"; if that is an '
+            "intermediate authority, its certificate belongs behind this one "
+            "in the same file") in done.stderr.decode()
+    assert says % "client" in daemon.wait_event("handshake-failed")["reason"]
+    assert aisc.run(daemon.port, "true",
+                    pair=branch.make("alice")).returncode == 0
+
+
+def test_authority_first_in_the_file(make_aisd, aisc, root, tmp_path):
+    branch = root.intermediate("Branch")
+    pair = branch.make("localhost", "server")
+    with open(pair.cert, encoding="ascii") as file:
+        own, between = file.read().split("-----BEGIN")[1:3]
+    turned = tmp_path / "turned.pem"
+    turned.write_text("-----BEGIN" + between + "-----BEGIN" + own)
+    turned = pair._replace(cert=str(turned))
+    says = (f"the key {pair.key} belongs to the certificate number 2 of the "
+            f'file {turned.cert}, "CN=localhost", and must belong to the '
+            "first; put that certificate before those of its authorities")
+    check_config(make_aisd(start=False, pair=turned), says)
+    done = aisc.run(1, "true", pair=turned)
+    assert says in done.stderr.decode()
+
+
+def test_authority_that_may_sign_no_list(make_aisd, tmp_path):
+    key, cert = str(tmp_path / "ca.key"), str(tmp_path / "ca.pem")
+    pki.run("openssl", "req", "-x509", "-noenc", *KEYS["P-256"], "-subj",
+            "/CN=Root", "-keyout", key, "-out", cert, "-addext",
+            "keyUsage = critical, keyCertSign")
+    signer = pki.Signer(tmp_path / "made", cert, key)
+    crl = pki.revocations(signer, tmp_path / "list.pem")
+    check_config(make_aisd(start=False, pair=signer.make(
+        "localhost", "server"), crl=crl), 'cannot be checked for revocation: '
+        '"CN=Root" may not sign lists, for its own certificate has a '
+        "keyUsage without cRLSign; that of the authority has to be made anew")
+
+
+def test_list_of_one_authority_alone(make_aisd, root, tmp_path):
+    branch = root.intermediate("Branch")
+    crl = pki.revocations(branch, tmp_path / "list.pem")
+    check_config(make_aisd(start=False, crl=crl, pair=branch.make(
+        "localhost", "server")), 'the certificate "CN=Branch" cannot be '
+        'checked for revocation: the files of "crl" have no list that '
+        '"CN=Root" has signed; add one')

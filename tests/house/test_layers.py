@@ -21,6 +21,7 @@ FLAVOURS = {
     "common/tls-load": "common/tls",
     "common/tls-term": "common/tls",
     "common/tls-trial": "common/tls",
+    "common/tls-why": "common/tls",
     "daemon/service-plain": "daemon/service",
     "client/editor-none": "client/editor",
 }
