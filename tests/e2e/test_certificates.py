@@ -455,7 +455,11 @@ def refuses(make_aisd):
                 [*daemon.words, "-c", str(daemon.conf), *words],
                 capture_output=True, timeout=30, stdin=subprocess.DEVNULL)
             text = done.stderr.decode()
-            assert done.returncode == 6, text
+            # What time may mend is no verdict for ever.
+            assert done.returncode == (75 if any(
+                words in text for words in (
+                    "No such file", "has expired", "not valid before"))
+                else 6), text
             for part in says:
                 assert str(part) in text, text
             assert text.startswith("aisd: ")
