@@ -535,7 +535,9 @@ prepare(const struct options *o, struct server_start *start)
 	check_reloadable(o, s);
 	if ((start->context = settings_tls(s, false, &hope)) == NULL)
 		return failure(&hope);
-	if (upkeep_judge(s, start->context) == -1)
+	/* One connection is judged by the lists for itself: those of others
+	 * are no reason to leave it. */
+	if (start->count > 0 && upkeep_judge(s, start->context) == -1)
 		return EXIT_TEMPORARY;
 	if (open_logs(&logs, s) == -1)
 		return log_failure();

@@ -3,8 +3,8 @@
 import threading
 import time
 
+import pki
 import pytest
-
 import wire
 from aisd import wait_until
 
@@ -173,3 +173,27 @@ def test_limit_of_connections(each):
             time.sleep(0.1)
             return False
     wait_until(served, "there is room again", 20 * each.slowness)
+
+
+def test_overdue_list(each, authority, tmp_path):
+    """One of another authority keeps nobody from his connection; one of the
+    client's own does."""
+    lists, path = "/etc/aisd/crl.d", tmp_path / "list.pem"
+    other = pki.root(str(tmp_path / "other"), "Other")
+    each.box.run("mkdir", "-p", lists)
+    try:
+        for name, signer, end in (("good", authority, 900),
+                                  ("other", other, -5)):
+            pki.revocations(signer, path, end=end)
+            each.box.path(f"{lists}/{name}.pem").write_text(path.read_text())
+        each.configure(crl=lists)
+        assert each.run("true").status == 0
+        pki.revocations(authority, path, end=-5)
+        each.box.path(f"{lists}/good.pem").write_text(path.read_text())
+        with pytest.raises((wire.Cut, wire.Closed, OSError)):
+            each.run("true")
+        event, = each.events("handshake-failed")
+        assert "CRL has expired" in event["reason"]
+    finally:
+        each.box.run("rm", "-r", lists)
+    wait_gone(each)
