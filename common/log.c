@@ -327,12 +327,24 @@ struct report {
 	uint64_t nowhere;	/* ...and of them, everywhere. */
 };
 
+static void tell_failing(const struct log_sink *s, int error);
+
+/* "s" has not taken a record, or a report of another sink; returns errno. */
+static int
+lose(struct log_sink *s)
+{
+	s->lost++;
+	s->failing = true;
+	return errno;
+}
+
 /* Tell every sink that works about "about", which may be one of them; where
  * it is the only one, its own records say that some are missing.  Whether that
  * one, if it works, has taken it; it is the first to get it. */
 static bool
 tell(const struct log_sink *about, const struct report *r, const char *text)
 {
+	int errors[LOG_SINKS_MAX] = { 0 };
 	char lost[24], none[24];
 	const struct log_field fields[] = {
 		{ "sink", about->name, strlen(about->name) },
@@ -353,8 +365,14 @@ tell(const struct log_sink *about, const struct report *r, const char *text)
 		return false;
 	for (size_t i = 0; i < sink_count; i++) {
 		/* One that fails as well says so at its own next event. */
-		if (sinks[i] != about && !sinks[i]->failing)
-			(void)sinks[i]->take(sinks[i]->context, &e);
+		if (sinks[i] != about && !sinks[i]->failing &&
+		    sinks[i]->take(sinks[i]->context, &e) == -1)
+			errors[i] = lose(sinks[i]);
+	}
+	/* Only now: all have to hear of "about" first. */
+	for (size_t i = 0; i < sink_count; i++) {
+		if (errors[i] != 0)
+			tell_failing(sinks[i], errors[i]);
 	}
 	return true;
 }
@@ -381,12 +399,12 @@ tell_failing(const struct log_sink *s, int error)
 	(void)tell(s, &r, text);
 }
 
-/* Whether the sink has taken that: it has to know what it lacks. */
+/* Whether the sink has taken that: it has to know what it has "lost". */
 static bool
-tell_working(const struct log_sink *s)
+tell_working(const struct log_sink *s, uint64_t lost)
 {
 	const struct report r = { .level = nowhere > 0 ? LOG_LEVEL_ERROR :
-	    LOG_LEVEL_NOTICE, .state = "working", .lost = s->lost,
+	    LOG_LEVEL_NOTICE, .state = "working", .lost = lost,
 	    .nowhere = nowhere };
 	char text[LOG_TEXT_MAX], all[80] = "";
 
@@ -395,7 +413,7 @@ tell_working(const struct log_sink *s)
 		    "everywhere", (unsigned long long)nowhere);
 	(void)snprintf(text, sizeof text, "%s can be written again; %llu "
 	    "records are missing there%s", s->name,
-	    (unsigned long long)s->lost, all);
+	    (unsigned long long)lost, all);
 	return tell(s, &r, text);
 }
 
@@ -404,20 +422,26 @@ static bool
 offer(struct log_sink *s, const struct log_event *e)
 {
 	bool failed = s->failing;
+	uint64_t lost;
+	int error;
 
 	if (s->take(s->context, e) == -1) {
-		s->lost++;
-		s->failing = true;
+		error = lose(s);
 		if (!failed)
-			tell_failing(s, errno);
+			tell_failing(s, error);
 		return false;
 	}
 	if (failed) {
+		/* While that is told it may begin to fail again. */
+		lost = s->lost;
 		s->failing = false;
-		if (tell_working(s))
-			s->lost = nowhere = 0;
-		else
+		s->lost = 0;
+		if (tell_working(s, lost))
+			nowhere = 0;
+		else {
 			s->failing = true;
+			s->lost += lost;
+		}
 	}
 	return true;
 }

@@ -564,10 +564,11 @@ report_of_failing(void **state)
 	assert_string_equal(good.text, "good can be written again; 7 records "
 	    "are missing there, and 7 of them everywhere");
 	assert_int_equal(good.level, LOG_LEVEL_ERROR);
-	/* The other one misses one that "good" has; it is told but once. */
+	/* The other one misses two that "good" has, one of them the report that
+	 * that failed; it is told but once. */
 	bad.broken = false;
 	assert_int_equal(log_emit(&e), 2);
-	assert_non_null(strstr(good.text, "8 records are missing there"));
+	assert_non_null(strstr(good.text, "9 records are missing there"));
 	assert_null(strstr(good.text, "everywhere"));
 }
 
@@ -619,6 +620,130 @@ report_of_no_room(void **state)
 }
 
 /* Names that stay have their numbers, whoever emits them. */
+/* --- the promise ---------------------------------------------------------- */
+
+/* A log that fails as it likes, and what it was told. */
+struct ledger {
+	struct log_sink sink;
+	char name[8];
+	bool broken;
+	int room;		/* -1: any number of records. */
+	uint64_t missed;	/* Records that it did not take, but for the
+				 * reports that it works again. */
+	uint64_t told;		/* How many of them it was told of. */
+	bool thought[LOG_SINKS_MAX];	/* Which others fail, as far as it
+					 * knows. */
+};
+
+static struct ledger ledgers[LOG_SINKS_MAX];
+static uint64_t told_nowhere;
+
+static const char *
+field_of(const struct log_event *e, const char *name)
+{
+	for (size_t i = 0; i < e->count; i++) {
+		if (strcmp(e->fields[i].name, name) == 0)
+			return e->fields[i].value;
+	}
+	fail_msg("no field %s", name);
+	return NULL;
+}
+
+/* A report of the sink "about" comes to "s". */
+static void
+note_report(struct ledger *s, size_t about, const struct log_event *e)
+{
+	bool failing = strcmp(field_of(e, "state"), "failing") == 0;
+
+	if (&ledgers[about] == s) {
+		/* Its own: what it lacks. */
+		assert_false(failing);
+		s->told += strtoull(field_of(e, "lost"), NULL, 10);
+		told_nowhere += strtoull(field_of(e, "nowhere"), NULL, 10);
+		/* What it has missed may be reports of others. */
+		memset(s->thought, 0, sizeof s->thought);
+		return;
+	}
+	/* Once a failing period. */
+	assert_false(failing && s->thought[about]);
+	s->thought[about] = failing;
+}
+
+static int
+take_ledger(void *context, const struct log_event *e)
+{
+	struct ledger *s = context;
+	bool report = strcmp(e->name, "log-sink") == 0;
+	size_t about = report ? (size_t)(*field_of(e, "sink") - '0') : 0;
+
+	if (s->broken || s->room == 0) {
+		s->missed += !report || &ledgers[about] != s;
+		errno = s->broken ? ENOSPC : EAGAIN;
+		return -1;
+	}
+	if (s->room > 0)
+		s->room--;
+	if (report)
+		note_report(s, about, e);
+	return 0;
+}
+
+/* One life of "count" logs; every loss is told in the end, and counted right,
+ * in that log and over all. */
+static void
+one_life(uint64_t *seed, size_t count)
+{
+	struct log_event e = { .level = LOG_LEVEL_NOTICE, .name = "event",
+	    .text = "happened" };
+	uint64_t nowhere = 0;
+
+	log_reset();
+	memset(ledgers, 0, sizeof ledgers);
+	told_nowhere = 0;
+	for (size_t i = 0; i < count; i++) {
+		struct ledger *s = &ledgers[i];
+
+		(void)snprintf(s->name, sizeof s->name, "%zu", i);
+		s->sink.name = s->name;
+		s->sink.take = take_ledger;
+		s->sink.context = s;
+		s->room = -1;
+		assert_int_equal(log_add_sink(&s->sink), 0);
+	}
+	for (int i = 0; i < 60; i++) {
+		struct ledger *s = &ledgers[unit_below(seed, count)];
+
+		if (unit_below(seed, 3) == 0)
+			s->broken = !s->broken;
+		if (unit_below(seed, 3) == 0)
+			s->room = (int)unit_below(seed, 5) - 1;
+		nowhere += log_emit(&e) == 0;
+	}
+	for (size_t i = 0; i < count; i++) {
+		ledgers[i].broken = false;
+		ledgers[i].room = -1;
+	}
+	assert_int_equal(log_emit(&e), count);
+	for (size_t i = 0; i < count; i++) {
+		assert_false(ledgers[i].sink.failing);
+		assert_int_equal(ledgers[i].sink.lost, 0);
+		assert_int_equal(ledgers[i].told, ledgers[i].missed);
+		for (size_t k = 0; k < count; k++)
+			assert_false(ledgers[i].thought[k]);
+	}
+	assert_int_equal(told_nowhere, nowhere);
+}
+
+static void
+every_loss_is_told(void **state)
+{
+	uint64_t seed = 15;
+
+	(void)state;
+	for (int i = 0; i < 4000; i++)
+		one_life(&seed, 1 + (size_t)i % LOG_SINKS_MAX);
+}
+
 static void
 numbers_of_kinds(void **state)
 {
@@ -724,6 +849,7 @@ main(void)
 		cmocka_unit_test_teardown(report_of_failing, reset),
 		cmocka_unit_test_teardown(report_that_is_not_taken, reset),
 		cmocka_unit_test_teardown(report_of_no_room, reset),
+		cmocka_unit_test_teardown(every_loss_is_told, reset),
 		cmocka_unit_test_teardown(standard_error, reset),
 		cmocka_unit_test_teardown(numbers_of_kinds, reset),
 	};
