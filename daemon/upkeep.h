@@ -67,9 +67,10 @@ int upkeep_warn(FILE *out, const struct settings *settings,
     const struct tls_context *context);
 
 /*
- * May aisd begin to listen with what there is in "context"?  No list may be overdue then,
- * whosever it is, unless "crl_expired" allows it; a daemon that runs takes such
- * a one, and refuses whom it concerns.  0, or -1 after a message for each.
+ * May aisd begin to listen with what there is in "context"?  No list may be
+ * overdue then, whosever it is, unless "crl_expired" allows it; a daemon that
+ * runs takes such a one, and refuses whom it concerns.  0, or -1 after a
+ * message for each.
  */
 int upkeep_judge(const struct settings *settings,
     const struct tls_context *context);
