@@ -610,6 +610,9 @@ server_run(struct server_start *start)
 	memcpy(s.listeners, start->listeners, sizeof s.listeners);
 	s.single = start->count == 0;
 	s.tree.shared = s.single;
+	/* A place at the door is a process, and another cannot take it. */
+	if (s.single)
+		s.settings->handshake_timeout /= 2;
 	result = prepare(&s);
 	if (result == 0) {
 		announce(&s);

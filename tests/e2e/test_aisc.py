@@ -829,6 +829,54 @@ def test_silent_server(aisc):
         assert b"nothing has been run" in done.stderr
 
 
+def mute(peer):
+    """Not a word after the handshake."""
+    peer.hold()
+
+
+def half_a_hello(peer):
+    peer.send_raw(wire.frame(wire.Type.HELLO, 0, b"x" * 100)[:50])
+    peer.hold()
+
+
+def pinging(peer):
+    """It is there, and never comes to the point."""
+    while not peer.server.stopped.wait(0.05):
+        peer.send(wire.Type.PING)
+
+
+def always_waiting(peer):
+    before = 1
+    while not peer.server.stopped.wait(0.05):
+        before += 1
+        peer.waiting(before)
+
+
+def waiting_and_mute(peer):
+    peer.waiting(1)
+    peer.hold()
+
+
+@pytest.mark.parametrize("asks", [["x"], ["--list"], ["--check"]],
+                         ids=["command", "list", "check"])
+@pytest.mark.parametrize("script, limit, means", [
+    (mute, "--connect-timeout", "connect"),
+    (half_a_hello, "--connect-timeout", "connect"),
+    (pinging, "--connect-timeout", "connect"),
+    (waiting_and_mute, "--wait", "busy"),
+    (always_waiting, "--wait", "busy")])
+def test_server_that_never_serves(ask, slowness, script, limit, means, asks):
+    """Whatever it does meanwhile, its time is what was given."""
+    began = time.monotonic()
+    options = [limit, "0.5"] + [a for a in asks if a != "x"]
+    done = ask(script, *[a for a in asks if a == "x"], options=options)
+    assert 0.4 < time.monotonic() - began < 5 * slowness
+    if "--check" not in asks:
+        assert (done.returncode, said(done.stderr)) == (255, means)
+    else:                       # A server that lets us wait is up.
+        assert done.returncode == (1 if means == "busy" else 2)
+
+
 def test_waiting_is_no_connecting(ask):
     def script(peer):
         peer.waiting(1)

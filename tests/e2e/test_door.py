@@ -653,15 +653,28 @@ def test_what_has_been_answered_is_kept(make_aisd):
         raw.close()
 
 
-KINDS = attack.KINDS[:4]
-HERE, FEW, MANY = (["127.0.0.1"], [f"127.0.3.{i + 1}" for i in range(5)],
-                   [f"127.0.3.{i + 1}" for i in range(40)])
+def test_more_addresses_than_places(make_aisd):
+    """Each has one, and the first of them loses it."""
+    daemon = make_aisd(max_handshakes=3)
+    strangers = []
+    for source in sources(4):
+        strangers.append(tcp(daemon, source))
+        strangers[-1].sendall(attack.hello())
+        if len(strangers) < 4:
+            assert strangers[-1].recv(65536)
+    wait_until(lambda: is_closed_now(strangers[0]), "the first has gone")
+    assert not any(map(is_closed_now, strangers[1:3]))
+    for raw in strangers:
+        raw.close()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("addresses, count",
-                         [(HERE, 50), (FEW[:1], 200), (FEW, 200),
-                          (MANY, 200)], ids=["here", "1", "5", "40"])
+HERE, MANY = ["127.0.0.1"], [f"127.0.3.{i + 1}" for i in range(40)]
+
+
+@pytest.mark.parametrize("kind", attack.KINDS)
+@pytest.mark.parametrize("addresses, count", [
+    (HERE, 50), (MANY[:1], 200), (MANY[:5], 200), (MANY, 200)],
+    ids=["here", "1", "5", "40"])
 def test_attack(make_aisd, alice, slowness, kind, addresses, count):
     """A client with one try is served each time: by 50 that do not go on from
     its own address, and by many more than there are places from others."""
@@ -670,6 +683,15 @@ def test_attack(make_aisd, alice, slowness, kind, addresses, count):
         took = visits(daemon, alice, 10)
     assert None not in took
     assert statistics.median(took) < slowness
+
+
+def test_answered_strangers_of_the_own_address(make_aisd, alice, slowness):
+    """They keep it out while they go on, and not for ever afterwards."""
+    daemon = make_aisd(failure_penalty=0.1)
+    with attacked(daemon, "whole hello", HERE, 200):
+        assert None in visits(daemon, alice, 10)
+    wait_until(lambda: visits(daemon, alice, 1) != [None], "it is served",
+               10 * slowness)
 
 
 def test_slow_network_under_attack(make_aisd, alice, slowness):

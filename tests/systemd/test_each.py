@@ -7,6 +7,7 @@ import pki
 import pytest
 import wire
 from aisd import wait_until
+from strangers import half_hello
 
 AT_ONCE = 50
 
@@ -74,6 +75,37 @@ def test_strangers_leave_nothing(each):
     each.wait(lambda: each.events("handshake-failed"), "the record")
     wait_gone(each)
     assert each.run("true").status == 0
+
+
+def test_handshake_is_short(each):
+    """A stranger has half of the time that it has at a door of many."""
+    each.configure(handshake_timeout=8)
+    with each.box.network():
+        raw = half_hello(each)
+    began = time.monotonic()
+    raw.settimeout(20 * each.slowness)
+    assert raw.recv(1) == b""
+    raw.close()
+    assert 3 < time.monotonic() - began < 7 * each.slowness
+    each.wait(lambda: each.events("handshake-failed",
+                                  reason="the handshake took too long"),
+              "the record")
+    wait_gone(each)
+
+
+def test_strangers_do_not_keep_others_out(each):
+    """64 from four addresses, which stand still, while it starts for each."""
+    with each.box.network():
+        strangers = [half_hello(each, f"127.0.3.{i % 4 + 1}")
+                     for i in range(64)]
+    with each.box.network():
+        client = wire.Client(each.port, *each.pair[:3],
+                             timeout=60 * each.slowness)
+    with client:
+        assert client.run(["true"]).status == 0
+    for raw in strangers:
+        raw.close()
+    each.wait(lambda: not units(each), "no unit is left", 60)
 
 
 def test_what_a_session_leaves(each):
