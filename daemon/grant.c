@@ -425,6 +425,16 @@ grant_open(const struct grant *g, char *const *words, struct arena *a)
 
 static char stars[] = "***";
 
+/* Are the "n" bytes of "word" the option "mask", or, as getopt_long(3) takes
+ * it, the beginning of a long one's name? */
+static bool
+names_option(const char *mask, const char *word, size_t n)
+{
+	if (strncmp(mask, word, n) != 0)
+		return false;
+	return mask[n] == '\0' || (n > 2 && word[0] == '-' && word[1] == '-');
+}
+
 /* Is the argument "i", behind "before", named by the mask? */
 static char *
 masked(const struct grant *g, size_t i, const char *before, char *word,
@@ -434,14 +444,17 @@ masked(const struct grant *g, size_t i, const char *before, char *word,
 
 	(void)snprintf(number, sizeof number, "%zu", i);
 	for (char **m = g->log_mask; *m != NULL; m++) {
-		size_t n = strlen(*m);
+		size_t n = strcspn(word, "=");
 
-		if (strcmp(*m, number) == 0 ||
-		    (**m == '-' && strcmp(*m, before) == 0))
+		if (strcmp(*m, number) == 0 || (**m == '-' &&
+		    names_option(*m, before, strlen(before))))
 			return stars;
-		/* --flag=value shows the flag. */
-		if (**m == '-' && strncmp(word, *m, n) == 0 && word[n] == '=')
-			return arena_printf(a, "%s=%s", *m, stars);
+		/* --flag=value shows the flag, and so does -fvalue. */
+		if (**m == '-' && word[n] == '=' && names_option(*m, word, n))
+			return arena_printf(a, "%.*s=%s", (int)n, word, stars);
+		if (**m == '-' && strlen(*m) == 2 && (*m)[1] != '-' &&
+		    strncmp(*m, word, 2) == 0 && word[2] != '\0')
+			return arena_printf(a, "%s%s", *m, stars);
 	}
 	return word;
 }

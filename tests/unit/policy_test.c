@@ -762,7 +762,11 @@ masks(void **state)
 		{ "in a q --pass=secret", "in a *** --pass=***" },
 		{ "in a q --password=x", "in a *** --password=x" },
 		{ "in a q --pass", "in a *** --pass" },
-		{ "in a q -p x -px", "in a *** -p *** -px" },
+		{ "in a q -p x -px", "in a *** -p *** -p***" },
+		{ "in a q --pa x --pas=x --p=x", "in a *** --pa *** --pas=*** "
+		    "--p=***" },
+		/* The end of options is none. */
+		{ "in a q -- x -", "in a *** -- x -" },
 		{ "in", "in" },
 		/* What is refused is masked as well. */
 		{ "in deny --pass secret", "in deny *** ***" },
