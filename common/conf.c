@@ -147,6 +147,18 @@ has_memory(FILE *f)
 	return p != NULL;
 }
 
+/* Can all of the file be read?  Where it cannot, the scanner of libconfig ends
+ * the program. */
+static bool
+is_readable(FILE *f)
+{
+	char bytes[4096];
+
+	while (fread(bytes, 1, sizeof bytes, f) == sizeof bytes)
+		continue;
+	return !ferror(f);
+}
+
 /* Can "path", whose includes are "from" there, be read?  0, or -1 after a
  * message, with errno set. */
 static int
@@ -163,7 +175,8 @@ check_file(const struct conf *conf, const char *path, const char *from)
 		errno = error;
 		return -1;
 	}
-	if ((f = fopen(path, "re")) != NULL && has_memory(f))
+	if ((f = fopen(path, "re")) != NULL && is_readable(f) &&
+	    has_memory(f))
 		return fclose(f);
 	error = errno;
 	(void)conf_error("", "cannot read the configuration %s: %s", path,

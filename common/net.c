@@ -446,7 +446,7 @@ net_text(const struct net_address *address, bool port, char out[NET_TEXT_MAX])
 		return memcpy(out, "local", sizeof "local");
 	if (getnameinfo(sa, address->length, host, sizeof host, service,
 	    sizeof service, NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-		return memcpy(out, "unknown", sizeof "unknown");
+		return memcpy(out, NET_UNKNOWN, sizeof NET_UNKNOWN);
 	if (strncmp(host, "::ffff:", 7) == 0 && strchr(host, '.') != NULL)
 		plain = host + 7;
 	if (!port)

@@ -11,6 +11,7 @@
 
 /* An address as text, "[2001:db8::1]:4773", with room to spare. */
 #define NET_TEXT_MAX	64
+#define NET_UNKNOWN	"unknown"
 
 struct net_address {
 	struct sockaddr_storage storage;
@@ -122,7 +123,8 @@ int net_local(int fd, struct net_address *address);
 /* The network that "address" belongs to; one for all that have none. */
 struct net_network net_network(const struct net_address *address);
 
-/* "address" as text, an IPv4-mapped one as IPv4; with or without its port. */
+/* "address" as text, an IPv4-mapped one as IPv4; with or without its port.
+ * NET_UNKNOWN if it cannot be told. */
 const char *net_text(const struct net_address *address, bool port,
     char out[NET_TEXT_MAX]);
 

@@ -355,7 +355,13 @@ door_admit(struct door *d, int fd, const struct net_address *address)
 	enum drop why;
 	struct peer *p;
 
-	(void)net_text(address, false, text);
+	/* Which rule is for it may depend on its address. */
+	if (strcmp(net_text(address, false, text), NET_UNKNOWN) == 0) {
+		log_error("cannot tell the address of a client; its "
+		    "connection is closed");
+		fd_close(&fd);
+		return;
+	}
 	if (!may_enter(d, &network, &why)) {
 		count_drop(d, why, text);
 		fd_close(&fd);

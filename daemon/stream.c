@@ -43,6 +43,16 @@ output_room(const struct output *o, size_t max)
 	return max;
 }
 
+/* No more is left than there is. */
+static void
+lower_left(struct output *o)
+{
+	int there = output_pending(o);
+
+	if (there < o->left)
+		o->left = there;
+}
+
 int
 output_read(struct output *o, struct buf *out, uint32_t request, size_t room)
 {
@@ -61,8 +71,8 @@ output_read(struct output *o, struct buf *out, uint32_t request, size_t room)
 	n = read(*o->fd, p, room);
 	/* A process that was left behind may have read what was left. */
 	if (n == -1 && errno == EAGAIN && o->left > 0)
-		o->left = 0;
-	if (n == -1 && errno != EAGAIN && errno != EINTR)
+		lower_left(o);
+	else if (n == -1 && errno != EAGAIN && errno != EINTR)
 		o->error = errno;
 	if (n == 0 || o->error != 0)
 		fd_close(o->fd);

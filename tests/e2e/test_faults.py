@@ -221,8 +221,17 @@ E = errno
 CALLS = {
     "read": [E.EINTR, E.EAGAIN, E.EIO, E.ECONNRESET, -1],
     "write": [E.EINTR, E.EAGAIN, E.EIO, E.ENOSPC, -1],
+    "access": [E.EIO],
+    "clock_gettime": [E.EINVAL],
     "close": [E.EINTR],
+    "epoll_create1": [E.EMFILE, E.ENOMEM],
+    "epoll_ctl": [E.ENOMEM, E.ENOSPC],
+    "epoll_wait": [E.EINTR],
+    "fchmod": [E.EPERM],
+    "fclose": [E.ENOSPC],
     "fcntl": [E.EMFILE],
+    "fwrite": [E.ENOSPC],
+    "getnameinfo": [E.ENOMEM],
     "fdopen": [E.ENOMEM],
     "fork": [E.EAGAIN, E.ENOMEM],
     "fstat": [E.EIO],
@@ -247,6 +256,7 @@ CALLS = {
     "setrlimit": [E.EPERM],
     "prctl": [E.EPERM],
     "setsid": [E.EPERM],
+    "sigaction": [E.EINVAL],
     "sigprocmask": [E.EINVAL],
     "syscall": [E.ENOSYS],
 }
@@ -282,7 +292,15 @@ WORK = [
     (abandoned, "wait4", [E.EINTR]),
     (abandoned, "getpgid", [E.EPERM]),
     (abandoned, "ppoll", [E.ENOMEM]),
+    (reloaded, "clock_gettime", [E.EINVAL]),
+    (reloaded, "fclose", [E.ENOSPC]),
     (reloaded, "fopen", [E.EMFILE]),
+    (reloaded, "fprintf", [E.ENOMEM]),
+    (reloaded, "fputc", [E.ENOMEM]),
+    (reloaded, "fputs", [E.ENOMEM]),
+    (reloaded, "fwrite", [E.ENOMEM]),
+    (reloaded, "open_memstream", [E.ENOMEM]),
+    (reloaded, "scandir", [E.EMFILE, E.ENOMEM]),
     (reloaded, "fstat", [E.EIO]),
     (reloaded, "stat", [E.EIO]),
     (reloaded, "fstatat", [E.EIO]),
@@ -319,6 +337,16 @@ def test_reload_without_memory(aisd, connect, measurable):
     resource.prlimit(aisd.pid, resource.RLIMIT_AS,
                      (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     aisd.reload()
+    assert session.run(["true"]).status == 0
+
+
+def test_reload_of_a_directory(aisd, connect):
+    """libconfig ends the program at what it cannot read to its end."""
+    session = connect()
+    aisd.conf.rename(aisd.directory / "elsewhere")
+    aisd.conf.mkdir()
+    aisd.reload("failed")
+    assert os.strerror(E.EISDIR) in aisd.events("config-error")[-1]["msg"]
     assert session.run(["true"]).status == 0
 
 

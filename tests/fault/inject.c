@@ -24,6 +24,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/fsuid.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -47,8 +49,16 @@
 	X(getsockname) X(shutdown) X(timerfd_settime) X(dup2) X(dup3) \
 	X(setsid) X(chdir) X(sigprocmask) X(prctl) X(getrlimit) \
 	X(setrlimit) X(execve) X(syscall) X(getpgid) X(socket) X(connect) \
-	X(poll) X(getsockopt) X(sigaction) X(sendmsg) \
-	X(getpwnam) X(getpwuid) X(getgrgid) X(getaddrinfo)
+	X(poll) X(getsockopt) X(sigaction) \
+	X(setgroups) X(setresgid) X(setresuid) X(setfsgid) X(setfsuid) \
+	X(getgroups) X(getresgid) X(getresuid) X(getpwnam) X(getpwuid) \
+	X(getgrgid) X(bind) X(listen) X(getaddrinfo) X(getnameinfo) \
+	X(getpeername) X(gethostname) X(access) X(lstat) X(readlink) \
+	X(readdir) X(scandir) X(getcwd) X(fchmod) X(nice) X(waitpid) \
+	X(epoll_create1) X(epoll_ctl) X(epoll_wait) X(timerfd_create) \
+	X(clock_gettime) X(open_memstream) X(fprintf) X(fputs) X(fputc) \
+	X(fwrite) X(fflush) X(fclose) X(fgets) \
+	X(fread) X(getc) X(sendmsg)
 
 enum call {
 #define NAME(name) CALL_##name,
@@ -414,6 +424,187 @@ INTERPOSE(int, -1, sigaction, (int sig, const struct sigaction *sa,
     struct sigaction *old), (int, const struct sigaction *,
     struct sigaction *), (sig, sa, old))
 
+/* --- users and names ----------------------------------------------------- */
+
+INTERPOSE(int, -1, setgroups, (size_t n, const gid_t *groups),
+    (size_t, const gid_t *), (n, groups))
+INTERPOSE(int, -1, setresgid, (gid_t r, gid_t e, gid_t s),
+    (gid_t, gid_t, gid_t), (r, e, s))
+INTERPOSE(int, -1, setresuid, (uid_t r, uid_t e, uid_t s),
+    (uid_t, uid_t, uid_t), (r, e, s))
+INTERPOSE(int, -1, getgroups, (int n, gid_t *groups), (int, gid_t *),
+    (n, groups))
+INTERPOSE(int, -1, getresgid, (gid_t *r, gid_t *e, gid_t *s),
+    (gid_t *, gid_t *, gid_t *), (r, e, s))
+INTERPOSE(int, -1, getresuid, (uid_t *r, uid_t *e, uid_t *s),
+    (uid_t *, uid_t *, uid_t *), (r, e, s))
+INTERPOSE(int, EAI_SYSTEM, getnameinfo, (const struct sockaddr *address,
+    socklen_t length, char *host, socklen_t host_size, char *service,
+    socklen_t service_size, int flags), (const struct sockaddr *, socklen_t,
+    char *, socklen_t, char *, socklen_t, int),
+    (address, length, host, host_size, service, service_size, flags))
+INTERPOSE(int, -1, gethostname, (char *name, size_t size), (char *, size_t),
+    (name, size))
+
+/* These two return the id that was, and do nothing where they fail. */
+int
+setfsuid(uid_t id)
+{
+	REAL(int, setfsuid, uid_t);
+	return real(fails(CALL_setfsuid) ? (uid_t)-1 : id);
+}
+
+int
+setfsgid(gid_t id)
+{
+	REAL(int, setfsgid, gid_t);
+	return real(fails(CALL_setfsgid) ? (gid_t)-1 : id);
+}
+
+/* --- sockets, files and the rest ----------------------------------------- */
+
+INTERPOSE(int, -1, bind, (int fd, const struct sockaddr *address,
+    socklen_t length), (int, const struct sockaddr *, socklen_t),
+    (fd, address, length))
+INTERPOSE(int, -1, listen, (int fd, int backlog), (int, int), (fd, backlog))
+INTERPOSE(int, -1, getpeername, (int fd, struct sockaddr *address,
+    socklen_t *length), (int, struct sockaddr *, socklen_t *),
+    (fd, address, length))
+INTERPOSE(int, -1, access, (const char *path, int how), (const char *, int),
+    (path, how))
+INTERPOSE(int, -1, lstat, (const char *path, struct stat *st),
+    (const char *, struct stat *), (path, st))
+INTERPOSE(ssize_t, -1, readlink, (const char *path, char *out, size_t size),
+    (const char *, char *, size_t), (path, out, size))
+INTERPOSE(struct dirent *, NULL, readdir, (DIR *d), (DIR *), (d))
+INTERPOSE(int, -1, scandir, (const char *path, struct dirent ***names,
+    int (*filter)(const struct dirent *),
+    int (*compare)(const struct dirent **, const struct dirent **)),
+    (const char *, struct dirent ***, int (*)(const struct dirent *),
+    int (*)(const struct dirent **, const struct dirent **)),
+    (path, names, filter, compare))
+INTERPOSE(char *, NULL, getcwd, (char *out, size_t size), (char *, size_t),
+    (out, size))
+INTERPOSE(int, -1, fchmod, (int fd, mode_t mode), (int, mode_t), (fd, mode))
+INTERPOSE(int, -1, nice, (int more), (int), (more))
+INTERPOSE(pid_t, -1, waitpid, (pid_t pid, int *status, int options),
+    (pid_t, int *, int), (pid, status, options))
+INTERPOSE(int, -1, epoll_create1, (int flags), (int), (flags))
+INTERPOSE(int, -1, epoll_ctl, (int fd, int what, int of,
+    struct epoll_event *event), (int, int, int, struct epoll_event *),
+    (fd, what, of, event))
+INTERPOSE(int, -1, epoll_wait, (int fd, struct epoll_event *events, int most,
+    int timeout), (int, struct epoll_event *, int, int),
+    (fd, events, most, timeout))
+INTERPOSE(int, -1, timerfd_create, (clockid_t clock, int flags),
+    (clockid_t, int), (clock, flags))
+
+/* --- standard input and output ------------------------------------------- */
+
+/* A stream remembers that it has failed: glibc in this bit of its flags. */
+static int
+fails_on(enum call call, FILE *f)
+{
+	if (!fails(call))
+		return 0;
+	f->_flags |= 0x20;
+	return 1;
+}
+
+int
+fputs(const char *text, FILE *f)
+{
+	REAL(int, fputs, const char *, FILE *);
+	return fails_on(CALL_fputs, f) ? EOF : real(text, f);
+}
+
+int
+fputc(int c, FILE *f)
+{
+	REAL(int, fputc, int, FILE *);
+	return fails_on(CALL_fputc, f) ? EOF : real(c, f);
+}
+
+size_t
+fwrite(const void *p, size_t size, size_t n, FILE *f)
+{
+	REAL(size_t, fwrite, const void *, size_t, size_t, FILE *);
+	return fails_on(CALL_fwrite, f) ? 0 : real(p, size, n, f);
+}
+
+int
+fflush(FILE *f)
+{
+	REAL(int, fflush, FILE *);
+	return f != NULL && fails_on(CALL_fflush, f) ? EOF : real(f);
+}
+
+size_t
+fread(void *p, size_t size, size_t n, FILE *f)
+{
+	REAL(size_t, fread, void *, size_t, size_t, FILE *);
+	return fails_on(CALL_fread, f) ? 0 : real(p, size, n, f);
+}
+
+int
+getc(FILE *f)
+{
+	REAL(int, getc, FILE *);
+	return fails_on(CALL_getc, f) ? EOF : real(f);
+}
+
+char *
+fgets(char *out, int size, FILE *f)
+{
+	REAL(char *, fgets, char *, int, FILE *);
+	return fails_on(CALL_fgets, f) ? NULL : real(out, size, f);
+}
+
+int
+fprintf(FILE *f, const char *format, ...)
+{
+	va_list ap;
+	int result;
+
+	if (fails_on(CALL_fprintf, f))
+		return -1;
+	va_start(ap, format);
+	result = vfprintf(f, format, ap);
+	va_end(ap);
+	return result;
+}
+
+/* What fprintf(3) is called with _FORTIFY_SOURCE. */
+int __fprintf_chk(FILE *f, int flag, const char *format, ...);
+
+int
+__fprintf_chk(FILE *f, int flag, const char *format, ...)
+{
+	va_list ap;
+	int result;
+
+	(void)flag;
+	if (fails_on(CALL_fprintf, f))
+		return -1;
+	va_start(ap, format);
+	result = vfprintf(f, format, ap);
+	va_end(ap);
+	return result;
+}
+
+INTERPOSE(FILE *, NULL, open_memstream, (char **text, size_t *size),
+    (char **, size_t *), (text, size))
+
+/* The stream is gone whatever fclose(3) says. */
+int
+fclose(FILE *f)
+{
+	REAL(int, fclose, FILE *);
+	int result = real(f);
+
+	return fails(CALL_fclose) ? EOF : result;
+}
+
 /* Linux has freed the descriptor whatever close(2) says, and so do we. */
 int
 close(int fd)
@@ -426,8 +617,8 @@ close(int fd)
 
 /* --- the time of day ---------------------------------------------------- */
 
-int
-clock_gettime(clockid_t clock, struct timespec *ts)
+static int
+read_clock(clockid_t clock, struct timespec *ts)
 {
 	REAL(int, clock_gettime, clockid_t, struct timespec *);
 	int result = real(clock, ts);
@@ -437,12 +628,19 @@ clock_gettime(clockid_t clock, struct timespec *ts)
 	return result;
 }
 
+int
+clock_gettime(clockid_t clock, struct timespec *ts)
+{
+	return fails(CALL_clock_gettime) ? -1 : read_clock(clock, ts);
+}
+
+/* It has no error. */
 time_t
 time(time_t *out)
 {
 	struct timespec ts = { 0, 0 };
 
-	(void)clock_gettime(CLOCK_REALTIME, &ts);
+	(void)read_clock(CLOCK_REALTIME, &ts);
 	if (out != NULL)
 		*out = ts.tv_sec;
 	return ts.tv_sec;
