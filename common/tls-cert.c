@@ -95,41 +95,53 @@ cert_has_purpose(X509 *cert)
 	return X509_get_extended_key_usage(cert) != UINT32_MAX;
 }
 
-/* The common name, if there is exactly one and it is plain text; else "". */
-static void
+#define TEXT_OF(number)	TEXT_OF_(number)
+#define TEXT_OF_(number) #number
+
+/* The common name, if there is exactly one; else "".  What it cannot be, or
+ * NULL. */
+static const char *
 get_common_name(X509 *cert, char out[TLS_NAME_MAX])
 {
 	X509_NAME *name = X509_get_subject_name(cert);
 	int at = X509_NAME_get_index_by_NID(name, NID_commonName, -1), n;
+	const char *lacks = NULL;
 	unsigned char *text;
 
 	out[0] = '\0';
 	if (at < 0 || X509_NAME_get_index_by_NID(name, NID_commonName, at) >= 0)
-		return;
+		return NULL;
 	n = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(
 	    X509_NAME_get_entry(name, at)));
 	if (n < 0)
-		return;
+		return "a common name that is no text";
 	if (n < TLS_NAME_MAX && memchr(text, '\0', (size_t)n) == NULL) {
 		memcpy(out, text, (size_t)n);
 		out[n] = '\0';
-	}
+	} else
+		lacks = "a common name with a NUL in it, or of "
+		    TEXT_OF(TLS_NAME_MAX) " bytes and more";
 	OPENSSL_free(text);
+	return lacks;
 }
 
 int
-cert_name(X509_NAME *name, char out[TLS_NAME_MAX])
+cert_name(X509_NAME *name, char *out, size_t size)
 {
 	BIO *bio = BIO_new(BIO_s_mem());
 	int length = -1, n = 0;
+	bool cut;
 
 	if (bio != NULL)
 		length = X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253);
 	if (length > 0)
-		n = BIO_read(bio, out, TLS_NAME_MAX - 1);
+		n = BIO_read(bio, out, (int)size - 1);
 	out[n > 0 ? n : 0] = '\0';
+	cut = n > 0 && BIO_pending(bio) > 0;
+	if (cut)
+		memcpy(out + n - 3, "...", 3);
 	BIO_free(bio);
-	return length == 0 || n > 0 ? 0 : -1;
+	return length == 0 || n > 0 ? cut : -1;
 }
 
 static void
@@ -166,10 +178,11 @@ get_fingerprint(X509 *cert, char out[TLS_FINGERPRINT_MAX])
 }
 
 /*
- * A name of a subjectAltName with its kind before it; "" for what cannot be
- * compared with safety, and so can be in no rule.
+ * A name of a subjectAltName with its kind before it, into "out".  Returns its
+ * length, 0 for a kind of which there are no rules, or -1: it is malformed, or
+ * does not fit, and so cannot be compared with safety.
  */
-static void
+static int
 get_san(const GENERAL_NAME *g, char out[TLS_NAME_MAX])
 {
 	const char *kind = g->type == GEN_DNS ? "DNS:" :
@@ -178,68 +191,84 @@ get_san(const GENERAL_NAME *g, char out[TLS_NAME_MAX])
 	const unsigned char *p;
 	size_t used, n;
 
-	out[0] = '\0';
 	if (kind == NULL)
-		return;
+		return 0;
 	p = ASN1_STRING_get0_data(g->d.ia5);
 	n = (size_t)ASN1_STRING_length(g->d.ia5);
 	used = strlen(kind);
+	memcpy(out, kind, used);
 	if (g->type == GEN_IPADD) {
-		if ((n == 4 || n == 16) && inet_ntop(n == 4 ? AF_INET :
+		if ((n != 4 && n != 16) || inet_ntop(n == 4 ? AF_INET :
 		    AF_INET6, p, out + used, (socklen_t)(TLS_NAME_MAX - used))
-		    != NULL)
-			memcpy(out, kind, used);
-		return;
+		    == NULL)
+			return -1;
+		return (int)strlen(out);
 	}
 	if (n == 0 || n >= TLS_NAME_MAX - used)
-		return;
+		return -1;
 	for (size_t i = 0; i < n; i++) {
 		if (p[i] < ' ' || p[i] > '~')
-			return;
+			return -1;
 	}
-	memcpy(out, kind, used);
 	memcpy(out + used, p, n);
 	out[used + n] = '\0';
+	return (int)(used + n);
 }
 
-/* 0, or -1 if there are names that cannot be read. */
-static int
+/* What the names have that "out" cannot hold, or NULL. */
+static const char *
 get_sans(X509 *cert, char out[TLS_SANS_MAX])
 {
-	int critical;
+	int critical, n;
 	GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name,
 	    &critical, NULL);
+	const char *lacks = names == NULL && critical != -1 ?
+	    "subjectAltNames that cannot be read" : NULL;
 	char name[TLS_NAME_MAX];
-	size_t used = 0, n;
+	size_t used = 0;
 
 	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
-		get_san(sk_GENERAL_NAME_value(names, i), name);
-		n = strlen(name) + 1;
-		if (n == 1 || n >= TLS_SANS_MAX - used)
-			continue;
-		memcpy(out + used, name, n);
-		used += n;
+		n = get_san(sk_GENERAL_NAME_value(names, i), name);
+		if (n == -1)
+			lacks = "a subjectAltName that is malformed, not "
+			    "printable ASCII, or of " TEXT_OF(TLS_NAME_MAX)
+			    " bytes and more";
+		else if ((size_t)n + 1 >= TLS_SANS_MAX - used)
+			lacks = "more subjectAltNames than fit into "
+			    TEXT_OF(TLS_SANS_MAX) " bytes";
+		else if (n > 0) {
+			memcpy(out + used, name, (size_t)n + 1);
+			used += (size_t)n + 1;
+		}
 	}
 	out[used] = '\0';
 	GENERAL_NAMES_free(names);
-	return names == NULL && critical != -1 ? -1 : 0;
+	return lacks;
 }
 
 int
 cert_identity(X509 *cert, struct tls_identity *id)
 {
-	bool failed;
+	int subject, issuer;
+	const char *names;
 
 	ERR_clear_error();
-	get_common_name(cert, id->common_name);
-	failed = cert_name(X509_get_subject_name(cert), id->subject) == -1;
-	failed |= cert_name(X509_get_issuer_name(cert), id->issuer) == -1;
+	id->lacks = get_common_name(cert, id->common_name);
+	subject = cert_name(X509_get_subject_name(cert), id->subject,
+	    sizeof id->subject);
+	issuer = cert_name(X509_get_issuer_name(cert), id->issuer,
+	    sizeof id->issuer);
+	if (subject == 1 || issuer == 1)
+		id->lacks = "a subject or an issuer of " TEXT_OF(TLS_DN_MAX)
+		    " bytes and more";
 	get_serial(cert, id->serial);
 	get_fingerprint(cert, id->fingerprint);
-	failed |= get_sans(cert, id->sans) == -1;
+	if ((names = get_sans(cert, id->sans)) != NULL)
+		id->lacks = names;
 	id->not_before = cert_seconds(X509_get0_notBefore(cert));
 	id->not_after = cert_seconds(X509_get0_notAfter(cert));
-	return cert_lacked_memory() || failed || id->serial[0] == '\0' ||
+	return cert_lacked_memory() || subject == -1 || issuer == -1 ||
+	    id->serial[0] == '\0' ||
 	    id->fingerprint[0] == '\0' ? -1 : 0;
 }
 

@@ -28,9 +28,10 @@ const char *cert_date(const ASN1_TIME *t, char out[DATE_TEXT_MAX]);
 const char *cert_distance(const ASN1_TIME *t, const char *whose,
     char out[128]);
 
-/* A name by RFC 2253, which escapes whatever is not printable ASCII.  0, or -1
- * if there is one that could not be written. */
-int cert_name(X509_NAME *name, char out[TLS_NAME_MAX]);
+/* A name by RFC 2253, which escapes whatever is not printable ASCII, into "out"
+ * of "size" bytes, at least 4.  0; 1: it is cut, and ends in "..."; -1: it
+ * could not be written. */
+int cert_name(X509_NAME *name, char *out, size_t size);
 
 /*
  * Does "cert" allow to be used by a client, or else by a server, as keyUsage,
@@ -43,10 +44,7 @@ bool cert_allows(X509 *cert, bool client, bool authority);
 /* Does it say what it is for, by an extendedKeyUsage? */
 bool cert_has_purpose(X509 *cert);
 
-/*
- * Fill "id".  0, or -1 if there was no memory for all of it: who lacks a name
- * that it has might be taken for another, to whom a later rule grants more.
- */
+/* Fill "id", which says itself what it lacks.  0, or -1: out of memory. */
 int cert_identity(X509 *cert, struct tls_identity *id);
 
 /* Has "cert" a serial number that is short enough to be looked up in lists? */

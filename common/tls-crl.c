@@ -808,7 +808,8 @@ take_down(const struct list *l, struct tls_term *term)
 {
 	*term = (struct tls_term){ .kind = TLS_TERM_LIST, .file = l->path,
 	    .begins = l->this_update, .ends = l->next_update };
-	(void)cert_name(X509_CRL_get_issuer(l->head), term->name);
+	(void)cert_name(X509_CRL_get_issuer(l->head), term->name,
+	    sizeof term->name);
 }
 
 int

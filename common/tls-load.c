@@ -207,7 +207,7 @@ explain_mismatch(SSL_CTX *ssl, EVP_PKEY *key, const struct tls_files *files,
     char why[TLS_TEXT_MAX])
 {
 	STACK_OF(X509) *chain = NULL;
-	char name[TLS_NAME_MAX];
+	char name[NAME_SHOWN];
 
 	(void)SSL_CTX_get0_chain_certs(ssl, &chain);
 	for (int i = 0; i < sk_X509_num(chain); i++) {
@@ -215,8 +215,8 @@ explain_mismatch(SSL_CTX *ssl, EVP_PKEY *key, const struct tls_files *files,
 
 		if (X509_check_private_key(cert, key) != 1)
 			continue;
-		(void)cert_name(X509_get_subject_name(cert), name);
-		name[NAME_SHOWN] = '\0';
+		(void)cert_name(X509_get_subject_name(cert), name,
+		    sizeof name);
 		return refuse(why, "the key %.120s belongs to the certificate "
 		    "number %d of the file %.120s, \"%s\", and must belong to "
 		    "the first; put that certificate before those of its "

@@ -14,7 +14,8 @@ take_down(struct tls_term *t, enum tls_term_kind kind, X509 *cert)
 	*t = (struct tls_term){ .kind = kind,
 	    .begins = cert_seconds(X509_get0_notBefore(cert)),
 	    .ends = cert_seconds(X509_get0_notAfter(cert)) };
-	(void)cert_name(X509_get_subject_name(cert), t->name);
+	(void)cert_name(X509_get_subject_name(cert), t->name,
+	    sizeof t->name);
 }
 
 /* Does "a" end before "b", of those that have not ended yet; or else of all

@@ -19,8 +19,8 @@ struct parts {
 	const struct why_case *w;
 	int e;
 	X509 *cert;			/* The one that is at fault. */
-	char subject[TLS_NAME_MAX];
-	char issuer[TLS_NAME_MAX];
+	char subject[NAME_SHOWN];
+	char issuer[NAME_SHOWN];
 	char *out;
 };
 
@@ -238,9 +238,10 @@ why_refused(const struct why_case *w, char out[TLS_TEXT_MAX])
 	 * it is. */
 	if (p.cert == NULL || p.e == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN)
 		p.cert = X509_STORE_CTX_get0_cert(w->store);
-	(void)cert_name(X509_get_subject_name(p.cert), p.subject);
-	(void)cert_name(X509_get_issuer_name(p.cert), p.issuer);
-	p.subject[NAME_SHOWN] = p.issuer[NAME_SHOWN] = '\0';
+	(void)cert_name(X509_get_subject_name(p.cert), p.subject,
+	    sizeof p.subject);
+	(void)cert_name(X509_get_issuer_name(p.cert), p.issuer,
+	    sizeof p.issuer);
 	if (p.e == X509_V_ERR_CERT_HAS_EXPIRED ||
 	    p.e == X509_V_ERR_CERT_NOT_YET_VALID)
 		explain_dates(&p);

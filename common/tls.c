@@ -120,7 +120,8 @@ note_refusal(struct tls *tls, X509_STORE_CTX *store)
 	char names[TLS_TEXT_MAX / 2];
 
 	/* For want of memory a good certificate looks like any bad one. */
-	if (cert_lacked_memory() || cert_identity(leaf, &tls->peer) == -1) {
+	if (e == X509_V_ERR_OUT_OF_MEM || cert_lacked_memory() ||
+	    cert_identity(leaf, &tls->peer) == -1) {
 		fail_for_memory(tls);
 		return;
 	}
@@ -134,7 +135,12 @@ note_refusal(struct tls *tls, X509_STORE_CTX *store)
 		    "%s:%.100s; use a name that it has, or set "
 		    "\"server_name\" in aisc.conf", names,
 		    tls->host.length > 0 ? "IP" : "DNS", tls->host.name);
-	} else
+	} else if (e == X509_V_ERR_UNSUPPORTED_NAME_SYNTAX &&
+	    tls->peer.lacks != NULL)
+		say(tls->error, "the certificate \"%.160s\" has %s, which "
+		    "cannot be compared with the rules; make one without",
+		    tls->peer.subject, tls->peer.lacks);
+	else
 		why_refused(&w, tls->error);
 }
 
@@ -239,10 +245,25 @@ is_for_host(X509 *cert, const struct net_host *host)
 	    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL) == 1;
 }
 
+/* What is wrong with the names of a peer whose chain is good: an X509_V_ERR. */
+static int
+check_names(struct tls *tls, X509 *leaf)
+{
+	if (!tls->context->server)
+		return is_for_host(leaf, &tls->host) ? X509_V_OK :
+		    X509_V_ERR_HOSTNAME_MISMATCH;
+	if (cert_identity(leaf, &tls->peer) == -1)
+		return X509_V_ERR_OUT_OF_MEM;
+	tls->has_peer = true;
+	return tls->peer.lacks == NULL ? X509_V_OK :
+	    X509_V_ERR_UNSUPPORTED_NAME_SYNTAX;
+}
+
 /*
- * The same for a connection's peer, with the reason for people.  The alert
- * comes of the error in "store": for a list that is overdue it would be that
- * the peer's certificate is, and who gets it would renew that in vain.
+ * The same as check_chain() for a connection's peer, with its names, and with
+ * the reason for people.  The alert comes of the error in "store": for a list
+ * that is overdue it would be that the peer's certificate is, and who gets it
+ * would renew that in vain.
  */
 static int
 check_peer(X509_STORE_CTX *store, void *context)
@@ -255,17 +276,21 @@ check_peer(X509_STORE_CTX *store, void *context)
 	int e;
 
 	if (check_chain(c, store, c->server) == 1) {
-		if (c->server || is_for_host(leaf, &tls->host))
+		e = check_names(tls, leaf);
+		if (e == X509_V_OK)
 			return 1;
-		X509_STORE_CTX_set_error(store, X509_V_ERR_HOSTNAME_MISMATCH);
+		X509_STORE_CTX_set_error(store, e);
 		X509_STORE_CTX_set_current_cert(store, leaf);
 	}
 	e = X509_STORE_CTX_get_error(store);
 	note_refusal(tls, store);
-	/* This one becomes "certificate unknown". */
+	/* The first becomes "certificate unknown", the second "unsupported
+	 * certificate". */
 	if (why_is_list(e))
 		X509_STORE_CTX_set_error(store,
 		    X509_V_ERR_UNHANDLED_CRITICAL_CRL_EXTENSION);
+	else if (e == X509_V_ERR_UNSUPPORTED_NAME_SYNTAX)
+		X509_STORE_CTX_set_error(store, X509_V_ERR_INVALID_PURPOSE);
 	return 0;
 }
 
@@ -551,7 +576,7 @@ tls_server_check(struct tls_context *c, struct tls_files *files,
 {
 	struct verdict v = { .why = why };
 	X509 *cert = SSL_CTX_get0_certificate(c->ssl);
-	char subject[TLS_NAME_MAX];
+	char subject[NAME_SHOWN];
 	int result = check_own(c, &v);
 
 	files->at_fault = files->certificate;
@@ -561,8 +586,8 @@ tls_server_check(struct tls_context *c, struct tls_files *files,
 		return -1;
 	if (cert_has_host(cert))
 		return trial_handshake(c->ssl, why);
-	(void)cert_name(X509_get_subject_name(cert), subject);
-	subject[NAME_SHOWN] = '\0';
+	(void)cert_name(X509_get_subject_name(cert), subject,
+	    sizeof subject);
 	say(why, "the certificate \"%s\" is for no host: its subjectAltName "
 	    "has no DNS name and no address, and aisc looks at nothing else; "
 	    "make one with \"ais-ca server NAME\"", subject);
@@ -746,23 +771,38 @@ is_alone(const struct tls *tls, X509 *own)
 	    X509_get_issuer_name(own));
 }
 
+/* Why the server may not take our certificate for a client's, to "more". */
+static void
+explain_purpose(X509 *own, char more[TLS_TEXT_MAX])
+{
+	struct tls_identity id;
+
+	if (!cert_has_purpose(own))
+		say(more, "; it has no extendedKeyUsage with clientAuth, "
+		    "which the server asks for");
+	else if (cert_identity(own, &id) == 0 && id.lacks != NULL)
+		say(more, "; it has %s, which the server cannot compare with "
+		    "its rules", id.lacks);
+}
+
 /* The other side refuses our certificate. */
 static void
 explain_refusal(struct tls *tls, const struct refusal *r)
 {
 	X509 *own = SSL_get_certificate(tls->ssl);
 	bool server = tls->context->server;
-	char subject[TLS_NAME_MAX], more[TLS_NAME_MAX + 128] = "";
-	char issuer[TLS_NAME_MAX], date[DATE_TEXT_MAX], distance[128];
+	char subject[NAME_SHOWN], more[TLS_TEXT_MAX] = "";
+	char issuer[NAME_SHOWN], date[DATE_TEXT_MAX], distance[128];
 	const ASN1_TIME *t;
 
 	if (own == NULL) {
 		say(tls->error, "the other side wants a certificate");
 		return;
 	}
-	(void)cert_name(X509_get_subject_name(own), subject);
-	(void)cert_name(X509_get_issuer_name(own), issuer);
-	subject[NAME_SHOWN] = issuer[NAME_SHOWN] = '\0';
+	(void)cert_name(X509_get_subject_name(own), subject,
+	    sizeof subject);
+	(void)cert_name(X509_get_issuer_name(own), issuer,
+	    sizeof issuer);
 	t = r->add == BEGIN ? X509_get0_notBefore(own) :
 	    X509_get0_notAfter(own);
 	if (r->add == ISSUER)
@@ -770,11 +810,9 @@ explain_refusal(struct tls *tls, const struct refusal *r)
 		    r->alert == ALERT_UNKNOWN_CA && is_alone(tls, own) ?
 		    "; if that is an intermediate authority, its certificate "
 		    "belongs behind this one in the same file" : "");
-	else if (r->add == PURPOSE)
-		(void)snprintf(more, sizeof more, "%s", server ||
-		    cert_has_purpose(own) ? "" : "; it has no extendedKeyUsage "
-		    "with clientAuth, which the server asks for");
-	else if (r->add != PLAIN)
+	else if (r->add == PURPOSE && !server)
+		explain_purpose(own, more);
+	else if (r->add == BEGIN || r->add == END)
 		(void)snprintf(more, sizeof more, "; it is valid %s %s, %s",
 		    r->add == BEGIN ? "from" : "until", cert_date(t, date),
 		    cert_distance(t, server ? "the server's" : "our",
@@ -1008,7 +1046,7 @@ tls_handshake(struct tls *tls)
 		say(tls->error, "the peer has no verified certificate");
 		return IO_ERROR;
 	}
-	if (cert_identity(cert, &tls->peer) == -1) {
+	if (!tls->has_peer && cert_identity(cert, &tls->peer) == -1) {
 		fail_for_memory(tls);
 		return IO_ERROR;
 	}

@@ -25,9 +25,10 @@ struct tls;
 #define TLS_TEXT_MAX	512
 /* Names and serial of an identity as text. */
 #define TLS_NAME_MAX	512
+#define TLS_DN_MAX	4096	/* Subject and issuer. */
 #define TLS_SERIAL_MAX	132	/* Of the longest that is accepted. */
 #define TLS_FINGERPRINT_MAX 65	/* SHA-256 in hexadecimal. */
-#define TLS_SANS_MAX	4096
+#define TLS_SANS_MAX	16384
 
 /* The files of one side. */
 struct tls_files {
@@ -56,17 +57,23 @@ struct tls_files {
 /* Who the other side is, as its verified certificate says. */
 struct tls_identity {
 	char common_name[TLS_NAME_MAX];	/* "" unless exactly one, in UTF-8. */
-	char subject[TLS_NAME_MAX];	/* RFC 2253, escaped. */
-	char issuer[TLS_NAME_MAX];
+	char subject[TLS_DN_MAX];	/* RFC 2253, escaped; "..." ends one */
+	char issuer[TLS_DN_MAX];	/* that is cut. */
 	char serial[TLS_SERIAL_MAX];	/* Hexadecimal, upper case. */
 	char fingerprint[TLS_FINGERPRINT_MAX];
 	/*
 	 * The subjectAltNames, one string after the other, each with its kind
 	 * before it: "DNS:", "EMAIL:", "URI:", "IP:".  An empty string ends
-	 * them.  Left out is a name with a byte that is not printable ASCII,
-	 * one of another kind, and what does not fit.
+	 * them.  There are none of another kind.
 	 */
 	char sans[TLS_SANS_MAX];
+	/*
+	 * What the certificate has and this struct cannot hold, as the object
+	 * of a sentence; NULL: nothing.  A server refuses such a client: the
+	 * rule for a name that is missing here would be passed over, for a
+	 * wider one.
+	 */
+	const char *lacks;
 	int64_t not_before;		/* Seconds since 1970. */
 	int64_t not_after;
 };

@@ -32,9 +32,9 @@ static const struct part parts[] = {
 	{ "CN", NULL, offsetof(struct tls_identity, common_name),
 	    TLS_NAME_MAX },
 	{ "SUBJECT", NULL, offsetof(struct tls_identity, subject),
-	    TLS_NAME_MAX },
+	    TLS_DN_MAX },
 	{ "ISSUER", NULL, offsetof(struct tls_identity, issuer),
-	    TLS_NAME_MAX },
+	    TLS_DN_MAX },
 	{ "FINGERPRINT", NULL, offsetof(struct tls_identity, fingerprint),
 	    TLS_FINGERPRINT_MAX },
 	{ "DNS", "DNS:", 0, 0 },
@@ -136,6 +136,10 @@ advice_explain(FILE *out, const struct settings *s, const char *who,
 			return -1;
 	} else if (tls_identity_load(who, &id, why) == -1) {
 		log_error("%s", why);
+		return -1;
+	} else if (id.lacks != NULL) {
+		log_error("the certificate %s is refused: it has %s, which "
+		    "cannot be compared with the rules", who, id.lacks);
 		return -1;
 	}
 	while (argv[request.nwords] != NULL)

@@ -1,7 +1,9 @@
 """Whom a certificate is for, and what for: purposes, names, addresses."""
 
+import glob
 import ssl
 import subprocess
+import sys
 
 import pytest
 
@@ -230,3 +232,115 @@ def test_sections_for_hosts(aisc, aisd):
     for host in "web-1", "WEB-1":
         done = aisc.run(aisd.port, "true", host=host)
         assert (done.returncode, done.stderr) == (0, b"")
+
+
+# Names of a client: a rule for one that aisd does not see would be passed
+# over, for a wider one.
+
+NARROW = ('{ %s = [ "%s" ]; commands = [ "/bin/echo" ]; }, '
+          '{ peers = [ "*" ]; anything = true; }')
+
+
+@pytest.mark.parametrize("count", [200, 450])
+def test_last_of_many_names(make_aisd, root, server, count):
+    names = [f"DNS:node{n}.domain.example.org" for n in range(count)]
+    pair = root.make("alice", sans=names)
+    daemon = make_aisd(pair=server, rules=NARROW % ("dns", names[-1][4:]))
+    with wire.Client(daemon.port, *pair[:3]) as session:
+        assert session.run(["/bin/echo"]).status == 0
+        assert session.run(["true"]).refused
+
+
+BYTES = "DER:30:%02x:%02x:%02x:%s"
+
+
+def raw(kind, name):
+    """A subjectAltName of one name, byte for byte."""
+    return ["subjectAltName = " + BYTES % (
+        len(name) + 2, kind, len(name), name.hex(":"))]
+
+
+@pytest.mark.parametrize("name, how", [
+    ("alice", dict(sans=[f"DNS:node{n}.domain.example.org"
+                         for n in range(2000)])),
+    ("alice", dict(sans=["URI:urn:" + "x" * 600])),
+    ("alice", dict(more=raw(0x82, b"narrow\0.example.org"))),
+    ("alice", dict(more=raw(0x82, "b\u00fccher.example".encode()))),
+    ("alice", dict(more=raw(0x81, b"alice@example.org\n"))),
+    ("alice", dict(more=raw(0x87, b"\x7f\0\0"))),
+    (b"alice\0.example", {}), (b"alice\0", {}),
+], ids=["many", "long", "nul", "utf8", "newline", "address",
+        "cn-nul", "cn-nul-end"])
+def test_names_that_cannot_be_compared(make_aisd, aisc, root, server, name,
+                                       how):
+    daemon = make_aisd(pair=server, rules=NARROW % ("dns", "narrow*"))
+    pair = root.make(name, **how)
+    done = aisc.run(daemon.port, "true", pair=pair)
+    assert done.returncode == 255
+    assert b"which the server cannot compare with its rules" in done.stderr
+    event = daemon.wait_event("handshake-failed")
+    assert "cannot be compared with the rules" in event["reason"]
+    assert event["serial"] == pair.serial
+    assert not daemon.events("session-open")
+    # The rules are not asked by --explain either.
+    done = subprocess.run([*daemon.words, "-c", str(daemon.conf), "--explain",
+                           pair.cert], capture_output=True)
+    assert done.returncode == 2 and b"is refused: it has " in done.stderr
+
+
+def test_certificate_of_python(make_aisd, server):
+    """One with a NUL in each of its names, from Python's own tests."""
+    found = [path for name in ("test", "test/certdata")
+             for path in glob.glob(f"{sys.prefix}/lib*/python3*/{name}/"
+                                   "nullbytecert.pem")]
+    if not found:
+        pytest.skip("libpython3-testsuite is not installed")
+    daemon = make_aisd(pair=server, start=False)
+    done = subprocess.run([*daemon.words, "-c", str(daemon.conf), "--explain",
+                           found[0]], capture_output=True)
+    assert done.returncode == 2 and b"is refused: it has " in done.stderr
+
+
+def test_server_may_have_any_names(make_aisd, aisc, root):
+    """No rule is for a server: its host is found, however many there are."""
+    pair = root.make("localhost", "server", sans=[
+        f"DNS:node{n}.domain.example.org" for n in range(1200)] +
+        ["URI:urn:" + "x" * 600, *pki.LOOPBACK])
+    daemon = make_aisd(pair=pair)
+    done = aisc.run(daemon.port, "true", pair=root.make("alice"))
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def long_subject(root, count):
+    """A client's certificate with "count" units of 60 bytes."""
+    pair = root.make("alice")
+    subject = "/CN=alice" + "".join(
+        f"/OU={n:02}{'u' * 58}" for n in range(count))
+    request = pki.run("openssl", "req", "-new", "-key", pair.key, "-subj",
+                      subject)
+    made = pki.run("openssl", "x509", "-req", "-CA", root.cert, "-CAkey",
+                   root.key, "-days", "1", "-extfile", "/dev/stdin", "-in",
+                   written(pair, request), data=b"extendedKeyUsage=clientAuth")
+    return pair._replace(cert=written(pair, made))
+
+
+def written(pair, data):
+    path = f"{pair.key}.{len(data)}"
+    with open(path, "wb") as file:
+        file.write(data)
+    return path
+
+
+def test_long_subjects(make_aisd, aisc, root, server):
+    """Whole, or refused: and never compared as if a part were all of it."""
+    daemon = make_aisd(pair=server)
+    pair = long_subject(root, 30)
+    with wire.Client(daemon.port, *pair[:3]) as session:
+        got = session.run(["sh", "-c", "echo $AIS_PEER_SUBJECT"]).stdout
+    assert got.count(b"OU=") == 30 and b"CN=alice" in got
+    assert b"..." not in got
+    pair = long_subject(root, 70)
+    reason = refusal(daemon, pair)
+    assert reason.startswith('the certificate "') and "a subject" in reason
+    event = daemon.events("handshake-failed")[-1]
+    assert event.get("cut") or event["subject"].endswith("...")

@@ -51,8 +51,8 @@ static void
 check(const struct tls_identity *id)
 {
 	must(is_text(id->common_name, TLS_NAME_MAX));
-	must(is_text(id->subject, TLS_NAME_MAX));
-	must(is_text(id->issuer, TLS_NAME_MAX));
+	must(is_text(id->subject, TLS_DN_MAX));
+	must(is_text(id->issuer, TLS_DN_MAX));
 	must(is_text(id->serial, TLS_SERIAL_MAX));
 	must(strlen(id->fingerprint) == TLS_FINGERPRINT_MAX - 1);
 	must(strspn(id->fingerprint, "0123456789abcdef") ==
@@ -61,6 +61,7 @@ check(const struct tls_identity *id)
 	must(strspn(id->serial, "-0123456789ABCDEF") == strlen(id->serial));
 	must(fuzz_is_utf8(id->common_name, strlen(id->common_name)));
 	check_sans(id->sans);
+	must(id->lacks == NULL || is_plain(id->lacks));
 }
 
 int

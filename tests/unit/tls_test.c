@@ -239,7 +239,7 @@ identity(void **state)
 static void
 load_san(const char *value, struct tls_identity *id)
 {
-	static char command[16384];
+	static char command[3 * TLS_SANS_MAX];
 
 	(void)snprintf(command, sizeof command, "openssl req -new -x509 "
 	    "-key alice.key -config site/cnf -subj /CN=x -out san.pem "
@@ -268,20 +268,26 @@ alternative_names(void **state)
 {
 	static const struct {
 		const char *value, *names;
+		bool lacks;
 	} examples[] = {
 		{ "DNS:a.example,email:a@b.example,URI:spiffe://x/y,"
 		    "IP:192.0.2.1,IP:2001:db8::1,RID:1.2.3",
 		    "DNS:a.example;EMAIL:a@b.example;URI:spiffe://x/y;"
-		    "IP:192.0.2.1;IP:2001:db8::1;" },
+		    "IP:192.0.2.1;IP:2001:db8::1;", false },
 		/* "a", NUL, "b"; then "c". */
-		{ "DER:30:08:82:03:61:00:62:82:01:63", "DNS:c;" },
+		{ "DER:30:08:82:03:61:00:62:82:01:63", "DNS:c;", true },
 		/* A line break, an escape, DEL, a byte of UTF-8, nothing. */
-		{ "DER:30:10:82:01:0a:81:01:1b:86:01:7f:82:01:c3:82:00:"
-		    "82:00", "" },
+		{ "DER:30:03:82:01:0a", "", true },
+		{ "DER:30:03:81:01:1b", "", true },
+		{ "DER:30:03:86:01:7f", "", true },
+		{ "DER:30:03:82:01:c3", "", true },
+		{ "DER:30:02:82:00", "", true },
 		/* Addresses of 3 and of 8 bytes, which are none. */
-		{ "DER:30:0f:87:03:61:62:63:87:08:61:62:63:64:65:66:67:68",
-		    "" },
-		{ "DNS:~", "DNS:~;" },
+		{ "DER:30:05:87:03:61:62:63", "", true },
+		{ "DER:30:0a:87:08:61:62:63:64:65:66:67:68", "", true },
+		/* No list of names at all. */
+		{ "DER:04:01:61", "", true },
+		{ "DNS:~", "DNS:~;", false },
 	};
 	struct tls_identity id;
 
@@ -289,41 +295,47 @@ alternative_names(void **state)
 	for (size_t i = 0; i < sizeof examples / sizeof *examples; i++) {
 		load_san(examples[i].value, &id);
 		assert_string_equal(joined(&id), examples[i].names);
+		assert_int_equal(id.lacks != NULL, examples[i].lacks);
 	}
 	assert_int_equal(tls_identity_load("alice.pem", &id, why), 0);
 	assert_string_equal(id.common_name, "alice");
 	assert_string_equal(id.sans, "");
 	assert_string_equal(id.issuer, "CN=AIS_TEST_CA");
+	assert_null(id.lacks);
 }
 
-/* What does not fit is left out whole, and what follows it may fit. */
+/* All of them are there, or it is said that they are not. */
 static void
 many_names(void **state)
 {
-	static char value[16384];
+	static char value[2 * TLS_SANS_MAX];
 	struct tls_identity id;
-	size_t used = 0, n = 0;
+	size_t n = 0, last = 0;
 
 	(void)state;
-	for (int i = 0; i < 200; i++)
-		used += (size_t)snprintf(value + used, sizeof value - used,
-		    "DNS:host%03d.a.domain.example,", i);
-	(void)snprintf(value + used, sizeof value - used, "DNS:x");
+	/* 26 bytes each, and a NUL. */
+	for (; n < TLS_SANS_MAX / 27; n++)
+		last = (size_t)snprintf(value + 27 * n, sizeof value - 27 * n,
+		    "DNS:host%03zu.domain.example,", n);
+	assert_int_equal(last, 27);
+	value[27 * n - 1] = '\0';
 	load_san(value, &id);
-	for (const char *p = id.sans; *p != '\0'; p += strlen(p) + 1) {
-		char name[64];
-
-		(void)snprintf(name, sizeof name, "DNS:host%03zu.a.domain."
-		    "example", n++);
-		if (strcmp(p, "DNS:x") != 0)
-			assert_string_equal(p, name);
-	}
-	assert_int_equal(n, 4095 / 29 + 1);
+	assert_null(id.lacks);
+	for (char *p = value; (p = strchr(p, ',')) != NULL; )
+		*p = ';';
+	(void)snprintf(value + 27 * n - 1, 2, ";");
+	assert_string_equal(joined(&id), value);
+	for (char *p = value; (p = strchr(p, ';')) != NULL; )
+		*p = ',';
+	(void)snprintf(value + 27 * n, sizeof value - 27 * n, "DNS:x%022d", 0);
+	load_san(value, &id);
+	assert_non_null(id.lacks);
 	memset(value, 'n', 1000);
 	(void)snprintf(value + 1000, sizeof value - 1000, ",DNS:y");
 	memcpy(value, "DNS:", 4);
 	load_san(value, &id);
 	assert_string_equal(joined(&id), "DNS:y;");
+	assert_non_null(id.lacks);
 }
 
 static void
