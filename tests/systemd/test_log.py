@@ -279,10 +279,15 @@ def test_journal_has_the_bytes(service, builddir, request, how):
         [[word.decode("latin-1") for word in argv] for argv in sent]
 
 
-@pytest.mark.parametrize("output", ["journal", "file:/run/records"])
+@pytest.mark.parametrize("output", ["journal", "file:/run/records",
+                                    "file:/run/pipe"])
 def test_standard_output(service, output):
     """As a log it is what root has given, though the daemon is another user:
-    a socket of the journal, or a file of root's."""
+    a socket of the journal, a file of root's, or a pipe."""
+    service.box.run("sh", "-c", "umask 077; rm -f /run/records /run/pipe")
+    if output == "file:/run/pipe":
+        service.box.run("sh", "-c", "umask 077; mkfifo /run/pipe; "
+                        "cat /run/pipe >/run/records 2>/dev/null &")
     service.configure(log_file="/dev/stdout", log_format="json",
                       log_system="none")
     service.drop_in(f"[Service]\nStandardOutput={output}")

@@ -12,6 +12,7 @@
 #include "tests/unit/unit.h"
 
 #include "common/buf.h"
+#include "common/clock.h"
 #include "common/fd.h"
 
 static bool
@@ -432,6 +433,32 @@ leave(void **state)
 	return 0;
 }
 
+/* Room comes in time, too late, or not at all; and an error is no wait. */
+static void
+waiting_for_room(void **state)
+{
+	char bytes[4096];
+	int64_t began;
+	int pair[2];
+
+	(void)state;
+	memset(bytes, 'x', sizeof bytes);
+	assert_int_equal(fd_pipe(pair, 1), 0);
+	assert_true(fd_wait_writable(pair[1], clock_in(1000)));
+	while (write(pair[1], bytes, sizeof bytes) > 0)
+		;
+	assert_false(fd_wait_writable(pair[1], clock_in(0)));
+	began = clock_now();
+	assert_false(fd_wait_writable(pair[1], clock_in(30)));
+	assert_true(clock_now() - began >= 29);
+	assert_int_equal(read(pair[0], bytes, sizeof bytes), sizeof bytes);
+	assert_true(fd_wait_writable(pair[1], CLOCK_NEVER));
+	assert_int_equal(close(pair[0]), 0);
+	assert_true(fd_wait_writable(pair[1], CLOCK_NEVER));
+	assert_int_equal(close(pair[1]), 0);
+	assert_false(fd_wait_writable(-1, CLOCK_NEVER));
+}
+
 int
 main(void)
 {
@@ -449,6 +476,7 @@ main(void)
 		cmocka_unit_test(other_size),
 		cmocka_unit_test(no_files),
 		cmocka_unit_test(read_pipes),
+		cmocka_unit_test(waiting_for_room),
 		cmocka_unit_test(no_leak),
 	};
 
