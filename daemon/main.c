@@ -521,7 +521,8 @@ prepare(const struct options *o, struct server_start *start)
 {
 	struct settings *s = start->settings;
 	struct settings_hope hope;
-	struct logs logs = { NULL, NULL };
+	/* They are there until the process ends. */
+	static struct logs logs;
 	int code;
 
 	if ((code = open_sockets(start, o)) != EXIT_DONE)
