@@ -133,7 +133,7 @@ def test_all(report, tmp_path):
     assert [row["program"] for row in result["slowest"]][:2] == \
         ["sleep", "tar"]
     assert [(row["command"], row["session"], row["how"])
-            for row in result["running"]] == [("vi", "s3", "running")]
+            for row in result["running"]] == [("vi", "s3", "no end on record")]
 
 
 def began(day, clock="12:00:00", **fields):
@@ -185,6 +185,11 @@ def test_real_daemon_that_was_killed(report, aisd, aisc):
     port = aisd.port
     aisd.kill()
     process.communicate()
+    # Nobody says that it runs: the log alone does not tell.
+    text = report(first)
+    assert "running" not in text and "1 without an end" in text
+    assert [row["how"] for row in report("--json", first)["running"]] == [
+        "no end on record"]
     aisd.configure(listen=[f"127.0.0.1:{port}"])
     aisd.start()
     result = report("--json", first)
@@ -197,7 +202,7 @@ def test_plain(report, tmp_path):
     text = report("server.log")
     assert text.startswith("2026-01-01 00:00:00 to 2026-01-03 12:00:00 UTC: "
                            "6 commands in 2 sessions, 2 failed, 1 refused, "
-                           "1 running; 1 connections refused\n")
+                           "1 without an end; 1 connections refused\n")
     assert "  peer   commands  failed  refused  " in text
     assert re.search(r"^  alice +4 +1 +0 +0:01:41$", text, re.M)
     assert re.search(r"^  2026-01-02 12:00:00  bob +no rule of this .* "
