@@ -54,9 +54,12 @@ environ_value_is_accepted(const char *name, const char *value)
 		return true;
 	if (strchr(value, '%') != NULL || strstr(value, "..") != NULL)
 		return false;
-	/* A zone has parts, "Europe/Berlin"; tzset(3) reads a path, too. */
-	if (strcmp(name, "TZ") == 0)
-		return value[strspn(value, ":")] != '/';
+	/* A zone has parts, "Europe/Berlin"; tzset(3) reads a path, too, and
+	 * that of musl one of the current directory. */
+	if (strcmp(name, "TZ") == 0) {
+		value += strspn(value, ":");
+		return *value != '/' && *value != '.';
+	}
 	return strchr(value, '/') == NULL;
 }
 

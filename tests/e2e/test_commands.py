@@ -478,6 +478,34 @@ def test_usual_environment(make_aisd, connect):
     refused(session.run(["env"], env={"ANY": "1"}), Code.DENIED, "ANY")
 
 
+# What reads the environment, each with something to do.
+READERS = [
+    ["bash", "-c", "true; printf '%(%c)T' -1; [[ a < b ]]"],
+    ["bash", "-lic", "echo x"], ["dash", "-c", "date"],
+    ["perl", "-MPOSIX", "-e", "setlocale(LC_ALL, ''); print localtime(0)"],
+    ["python3", "-c", "import locale, time; locale.setlocale(0, 'C'); "
+     "time.tzset(); print(time.ctime())"],
+    ["date"], ["ls", "-l", "/"], ["sort", "/etc/passwd"], ["tput", "cols"],
+    ["git", "--version"], ["awk", "BEGIN { print 1 }"], ["sed", "s/x/y/"]]
+
+
+def test_accepted_variables_are_no_code(make_aisd, connect, tmp_path):
+    """No value that passes is run, or opened, by what reads it."""
+    made = tmp_path / "made"
+    touch = "touch made"
+    session = connect(daemon=make_aisd(rules=everything()))
+    for value in (f"$({touch})", f"`{touch}`", f"() {{ :; }}; {touch}",
+                  f"a[$({touch})]", f"x; {touch}", f"| {touch}", f"\n{touch}\n",
+                  f"@{{[`{touch}`]}}", "made", ":made", "C.made", "made@made"):
+        env = {name: value for name in ("LANG", "LC_ALL", "LC_MESSAGES",
+                                        "LC_X", "TERM", "TZ", "GIT_PROTOCOL")}
+        for words in READERS:
+            result = session.run(words, env=env, directory=str(tmp_path))
+            assert result.refused is None or \
+                result.refused.code == Code.UNKNOWN, words
+        assert not made.exists(), value
+
+
 def test_environment_of_aisc(aisd, aisc, make_aisd):
     done = aisc.run(aisd.port, "sh", "-c", 'echo "$ONE-$TWO"',
                     options=["-e", "ONE=1 1", "--env", "TWO="])

@@ -465,6 +465,8 @@ static const struct {
 	{ "", "TZ=<+03>-3", PROTO_CODE_NONE },
 	{ "", "TZ=/tmp/x", PROTO_CODE_DENIED },
 	{ "", "TZ=:/tmp/x", PROTO_CODE_DENIED },
+	{ "", "TZ=./x", PROTO_CODE_DENIED },
+	{ "", "TZ=:.x", PROTO_CODE_DENIED },
 	{ "", "TZ=../../../tmp/x", PROTO_CODE_DENIED },
 	{ ALL, "OTHER=/a/../%s", PROTO_CODE_NONE },
 	{ "", "GIT_DIR=/x", PROTO_CODE_DENIED },
