@@ -27,6 +27,18 @@ date_now(void)
 	return (int64_t)time(NULL);
 }
 
+int
+date_ahead(int64_t *seconds)
+{
+	struct timespec set, steady;
+
+	if (clock_gettime(CLOCK_REALTIME, &set) == -1 ||
+	    clock_gettime(CLOCK_BOOTTIME, &steady) == -1)
+		return -1;
+	*seconds = (int64_t)set.tv_sec - (int64_t)steady.tv_sec;
+	return 0;
+}
+
 /* Division that rounds down, and what is left, which is not below 0. */
 static int64_t
 divide(int64_t a, int64_t b, int64_t *rest)

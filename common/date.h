@@ -19,6 +19,13 @@
 int64_t date_now(void);
 
 /*
+ * How far that clock is ahead of one that nobody sets and that goes on while
+ * the machine sleeps, in seconds: another value later is a clock that was set.
+ * 0, or -1 with errno set: it cannot be seen.
+ */
+int date_ahead(int64_t *seconds);
+
+/*
  * The seconds at "tm", of which the members from tm_year to tm_sec count.
  * Months and days of the month may be out of range, as for timegm(3): the 31st
  * of a short month is the first of the next one.

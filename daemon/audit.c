@@ -34,7 +34,7 @@ struct record {
 enum kind {
 	START, STOP, RELOAD, HANDSHAKE_FAILED, DROPPED, SESSION_OPEN,
 	SESSION_CLOSE, COMMAND_START, COMMAND_END, COMMAND_REFUSED, LIMIT_HIT,
-	EXPIRY,
+	EXPIRY, CLOCK_JUMP,
 	CONFIG_ERROR,		/* Of common/conf. */
 	LOG_SINK		/* Of common/log. */
 };
@@ -64,6 +64,8 @@ static const struct log_kind kinds[] = {
 	[LIMIT_HIT] = { "limit-hit", "c6b6e8a8a96545dda9963644e86c577d",
 	    LOG_LEVEL_WARNING },
 	[EXPIRY] = { "expiry", "79242e230ff9b8121f9c808792aa3714",
+	    LOG_LEVEL_WARNING },
+	[CLOCK_JUMP] = { "clock-jump", "f8644787707e4648a0b0c879c77737fc",
 	    LOG_LEVEL_WARNING },
 	[CONFIG_ERROR] = { "config-error", "4489898d697b4a20a2821b33abe309c1",
 	    LOG_LEVEL_ERROR },
@@ -330,6 +332,21 @@ audit_expiry(const char *file, int64_t ends, bool bad, const char *text)
 	put(&r, "file", file);
 	put(&r, "ends", date_record(ends, date));
 	(void)emit(&r, "%s", text);
+}
+
+void
+audit_clock_jump(int64_t seconds, int64_t before)
+{
+	struct record r;
+	char date[DATE_TEXT_MAX], from[DATE_TEXT_MAX], to[DATE_TEXT_MAX];
+
+	begin(&r, CLOCK_JUMP);
+	put_number(&r, "seconds", "%lld", (long long)seconds);
+	put(&r, "before", date_record(before, date));
+	(void)emit(&r, "the clock was set %s by %lld seconds, from %s to %s; "
+	    "certificates and lists are judged by it now", seconds < 0 ?
+	    "back" : "forward", (long long)(seconds < 0 ? -seconds : seconds),
+	    date_words(before, from), date_words(before + seconds, to));
 }
 
 void

@@ -81,6 +81,10 @@ void audit_reload(bool done, const char *changed, const char *text);
  * "bad": it has, and aisd or its clients cannot do without a new one. */
 void audit_expiry(const char *file, int64_t ends, bool bad, const char *text);
 
+/* Somebody has set the clock, by so many seconds, before which it was "before"
+ * in seconds since 1970. */
+void audit_clock_jump(int64_t seconds, int64_t before);
+
 /* A connection that did not become a session. */
 void audit_handshake_failed(const struct audit_peer *p, const char *reason);
 

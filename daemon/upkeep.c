@@ -25,6 +25,11 @@
 /* Files that have changed must look the same for so long before they are
  * read: a certificate and its key are not renewed in one step. */
 #define SETTLE_TIME	2000
+/* The clock that is set by more than so many seconds is worth a record.  What
+ * keeps the time right sets it by less, except when a machine starts. */
+#define JUMP		60
+/* The timer is always set, for it tells of a clock that is set as well. */
+#define FAR		(sizeof(time_t) > 4 ? INT64_C(253402300799) : INT32_MAX)
 /* time(2) may lag behind the clock that wakes us by one tick. */
 #define TICK		(20 * 1000 * 1000)
 
@@ -58,6 +63,7 @@ struct upkeep {
 	size_t slot;
 	int64_t armed;		/* The timer's second. */
 	int64_t alarmed;	/* When it last went off. */
+	int64_t ahead;		/* The clock, by date_ahead(). */
 	struct looks used;	/* How the files look that are in force, */
 	struct looks tried;	/* those that were tried last, */
 	struct looks read;	/* those that are being read, */
@@ -467,6 +473,7 @@ upkeep_new(void)
 	if (u != NULL && (u->timer = timerfd_create(CLOCK_REALTIME,
 	    TFD_NONBLOCK | TFD_CLOEXEC)) != -1) {
 		u->slot = POLLSET_NONE;
+		(void)date_ahead(&u->ahead);
 		return u;
 	}
 	log_errno("cannot make a timer");
@@ -496,14 +503,13 @@ arm(struct upkeep *u, int64_t second)
 
 	if (second <= u->alarmed && u->alarmed <= date_now())
 		second = u->alarmed + 1;
+	if (second > FAR)
+		second = FAR;
 	if (u->armed == second)
 		return;
 	memset(&t, 0, sizeof t);
-	/* Where time_t has 32 bits, there is no later second to wait for. */
-	if (second != UPKEEP_NEVER && (time_t)second == second) {
-		t.it_value.tv_sec = (time_t)(second > 0 ? second : 1);
-		t.it_value.tv_nsec = TICK;
-	}
+	t.it_value.tv_sec = (time_t)(second > 0 ? second : 1);
+	t.it_value.tv_nsec = TICK;
 	if (timerfd_settime(u->timer, TFD_TIMER_ABSTIME |
 	    TFD_TIMER_CANCEL_ON_SET, &t, NULL) == -1 && errno != ECANCELED)
 		log_errno("cannot set a timer");
@@ -518,10 +524,25 @@ upkeep_poll(struct upkeep *u, struct pollset *ps, int64_t second)
 	if (u->begins != 0 && u->begins < second)
 		second = u->begins;
 	arm(u, second);
-	u->slot = pollset_add(ps, second == UPKEEP_NEVER ? -1 : u->timer,
-	    POLLIN);
+	u->slot = pollset_add(ps, u->timer, POLLIN);
 	if (u->settings->watch_interval > 0)
 		pollset_deadline(ps, u->next_look);
+}
+
+/* Was the clock set by more than a bit since the last turn?  The kernel wakes
+ * us when it is, but what it says is that it was. */
+static bool
+has_jumped(struct upkeep *u)
+{
+	int64_t before = u->ahead, by;
+
+	/* What cannot be seen is no jump; the next turn looks again. */
+	(void)date_ahead(&u->ahead);
+	by = u->ahead - before;
+	if (by >= -JUMP && by <= JUMP)
+		return false;
+	audit_clock_jump(by, date_now() - by);
+	return true;
 }
 
 int
@@ -530,7 +551,7 @@ upkeep_turn(struct upkeep *u, const struct pollset *ps)
 	uint64_t times;
 	int news = 0;
 
-	if (pollset_events(ps, u->slot) != 0) {
+	if (has_jumped(u) || pollset_events(ps, u->slot) != 0) {
 		/* ECANCELED: the clock was set, and the timer is off. */
 		(void)!read(u->timer, &times, sizeof times);
 		u->armed = 0;

@@ -13,6 +13,7 @@ import resource
 import signal
 import ssl
 import subprocess
+import time
 
 import pytest
 
@@ -386,25 +387,39 @@ def test_no_process(faulty, aisc, call):
 
 @pytest.mark.parametrize("years", [1, -1])
 def test_clock_that_jumps(faulty, aisc, years):
-    """Deadlines do not mind, certificates do: the daemon says why it refuses
-    while the clock is wrong, and serves when it is right."""
+    """Deadlines do not mind, certificates do, and all of them are judged at
+    once: the daemon says why it refuses while the clock is wrong, and serves
+    when it is right."""
     daemon = faulty(time_limit=20)
     process = aisc.start(daemon.port, "cat", stdin=subprocess.PIPE)
     daemon.wait_event("command-start")
-    daemon.faults.set_clock(years * 366 * 86400)
+    # So much is not worth a word, however often.
+    for seconds in 50, 100, 150, 100:
+        daemon.faults.set_clock(seconds)
+        process.stdin.write(b"x")
+        process.stdin.flush()
+        assert process.stdout.read(1) == b"x"
+    assert not daemon.events("clock-jump")
+    by = years * 366 * 86400
+    daemon.faults.set_clock(100 + by)
     process.stdin.write(b"x")
-    process.stdin.close()
-    process.stdin = None
+    process.stdin.flush()
+    event = daemon.wait_event("clock-jump")
+    assert abs(int(event["seconds"]) - by) <= 1
+    assert event["before"][:4] == time.strftime("%Y", time.gmtime(
+        time.time() + 100))
+    # Its time limit has not passed.
+    closed = daemon.wait_event("session-close")
+    assert closed["reason"] == ("expired" if years > 0 else "untrusted")
     out, _ = process.communicate(timeout=10)
-    # Its time limit has not passed, and nobody has judged it anew.
-    assert (process.returncode, out) == (0, b"x")
-    daemon.wait_event("session-close")
+    assert process.returncode == 255
     done = aisc.run(daemon.port, "true")
     assert done.returncode == 255 and client.said(done.stderr) == "tls"
     reason = daemon.wait_event("handshake-failed")["reason"]
     assert ("has expired" if years > 0 else "is not valid before") in reason
     daemon.faults.set_clock(0)
     assert aisc.run(daemon.port, "true").returncode == 0
+    assert len(daemon.events("clock-jump")) == 2
     check_records(daemon)
 
 

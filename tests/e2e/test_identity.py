@@ -66,7 +66,8 @@ def serves(daemon, pair):
     try:
         with wire.Client(daemon.port, *pair[:3]) as session:
             return session.run(["true"]).status == 0
-    except (wire.Cut, wire.Closed, ssl.SSLError, ConnectionError):
+    except (wire.Goodbye, wire.Cut, wire.Closed, ssl.SSLError,
+            ConnectionError):
         return False
 
 

@@ -132,6 +132,10 @@ life(void **state)
 	audit_expiry("/x.pem", 0, true, "it has expired");
 	check("expiry", LOG_LEVEL_ERROR);
 	has(" file=/x.pem ends=1970-01-01T00:00:00Z ");
+	audit_clock_jump(-90, 100);
+	check("clock-jump", LOG_LEVEL_WARNING);
+	has(" seconds=-90 before=1970-01-01T00:01:40Z msg=\"the clock was set "
+	    "back by 90 seconds, from 1970-01-01 00:01:40 UTC to ");
 	audit_stop("SIGTERM");
 	check("stop", LOG_LEVEL_NOTICE);
 	has(" reason=SIGTERM ");
