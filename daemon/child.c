@@ -16,6 +16,7 @@
 #include "common/log.h"
 #include "daemon/child.h"
 #include "daemon/grant.h"
+#include "daemon/openfiles.h"
 #include "daemon/privilege.h"
 #include "daemon/stream.h"
 #include "daemon/terms.h"
@@ -307,7 +308,8 @@ become(struct start *s)
 	if (setsid() == -1 || arrange(s) == -1)
 		give_up(s->report, CHILD_STAGE_SETUP, errno);
 	(void)umask(plan->umask);
-	if (plan->limits != NULL && set_limits(plan->limits) == -1)
+	if (openfiles_restore() == -1 ||
+	    (plan->limits != NULL && set_limits(plan->limits) == -1))
 		give_up(s->report, CHILD_STAGE_SETUP, errno);
 	if (privilege_enter(plan->account) == -1)
 		give_up(s->report, CHILD_STAGE_USER, errno);

@@ -876,6 +876,13 @@ door_configure(struct door *d, const struct settings *s,
 	d->context = context;
 }
 
+size_t
+door_places(const struct settings *s)
+{
+	/* Those at the door, in line, and on their way out. */
+	return 2 * (size_t)s->max_handshakes + (size_t)s->max_waiting + 2;
+}
+
 struct door *
 door_new(const struct settings *s, struct tls_context *context)
 {
@@ -883,9 +890,7 @@ door_new(const struct settings *s, struct tls_context *context)
 
 	if (d == NULL)
 		return NULL;
-	/* Those at the door, in line, and on their way out. */
-	d->capacity = 2 * (size_t)s->max_handshakes +
-	    (size_t)s->max_waiting + 2;
+	d->capacity = door_places(s);
 	if ((d->peers = calloc(d->capacity, sizeof *d->peers)) == NULL) {
 		free(d);
 		return NULL;

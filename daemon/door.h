@@ -35,6 +35,9 @@ struct door_guest {
 struct door *door_new(const struct settings *s, struct tls_context *context);
 void door_free(struct door *d);
 
+/* How many connections there can be by "s", each with a descriptor. */
+size_t door_places(const struct settings *s);
+
 /* How many descriptors door_poll() may add to a turn. */
 size_t door_capacity(const struct door *d);
 

@@ -25,6 +25,8 @@
 #include "daemon/advice.h"
 #include "daemon/audit.h"
 #include "daemon/child.h"
+#include "daemon/door.h"
+#include "daemon/openfiles.h"
 #include "daemon/datagram.h"
 #include "daemon/journal.h"
 #include "daemon/logfile.h"
@@ -48,6 +50,10 @@ enum {
 
 /* sysexits(3), EX_TEMPFAIL: what may pass by itself. */
 #define EXIT_TEMPORARY	75
+
+/* Standard descriptors, logs, /proc and timers; eight ends of pipes of a
+ * command, or a memory file; and what a reload opens beside the old ones. */
+#define OTHER_FILES	40
 
 #define DEFAULT_CONFIG	AIS_SYSCONFDIR "/aisd.conf"
 
@@ -469,6 +475,14 @@ check_start(const struct options *o, const struct settings *s)
 	return EXIT_DONE;
 }
 
+/* How many files can be open at once: clients, the places where we listen,
+ * and what the daemon has beside. */
+static size_t
+files_at_most(const struct settings *s)
+{
+	return door_places(s) + SERVER_LISTENERS_MAX + OTHER_FILES;
+}
+
 static int
 check(const struct options *o, struct settings **s)
 {
@@ -484,6 +498,8 @@ check(const struct options *o, struct settings **s)
 		settings_print(stdout, *s);
 		return told(EXIT_DONE);
 	}
+	if (openfiles_raise(files_at_most(*s)) == -1)
+		return EXIT_FAILED;
 	if ((code = check_dropped(o, s)) != 0)
 		return code;
 	if (tree_init() == -1)
@@ -525,6 +541,8 @@ prepare(const struct options *o, struct server_start *start)
 	static struct logs logs;
 	int code;
 
+	if (openfiles_raise(files_at_most(s)) == -1)
+		return EXIT_FAILED;
 	if ((code = open_sockets(start, o)) != EXIT_DONE)
 		return code;
 	if (child_init() == -1)

@@ -36,6 +36,7 @@ CALLS = {
     "getgroups": [E.EINVAL],
     "gethostname": [E.ENAMETOOLONG],
     "getpwnam": [E.EIO, E.EMFILE],
+    "getrlimit": [E.EPERM],
     "getresgid": [E.EFAULT],
     "getresuid": [E.EFAULT],
     "listen": [E.EADDRINUSE],

@@ -1,0 +1,24 @@
+/*
+ * openfiles.h - how many descriptors the daemon may have, and its commands.
+ *
+ * The daemon takes as many as its configuration can need, up to the hard
+ * limit.  A command gets the soft limit that aisd was started with: a program
+ * that uses select(2) must not meet a higher one unasked.
+ */
+#ifndef AIS_OPENFILES_H
+#define AIS_OPENFILES_H
+
+#include <stddef.h>
+
+/*
+ * See to it that "count" descriptors can be open at once, by raising the soft
+ * limit of RLIMIT_NOFILE.  0, or -1 after a message with that number, where
+ * the hard limit is lower or the limit cannot be had.
+ */
+int openfiles_raise(size_t count);
+
+/* In the child: the soft limit that was there before.  0, or -1 with errno
+ * set. */
+int openfiles_restore(void);
+
+#endif
