@@ -159,6 +159,18 @@ is_readable(FILE *f)
 	return !ferror(f);
 }
 
+/* Does the file begin with the mark that some editors put before UTF-8?
+ * libconfig would call it a syntax error of line 1, where nobody sees it. */
+static bool
+has_mark(FILE *f)
+{
+	static const char mark[] = "\xef\xbb\xbf";
+	char begin[sizeof mark - 1];
+
+	return fread(begin, 1, sizeof begin, f) == sizeof begin &&
+	    memcmp(begin, mark, sizeof begin) == 0;
+}
+
 /* Can "path", whose includes are "from" there, be read?  0, or -1 after a
  * message, with errno set. */
 static int
@@ -166,6 +178,7 @@ check_file(const struct conf *conf, const char *path, const char *from)
 {
 	char why[COMPLAINT_MAX];
 	FILE *f = NULL;
+	bool marked = false;
 	int error;
 
 	if (conf->impatient &&
@@ -175,12 +188,17 @@ check_file(const struct conf *conf, const char *path, const char *from)
 		errno = error;
 		return -1;
 	}
-	if ((f = fopen(path, "re")) != NULL && is_readable(f) &&
-	    has_memory(f))
+	if ((f = fopen(path, "re")) != NULL && !(marked = has_mark(f)) &&
+	    is_readable(f) && has_memory(f))
 		return fclose(f);
-	error = errno;
-	(void)conf_error("", "cannot read the configuration %s: %s", path,
-	    strerror(error));
+	error = marked ? 0 : errno;
+	if (marked)
+		(void)conf_error("", "the configuration %s begins with a byte "
+		    "order mark, which an editor has put there; save it as "
+		    "plain UTF-8", path);
+	else
+		(void)conf_error("", "cannot read the configuration %s: %s",
+		    path, strerror(error));
 	if (f != NULL)
 		(void)fclose(f);
 	errno = error;

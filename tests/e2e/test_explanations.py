@@ -1011,6 +1011,10 @@ FAILURES = {
         lambda w: w.true(config="port = 4773;\nkey = ;\n"), 255, "config",
         "aisc: config: {FILE}:2: syntax error; look at this line, and at the "
         "end of the one before"),
+    "mark of an editor": Failure(
+        lambda w: w.true(config="\ufeffport = 4773;\n"), 255, "config",
+        "aisc: config: the configuration {FILE} begins with a byte order "
+        "mark, which an editor has put there; save it as plain UTF-8"),
     "unknown key": Failure(
         lambda w: w.true(config="prot = 4773;\n"), 255, "config",
         "aisc: config: {FILE}:1: prot: there is no such key here; see the "
