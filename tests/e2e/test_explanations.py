@@ -53,7 +53,8 @@ REQUEST = PEER | {"session", "request", "rule", "user", "directory", "argv"}
 USED = {"duration_ms", "cpu_ms", "stdin_bytes", "stdout_bytes",
         "stderr_bytes"}
 # They are no explanations.
-QUIET = {"start", "expiry", "reload", "session-open", "command-start"}
+QUIET = {"start", "expiry", "reload", "session-open", "command-start",
+         "clock-jump"}
 
 RULES = '''
 { name = "all"; peers = [ "alice", "alice-*" ]; anything = true;
