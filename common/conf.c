@@ -166,7 +166,11 @@ has_mark(FILE *f)
 {
 	static const char mark[] = "\xef\xbb\xbf";
 	char begin[sizeof mark - 1];
+	struct stat st;
 
+	/* What is taken from a pipe libconfig would not find any more. */
+	if (fstat(fileno(f), &st) == -1 || !S_ISREG(st.st_mode))
+		return false;
 	return fread(begin, 1, sizeof begin, f) == sizeof begin &&
 	    memcmp(begin, mark, sizeof begin) == 0;
 }
