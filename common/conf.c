@@ -147,6 +147,15 @@ has_memory(FILE *f)
 	return p != NULL;
 }
 
+/* What is taken from a pipe libconfig would not find any more. */
+static bool
+is_pipe(FILE *f)
+{
+	struct stat st;
+
+	return fstat(fileno(f), &st) == 0 && !S_ISREG(st.st_mode);
+}
+
 /* Can all of the file be read?  Where it cannot, the scanner of libconfig ends
  * the program. */
 static bool
@@ -154,7 +163,8 @@ is_readable(FILE *f)
 {
 	char bytes[4096];
 
-	while (fread(bytes, 1, sizeof bytes, f) == sizeof bytes)
+	while (!is_pipe(f) &&
+	    fread(bytes, 1, sizeof bytes, f) == sizeof bytes)
 		continue;
 	return !ferror(f);
 }
@@ -166,12 +176,8 @@ has_mark(FILE *f)
 {
 	static const char mark[] = "\xef\xbb\xbf";
 	char begin[sizeof mark - 1];
-	struct stat st;
 
-	/* What is taken from a pipe libconfig would not find any more. */
-	if (fstat(fileno(f), &st) == -1 || !S_ISREG(st.st_mode))
-		return false;
-	return fread(begin, 1, sizeof begin, f) == sizeof begin &&
+	return !is_pipe(f) && fread(begin, 1, sizeof begin, f) == sizeof begin &&
 	    memcmp(begin, mark, sizeof begin) == 0;
 }
 
