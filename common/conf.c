@@ -177,7 +177,8 @@ has_mark(FILE *f)
 	static const char mark[] = "\xef\xbb\xbf";
 	char begin[sizeof mark - 1];
 
-	return !is_pipe(f) && fread(begin, 1, sizeof begin, f) == sizeof begin &&
+	return !is_pipe(f) &&
+	    fread(begin, 1, sizeof begin, f) == sizeof begin &&
 	    memcmp(begin, mark, sizeof begin) == 0;
 }
 
