@@ -200,8 +200,10 @@ check_file(const struct conf *conf, const char *path, const char *from)
 		return -1;
 	}
 	if ((f = fopen(path, "re")) != NULL && !(marked = has_mark(f)) &&
-	    is_readable(f) && has_memory(f))
-		return fclose(f);
+	    is_readable(f) && has_memory(f)) {
+		(void)fclose(f);
+		return 0;
+	}
 	error = marked ? 0 : errno;
 	if (marked)
 		(void)conf_error("", "the configuration %s begins with a byte "

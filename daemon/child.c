@@ -53,20 +53,26 @@ static int null_fd = -1;
  * and its sigaction(3) does not touch them.  The kernel's structure begins
  * with the handler, and is all zero for the default.
  */
-static void
+static int
 reset_private_signals(void)
 {
 	unsigned long none[8] = { 0 };
 
-	for (int sig = SIGRTMIN_KERNEL; sig < SIGRTMIN; sig++)
-		(void)syscall(SYS_rt_sigaction, sig, none, NULL,
-		    (size_t)_NSIG / 8);
+	for (int sig = SIGRTMIN_KERNEL; sig < SIGRTMIN; sig++) {
+		if (syscall(SYS_rt_sigaction, sig, none, NULL,
+		    (size_t)_NSIG / 8) == -1)
+			return -1;
+	}
+	return 0;
 }
 
 int
 child_init(void)
 {
-	reset_private_signals();
+	if (reset_private_signals() == -1) {
+		log_errno("cannot reset the signals that commands inherit");
+		return -1;
+	}
 	if (null_fd == -1)
 		null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null_fd != -1)

@@ -65,8 +65,8 @@ struct child {
 	int64_t started_us;	/* clock_now_us(). */
 };
 
-/* Prepare for starting children: opens /dev/null.  0, or -1 after a
- * message. */
+/* Prepare for starting children: opens /dev/null, and lets go of what they
+ * would inherit.  0, or -1 after a message. */
 int child_init(void);
 
 /*

@@ -837,9 +837,9 @@ def test_aisc_gives_up(aisc, slowness):
 
 def test_no_descriptors_left(make_aisd, connect, slowness):
     """It waits until there are some, says so once, and does not spin."""
-    daemon = make_aisd(start=False, handshake_timeout=60)
-    daemon.words = ["sh", "-c", 'ulimit -n 24; exec "$@"', "sh", *daemon.words]
-    daemon.start()
+    daemon = make_aisd(handshake_timeout=60)
+    hard = resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE)[1]
+    resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (24, hard))
     session = connect(daemon=daemon)
     session.hello()
     strangers = [tcp(daemon) for _ in range(30)]

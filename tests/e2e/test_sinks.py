@@ -21,6 +21,7 @@ import pytest
 import wire
 from aisd import Daemon, parse_line, wait_until
 from faults import Faults
+from test_faults import FAILURES
 from test_record import HOSTILE, clean_disk, fill_disk
 
 # A /dev of its own, in which log is a link to "$0".  The journal is hidden.
@@ -702,7 +703,7 @@ def test_no_memory_for_json(program, builddir, tmp_path, localhost, connect,
                 env=faults.environment()) as daemon:
         for n in range(1, 31, 2):
             with faults.armed("memory", errno.ENOMEM, after=n), \
-                    contextlib.suppress(AssertionError, OSError):
+                    contextlib.suppress(*FAILURES):
                 connect(daemon=daemon).run(["true"])
             # It serves the next one as if nothing had been.
             session = connect(daemon=daemon)

@@ -117,9 +117,10 @@ def try_start(daemon, pair, users):                         # noqa: F811
 
 @pytest.mark.limit(300)
 @pytest.mark.parametrize("call", CALLS)
-def test_start(dropped, alice, users, call, record_property):  # noqa: F811
+def test_start(dropped, alice, users, call, record_property,   # noqa: F811
+               monkeypatch):
     daemon = dropped()
-    os.chdir(daemon.directory)
+    monkeypatch.chdir(daemon.directory)
     daemon.conf = daemon.conf.relative_to(daemon.directory)
     before = daemon.faults.count(call)[0]
     daemon.start()
@@ -274,7 +275,7 @@ def test_lists_in_a_directory(dropped, authority, alice, place):  # noqa: F811
     lists = place / "lists"
     lists.mkdir()
     lists.chmod(0o755)
-    mallory = authority.client("mallory")
+    mallory = authority.client("mallory-of-a-directory")
     serial = int(mallory.serial, 16)
     from pki import revocations
     path = revocations(authority, str(lists / "one.pem"), [serial])

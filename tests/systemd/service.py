@@ -39,7 +39,7 @@ class Service:
             "journalctl", "-n", "0", "--show-cursor"
         ).stdout.split("-- cursor: ")[1].strip()
         self.undo()
-        self.box.run("sh", "-c", "rm -f /var/log/aisd/* && "
+        self.box.run("sh", "-c", "rm -rf /var/log/aisd/* && "
                      "find /var/lib/aisd-run -mindepth 1 -delete")
         self.box.run("chown", "root:aisd", self.config, KEY, check=False)
         self.configure()
