@@ -699,9 +699,9 @@ tls_open(struct tls_context *c, int fd, const char *name)
 	tls->handshake_events = POLLIN;
 	if ((tls->ssl = SSL_new(c->ssl)) == NULL ||
 	    SSL_set_fd(tls->ssl, fd) != 1 ||
+	    SSL_set_app_data(tls->ssl, (void *)tls) != 1 ||
 	    (name != NULL && expect_name(tls, name) == -1))
 		goto fail;
-	(void)SSL_set_app_data(tls->ssl, (void *)tls);
 	BIO_set_callback_ex(SSL_get_rbio(tls->ssl), keep_first);
 	BIO_set_callback_arg(SSL_get_rbio(tls->ssl), (char *)tls);
 	if (c->server)
