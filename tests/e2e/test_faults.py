@@ -322,6 +322,17 @@ def test_work_that_fails(faulty, alice, record_property, number):
     check_records(daemon)
 
 
+def test_first_allocations_of_a_connection(faulty, alice):
+    """Each of them: there the connection gets all that it is checked by."""
+    daemon = faulty()
+    check_serves(daemon, alice)
+    for n in range(1, 61):
+        with daemon.faults.armed("memory", E.ENOMEM, n):
+            plainly(daemon, alice)
+        assert daemon.process.poll() is None, n
+    check_serves(daemon, alice)
+
+
 # What there is too little of, or what is gone, by the system's own means.
 
 def test_reload_without_memory(aisd, connect, measurable):
