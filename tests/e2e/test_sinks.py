@@ -156,7 +156,8 @@ def make(program, tmp_path, localhost, slowness, syslogd):
     daemons = []
 
     def start(**keys):
-        keys = {"log_system": "syslog", **keys}
+        # There the user may be root by name alone, without root's home.
+        keys = {"log_system": "syslog", "directory": str(tmp_path), **keys}
         daemon = Daemon([*private_dev(tmp_path, syslogd.path),
                          *program("aisd")], tmp_path / "aisd", localhost,
                         slowness=slowness, **keys)

@@ -12,7 +12,7 @@ import pytest
 
 import pki
 import wire
-from aisd import Daemon, descriptors, wait_until
+from aisd import Daemon, wait_until
 from faults import Faults
 from test_identity import farewell, move, number, serves, sleep_in
 
@@ -223,7 +223,7 @@ def first_free(pid):
     try:
         used = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
     except PermissionError:
-        return descriptors(pid)
+        pytest.skip("only root sees the descriptors of aisd")
     return next(n for n in range(len(used) + 1) if n not in used)
 
 
