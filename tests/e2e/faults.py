@@ -35,6 +35,7 @@ class Faults:
         self.path.write_bytes(bytes(mmap.PAGESIZE))
         with open(self.path, "r+b") as file:
             self.map = mmap.mmap(file.fileno(), mmap.PAGESIZE)
+        self.armed_call = memoryview(self.map)[:4].cast("i")
         self.clock = 0
         self.disarm()
 
@@ -44,10 +45,12 @@ class Faults:
                 "AIS_FAULT_CONTROL": str(self.path)}
 
     def _write(self, armed, error=0, most=0, after=1, times=1):
-        # What is armed comes last: the daemon may be reading.
-        struct.pack_into("=i", self.map, 0, NONE)
+        # What is armed comes last: the daemon may be reading.  It is set in
+        # one step; struct.pack_into() would make it 0 for a moment, and that
+        # is a call.
+        self.armed_call[0] = NONE
         struct.pack_into("=iiii", self.map, 4, error, most, after, times)
-        struct.pack_into("=i", self.map, 0, armed)
+        self.armed_call[0] = armed
 
     def arm(self, call, error, after=1, times=1):
         """Let calls fail: "error" is an errno, or a number of bytes below 0
