@@ -84,6 +84,16 @@ describe(int error, bool pipes)
 	}
 }
 
+/* It may be a key: leave nothing of it behind. */
+static void
+source_close(struct source *s)
+{
+	BIO_free(s->bio);
+	if (s->data != NULL)
+		OPENSSL_cleanse(s->data, s->size);
+	free(s->data);
+}
+
 /* Read the file at fault, which is the "what".  0, or -1 with "why". */
 static int
 source_open(struct source *s, const char *what, struct tls_files *files,
@@ -92,30 +102,25 @@ source_open(struct source *s, const char *what, struct tls_files *files,
 	const char *path = files->at_fault;
 
 	memset(s, 0, sizeof *s);
-	if (path == NULL)
-		return refuse(why, "no %s is configured", what);
+	if (path == NULL) {
+		(void)refuse(why, "no %s is configured", what);
+		return -1;
+	}
 	s->data = fd_read_file(path, FILE_MAX, &s->size);
 	if (s->data == NULL && errno == EINVAL && files->pipes)
 		s->data = fd_read_pipe(path, FILE_MAX, PIPE_WAIT, &s->size);
 	if (s->data == NULL) {
 		files->may_pass = retry_may_help(errno);
-		return refuse(why, "cannot read the %s %s: %s", what, path,
+		(void)refuse(why, "cannot read the %s %s: %s", what, path,
 		    describe(errno, files->pipes));
+		return -1;
 	}
 	if ((s->bio = BIO_new_mem_buf(s->data, (int)s->size)) != NULL)
 		return 0;
-	free(s->data);
+	source_close(s);
 	files->may_pass = true;
-	return refuse(why, "cannot read the %s %s: out of memory", what, path);
-}
-
-/* It may be a key: leave nothing of it behind. */
-static void
-source_close(struct source *s)
-{
-	BIO_free(s->bio);
-	OPENSSL_cleanse(s->data, s->size);
-	free(s->data);
+	(void)refuse(why, "cannot read the %s %s: out of memory", what, path);
+	return -1;
 }
 
 /* Read the certificate at which "bio" is. */

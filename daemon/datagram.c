@@ -68,13 +68,15 @@ send_once(struct datagram *d, const struct msghdr *m)
 	size_t length = 0;
 	ssize_t n;
 
-	for (size_t i = 0; i < m->msg_iovlen; i++)
+	for (size_t i = 0; i < m->msg_iovlen; i++) {
 		parts[i] = m->msg_iov[i];
-	all.msg_iov = parts;
-	if (d->stream)
-		parts[all.msg_iovlen++] = (struct iovec){ &(char){ 0 }, 1 };
-	for (size_t i = 0; i < all.msg_iovlen; i++)
 		length += parts[i].iov_len;
+	}
+	all.msg_iov = parts;
+	if (d->stream) {
+		parts[all.msg_iovlen++] = (struct iovec){ &(char){ 0 }, 1 };
+		length++;
+	}
 	if ((n = sendmsg(d->fd, &all, MSG_NOSIGNAL)) == -1)
 		return -1;
 	if ((size_t)n == length)

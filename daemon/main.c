@@ -381,7 +381,7 @@ struct address {
 static struct address
 address_of(const char *text, const struct options *o)
 {
-	struct address a;
+	struct address a = { "", "" };
 
 	(void)net_split(text, a.host, sizeof a.host, a.port, sizeof a.port);
 	if (o->port != NULL || a.port[0] == '\0')
