@@ -66,6 +66,7 @@ send_once(struct datagram *d, const struct msghdr *m)
 	struct iovec parts[DATAGRAM_PARTS_MAX + 1];
 	struct msghdr all = *m;
 	size_t length = 0;
+	char end = '\0';	/* Of a message in a stream. */
 	ssize_t n;
 
 	for (size_t i = 0; i < m->msg_iovlen; i++) {
@@ -74,7 +75,7 @@ send_once(struct datagram *d, const struct msghdr *m)
 	}
 	all.msg_iov = parts;
 	if (d->stream) {
-		parts[all.msg_iovlen++] = (struct iovec){ &(char){ 0 }, 1 };
+		parts[all.msg_iovlen++] = (struct iovec){ &end, 1 };
 		length++;
 	}
 	if ((n = sendmsg(d->fd, &all, MSG_NOSIGNAL)) == -1)
