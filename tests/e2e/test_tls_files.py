@@ -113,10 +113,10 @@ def test_start_reads_pipes(make_aisd, aisc, copies):
 
 def test_aisc_reads_pipes(aisd, aisc, alice):
     line = aisc.words(aisd.port, "echo", "served", pair=alice._replace(
-        cert="CERT", key="KEY", ca="CA"))
+        cert="@cert@", key="@key@", ca="@ca@"))
     text = " ".join(line)
-    for word, path in (("CERT", alice.cert), ("KEY", alice.key),
-                       ("CA", alice.ca)):
+    for word, path in (("@cert@", alice.cert), ("@key@", alice.key),
+                       ("@ca@", alice.ca)):
         text = text.replace(word, f"<(cat {path})")
     done = subprocess.run(["bash", "-c", text], capture_output=True,
                           timeout=60, env=aisc.environment())
