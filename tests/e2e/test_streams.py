@@ -163,13 +163,16 @@ __import__("os")._exit(3)"""],
 
 
 @pytest.mark.parametrize("helper", HELPERS)
-def test_a_helper_that_ends_after_the_command(aisd, connect, tmp_path, helper):
+def test_a_helper_that_ends_after_the_command(make_aisd, connect, tmp_path,
+                                              helper):
     """All that it hands on arrives, and its file is whole, each time."""
+    # For a helper that has to wait for a processor; it is not slower for it.
+    aisd = make_aisd(output_wait=5)
     whole = b"".join(b"%d\n" % i for i in range(1, 1001))
     for _ in range(30):
         log = tmp_path / "log"
         log.unlink(missing_ok=True)
-        with connect() as session:
+        with connect(daemon=aisd) as session:
             result = told(session.run(HELPERS[helper],
                                       directory=str(tmp_path)))
         assert result.status == 3
