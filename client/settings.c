@@ -124,7 +124,7 @@ settings_add_environment(struct settings *s, const char *variable)
 
 /* --- files ------------------------------------------------------------- */
 
-/* Is a section with the patterns "match" for "host", in whatever case? */
+/* Is a section with the patterns "match" for "host", ignoring case? */
 static bool
 is_for_host(char *const *match, const char *host)
 {

@@ -14,31 +14,11 @@ import pki
 import wire
 from aisd import Daemon, wait_until
 from faults import Faults
-from test_identity import farewell, move, number, serves, sleep_in
+from test_identity import (                                 # noqa: F401
+    client, crl, farewell, move, number, root, server, serves, sleep_in)
 
 # How far ahead of the clock a date is, in seconds.
 AHEAD = 3
-
-
-@pytest.fixture
-def root(tmp_path):
-    return pki.root(str(tmp_path / "root"), "Root")
-
-
-@pytest.fixture
-def server(root):
-    return root.make("localhost", "server")
-
-
-@pytest.fixture
-def client(root):
-    return root.make("alice")
-
-
-@pytest.fixture
-def crl(root, tmp_path):
-    """A list on which there is nobody."""
-    return pki.revocations(root, tmp_path / "crl.pem")
 
 
 @pytest.fixture
