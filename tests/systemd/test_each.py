@@ -224,7 +224,8 @@ def test_overdue_list(each, authority, tmp_path):
         each.box.path(f"{lists}/good.pem").write_text(path.read_text())
         with pytest.raises((wire.Cut, wire.Closed, OSError)):
             each.run("true")
-        event, = each.events("handshake-failed")
+        event, = each.wait(lambda: each.events("handshake-failed"),
+                           "the record")
         assert "CRL has expired" in event["reason"]
     finally:
         each.box.run("rm", "-r", lists)
