@@ -13,21 +13,21 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/body.h"
-#include "common/net.h"
-#include "common/proto.h"
+#include "common/wire/body.h"
+#include "common/base/net.h"
+#include "common/wire/proto.h"
 
-#include "client/outcome.h"
-#include "client/settings.h"
-#include "client/signals.h"
-#include "client/stream.h"
-#include "client/mistakes.h"
-#include "client/printer.h"
-#include "client/request.h"
-#include "client/check.h"
-#include "client/question.h"
-#include "client/report.h"
-#include "client/commands.h"
+#include "client/core/outcome.h"
+#include "client/core/settings.h"
+#include "client/core/signals.h"
+#include "client/core/stream.h"
+#include "client/ask/mistakes.h"
+#include "client/core/printer.h"
+#include "client/session/request.h"
+#include "client/ask/check.h"
+#include "client/ask/question.h"
+#include "client/ask/report.h"
+#include "client/prompt/commands.h"
 #include "client/ssh.h"
 
 /* Long names of hosts, and of ports. */

@@ -10,15 +10,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/body.h"
-#include "common/pattern.h"
-#include "common/proto.h"
-#include "common/words.h"
+#include "common/wire/body.h"
+#include "common/base/pattern.h"
+#include "common/wire/proto.h"
+#include "common/base/words.h"
 
-#include "client/outcome.h"
-#include "client/settings.h"
-#include "client/stream.h"
-#include "client/request.h"
+#include "client/core/outcome.h"
+#include "client/core/settings.h"
+#include "client/core/stream.h"
+#include "client/session/request.h"
 
 #include "client/ssh.h"
 

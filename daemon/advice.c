@@ -6,17 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/body.h"
-#include "common/conf.h"
-#include "common/date.h"
-#include "common/json.h"
-#include "common/log.h"
-#include "common/net.h"
-#include "common/tls.h"
-#include "common/words.h"
+#include "common/wire/body.h"
+#include "common/conf/conf.h"
+#include "common/base/date.h"
+#include "common/base/json.h"
+#include "common/base/log.h"
+#include "common/base/net.h"
+#include "common/tls/tls.h"
+#include "common/base/words.h"
 #include "daemon/advice.h"
-#include "daemon/policy.h"
-#include "daemon/settings.h"
+#include "daemon/rules/policy.h"
+#include "daemon/conf/settings.h"
 
 /* --- explain -------------------------------------------------------------- */
 

@@ -9,8 +9,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "common/clock.h"
-#include "common/fd.h"
+#include "common/base/clock.h"
+#include "common/base/fd.h"
 #include "daemon/notify.h"
 
 /* A manager that had no room is asked again after so many milliseconds. */

@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/clock.h"
-#include "common/date.h"
-#include "common/pollset.h"
+#include "common/base/clock.h"
+#include "common/base/date.h"
+#include "common/base/pollset.h"
 #include "daemon/pending.h"
 #include "daemon/upkeep.h"
 

@@ -13,8 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/retry.h"
-#include "daemon/settings.h"
+#include "common/base/retry.h"
+#include "daemon/conf/settings.h"
 
 struct pollset;
 

@@ -7,7 +7,7 @@
 
 #include <stddef.h>
 
-#include "common/net.h"
+#include "common/base/net.h"
 
 struct log_sink;
 struct settings;

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "common/log.h"
+#include "common/base/log.h"
 #include "daemon/service.h"
 
 /* The first passed descriptor, sd_listen_fds(3). */

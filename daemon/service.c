@@ -4,7 +4,7 @@
 
 #include <systemd/sd-daemon.h>
 
-#include "common/log.h"
+#include "common/base/log.h"
 #include "daemon/service.h"
 
 int

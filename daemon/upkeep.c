@@ -10,15 +10,15 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "common/clock.h"
-#include "common/conf.h"
-#include "common/date.h"
-#include "common/fd.h"
-#include "common/log.h"
-#include "common/pollset.h"
-#include "common/tls.h"
-#include "daemon/audit.h"
-#include "daemon/settings.h"
+#include "common/base/clock.h"
+#include "common/conf/conf.h"
+#include "common/base/date.h"
+#include "common/base/fd.h"
+#include "common/base/log.h"
+#include "common/base/pollset.h"
+#include "common/tls/tls.h"
+#include "daemon/record/audit.h"
+#include "daemon/conf/settings.h"
 #include "daemon/upkeep.h"
 
 #define DAY		86400

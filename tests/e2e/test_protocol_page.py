@@ -194,7 +194,7 @@ def test_unknown_command_and_on(client):
     assert client.ask(RUN, [b"true"])[1] == (0, 0, 0)
 
 
-# The page against common/proto.h.
+# The page against common/wire/proto.h.
 
 def page(srcdir):
     return (srcdir / "man" / "ais-protocol.7").read_text()

@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-#include "common/log.h"
-#include "daemon/privilege.h"
+#include "common/base/log.h"
+#include "daemon/exec/privilege.h"
 
 #include "tests/fuzz/fuzz.h"
 

@@ -5,8 +5,8 @@
 
 #include <string.h>
 
-#include "common/body.h"
-#include "common/buf.h"
+#include "common/wire/body.h"
+#include "common/base/buf.h"
 
 #include "tests/fuzz/fuzz.h"
 

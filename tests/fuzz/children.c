@@ -6,16 +6,16 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "common/clock.h"
-#include "common/fd.h"
-#include "daemon/grant.h"
-#include "daemon/session.h"
-#include "daemon/tree.h"
+#include "common/base/clock.h"
+#include "common/base/fd.h"
+#include "daemon/rules/grant.h"
+#include "daemon/front/session.h"
+#include "daemon/exec/tree.h"
 
 #include "tests/fuzz/children.h"
 #include "tests/fuzz/wire.h"
 
-/* As daemon/tree.c has it. */
+/* As daemon/exec/tree.c has it. */
 #define KILL_TIMEOUT	10000
 
 struct children children;

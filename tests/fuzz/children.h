@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "daemon/child.h"
+#include "daemon/exec/child.h"
 
 struct session;
 

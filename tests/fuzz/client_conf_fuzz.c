@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/settings.h"
+#include "client/core/settings.h"
 
 #include "tests/fuzz/fuzz.h"
 

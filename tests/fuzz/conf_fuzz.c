@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/settings.h"
+#include "daemon/conf/settings.h"
 
 #include "tests/fuzz/fuzz.h"
 

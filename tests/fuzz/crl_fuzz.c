@@ -1,5 +1,5 @@
 /*
- * common/tls-crl: a revocation list, in DER or in PEM.
+ * common/tls/crl: a revocation list, in DER or in PEM.
  */
 #include <config.h>
 
@@ -7,7 +7,7 @@
 
 #include <openssl/ec.h>
 
-#include "common/tls-crl.h"
+#include "common/tls/crl.h"
 
 #include "tests/fuzz/pem.h"
 

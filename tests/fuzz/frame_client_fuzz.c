@@ -4,7 +4,7 @@
  */
 #include <config.h>
 
-#include "common/body.h"
+#include "common/wire/body.h"
 
 #include "tests/fuzz/frames.h"
 

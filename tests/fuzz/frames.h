@@ -7,9 +7,9 @@
 
 #include <string.h>
 
-#include "common/buf.h"
-#include "common/frame.h"
-#include "common/link.h"
+#include "common/base/buf.h"
+#include "common/wire/frame.h"
+#include "common/endpoint/link.h"
 
 #include "tests/fuzz/fuzz.h"
 

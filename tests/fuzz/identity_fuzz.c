@@ -3,7 +3,7 @@
  */
 #include <config.h>
 
-#include "common/tls.h"
+#include "common/tls/tls.h"
 
 #include "tests/fuzz/pem.h"
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/pattern.h"
+#include "common/base/pattern.h"
 
 #include "tests/fuzz/fuzz.h"
 

@@ -16,16 +16,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/body.h"
-#include "common/clock.h"
-#include "common/link.h"
-#include "common/net.h"
+#include "common/wire/body.h"
+#include "common/base/clock.h"
+#include "common/endpoint/link.h"
+#include "common/base/net.h"
 
-#include "client/outcome.h"
-#include "client/request.h"
-#include "client/settings.h"
-#include "client/signals.h"
-#include "client/stream.h"
+#include "client/core/outcome.h"
+#include "client/session/request.h"
+#include "client/core/settings.h"
+#include "client/core/signals.h"
+#include "client/core/stream.h"
 
 #include "tests/fuzz/wire.h"
 

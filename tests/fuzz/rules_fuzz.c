@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/body.h"
-#include "common/tls.h"
-#include "daemon/policy.h"
-#include "daemon/settings.h"
+#include "common/wire/body.h"
+#include "common/tls/tls.h"
+#include "daemon/rules/policy.h"
+#include "daemon/conf/settings.h"
 
 #include "tests/fuzz/fuzz.h"
 
@@ -182,7 +182,7 @@ holds(const char *rules, const char *text)
 
 /* A path stays below its directory, which is one of the rules. */
 static void
-check_path(const char *rules, const struct grant_path *path)
+check_path(const char *rules, const struct child_path *path)
 {
 	must(holds(rules, path->below));
 	must(*path->relative != '\0' && *path->relative != '/');

@@ -15,13 +15,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/body.h"
-#include "common/clock.h"
-#include "common/link.h"
-#include "common/log.h"
-#include "daemon/session.h"
-#include "daemon/settings.h"
-#include "daemon/tree.h"
+#include "common/wire/body.h"
+#include "common/base/clock.h"
+#include "common/endpoint/link.h"
+#include "common/base/log.h"
+#include "daemon/front/session.h"
+#include "daemon/conf/settings.h"
+#include "daemon/exec/tree.h"
 
 #include "tests/fuzz/children.h"
 #include "tests/fuzz/talk.h"

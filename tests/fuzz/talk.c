@@ -2,9 +2,9 @@
 
 #include <string.h>
 
-#include "common/body.h"
-#include "common/frame.h"
-#include "common/link.h"
+#include "common/wire/body.h"
+#include "common/wire/frame.h"
+#include "common/endpoint/link.h"
 
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/talk.h"

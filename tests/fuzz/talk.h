@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 
 /* Requests that are remembered: what an input has room for. */
 #define TALK_REQUESTS	2048

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/clock.h"
-#include "common/link.h"
+#include "common/base/clock.h"
+#include "common/endpoint/link.h"
 
 #include "tests/fuzz/wire.h"
 

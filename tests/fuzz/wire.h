@@ -12,10 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/buf.h"
-#include "common/frame.h"
-#include "common/pollset.h"
-#include "common/tls.h"
+#include "common/base/buf.h"
+#include "common/wire/frame.h"
+#include "common/base/pollset.h"
+#include "common/tls/tls.h"
 
 #include "tests/fuzz/fuzz.h"
 

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/log.h"
-#include "common/words.h"
+#include "common/base/log.h"
+#include "common/base/words.h"
 
 #include "tests/fuzz/fuzz.h"
 

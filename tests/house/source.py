@@ -11,7 +11,7 @@ SKIPPED = {".git", "autom4te.cache", "build-aux", "__pycache__"}
 def c_files(top):
     """The C files of the programs, as paths relative to "top"."""
     return sorted(path.relative_to(top) for folder in FOLDERS
-                  for path in (top / folder).glob("*.[ch]"))
+                  for path in (top / folder).rglob("*.[ch]"))
 
 
 def all_files(top):

@@ -8,7 +8,7 @@ LEVELS = {"error", "warning", "notice", "info"}
 
 
 def table(text):
-    """The table "kinds" of daemon/audit.c: {name: (id, level)}."""
+    """The table "kinds" of daemon/record/audit.c: {name: (id, level)}."""
     inside = re.search(r"\bkinds\[\] = \{\n(.*?)\n\};", text, re.S)[1]
     return {name: (number, level.lower()) for name, number, level in
             re.findall(r'\{ "([a-z-]+)",\s+"([0-9a-f]{32})",'
@@ -42,8 +42,8 @@ def fields(text):
 
 @pytest.fixture(scope="module")
 def kinds(srcdir):
-    found = table((srcdir / "daemon/audit.c").read_text())
-    assert len(found) > 10, "daemon/audit.c has no table"
+    found = table((srcdir / "daemon/record/audit.c").read_text())
+    assert len(found) > 10, "daemon/record/audit.c has no table"
     return found
 
 
@@ -74,7 +74,7 @@ def test_catalog(srcdir, kinds):
 
 
 def test_catalog_uses_fields_that_are_there(srcdir):
-    known = fields((srcdir / "daemon/audit.c").read_text()) | {
+    known = fields((srcdir / "daemon/record/audit.c").read_text()) | {
         "session", "sink", "state", "lost", "nowhere", "place"}
     text = (srcdir / "systemd/aisd.catalog").read_text()
     used = {name.lower() for name in re.findall(r"@AIS_([A-Z_]+)@", text)}
@@ -97,7 +97,7 @@ def test_manual_names_every_field(srcdir):
     text = (srcdir / "man/aisd.8").read_text()
     described = {name for line in re.findall(r"^\.Cm (.*)$", text, re.M)
                  for name in re.findall(r"[a-z_]+", line)}
-    names = fields((srcdir / "daemon/audit.c").read_text())
+    names = fields((srcdir / "daemon/record/audit.c").read_text())
     assert names - described == set()
 
 

@@ -81,11 +81,21 @@ def test_release_takes_every_file(srcdir):
     left_out = []
     for path in source.all_files(srcdir):
         name = str(path.relative_to(srcdir))
-        names = {name, re.sub(r"_test\.c$", "_test", name)} | \
-            {str(folder) for folder in path.relative_to(srcdir).parents}
+        names = {name} | {str(folder)
+                          for folder in path.relative_to(srcdir).parents}
         if "/" in name and not name.endswith(("~", ".swp")) and \
                 not names & words:
             left_out.append(name)
+    assert not left_out
+
+
+def test_every_test_program_is_built(srcdir):
+    words = set()
+    for kind in "unit", "fuzz":
+        words.update((srcdir / f"tests/{kind}/{kind}.mk").read_text().split())
+    left_out = [str(path) for kind in ("unit/*_test.c", "fuzz/*_fuzz.c")
+                for path in (srcdir / "tests").glob(kind)
+                if str(path.relative_to(srcdir).with_suffix("")) not in words]
     assert not left_out
 
 

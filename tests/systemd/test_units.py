@@ -29,12 +29,12 @@ def test_exposure(box, record_property, unit, most):
 def test_catalog(srcdir):
     """Each kind of record has an entry, and each field in it is one that such
     a record has."""
-    source = (srcdir / "daemon/audit.c").read_text()
+    source = (srcdir / "daemon/record/audit.c").read_text()
     ids = set(re.findall(r'"([0-9a-f]{32})"', source))
     catalog = (srcdir / "systemd/aisd.catalog").read_text()
     entries = re.findall(r"^-- (\S+)$", catalog, re.M)
     assert sorted(entries) == sorted(ids)
-    source += (srcdir / "common/log.c").read_text()
+    source += (srcdir / "common/base/log.c").read_text()
     known = set(re.findall(r'(?:put(?:_\w+)?\(r?&?r?,|\t{) "(\w+)",',
                            source))
     used = set(re.findall(r"@AIS_(\w+)@", catalog))

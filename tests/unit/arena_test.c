@@ -4,7 +4,7 @@
 #include "tests/unit/memory.h"
 #include "tests/unit/unit.h"
 
-#include "common/arena.h"
+#include "daemon/exec/arena.h"
 
 /* Pieces of any size are apart, aligned, and stay where they are. */
 static void

@@ -6,10 +6,10 @@
 
 #include "tests/unit/unit.h"
 
-#include "common/log.h"
-#include "common/tls.h"
-#include "common/words.h"
-#include "daemon/audit.h"
+#include "common/base/log.h"
+#include "common/tls/tls.h"
+#include "common/base/words.h"
+#include "daemon/record/audit.h"
 
 /* What a sink has been given last, and whether it takes it. */
 struct sample {

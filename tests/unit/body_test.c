@@ -4,8 +4,8 @@
 #include "tests/unit/memory.h"
 #include "tests/unit/unit.h"
 
-#include "common/body.h"
-#include "common/buf.h"
+#include "common/wire/body.h"
+#include "common/base/buf.h"
 
 /* Append an item; the bytes need not make sense. */
 static void

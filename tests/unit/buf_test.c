@@ -4,7 +4,7 @@
 #include "tests/unit/memory.h"
 #include "tests/unit/unit.h"
 
-#include "common/buf.h"
+#include "common/base/buf.h"
 
 static void
 empty(void **state)

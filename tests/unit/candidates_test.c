@@ -4,8 +4,8 @@
 #include "tests/unit/memory.h"
 #include "tests/unit/unit.h"
 
-#include "common/pattern.h"
-#include "daemon/candidates.h"
+#include "common/base/pattern.h"
+#include "daemon/rules/candidates.h"
 
 #define LISTS	12
 

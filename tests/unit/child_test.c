@@ -11,11 +11,11 @@
 
 #include "tests/unit/unit.h"
 
-#include "common/fd.h"
-#include "daemon/child.h"
-#include "daemon/grant.h"
-#include "daemon/privilege.h"
-#include "daemon/terms.h"
+#include "common/base/fd.h"
+#include "daemon/exec/child.h"
+#include "daemon/rules/grant.h"
+#include "daemon/exec/privilege.h"
+#include "daemon/exec/terms.h"
 
 static char top[UNIT_PATH_MAX];
 static struct child child;
@@ -291,12 +291,12 @@ limits(void **state)
 
 /* One path slot, whose word is the program's second; whether it ran. */
 static bool
-below(const char *directory, const char *last, enum grant_pin pin,
+below(const char *directory, const char *last, enum child_pin pin,
     struct child_failure *f)
 {
 	static char relative[256], place[256], name[UNIT_PATH_MAX + 256];
 	static char open_file[] = "/proc/self/fd/10", open_place[256];
-	static struct grant_path p;
+	static struct child_path p;
 	int begun;
 
 	(void)snprintf(place, sizeof place, "%s", directory);
@@ -304,7 +304,7 @@ below(const char *directory, const char *last, enum grant_pin pin,
 	(void)snprintf(name, sizeof name, "%s/%s/%s", top, directory, last);
 	(void)snprintf(open_place, sizeof open_place, "%s/%s", open_file,
 	    last);
-	p = (struct grant_path){ .below = top, .relative = relative,
+	p = (struct child_path){ .below = top, .relative = relative,
 	    .directory = place, .last = last, .way = top, .pin = pin,
 	    .open_file = open_file, .open_place = open_place,
 	    .word = &words[3] };
@@ -332,15 +332,15 @@ paths_below(void **state)
 	assert_int_equal(symlink("/etc/passwd", "out"), 0);
 	/* $0 is the slot's word. */
 	set_words("/bin/sh", "-c", "cat \"$0\"");
-	for (int pin = GRANT_PIN_NEEDED; pin <= GRANT_PIN_ALWAYS; pin++) {
-		assert_true(below(".", "file", (enum grant_pin)pin, &f));
+	for (int pin = CHILD_PIN_NEEDED; pin <= CHILD_PIN_ALWAYS; pin++) {
+		assert_true(below(".", "file", (enum child_pin)pin, &f));
 		assert_string_equal(output, "inside");
-		assert_true(below(".", "in", (enum grant_pin)pin, &f));
+		assert_true(below(".", "in", (enum child_pin)pin, &f));
 		assert_string_equal(output, "inside");
-		assert_false(below(".", "out", (enum grant_pin)pin, &f));
+		assert_false(below(".", "out", (enum child_pin)pin, &f));
 		assert_int_equal(f.stage, CHILD_STAGE_PATH);
 		assert_int_equal(f.error, EXDEV);
-		assert_false(below("no", "file", (enum grant_pin)pin, &f));
+		assert_false(below("no", "file", (enum child_pin)pin, &f));
 		assert_int_equal(f.error, ENOENT);
 	}
 
@@ -349,17 +349,17 @@ paths_below(void **state)
 	set_words("/bin/sh", "-c", "echo \"$0\" /dev/fd/1*");
 	(void)unlink("new");
 	(void)snprintf(expected, sizeof expected, "%s/./new /dev/fd/1\n", top);
-	assert_true(below(".", "new", GRANT_PIN_NEEDED, &f));
+	assert_true(below(".", "new", CHILD_PIN_NEEDED, &f));
 	assert_string_equal(output, expected);
-	assert_true(below(".", "new", GRANT_PIN_NEVER, &f));
+	assert_true(below(".", "new", CHILD_PIN_NEVER, &f));
 	assert_string_equal(output, expected);
-	assert_true(below(".", "new", GRANT_PIN_ALWAYS, &f));
+	assert_true(below(".", "new", CHILD_PIN_ALWAYS, &f));
 	assert_string_equal(output,
 	    "/proc/self/fd/10/new /dev/fd/1 /dev/fd/10\n");
-	assert_true(below(".", "file", GRANT_PIN_ALWAYS, &f));
+	assert_true(below(".", "file", CHILD_PIN_ALWAYS, &f));
 	assert_string_equal(output, "/proc/self/fd/10 /dev/fd/1 /dev/fd/10\n");
 	assert_int_equal(symlink("nowhere", "new"), 0);
-	assert_false(below(".", "new", GRANT_PIN_NEEDED, &f));
+	assert_false(below(".", "new", CHILD_PIN_NEEDED, &f));
 	assert_int_equal(f.error, ELOOP);
 }
 

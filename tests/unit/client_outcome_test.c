@@ -3,9 +3,9 @@
 
 #include "tests/unit/unit.h"
 
-#include "common/json.h"
+#include "common/base/json.h"
 
-#include "client/outcome.h"
+#include "client/core/outcome.h"
 
 static void
 printable(void **state)

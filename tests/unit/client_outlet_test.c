@@ -8,7 +8,7 @@
 
 #include "tests/unit/unit.h"
 
-#include "client/outlet.h"
+#include "client/session/outlet.h"
 
 #define PIECE	65527
 

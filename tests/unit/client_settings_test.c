@@ -5,9 +5,9 @@
 
 #include "tests/unit/unit.h"
 
-#include "common/log.h"
+#include "common/base/log.h"
 
-#include "client/settings.h"
+#include "client/core/settings.h"
 
 static char directory[UNIT_PATH_MAX];
 

@@ -6,7 +6,7 @@
 
 #include "tests/unit/unit.h"
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 
 static void
 runs_forward(void **state)

@@ -6,8 +6,8 @@
 #include "tests/unit/memory.h"
 #include "tests/unit/unit.h"
 
-#include "common/conf.h"
-#include "common/log.h"
+#include "common/conf/conf.h"
+#include "common/base/log.h"
 
 struct sample {
 	bool flag;

@@ -7,9 +7,9 @@
 #include "tests/unit/socket.h"
 #include "tests/unit/unit.h"
 
-#include "common/clock.h"
-#include "common/log.h"
-#include "daemon/datagram.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "daemon/record/datagram.h"
 
 static struct datagram d = DATAGRAM("log");
 

@@ -7,7 +7,7 @@
 
 #include "unit.h"
 
-#include "common/date.h"
+#include "common/base/date.h"
 
 /* 9999-12-31T23:59:59Z, the last date of a certificate (RFC 5280, 4.1.2.5),
  * and 0000-01-01, the first of RFC 3339. */

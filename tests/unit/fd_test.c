@@ -11,9 +11,9 @@
 #include "tests/unit/memory.h"
 #include "tests/unit/unit.h"
 
-#include "common/buf.h"
-#include "common/clock.h"
-#include "common/fd.h"
+#include "common/base/buf.h"
+#include "common/base/clock.h"
+#include "common/base/fd.h"
 
 static bool
 is_blocking(int fd)

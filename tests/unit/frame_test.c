@@ -4,8 +4,8 @@
 #include "tests/unit/memory.h"
 #include "tests/unit/unit.h"
 
-#include "common/buf.h"
-#include "common/frame.h"
+#include "common/base/buf.h"
+#include "common/wire/frame.h"
 
 static uint8_t payload[PROTO_PAYLOAD_MAX];
 

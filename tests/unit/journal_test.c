@@ -11,8 +11,8 @@
 #include "tests/unit/socket.h"
 #include "tests/unit/unit.h"
 
-#include "common/log.h"
-#include "daemon/journal.h"
+#include "common/base/log.h"
+#include "daemon/record/journal.h"
 
 static char folder[UNIT_PATH_MAX];
 static int reader = -1;

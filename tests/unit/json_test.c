@@ -6,7 +6,7 @@
 
 #include "tests/unit/unit.h"
 
-#include "common/json.h"
+#include "common/base/json.h"
 
 static char *text;
 static size_t size;

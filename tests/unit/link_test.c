@@ -10,11 +10,11 @@
 #include "tests/unit/memory.h"
 #include "tests/unit/unit.h"
 
-#include "common/clock.h"
-#include "common/frame.h"
-#include "common/link.h"
-#include "common/pollset.h"
-#include "common/tls.h"
+#include "common/base/clock.h"
+#include "common/wire/frame.h"
+#include "common/endpoint/link.h"
+#include "common/base/pollset.h"
+#include "common/tls/tls.h"
 
 static uint8_t payload[PROTO_PAYLOAD_MAX];
 

@@ -7,7 +7,7 @@
 
 #include "tests/unit/unit.h"
 
-#include "common/log.h"
+#include "common/base/log.h"
 
 /* --- escaping ------------------------------------------------------------ */
 

@@ -12,9 +12,9 @@
 #include "tests/unit/memory.h"
 #include "tests/unit/unit.h"
 
-#include "common/fd.h"
-#include "common/log.h"
-#include "daemon/logfile.h"
+#include "common/base/fd.h"
+#include "common/base/log.h"
+#include "daemon/record/logfile.h"
 
 /* The last text that another sink was given. */
 static char other_text[LOG_TEXT_MAX];

@@ -3,9 +3,9 @@
 
 #include "tests/unit/unit.h"
 
-#include "common/json.h"
-#include "common/log.h"
-#include "daemon/logjson.h"
+#include "common/base/json.h"
+#include "common/base/log.h"
+#include "daemon/record/logjson.h"
 
 static char out[LOGJSON_MAX], value[LOGJSON_MAX];
 

@@ -9,7 +9,7 @@
 
 #include "tests/unit/unit.h"
 
-#include "common/log.h"
+#include "common/base/log.h"
 
 static char messages[65536];
 

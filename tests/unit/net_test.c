@@ -11,9 +11,9 @@
 
 #include "tests/unit/unit.h"
 
-#include "common/clock.h"
-#include "common/log.h"
-#include "common/net.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/net.h"
 
 static char message[LOG_TEXT_MAX];
 

@@ -9,7 +9,7 @@
 #include "tests/unit/messages.h"
 #include "tests/unit/unit.h"
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "daemon/notify.h"
 
 static char path[UNIT_PATH_MAX + 16];

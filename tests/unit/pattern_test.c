@@ -6,7 +6,7 @@
 #include "tests/unit/memory.h"
 #include "tests/unit/unit.h"
 
-#include "common/pattern.h"
+#include "common/base/pattern.h"
 
 static void
 examples(void **state)

@@ -3,8 +3,8 @@
 
 #include "tests/unit/unit.h"
 
-#include "common/net.h"
-#include "daemon/penalty.h"
+#include "common/base/net.h"
+#include "daemon/front/penalty.h"
 
 #define COST	1000
 /* Some moment. */

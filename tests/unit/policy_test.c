@@ -8,10 +8,10 @@
 #include "tests/unit/messages.h"
 #include "tests/unit/unit.h"
 
-#include "common/body.h"
-#include "common/conf.h"
-#include "common/tls.h"
-#include "daemon/policy.h"
+#include "common/wire/body.h"
+#include "common/conf/conf.h"
+#include "common/tls/tls.h"
+#include "daemon/rules/policy.h"
 
 #define COUNT(rows)	(sizeof rows / sizeof rows[0])
 
@@ -339,7 +339,7 @@ path_slots(void **state)
 			assert_string_equal(d.argv.paths[0].relative,
 			    rows[i].relative);
 			assert_int_equal(d.argv.paths[0].pin,
-			    GRANT_PIN_NEEDED);
+			    CHILD_PIN_NEEDED);
 			/* The word is what was asked, made absolute. */
 			assert_ptr_equal(d.argv.paths[0].word,
 			    &d.argv.argv[1]);

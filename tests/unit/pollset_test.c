@@ -9,8 +9,8 @@
 #include "tests/unit/memory.h"
 #include "tests/unit/unit.h"
 
-#include "common/clock.h"
-#include "common/pollset.h"
+#include "common/base/clock.h"
+#include "common/base/pollset.h"
 
 static volatile sig_atomic_t signals;
 

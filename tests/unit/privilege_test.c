@@ -18,7 +18,7 @@
 #include "tests/unit/messages.h"
 #include "tests/unit/unit.h"
 
-#include "daemon/privilege.h"
+#include "daemon/exec/privilege.h"
 
 /* Numbers that nobody on a test machine has. */
 static const struct account d = { .uid = 61873, .gid = 61874, .name = "d",

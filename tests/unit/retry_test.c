@@ -5,8 +5,8 @@
 
 #include "tests/unit/unit.h"
 
-#include "common/clock.h"
-#include "common/retry.h"
+#include "common/base/clock.h"
+#include "common/base/retry.h"
 
 /* Pauses grow, and not without end. */
 static void

@@ -10,11 +10,11 @@
 #include "tests/unit/messages.h"
 #include "tests/unit/unit.h"
 
-#include "common/body.h"
-#include "common/clock.h"
-#include "common/conf.h"
-#include "common/tls.h"
-#include "daemon/policy.h"
+#include "common/wire/body.h"
+#include "common/base/clock.h"
+#include "common/conf/conf.h"
+#include "common/tls/tls.h"
+#include "daemon/rules/policy.h"
 
 #define COUNT(rows)	(sizeof rows / sizeof rows[0])
 #define PRINT \

@@ -3,7 +3,7 @@
 
 #include "tests/unit/unit.h"
 
-#include "common/serials.h"
+#include "common/tls/serials.h"
 
 static bool
 has(const struct serials *s, const char *bytes)

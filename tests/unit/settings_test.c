@@ -10,8 +10,8 @@
 #include "tests/unit/messages.h"
 #include "tests/unit/unit.h"
 
-#include "common/tls.h"
-#include "daemon/settings.h"
+#include "common/tls/tls.h"
+#include "daemon/conf/settings.h"
 
 static char directory[UNIT_PATH_MAX];
 static char file[UNIT_PATH_MAX + 64];

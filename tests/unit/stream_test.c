@@ -7,10 +7,10 @@
 
 #include "tests/unit/unit.h"
 
-#include "common/buf.h"
-#include "common/fd.h"
-#include "common/frame.h"
-#include "daemon/stream.h"
+#include "common/base/buf.h"
+#include "common/base/fd.h"
+#include "common/wire/frame.h"
+#include "daemon/exec/stream.h"
 
 /* A stream's pipe: what is ours, and the command's end. */
 static int ours, theirs;

@@ -6,8 +6,8 @@
 #include "tests/unit/socket.h"
 #include "tests/unit/unit.h"
 
-#include "common/log.h"
-#include "daemon/syslog.h"
+#include "common/base/log.h"
+#include "daemon/record/syslog.h"
 
 /* 2023-11-05, a day of one digit, in UTC. */
 #define TIME_US	(INT64_C(1699195205) * 1000000 + 999999)

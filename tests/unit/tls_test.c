@@ -11,9 +11,9 @@
 #include "tests/unit/certificates.h"
 #include "tests/unit/unit.h"
 
-#include "common/buf.h"
-#include "common/fd.h"
-#include "common/tls.h"
+#include "common/base/buf.h"
+#include "common/base/fd.h"
+#include "common/tls/tls.h"
 
 static char why[TLS_TEXT_MAX];
 

@@ -10,9 +10,9 @@
 
 #include "tests/unit/unit.h"
 
-#include "common/clock.h"
-#include "common/log.h"
-#include "daemon/tree.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "daemon/exec/tree.h"
 
 /* How long a test waits for what must come, in milliseconds. */
 #define PATIENCE	20000

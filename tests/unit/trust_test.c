@@ -16,7 +16,7 @@
 
 #include "tests/unit/unit.h"
 
-#include "daemon/trust.h"
+#include "daemon/exec/trust.h"
 
 /* A user that nobody on a test machine is. */
 #define USER	61875

@@ -6,11 +6,11 @@
 #include "certificates.h"
 #include "unit.h"
 
-#include "common/clock.h"
-#include "common/date.h"
-#include "common/pollset.h"
-#include "common/tls.h"
-#include "daemon/settings.h"
+#include "common/base/clock.h"
+#include "common/base/date.h"
+#include "common/base/pollset.h"
+#include "common/tls/tls.h"
+#include "daemon/conf/settings.h"
 #include "daemon/upkeep.h"
 
 static char directory[UNIT_PATH_MAX];

@@ -4,8 +4,8 @@
 #include "tests/unit/memory.h"
 #include "tests/unit/unit.h"
 
-#include "common/log.h"
-#include "common/words.h"
+#include "common/base/log.h"
+#include "common/base/words.h"
 
 /* The words that a line must give, NULL terminated. */
 #define MOST	12

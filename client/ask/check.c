@@ -1,0 +1,507 @@
+#include <config.h>
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/wire/body.h"
+#include "common/base/buf.h"
+#include "common/base/date.h"
+#include "common/base/json.h"
+#include "common/endpoint/link.h"
+#include "common/base/net.h"
+#include "common/tls/tls.h"
+
+#include "client/core/outcome.h"
+#include "client/core/settings.h"
+#include "client/session/dial.h"
+#include "client/core/printer.h"
+#include "client/session/request.h"
+
+#include "client/ask/check.h"
+
+#define DAY		86400
+/* See SHARE in daemon/upkeep.c. */
+#define LIST_SHARE	5
+/* The most certificates of one side that are shown. */
+#define CHAIN_MAX	10
+/* The most of the server's answer about its rule. */
+#define RULE_MAX	1024
+/* What there is to say in the first line. */
+#define TEXT_MAX	(OUTCOME_TEXT_MAX + 512)
+
+/* The certificates of one side, its own first. */
+struct chain {
+	struct tls_identity certs[CHAIN_MAX];
+	size_t count;
+};
+
+/* All that has been found. */
+struct report {
+	const struct check *check;
+	const struct settings *settings;
+	struct outcome outcome;
+	enum check_status status;
+	char text[TEXT_MAX];	/* The first line, without what is measured. */
+	int64_t now;		/* Seconds since 1970. */
+	struct chain own;
+	struct chain server;	/* None, and nothing below, if there was no
+				 * answer. */
+	struct greeting greeting;
+	char address[NET_TEXT_MAX];
+	const char *version;
+	const char *cipher;
+	char rule[RULE_MAX];
+	int64_t rtt_us;
+};
+
+static const char *
+status_name(enum check_status status)
+{
+	switch (status) {
+	case CHECK_OK:
+		return "OK";
+	case CHECK_WARNING:
+		return "WARNING";
+	case CHECK_CRITICAL:
+		return "CRITICAL";
+	case CHECK_UNKNOWN:
+		break;
+	}
+	return "UNKNOWN";
+}
+
+/* Whole days from now to "t", fewer than 0 if it is over. */
+static int64_t
+days_until(const struct report *r, int64_t t)
+{
+	int64_t left = t - r->now;
+
+	return left >= 0 ? left / DAY : -((-left + DAY - 1) / DAY);
+}
+
+static int64_t
+days_left(const struct report *r, const struct chain *chain)
+{
+	return days_until(r, chain->certs[0].not_after);
+}
+
+/* The authorities' certificate that ends first, or NULL if none is known. */
+static const struct tls_identity *
+first_authority(const struct report *r)
+{
+	const struct chain *chains[] = { &r->own, &r->server };
+	const struct tls_identity *first = NULL;
+
+	for (size_t i = 0; i < 2; i++) {
+		for (size_t k = 1; k < chains[i]->count; k++) {
+			const struct tls_identity *id = &chains[i]->certs[k];
+
+			if (first == NULL || id->not_after < first->not_after)
+				first = id;
+		}
+	}
+	return first;
+}
+
+/* --- what is found ----------------------------------------------------- */
+
+/* Set the status and the text. */
+static void __attribute__((format(printf, 3, 4)))
+conclude(struct report *r, enum check_status status, const char *format, ...)
+{
+	va_list ap;
+
+	r->status = status;
+	va_start(ap, format);
+	(void)vsnprintf(r->text, sizeof r->text, format, ap);
+	va_end(ap);
+}
+
+/* Say what the outcome of a request is to a plugin.  Always -1. */
+static int
+failed(struct report *r)
+{
+	const struct outcome *o = &r->outcome;
+	const struct settings *s = r->settings;
+	enum check_status status = CHECK_CRITICAL;
+
+	if (o->class == OUTCOME_CONFIG || o->class == OUTCOME_INTERRUPTED)
+		status = CHECK_UNKNOWN;
+	if (o->class == OUTCOME_BUSY && r->greeting.waits)
+		conclude(r, CHECK_WARNING, "the server is up and took our "
+		    "certificate, but %" PRIu32 " were served before us for "
+		    "all of %.3g seconds", r->greeting.ahead + 1,
+		    (double)(s->wait < s->timeout ? s->wait :
+		    s->timeout) / 1000);
+	else
+		conclude(r, status, "%s: %s", outcome_class_name(o->class),
+		    *o->text == '\0' ? "a signal ended the check" : o->text);
+	return -1;
+}
+
+/* Look at our own files, before anybody else does. */
+static int
+look_here(struct report *r)
+{
+	const struct settings *s = r->settings;
+	struct tls_context *context = dial_context(s, &r->outcome);
+	struct chain *own = &r->own;
+	char why[TLS_TEXT_MAX];
+
+	if (context == NULL) {
+		(void)failed(r);
+		/* Of what can be wrong here, time alone brings this. */
+		if (s->certificate != NULL && tls_identity_load(s->certificate,
+		    &own->certs[0], why) == 0)
+			own->count = 1;
+		if (own->count > 0 && own->certs[0].not_after < r->now)
+			r->status = CHECK_CRITICAL;
+		return -1;
+	}
+	if (tls_client_check(context, why) == -1)
+		outcome_fail(&r->outcome, OUTCOME_TLS, "%s%s see %s and %s",
+		    why, strstr(why, "; ") == NULL ? ";" : ", and",
+		    s->certificate, s->authority);
+	while (own->count < CHAIN_MAX && tls_context_certificate(context,
+	    own->count, &own->certs[own->count]) == 0)
+		own->count++;
+	tls_context_free(context);
+	return r->outcome.class == OUTCOME_DONE ? 0 : failed(r);
+}
+
+/* Take down what the connection says of the server. */
+static void
+look_at_link(struct report *r, const struct link *link)
+{
+	struct chain *server = &r->server;
+	struct net_address address;
+
+	if (net_peer(link->fd, &address) == 0)
+		net_text(&address, true, r->address);
+	r->version = tls_version(link->tls);
+	r->cipher = tls_cipher(link->tls);
+	while (server->count < CHAIN_MAX && tls_peer_certificate(link->tls,
+	    server->count, &server->certs[server->count]) == 0)
+		server->count++;
+}
+
+/* Ask which rule applies, and how long an answer takes. */
+static int
+look_there(struct report *r, struct request *request)
+{
+	const struct body body = { .operation = PROTO_CAN };
+	struct outcome *o = &r->outcome;
+	struct buf rule;
+	size_t n;
+
+	buf_init(&rule, RULE_MAX);
+	request_answer(request, &body, &rule, NULL, o);
+	r->greeting = *request_greeting(request);
+	if (o->class == OUTCOME_DONE && o->status != 0)
+		outcome_fail(o, OUTCOME_PROTOCOL, "the server answers with "
+		    "the status %d, which means nothing", o->status);
+	n = buf_used(&rule);
+	if (n > 0 && buf_data(&rule)[n - 1] == '\n')
+		n--;
+	if (n > 0)
+		outcome_printable(r->rule, sizeof r->rule, buf_data(&rule), n);
+	buf_free(&rule);
+	if (o->class != OUTCOME_DONE)
+		return failed(r);
+	r->rtt_us = request_ping(request, o);
+	if (r->rtt_us == -1)
+		return failed(r);
+	look_at_link(r, request_link(request));
+	return 0;
+}
+
+/* Judge a certificate by the days that it has left. */
+static void
+judge(struct report *r, const struct tls_identity *id, const char *whose)
+{
+	int64_t days = id == NULL ? INT64_MAX : days_until(r, id->not_after);
+	enum check_status status = days < r->check->critical_days ?
+	    CHECK_CRITICAL : days < r->check->warn_days ? CHECK_WARNING :
+	    CHECK_OK;
+
+	if (status > r->status)
+		conclude(r, status, "renew the certificate \"%s\" of %s, "
+		    "%" PRId64 " days left", id->subject, whose, days);
+}
+
+/*
+ * Judge the server's list likewise, but no sooner than in the last fifth of its
+ * own time, as aisd does: one that is renewed each day is never found wrong.
+ */
+static void
+judge_list(struct report *r)
+{
+	const struct greeting *g = &r->greeting;
+	int64_t share = (g->list_ends - g->list_begins) / LIST_SHARE;
+	int64_t warn = r->check->warn_days * DAY, left = g->list_ends - r->now;
+	int64_t critical = r->check->critical_days * DAY;
+	enum check_status status;
+
+	if (g->list_ends == 0)
+		return;
+	if (share >= 0 && share < warn) {
+		critical = critical * share / warn;
+		warn = share;
+	}
+	status = left < critical || left < 0 ? CHECK_CRITICAL : left < warn ?
+	    CHECK_WARNING : CHECK_OK;
+	if (status > r->status)
+		conclude(r, status, "the server needs a new revocation list of "
+		    "\"%s\", %" PRId64 " days left", g->list,
+		    days_until(r, g->list_ends));
+}
+
+static void
+look(struct report *r, struct request *request)
+{
+	if (look_here(r) == -1 || look_there(r, request) == -1)
+		return;
+	judge(r, &r->own.certs[0], "our own");
+	judge(r, &r->server.certs[0], "the server");
+	judge(r, first_authority(r), "an authority");
+	judge_list(r);
+}
+
+/* --- what is said ------------------------------------------------------ */
+
+/* Print a text; "|" has a meaning to monitoring systems. */
+static void
+put(FILE *out, const char *text)
+{
+	for (; *text != '\0'; text++) {
+		if (*text == '|')
+			(void)fputs("\\x7c", out);
+		else
+			(void)putc(*text, out);
+	}
+}
+
+/* What is measured: for people, and behind "|" for machines. */
+static void
+put_measures(FILE *out, const struct report *r)
+{
+	const struct tls_identity *authority = first_authority(r);
+
+	(void)fprintf(out, "%s, %.1f ms, server certificate %" PRId64 " days, "
+	    "own %" PRId64 " days | rtt=%" PRId64 ".%06" PRId64 "s;;; "
+	    "server_days=%" PRId64 " own_days=%" PRId64, r->version,
+	    (double)r->rtt_us / 1000, days_left(r, &r->server),
+	    days_left(r, &r->own), r->rtt_us / 1000000, r->rtt_us % 1000000,
+	    days_left(r, &r->server), days_left(r, &r->own));
+	if (authority != NULL)
+		(void)fprintf(out, " authority_days=%" PRId64,
+		    days_until(r, authority->not_after));
+	if (r->greeting.list_ends != 0)
+		(void)fprintf(out, " crl_days=%" PRId64,
+		    days_until(r, r->greeting.list_ends));
+}
+
+static void
+put_chain(FILE *out, const struct report *r, const char *whose,
+    const struct chain *chain)
+{
+	char until[DATE_TEXT_MAX];
+
+	for (size_t i = 0; i < chain->count; i++) {
+		const struct tls_identity *id = &chain->certs[i];
+
+		(void)fprintf(out, "%s %s: \"", whose, i == 0 ?
+		    "certificate" : "authority");
+		put(out, id->subject);
+		(void)fputs("\", issued by \"", out);
+		put(out, id->issuer);
+		(void)fprintf(out, "\", serial %s, until %s, %" PRId64
+		    " days left\n", id->serial,
+		    date_record(id->not_after, until),
+		    days_until(r, id->not_after));
+	}
+}
+
+static void
+put_lines(FILE *out, const struct report *r)
+{
+	const struct greeting *g = &r->greeting;
+	char until[DATE_TEXT_MAX];
+
+	(void)fprintf(out, "AISC %s - %s: ", status_name(r->status),
+	    r->settings->host);
+	put(out, r->text);
+	if (r->server.count > 0) {
+		(void)fputs(*r->text == '\0' ? "" : "; ", out);
+		put_measures(out, r);
+	}
+	(void)putc('\n', out);
+	if (r->server.count > 0) {
+		(void)fprintf(out, "address: %s, TLS ready after %.1f ms\n",
+		    r->address, (double)g->shaken_us / 1000);
+		(void)fprintf(out, "connection: %s, %s\n", r->version,
+		    r->cipher);
+		(void)fputs("server: ", out);
+		put(out, g->server);
+		(void)fputs("\nsession: ", out);
+		put(out, g->session);
+		(void)fputs("\nknows us as: ", out);
+		put(out, g->peer);
+		(void)fputs("\nrule: ", out);
+		put(out, r->rule);
+		(void)putc('\n', out);
+	}
+	if (g->list_ends != 0) {
+		(void)fputs("server's revocation list: \"", out);
+		put(out, g->list);
+		(void)fprintf(out, "\", until %s, %" PRId64 " days left\n",
+		    date_record(g->list_ends, until),
+		    days_until(r, g->list_ends));
+	}
+	put_chain(out, r, "own", &r->own);
+	put_chain(out, r, "server", &r->server);
+}
+
+static void
+json_chain(struct json *j, const struct report *r, const char *name,
+    const struct chain *chain)
+{
+	char text[DATE_TEXT_MAX];
+
+	json_open(j, name, '[');
+	for (size_t i = 0; i < chain->count; i++) {
+		const struct tls_identity *id = &chain->certs[i];
+
+		json_open(j, NULL, '{');
+		json_text(j, "subject", id->subject);
+		json_text(j, "issuer", id->issuer);
+		json_text(j, "serial", id->serial);
+		json_text(j, "fingerprint", id->fingerprint);
+		json_text(j, "not_before", date_record(id->not_before, text));
+		json_text(j, "not_after", date_record(id->not_after, text));
+		json_integer(j, "days", days_until(r, id->not_after));
+		json_close(j, '}');
+	}
+	json_close(j, ']');
+}
+
+static void
+json_list(struct json *j, const struct report *r)
+{
+	const struct greeting *g = &r->greeting;
+	char text[DATE_TEXT_MAX];
+
+	if (g->list_ends == 0)
+		return;
+	json_open(j, "revocation_list", '{');
+	json_text(j, "issuer", g->list);
+	json_text(j, "this_update", date_record(g->list_begins, text));
+	json_text(j, "next_update", date_record(g->list_ends, text));
+	json_integer(j, "days", days_until(r, g->list_ends));
+	json_close(j, '}');
+}
+
+static void
+json_answer(struct json *j, const struct report *r)
+{
+	json_text(j, "address", r->address);
+	json_text(j, "tls_version", r->version);
+	json_text(j, "cipher", r->cipher);
+	json_text(j, "server", r->greeting.server);
+	json_text(j, "session", r->greeting.session);
+	json_text(j, "peer", r->greeting.peer);
+	json_text(j, "rule", r->rule);
+	json_list(j, r);
+	json_seconds(j, "handshake_seconds", r->greeting.shaken_us);
+	json_seconds(j, "rtt_seconds", r->rtt_us);
+}
+
+/* The members that are there whatever has come of it. */
+static void
+json_status(struct json *j, enum check_status status, const char *host,
+    const char *text)
+{
+	json_text(j, "status", status_name(status));
+	json_integer(j, "code", status);
+	if (host != NULL)
+		json_text(j, "host", host);
+	json_text(j, "text", text);
+}
+
+static void
+put_json(FILE *out, const struct report *r)
+{
+	struct json j = { .out = out };
+
+	json_open(&j, NULL, '{');
+	json_status(&j, r->status, r->settings->host, r->text);
+	if (r->outcome.class != OUTCOME_DONE) {
+		json_text(&j, "class", outcome_class_name(r->outcome.class));
+		outcome_json(&j, &r->outcome);
+	}
+	json_integer(&j, "port", r->settings->port);
+	if (r->server.count > 0)
+		json_answer(&j, r);
+	json_chain(&j, r, "own_chain", &r->own);
+	json_chain(&j, r, "server_chain", &r->server);
+	json_close(&j, '}');
+	(void)putc('\n', out);
+}
+
+int
+check_run(const struct check *check, const struct settings *s,
+    struct request *request)
+{
+	struct report *r = calloc(1, sizeof *r);
+	struct outcome o = { .class = OUTCOME_DONE };
+	enum check_status status;
+	struct printer p;
+
+	if (r == NULL || printer_open(&p, STDOUT_FILENO) == -1) {
+		free(r);
+		return check_unknown(check, s->host);
+	}
+	r->check = check;
+	r->settings = s;
+	r->now = date_now();
+	look(r, request);
+	if (check->json)
+		put_json(p.out, r);
+	else
+		put_lines(p.out, r);
+	status = r->status;
+	free(r);
+	/* Nobody could believe an answer that has not been written. */
+	printer_finish(&p, &o);
+	printer_close(&p);
+	return (int)(o.class == OUTCOME_DONE ? status : CHECK_UNKNOWN);
+}
+
+int
+check_unknown(const struct check *check, const char *host)
+{
+	const char *text = "the options or the settings are not good; standard "
+	    "error says why";
+	struct outcome o = { .class = OUTCOME_DONE };
+	struct json j = { .more = false };
+	struct printer p;
+
+	if (printer_open(&p, STDOUT_FILENO) == -1)
+		return CHECK_UNKNOWN;
+	j.out = p.out;
+	if (check->json) {
+		json_open(&j, NULL, '{');
+		json_status(&j, CHECK_UNKNOWN, host, text);
+		json_close(&j, '}');
+		(void)putc('\n', p.out);
+	} else
+		(void)fprintf(p.out, "AISC UNKNOWN - %s%s%s\n", host == NULL ?
+		    "" : host, host == NULL ? "" : ": ", text);
+	printer_finish(&p, &o);
+	printer_close(&p);
+	return CHECK_UNKNOWN;
+}

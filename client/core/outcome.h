@@ -1,0 +1,139 @@
+/*
+ * outcome.h - what came of a request: its class, the exit status of aisc, and
+ * the words for it.
+ *
+ * A command that has ended is one class; whatever else can happen is another
+ * each, so that no failure of AIS looks like an answer of the command.
+ */
+#ifndef AIS_OUTCOME_H
+#define AIS_OUTCOME_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/wire/frame.h"
+#include "common/wire/proto.h"
+
+/* The status of every failure that is AIS's own, as ssh has it. */
+#define OUTCOME_FAILED	255
+/* The end by a signal is this and the signal's number, as in a shell. */
+#define OUTCOME_SIGNAL	128
+/* The longest text of a failure. */
+#define OUTCOME_TEXT_MAX 1536
+
+struct json;
+
+enum outcome_class {
+	OUTCOME_DONE,		/* The command has ended, or the directory is
+				 * changed. */
+	OUTCOME_UNKNOWN,	/* There is no such command: 127. */
+	OUTCOME_NOT_EXECUTABLE,	/* It cannot be executed: 126. */
+	OUTCOME_CONNECT,	/* The server was not reached. */
+	OUTCOME_TLS,		/* One side does not trust the other. */
+	OUTCOME_NAME,		/* The server has another name. */
+	OUTCOME_DENIED,		/* No rule allows it. */
+	OUTCOME_BUSY,		/* Too many others wait. */
+	OUTCOME_PROTOCOL,	/* The server does not keep to ais/1. */
+	OUTCOME_LOST,		/* The session ended before the command. */
+	OUTCOME_TURN,		/* It is others' turn. */
+	OUTCOME_TIMEOUT,	/* A time limit has passed, on either side. */
+	OUTCOME_LIMIT,		/* The server's limit of output. */
+	OUTCOME_STOPPED,	/* The server stops. */
+	OUTCOME_DIRECTORY,	/* The directory cannot be entered. */
+	OUTCOME_RESOURCES,	/* The server lacks memory or processes. */
+	OUTCOME_AUDIT,		/* The server cannot put it on record. */
+	OUTCOME_INVALID,	/* Nobody can run such a request. */
+	OUTCOME_CONFIG,		/* Our settings do not suffice. */
+	OUTCOME_INPUT,		/* Our standard input cannot be read. */
+	OUTCOME_OUTPUT,		/* Our standard output cannot be written. */
+	OUTCOME_PIPE,		/* Nobody reads our standard output. */
+	OUTCOME_INTERRUPTED	/* A signal told us to leave. */
+};
+
+struct outcome {
+	enum outcome_class class;
+	int status;			/* What aisc exits with. */
+	char text[OUTCOME_TEXT_MAX];	/* Printable; "" where there is no
+					 * more to say than the class. */
+	bool plain;			/* "text" does not say what to do,
+					 * whatever it looks like. */
+	bool answered;			/* All that was asked is. */
+	bool again;			/* The session has ended, and nothing
+					 * has begun: ask again in another. */
+	bool passed;			/* A signal has ended the command that
+					 * we had passed on to it. */
+	bool has_exit;
+	struct frame_exit exit;		/* As the server reported it. */
+	char directory[PROTO_PATH_MAX + 1]; /* Of CHDIR; foreign bytes. */
+};
+
+/* The name of a class, as messages show it. */
+const char *outcome_class_name(enum outcome_class class);
+
+/* Make "o" a failure of "class" with a text, in which foreign bytes must be
+ * escaped. */
+void outcome_fail(struct outcome *o, enum outcome_class class,
+    const char *format, ...) __attribute__((format(printf, 3, 4)));
+void outcome_vfail(struct outcome *o, enum outcome_class class,
+    const char *format, va_list ap) __attribute__((format(printf, 3, 0)));
+
+/* Make "o" what a REFUSED or GOODBYE with "code" and a foreign "text" says. */
+void outcome_code(struct outcome *o, uint16_t code, const char *text);
+
+/* Make "o" what an EXIT says. */
+void outcome_exit(struct outcome *o, const struct frame_exit *e);
+
+/* Say in the text of "o" what to do, in the place of what it says of that. */
+void outcome_advise(struct outcome *o, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Say in the text of "o" where it came about: "where" and a colon before it. */
+void outcome_place(struct outcome *o, const char *where);
+
+/* Make "o" the end by a signal that came to us. */
+void outcome_signal(struct outcome *o, int signo);
+
+/* The signal that has ended aisc, or the command by way of aisc: what aisc is
+ * to end by.  0: there is none. */
+int outcome_signo(const struct outcome *o);
+
+/*
+ * What to do about a failure; "" where there is nothing.  Texts say it behind
+ * their last "; ", and for those that do not the class has something.
+ * outcome_message() puts the rest of the text into "out", for a reader who is
+ * told both; it is never empty.
+ */
+const char *outcome_hint(const struct outcome *o);
+char *outcome_message(const struct outcome *o, char out[OUTCOME_TEXT_MAX]);
+
+/*
+ * Say on standard error what failed, in one line; nothing if nothing did.  A
+ * signal by which people do not end commands has failed one.
+ */
+void outcome_report(const struct outcome *o);
+
+/* Say how long the command took and what it used, if it has ended. */
+void outcome_summary(const struct outcome *o);
+
+/* The member "error" of a JSON object: what failed, and what to do about it. */
+void outcome_json(struct json *j, const struct outcome *o);
+
+/*
+ * Write "aisc: ", the text and a newline to standard error, all of it, also
+ * where that is slow and does not block.
+ */
+void outcome_say(const char *format, ...)
+    __attribute__((format(printf, 1, 2)));
+
+/* Write just this text in the same way. */
+void outcome_write(const char *text);
+
+/*
+ * Make "n" foreign bytes printable as log_escape() does, but leave double
+ * quotes as they are: this text is to be read and not to be turned back.
+ */
+char *outcome_printable(char *out, size_t size, const void *bytes, size_t n);
+
+#endif

@@ -1,0 +1,37 @@
+/*
+ * printer.h - a descriptor of ours as a FILE that is written whole.
+ *
+ * stdio takes EAGAIN of a descriptor that does not block for a failure, and
+ * heeds no signal while it writes one that blocks.  A printer waits until its
+ * reader takes more, or until a signal tells us to leave.
+ */
+#ifndef AIS_PRINTER_H
+#define AIS_PRINTER_H
+
+#include <stdio.h>
+
+#include "client/core/stream.h"
+
+struct outcome;
+
+struct printer {
+	int fd;
+	struct stream stream;	/* The same, without blocking. */
+	FILE *out;		/* Write here. */
+	int signo;		/* Has ended the wait for the reader. */
+	int error;		/* Why it cannot be written. */
+};
+
+/* Open "p" on "fd", which stays open.  0, or -1 if memory is out. */
+int printer_open(struct printer *p, int fd);
+
+/* Be rid of it; what was not finished may be lost. */
+void printer_close(struct printer *p);
+
+/*
+ * Write what is still in "out".  If something could not be written, and "o" is
+ * of class OUTCOME_DONE, that is what becomes of "o".
+ */
+void printer_finish(struct printer *p, struct outcome *o);
+
+#endif

@@ -1,0 +1,365 @@
+#include <config.h>
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/conf/conf.h"
+#include "common/base/log.h"
+#include "common/base/pattern.h"
+#include "common/wire/proto.h"
+
+#include "client/core/settings.h"
+
+#define SYSTEM_FILE	AIS_SYSCONFDIR "/aisc.conf"
+#define USER_FILE	"ais/aisc.conf"
+
+#define CONNECT_TIMEOUT	10000		/* ms */
+/* A year: no limit is written as 0. */
+#define TIMEOUT_MAX	(INT64_C(365) * 86400 * 1000)
+/* The most sections for hosts in one file. */
+#define SECTIONS_MAX	4096
+
+/* A section and what it needs beyond the settings: its patterns. */
+struct section {
+	struct settings settings;
+	char **match;
+};
+
+#define VALUE(name)	offsetof(struct section, settings.name)
+
+/* A section's keys.  All but the first may stand at the top level as well. */
+static const struct conf_key keys[] = {
+	{ "match", CONF_STRINGS, offsetof(struct section, match), 0, 0 },
+	{ "authority", CONF_STRING, VALUE(authority), 0, 0 },
+	{ "certificate", CONF_STRING, VALUE(certificate), 0, 0 },
+	{ "key", CONF_STRING, VALUE(key), 0, 0 },
+	{ "port", CONF_INT, VALUE(port), 1, 65535 },
+	{ "host_name", CONF_STRING, VALUE(host_name), 0, 0 },
+	{ "server_name", CONF_STRING, VALUE(server_name), 0, 0 },
+	{ "directory", CONF_STRING, VALUE(directory), 0, 0 },
+	{ "environment", CONF_STRINGS, VALUE(environment), 0, 0 },
+	{ "timeout", CONF_SECONDS, VALUE(timeout), 0, TIMEOUT_MAX },
+	{ "connect_timeout", CONF_SECONDS, VALUE(connect_timeout), 0,
+	    TIMEOUT_MAX },
+	{ "wait", CONF_SECONDS, VALUE(wait), 0, TIMEOUT_MAX },
+	{ "allow_tls12", CONF_BOOL, VALUE(allow_tls12), 0, 0 },
+	{ "hosts", CONF_GROUPS, 0, 0, 0 }
+};
+
+#define COUNT		(sizeof keys / sizeof keys[0])
+/* A section's: all but "hosts".  Top level: all but "match".  To be printed:
+ * neither of them. */
+#define SECTION_KEYS	keys, COUNT - 1
+#define TOP_KEYS	keys + 1, COUNT - 1
+#define VALUE_KEYS	keys + 1, COUNT - 2
+
+/* The sections of one file that are for "host". */
+struct matching {
+	const char *host;
+	const struct conf_group *groups[SECTIONS_MAX];
+	size_t count;
+};
+
+bool
+settings_is_host(const char *host)
+{
+	if (*host == '\0' || *host == '-')
+		return false;
+	for (const char *p = host; *p != '\0'; p++) {
+		/* "%" is of a scope in IPv6, other bytes of foreign scripts. */
+		if (!isalnum((unsigned char)*p) && (signed char)*p >= 0 &&
+		    strchr(".-_:%", *p) == NULL)
+			return false;
+	}
+	return true;
+}
+
+int
+settings_set(char **place, const char *text)
+{
+	char *copy = strdup(text);
+
+	if (copy == NULL)
+		return -1;
+	free(*place);
+	*place = copy;
+	return 0;
+}
+
+/* The length of "NAME=" in "variable", 0 if it has no such beginning. */
+static size_t
+name_length(const char *variable)
+{
+	const char *equals = strchr(variable, '=');
+
+	if (equals == NULL || equals == variable)
+		return 0;
+	return (size_t)(equals - variable) + 1;
+}
+
+int
+settings_add_environment(struct settings *s, const char *variable)
+{
+	size_t length = name_length(variable), n = 0;
+	char **list;
+
+	if (length == 0)
+		return -1;
+	while (s->environment != NULL && s->environment[n] != NULL) {
+		if (strncmp(s->environment[n], variable, length) == 0)
+			return settings_set(&s->environment[n], variable);
+		n++;
+	}
+	list = realloc(s->environment, (n + 2) * sizeof *list);
+	if (list == NULL)
+		return -1;
+	s->environment = list;
+	list[n + 1] = NULL;
+	return (list[n] = strdup(variable)) == NULL ? -1 : 0;
+}
+
+/* --- files ------------------------------------------------------------- */
+
+/* Is a section with the patterns "match" for "host", ignoring case? */
+static bool
+is_for_host(char *const *match, const char *host)
+{
+	const struct pattern_fold all = { 0, SIZE_MAX };
+
+	for (; match != NULL && *match != NULL; match++) {
+		if (pattern_match_folded(*match, host, all))
+			return true;
+	}
+	return false;
+}
+
+/* Check one section, and keep it in mind if it is for the host. */
+static int
+take_section(void *context, const struct conf_group *group, const char *text)
+{
+	struct matching *m = context;
+	struct section scratch = { .match = NULL };
+	int errors;
+
+	if (text != NULL)
+		return conf_complain(group, NULL, "an entry of \"hosts\" must "
+		    "be a group in braces");
+	errors = conf_read_group(group, SECTION_KEYS, &scratch);
+	if (!conf_has(group, "match"))
+		errors += conf_complain(group, NULL, "a section of \"hosts\" "
+		    "needs \"match\", the names that it is for");
+	if (m->host != NULL && is_for_host(scratch.match, m->host)) {
+		if (m->count == SECTIONS_MAX)
+			errors += conf_complain(group, NULL, "more than %d "
+			    "sections match", SECTIONS_MAX);
+		else
+			m->groups[m->count++] = group;
+	}
+	conf_free_values(SECTION_KEYS, &scratch);
+	return errors;
+}
+
+int
+settings_resolve(char **place, const char *file)
+{
+	const char *path = *place, *base = file, *slash = strrchr(file, '/');
+	int n = slash == NULL ? 0 : (int)(slash - file) + 1;
+	char *whole;
+
+	if (path == NULL || *path == '/')
+		return 0;
+	if (path[0] == '~' && path[1] == '/' &&
+	    (base = getenv("HOME")) != NULL) {
+		n = (int)strlen(base);
+		path++;
+	}
+	if (asprintf(&whole, "%.*s%s", n, base == NULL ? "" : base,
+	    path) == -1)
+		return -1;
+	free(*place);
+	*place = whole;
+	return 0;
+}
+
+static int
+check_environment(const struct settings *s, const char *path)
+{
+	for (char **v = s->environment; v != NULL && *v != NULL; v++) {
+		if (name_length(*v) == 0) {
+			log_error("%s: environment: %s is not NAME=VALUE",
+			    path, *v);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+/* Lay what "conf", the file "path", says over "section". */
+static int
+apply(struct conf *conf, const char *path, const char *host,
+    struct section *section)
+{
+	struct settings *s = &section->settings;
+	struct matching *m = calloc(1, sizeof *m);
+	int errors;
+
+	if (m == NULL) {
+		log_errno("cannot read %s", path);
+		return -1;
+	}
+	m->host = host;
+	errors = conf_each(conf, "hosts", take_section, m);
+	errors += conf_read(conf, TOP_KEYS, section);
+	/* What is read later wins here, so the first section comes last. */
+	for (size_t i = m->count; errors == 0 && i > 0; i--)
+		errors += conf_read_group(m->groups[i - 1], SECTION_KEYS,
+		    section);
+	free(m);
+	if (errors > 0)
+		return -1;
+	if (settings_resolve(&s->authority, path) == -1 ||
+	    settings_resolve(&s->certificate, path) == -1 ||
+	    settings_resolve(&s->key, path) == -1) {
+		log_errno("cannot read %s", path);
+		return -1;
+	}
+	return check_environment(s, path);
+}
+
+/* Read one file; one that is not there is an error if it "must" be. */
+static int
+read_file(const char *path, bool must, const char *host,
+    struct section *section)
+{
+	struct conf *conf;
+	int result;
+
+	if (!must && access(path, F_OK) == -1 &&
+	    (errno == ENOENT || errno == ENOTDIR))
+		return 0;
+	if ((conf = conf_open(path, NULL)) == NULL)
+		return -1;
+	result = apply(conf, path, host, section);
+	conf_close(conf);
+	return result;
+}
+
+/* The user's own file; NULL if there is no place for one. */
+static char *
+user_file(void)
+{
+	const char *base = getenv("XDG_CONFIG_HOME"), *below = "";
+	char *path;
+
+	/* The XDG Base Directory Specification: a relative one is invalid. */
+	if (base == NULL || *base != '/') {
+		base = getenv("HOME");
+		below = ".config/";
+	}
+	if (base == NULL || *base == '\0' ||
+	    asprintf(&path, "%s/%s" USER_FILE, base, below) == -1)
+		return NULL;
+	return path;
+}
+
+int
+settings_load(struct settings *s, const char *file, const char *host,
+    int64_t wait)
+{
+	struct section section = { .settings = { .port = PROTO_PORT,
+	    .connect_timeout = CONNECT_TIMEOUT, .wait = wait } };
+	char *own = NULL;
+	int result;
+
+	log_set_prefix("aisc: config: ");
+	if (file != NULL)
+		result = read_file(file, true, host, &section);
+	else {
+		result = read_file(SYSTEM_FILE, false, host, &section);
+		own = user_file();
+		if (result == 0 && own != NULL)
+			result = read_file(own, false, host, &section);
+		free(own);
+	}
+	*s = section.settings;
+	section.settings = (struct settings){ .port = 0 };
+	conf_free_values(SECTION_KEYS, &section);
+	if (result == 0 && host != NULL && settings_set(&s->host, host) == -1) {
+		log_errno("cannot read the configuration");
+		result = -1;
+	}
+	return result;
+}
+
+void
+settings_free(struct settings *s)
+{
+	struct section section = { .settings = *s };
+
+	conf_free_values(SECTION_KEYS, &section);
+	free(s->host);
+	memset(s, 0, sizeof *s);
+}
+
+void
+settings_print(const struct settings *s, FILE *out)
+{
+	struct section section = { .settings = *s };
+
+	conf_print(out, VALUE_KEYS, &section, 0);
+}
+
+/* --- before connecting ------------------------------------------------- */
+
+/* A key that others can read is nobody's proof of anything. */
+static int
+check_key(const char *path, char *why, size_t size)
+{
+	struct stat st;
+	mode_t others = S_IROTH | S_IWOTH;
+
+	/* What cannot be looked at is reported by who opens it. */
+	if (stat(path, &st) == -1)
+		return 0;
+	/* A key of another owner may be lent to a group. */
+	if (st.st_uid == geteuid())
+		others |= S_IRGRP | S_IWGRP;
+	if ((st.st_mode & others) == 0)
+		return 0;
+	(void)snprintf(why, size, "the key %s can be read or changed by other "
+	    "users; say: chmod 600 %s", path, path);
+	return -1;
+}
+
+int
+settings_check(const struct settings *s, char *why, size_t size)
+{
+	const struct {
+		const char *value;
+		const char *what;
+		const char *key;
+		const char *option;
+	} needed[] = {
+		{ s->authority, "the certificate of the authority",
+		    "authority", "--ca" },
+		{ s->certificate, "your certificate", "certificate",
+		    "--cert" },
+		{ s->key, "your certificate's private key", "key", "--key" }
+	};
+
+	for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++) {
+		if (needed[i].value != NULL)
+			continue;
+		(void)snprintf(why, size, "there is no %s to connect with: "
+		    "name the file of %s by the option %s, or by \"%s\" in "
+		    "~/.config/" USER_FILE " or " SYSTEM_FILE,
+		    needed[i].key, needed[i].what, needed[i].option,
+		    needed[i].key);
+		return -1;
+	}
+	return check_key(s->key, why, size);
+}

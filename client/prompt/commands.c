@@ -1,0 +1,519 @@
+#include <config.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/wire/body.h"
+#include "common/base/buf.h"
+#include "common/wire/proto.h"
+#include "common/base/words.h"
+
+#include "client/core/outcome.h"
+#include "client/core/settings.h"
+#include "client/core/signals.h"
+#include "client/ask/mistakes.h"
+#include "client/core/printer.h"
+#include "client/session/request.h"
+#include "client/prompt/complete.h"
+#include "client/prompt/lines.h"
+#include "client/ask/question.h"
+#include "client/ask/report.h"
+#include "client/prompt/prompt.h"
+
+#include "client/prompt/commands.h"
+
+/* What the server says of our rule is not more. */
+#define ANSWER_MAX	4096
+/* What of a directory is shown. */
+#define SHOWN_MAX	256
+
+struct commands {
+	const struct settings *settings;
+	const struct script *script;
+	struct request *request;
+	struct complete *complete;	/* Of the prompt. */
+	struct prompt *prompt;	/* One of these two is there. */
+	struct lines *lines;
+	size_t number;		/* Of the line in the script. */
+	char *directory;	/* On the server, or NULL: not known. */
+	int status;		/* Of the last command. */
+	bool looked;		/* There was something to do. */
+	bool done;		/* Read no more. */
+};
+
+/* Take down the status of a line; it may be the end of a script. */
+static void
+set_status(struct commands *c, int status)
+{
+	c->status = status;
+	if (status != 0 && c->lines != NULL && c->script->stop_on_error)
+		c->done = true;
+}
+
+/* A line begins: the command "body", or NULL for what is none. */
+static void
+begin(struct commands *c, const struct body *body)
+{
+	c->looked = true;
+	report_begin(c->script->report, c->settings, c->request, body,
+	    c->lines != NULL ? c->number : 0);
+}
+
+/* Does a failure mean that there is nothing more to run or to tell? */
+static bool
+is_final(const struct commands *c, const struct outcome *o)
+{
+	return o->class == OUTCOME_INTERRUPTED || o->class == OUTCOME_PIPE ||
+	    o->class == OUTCOME_OUTPUT || o->class == OUTCOME_INPUT ||
+	    (c->lines != NULL && !o->answered && !request_is_open(c->request));
+}
+
+/* Report how a request ended. */
+static void
+conclude(struct commands *c, struct outcome *o)
+{
+	report_tell(c->script->report, o);
+	outcome_report(o);
+	if (c->settings->verbose)
+		outcome_summary(o);
+	set_status(c, o->status);
+	/* A command that has ended by Ctrl-C ends a script, as in a shell. */
+	if (is_final(c, o) || (c->lines != NULL && outcome_signo(o) != 0)) {
+		c->done = true;
+		signals_end_by(outcome_signo(o));
+	}
+}
+
+/*
+ * Report what became of a line.  In a script, what has not been run to its end
+ * is the last that is looked at, because lines that follow may rely on it: half
+ * of what a shell would take for one construct is never run.  --keep-going is
+ * about what the server refuses or ends, where it "may_go_on".
+ */
+static void
+conclude_line(struct commands *c, struct outcome *o, bool may_go_on)
+{
+	char where[SHOWN_MAX + 64];
+	bool ends;
+
+	if (c->lines != NULL && o->class != OUTCOME_DONE && *o->text != '\0') {
+		ends = !may_go_on || !c->script->keep_going || is_final(c, o);
+		(void)snprintf(where, sizeof where, "%.*s%s%zu%s", SHOWN_MAX,
+		    c->script->file == NULL ? "" : c->script->file,
+		    c->script->file == NULL ? "line " : ":", c->number,
+		    ends ? ": the script ends here" : "");
+		outcome_place(o, where);
+		c->done = ends;
+	}
+	conclude(c, o);
+}
+
+/* Say what is wrong with a line. */
+static void __attribute__((format(printf, 2, 3)))
+complain(struct commands *c, const char *format, ...)
+{
+	struct outcome o = { .class = OUTCOME_DONE };
+	va_list ap;
+
+	va_start(ap, format);
+	outcome_vfail(&o, OUTCOME_INVALID, format, ap);
+	va_end(ap);
+	conclude_line(c, &o, false);
+}
+
+/* Say that the session is over and that there will be another. */
+static void
+say_again(const struct commands *c, const struct outcome *o)
+{
+	if (c->prompt != NULL || c->settings->verbose)
+		outcome_say("%s; beginning another session", o->text);
+}
+
+/*
+ * Change to "path", NULL being the home, and learn where that is.  A session
+ * whose turn ends just now has not seen this: the next one will.
+ */
+static void
+change_directory(struct commands *c, char *path, struct outcome *o)
+{
+	char *words[] = { path, NULL };
+	const struct body body = { .operation = PROTO_CHDIR, .words = words,
+	    .nwords = path != NULL };
+
+	request_ask(c->request, &body, o);
+	if (o->again) {
+		say_again(c, o);
+		request_ask(c->request, &body, o);
+	}
+	if (o->class != OUTCOME_DONE)
+		return;
+	if (settings_set(&c->directory, o->directory) == -1)
+		outcome_fail(o, OUTCOME_RESOURCES, "out of memory");
+	else if (c->complete != NULL)
+		complete_visited(c->complete, o->directory);
+}
+
+/* A new session begins in the home; go back to where the last one was. */
+static bool
+come_back(struct commands *c)
+{
+	struct outcome o;
+
+	if (request_is_open(c->request) || c->directory == NULL)
+		return true;
+	change_directory(c, c->directory, &o);
+	if (o.class == OUTCOME_DONE)
+		return true;
+	conclude_line(c, &o, false);
+	return false;
+}
+
+/* Has the next line been typed or pasted already?  It is meant for us. */
+static bool
+is_typed_ahead(void)
+{
+	struct pollfd p = { .fd = STDIN_FILENO, .events = POLLIN };
+
+	return poll(&p, 1, 0) == 1;
+}
+
+static void
+run_command(struct commands *c, char **words, size_t count)
+{
+	const struct settings *s = c->settings;
+	struct body body = { .operation = PROTO_RUN, .words = words,
+	    .nwords = count, .env = s->environment };
+	struct outcome o;
+
+	while (body.env != NULL && body.env[body.nenv] != NULL)
+		body.nenv++;
+	body.wants_stdin = c->prompt != NULL && !s->no_stdin &&
+	    !is_typed_ahead();
+	if (!come_back(c))
+		return;
+	report_ask(c->script->report, c->request, &body, &o);
+	if (o.again) {
+		say_again(c, &o);
+		if (!come_back(c))
+			return;
+		report_ask(c->script->report, c->request, &body, &o);
+	}
+	/* The terminal has shown "^C"; the prompt begins on a line of its
+	 * own, as a shell's does. */
+	if (c->prompt != NULL && o.class == OUTCOME_DONE &&
+	    o.status == OUTCOME_SIGNAL + SIGINT)
+		outcome_write("\n");
+	mistakes_explain(&o, &body);
+	conclude_line(c, &o, true);
+}
+
+/* --- what is not sent to the server ------------------------------------ */
+
+/* Give out what a command of our own has to say; "o" is what comes of it. */
+static void
+show(struct commands *c, const char *text, struct outcome *o)
+{
+	struct printer p;
+
+	if (report_take(c->script->report, text))
+		return;
+	if (printer_open(&p, STDOUT_FILENO) == -1) {
+		outcome_fail(o, OUTCOME_RESOURCES, "out of memory");
+		return;
+	}
+	(void)fputs(text, p.out);
+	printer_finish(&p, o);
+	printer_close(&p);
+}
+
+static void
+do_cd(struct commands *c, char **words)
+{
+	struct outcome o;
+
+	if (words[1] != NULL && words[2] != NULL) {
+		complain(c, "cd takes one directory");
+		return;
+	}
+	if (words[1] != NULL && !come_back(c))
+		return;
+	change_directory(c, words[1], &o);
+	/* The lines that follow are meant for there. */
+	conclude_line(c, &o, false);
+}
+
+static void
+do_pwd(struct commands *c, char **words)
+{
+	char here[] = ".", shown[4 * PROTO_PATH_MAX + 1];
+	char text[sizeof shown + 1];
+	struct outcome o = { .class = OUTCOME_DONE };
+
+	(void)words;
+	if (c->directory == NULL)
+		change_directory(c, here, &o);
+	/* A terminal is shown no foreign bytes; a program gets what is. */
+	if (o.class == OUTCOME_DONE) {
+		(void)snprintf(text, sizeof text, "%s\n", c->prompt == NULL ?
+		    c->directory : outcome_printable(shown, sizeof shown,
+		    c->directory, strlen(c->directory)));
+		show(c, text, &o);
+	}
+	conclude_line(c, &o, false);
+}
+
+static void
+do_exit(struct commands *c, char **words)
+{
+	char *end = NULL;
+	long status = words[1] == NULL ? c->status : strtol(words[1], &end, 10);
+
+	c->done = true;
+	c->status = (int)(status & 255);
+	if (end != NULL && (*end != '\0' || end == words[1] ||
+	    words[2] != NULL))
+		complain(c, "exit takes one number");
+}
+
+static void
+do_list(struct commands *c, char **words)
+{
+	struct outcome o;
+
+	if (words[1] != NULL)
+		complain(c, "list takes no word");
+	else if (report_captures(c->script->report))
+		complain(c, "list does not go with --capture; run \"aisc "
+		    "--list --json %s\"", c->settings->host);
+	else if (come_back(c)) {
+		(void)question_list(c->settings, c->request, false, &o);
+		report_tell(c->script->report, &o);
+		set_status(c, o.status);
+		if (c->lines != NULL && o.class != OUTCOME_DONE) {
+			c->done = true;
+			signals_end_by(outcome_signo(&o));
+		}
+	}
+}
+
+static void
+do_help(struct commands *c, char **words)
+{
+	struct outcome o = { .class = OUTCOME_DONE };
+
+	(void)words;
+	show(c,
+	    "A line is split into words as a shell does it, and run by the\n"
+	    "server without a shell: quote what is not meant literally in\n"
+	    "one.  Besides there are:\n"
+	    "  cd [DIR]   change to DIR, or to the home directory\n"
+	    "  pwd        show the directory\n"
+	    "  list       show what you may run\n"
+	    "  exit [N]   leave, with status N; so does Ctrl-D\n"
+	    "  help       show this\n"
+	    "Ctrl-C goes to the running command, and twice within a second\n"
+	    "ends aisc.  \"aisc -c LINE HOST\" asks for a shell.\n", &o);
+	conclude(c, &o);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(struct commands *c, char **words);
+} builtins[] = {
+	{ "cd", do_cd },
+	{ "pwd", do_pwd },
+	{ "list", do_list },
+	{ "exit", do_exit },
+	{ "help", do_help }
+};
+
+/* --- lines ------------------------------------------------------------- */
+
+static void
+run_words(struct commands *c, char **words, size_t count)
+{
+	const struct body body = { .operation = PROTO_RUN, .words = words,
+	    .nwords = count };
+
+	begin(c, &body);
+	for (size_t i = 0; i < sizeof builtins / sizeof builtins[0]; i++) {
+		if (strcmp(words[0], builtins[i].name) == 0) {
+			builtins[i].run(c, words);
+			return;
+		}
+	}
+	run_command(c, words, count);
+}
+
+static void
+run_line(struct commands *c, const char *line)
+{
+	enum words_error e;
+	char **words;
+	size_t count, at;
+
+	line += strspn(line, " \t");
+	if (*line == '\0' || *line == '#')
+		return;
+	begin(c, NULL);
+	e = words_split(line, 1, &words, &count, &at);
+	if (e == WORDS_SHELL)
+		complain(c, "%.*s needs a shell, and there is none here; put "
+		    "it in single quotes if it means itself, or let \"aisc -c "
+		    "LINE %s\" ask for a shell", (int)words_culprit(line, at),
+		    line + at, c->settings->host);
+	else if (e != WORDS_OK)
+		complain(c, "%s", words_strerror(e));
+	if (e != WORDS_OK)
+		return;
+	if (count > 0)
+		run_words(c, words, count);
+	words_free(words);
+}
+
+static int
+next_line(struct commands *c, const char **line, struct outcome *o)
+{
+	char text[SHOWN_MAX * 2 + 16], directory[SHOWN_MAX], status[8];
+
+	c->number++;
+	if (c->lines != NULL)
+		return lines_read(c->lines, line, o);
+	directory[0] = '\0';
+	if (c->directory != NULL)
+		outcome_printable(directory, sizeof directory, c->directory,
+		    strlen(c->directory));
+	status[0] = '\0';
+	if (c->status != 0)
+		(void)snprintf(status, sizeof status, " [%d]", c->status);
+	(void)snprintf(text, sizeof text, "%.*s%s%s%s> ", SHOWN_MAX,
+	    c->settings->host, directory[0] == '\0' ? "" : ":", directory,
+	    status);
+	return prompt_read(c->prompt, text, line, o);
+}
+
+static void
+run_all(struct commands *c)
+{
+	struct outcome o;
+	const char *line;
+	int n;
+
+	while (!c->done && (n = next_line(c, &line, &o)) != 0) {
+		if (n == 1)
+			run_line(c, line);
+		else if (o.again)
+			say_again(c, &o);
+		else if (c->lines != NULL) {
+			begin(c, NULL);
+			if (o.class == OUTCOME_INVALID)
+				conclude_line(c, &o, false);
+			else
+				conclude(c, &o);
+		} else
+			outcome_report(&o);
+	}
+	if (!c->done && o.class == OUTCOME_INTERRUPTED) {
+		begin(c, NULL);
+		conclude(c, &o);
+	}
+}
+
+/* Begin where we are told to; a prompt shows where that is. */
+static void
+start(struct commands *c)
+{
+	struct outcome o;
+
+	if (c->lines != NULL && c->settings->directory == NULL)
+		return;
+	begin(c, NULL);
+	change_directory(c, c->settings->directory, &o);
+	if (o.class == OUTCOME_DONE)
+		return;
+	conclude(c, &o);
+	if (c->lines != NULL || !request_is_open(c->request))
+		c->done = true;
+}
+
+/*
+ * A script in which there was nothing to do, such as an empty standard input
+ * in the place of a command that was forgotten: it is no success unless a
+ * command could have been run.
+ */
+static void
+greet(struct commands *c)
+{
+	const struct body body = { .operation = PROTO_CAN };
+	struct outcome o;
+	struct buf answer;
+
+	buf_init(&answer, ANSWER_MAX);
+	begin(c, NULL);
+	request_answer(c->request, &body, &answer, NULL, &o);
+	if (o.class != OUTCOME_DONE)
+		conclude(c, &o);
+	buf_free(&answer);
+}
+
+/* Open what the lines come from.  0, or -1 after a message. */
+static int
+open_source(struct commands *c)
+{
+	static const char *own[sizeof builtins / sizeof builtins[0] + 1];
+	const char *file = c->script->file;
+	struct outcome o = { .class = OUTCOME_DONE };
+
+	for (size_t i = 0; i < sizeof builtins / sizeof builtins[0]; i++)
+		own[i] = builtins[i].name;
+	if (file == NULL && isatty(STDIN_FILENO) == 1) {
+		if (report_captures(c->script->report)) {
+			outcome_say("usage: --capture is not for a prompt; "
+			    "see aisc --help");
+			return -1;
+		}
+		c->complete = complete_new(c->request, own);
+		if (c->complete != NULL)
+			c->prompt = prompt_open(c->request, c->complete);
+	} else
+		c->lines = lines_open(c->request, file);
+	if (c->prompt != NULL || c->lines != NULL)
+		return 0;
+	if (file == NULL)
+		outcome_fail(&o, OUTCOME_RESOURCES, "out of memory");
+	else
+		outcome_fail(&o, OUTCOME_INPUT, "cannot read %s: %s", file,
+		    strerror(errno));
+	begin(c, NULL);
+	report_tell(c->script->report, &o);
+	outcome_report(&o);
+	return -1;
+}
+
+int
+commands_run(const struct settings *settings, const struct script *script,
+    struct request *r)
+{
+	struct commands c = { .settings = settings, .script = script,
+	    .request = r, .status = OUTCOME_FAILED };
+
+	if (open_source(&c) == 0) {
+		c.status = 0;
+		start(&c);
+		run_all(&c);
+		if (!c.looked)
+			greet(&c);
+	}
+	lines_close(c.lines);
+	prompt_close(c.prompt);
+	complete_free(c.complete);
+	free(c.directory);
+	return c.status;
+}

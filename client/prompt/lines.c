@@ -1,0 +1,146 @@
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/buf.h"
+#include "common/base/fd.h"
+
+#include "client/core/outcome.h"
+#include "client/core/signals.h"
+#include "client/core/stream.h"
+#include "client/session/request.h"
+
+#include "client/prompt/lines.h"
+
+struct lines {
+	struct request *request;
+	const char *file;	/* NULL: standard input. */
+	int fd;
+	struct buf buf;
+	size_t taken;		/* By the line that was read last. */
+	bool eof;
+};
+
+struct lines *
+lines_open(struct request *r, const char *file)
+{
+	struct lines *l = calloc(1, sizeof *l);
+
+	if (l == NULL)
+		return NULL;
+	l->request = r;
+	l->file = file;
+	l->fd = file == NULL ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC);
+	if (l->fd == -1) {
+		free(l);
+		return NULL;
+	}
+	/* Room for the newline, or for the NUL in its place. */
+	buf_init(&l->buf, LINES_MAX + 1);
+	return l;
+}
+
+void
+lines_close(struct lines *l)
+{
+	if (l == NULL)
+		return;
+	buf_free(&l->buf);
+	if (l->file != NULL)
+		(void)close(l->fd);
+	free(l);
+}
+
+/* Turn the first "n" bytes, with one more behind them, into a line. */
+static int
+give_line(struct lines *l, size_t n, const char **line, struct outcome *o)
+{
+	/* The buffer is ours, and its front is not looked at again. */
+	char *text = (char *)l->buf.data + l->buf.start;
+
+	l->taken = n + 1;
+	text[n] = '\0';
+	*line = text;
+	if (strlen(text) == n)
+		return 1;
+	outcome_fail(o, OUTCOME_INVALID, "a line holds a NUL byte");
+	return -1;
+}
+
+/* The input cannot be read, for errno.  A line of which a part is there may
+ * mean something else than all of it. */
+static int
+lose(struct lines *l, struct outcome *o)
+{
+	outcome_fail(o, OUTCOME_INPUT, "cannot read %s: %s",
+	    l->file == NULL ? "standard input" : l->file, strerror(errno));
+	l->taken = buf_used(&l->buf);
+	l->eof = true;
+	return -1;
+}
+
+/* Read more.  1: go on; 0: the end; -1: see lines_read(). */
+static int
+fill(struct lines *l, struct outcome *o)
+{
+	int n = request_wait(l->request, l->fd, o), signo;
+
+	if (n == 0) {
+		if ((signo = signals_take_end()) == 0)
+			return 1;
+		outcome_signal(o, signo);
+		return 0;
+	}
+	if (n == -1)
+		return -1;
+	switch (fd_fill(l->fd, &l->buf, 65536)) {
+	case IO_ERROR:
+		if (l->file != NULL || stream_input_is_lost())
+			return lose(l, o);
+		l->eof = true;
+		break;
+	case IO_EOF:
+		l->eof = true;
+		break;
+	case IO_OK:
+	case IO_WAIT:
+		break;
+	}
+	return 1;
+}
+
+int
+lines_read(struct lines *l, const char **line, struct outcome *o)
+{
+	const uint8_t *end;
+	size_t used;
+	int n;
+
+	memset(o, 0, sizeof *o);
+	buf_consume(&l->buf, l->taken);
+	l->taken = 0;
+	for (;;) {
+		used = buf_used(&l->buf);
+		end = used == 0 ? NULL : memchr(buf_data(&l->buf), '\n', used);
+		if (end != NULL)
+			return give_line(l, (size_t)(end - buf_data(&l->buf)),
+			    line, o);
+		if (l->eof && used == 0)
+			return 0;
+		if (l->eof && buf_put_u8(&l->buf, '\n') == 0)
+			continue;
+		if (buf_room(&l->buf) == 0) {
+			l->taken = used;
+			outcome_fail(o, OUTCOME_INVALID, "a line is longer "
+			    "than %d bytes", LINES_MAX);
+			return -1;
+		}
+		if ((n = fill(l, o)) != 1)
+			return n;
+	}
+}

@@ -1,0 +1,243 @@
+#include <config.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/date.h"
+#include "common/endpoint/link.h"
+#include "common/base/net.h"
+#include "common/wire/proto.h"
+#include "common/tls/tls.h"
+
+#include "client/core/outcome.h"
+#include "client/core/settings.h"
+
+#include "client/session/dial.h"
+
+/* A server whose machine or network is gone is given up after so long, in
+ * ms; as long as aisd's own "dead_timeout" is by default. */
+#define DEAD_TIMEOUT	30000
+
+struct tls_context *
+dial_context(const struct settings *s, struct outcome *o)
+{
+	struct tls_files files = { .certificate = s->certificate,
+	    .key = s->key, .authority = s->authority,
+	    .allow_tls12 = s->allow_tls12, .pipes = true };
+	char why[TLS_TEXT_MAX];
+	struct tls_context *context = NULL;
+
+	if (settings_check(s, why, sizeof why) == 0)
+		context = tls_client_new(&files, why);
+	if (context == NULL)
+		outcome_fail(o, OUTCOME_CONFIG, "%s", why);
+	return context;
+}
+
+static const char *
+address_of(const struct settings *s)
+{
+	return s->host_name == NULL ? s->host : s->host_name;
+}
+
+void
+dial_no_answer(const struct settings *s, enum dial_stage stage,
+    struct outcome *o)
+{
+	char within[48] = "";
+
+	if (s->connect_timeout > 0)
+		(void)snprintf(within, sizeof within, " within %.3g seconds",
+		    (double)s->connect_timeout / 1000);
+	if (stage == DIAL_CONNECTING)
+		outcome_fail(o, OUTCOME_CONNECT, "%s port %d does not "
+		    "answer%s; look whether the machine is up and a firewall "
+		    "lets you through", address_of(s), (int)s->port, within);
+	else
+		outcome_fail(o, OUTCOME_CONNECT, "%s port %d takes the "
+		    "connection, but does not answer%s; look whether it is "
+		    "aisd that listens there", address_of(s), (int)s->port,
+		    within);
+}
+
+/* What to do about a connection that cannot be made, for errno. */
+static const char *
+connect_advice(int e)
+{
+	switch (e) {
+	case ECONNREFUSED:
+		return "look whether aisd runs there and listens on this port";
+	case ENETUNREACH:
+	case ENETDOWN:
+		return "look at the network and the routes of this machine";
+	case EHOSTUNREACH:
+	case EHOSTDOWN:
+		return "look whether the machine is up, and at the routes and "
+		    "firewalls between";
+	case ENOENT:
+		return "look at the name, and at \"host_name\" in aisc.conf";
+	case EBUSY:
+		return "the name servers do not answer: try again, or use an "
+		    "address";
+	default:
+		return "look whether the machine can be reached";
+	}
+}
+
+/* Can "name" be that of a host in the DNS, and in a certificate? */
+static int
+check_name(const char *name, struct outcome *o)
+{
+	char shown[4 * NET_HOST_MAX];
+	struct net_host host;
+	bool ascii = true;
+
+	if (net_host(name, &host) == 0)
+		return 0;
+	for (const char *p = name; *p != '\0'; p++)
+		ascii = ascii && (signed char)*p >= 0;
+	(void)outcome_printable(shown, sizeof shown, name, strlen(name));
+	outcome_fail(o, OUTCOME_CONNECT, "\"%s\" is no name of a host%s",
+	    shown, ascii ? "; look at the name, and at \"host_name\" and "
+	    "\"server_name\" in aisc.conf" : " in ASCII; write it as the DNS "
+	    "and certificates have it, with \"xn--\": idn2(1) shows how");
+	return -1;
+}
+
+int
+dial_connect(const struct settings *s, struct tls_context *context,
+    int64_t deadline, struct link *link, struct outcome *o)
+{
+	const char *name = s->server_name == NULL ? s->host : s->server_name;
+	char port[8], why[OUTCOME_TEXT_MAX / 2];
+	int fd;
+
+	if (check_name(address_of(s), o) == -1 || check_name(name, o) == -1)
+		return -1;
+	(void)snprintf(port, sizeof port, "%d", (int)s->port);
+	fd = net_connect(address_of(s), port, s->family, deadline, why,
+	    sizeof why);
+	if (fd == -1 && errno == ETIMEDOUT)
+		dial_no_answer(s, DIAL_CONNECTING, o);
+	else if (fd == -1)
+		outcome_fail(o, OUTCOME_CONNECT, "%s; %s", why,
+		    connect_advice(errno));
+	if (fd == -1)
+		return -1;
+	net_dead_after(fd, DEAD_TIMEOUT);
+	if (link_open(link, context, fd, name) == 0)
+		return 0;
+	outcome_fail(o, OUTCOME_CONNECT, "cannot begin TLS: out of memory");
+	return -1;
+}
+
+bool
+dial_was_dropped(const struct link *link, bool shaking)
+{
+	enum tls_failure failure = tls_failure(link->tls);
+
+	return shaking && tls_peer(link->tls) == NULL &&
+	    (failure == TLS_FAILURE_CUT || failure == TLS_FAILURE_SYSTEM);
+}
+
+/* The stream has ended for "why", and nobody has said that it would. */
+static void
+explain_loss(const struct settings *s, const char *why, enum dial_stage stage,
+    struct outcome *o)
+{
+	const char *host = address_of(s);
+
+	switch (stage) {
+	case DIAL_CONNECTING:
+	case DIAL_SHAKING:
+		outcome_fail(o, OUTCOME_LOST, "%s; look whether it is aisd "
+		    "that listens on port %d of %s, and into its log; or, if "
+		    "many connect from here at once, at "
+		    "MaxConnectionsPerSource of its aisd-each.socket", why,
+		    (int)s->port, host);
+		break;
+	case DIAL_GREETING:
+		outcome_fail(o, OUTCOME_LOST, "%s, before the server had "
+		    "greeted us; it may have refused our certificate %s: look "
+		    "into the log of aisd on %s", why, s->certificate, host);
+		break;
+	case DIAL_SERVED:
+		outcome_fail(o, OUTCOME_LOST, "%s, before the answer was "
+		    "complete; the command may have begun: look whether aisd "
+		    "still runs on %s, and into its log", why, host);
+		break;
+	}
+}
+
+void
+dial_ended(const struct settings *s, enum dial_stage stage, struct outcome *o)
+{
+	outcome_fail(o, OUTCOME_LOST, "the server ended the session %s; look "
+	    "into the log of aisd on %s", stage == DIAL_SERVED ? "before the "
+	    "answer was complete" : "without a greeting", address_of(s));
+}
+
+void
+dial_explain(const struct settings *s, const struct link *link,
+    enum dial_stage stage, struct outcome *o)
+{
+	const char *why = tls_error(link->tls);
+
+	switch (tls_failure(link->tls)) {
+	case TLS_FAILURE_NAME:
+		outcome_fail(o, OUTCOME_NAME, "%s", why);
+		break;
+	case TLS_FAILURE_NOT_TLS:
+		outcome_fail(o, OUTCOME_TLS, "%s; look at the port %d of %s: "
+		    "aisd listens on " PROTO_PORT_TEXT " by default", why,
+		    (int)s->port, address_of(s));
+		break;
+	case TLS_FAILURE_PROTOCOL:
+		outcome_fail(o, OUTCOME_TLS, "%s; look whether it is aisd "
+		    "that listens on port %d of %s", why, (int)s->port,
+		    address_of(s));
+		break;
+	case TLS_FAILURE_AUTHORITY:
+		outcome_fail(o, OUTCOME_TLS, "%s; look whether %s is the "
+		    "right authority, and aisd listens on port %d of %s", why,
+		    s->authority, (int)s->port, address_of(s));
+		break;
+	case TLS_FAILURE_REFUSED:
+		outcome_fail(o, OUTCOME_TLS, "%s; it is in %s, and the log of "
+		    "aisd on %s says more", why, s->certificate,
+		    address_of(s));
+		break;
+	case TLS_FAILURE_ENDED:
+		outcome_fail(o, OUTCOME_TLS, "%s; the log of aisd on %s says "
+		    "more", why, address_of(s));
+		break;
+	case TLS_FAILURE_CERTIFICATE:
+	case TLS_FAILURE_ALTERED:
+		outcome_fail(o, OUTCOME_TLS, "%s", why);
+		break;
+	case TLS_FAILURE_NONE:
+	case TLS_FAILURE_CUT:
+	case TLS_FAILURE_SYSTEM:
+	case TLS_FAILURE_MEMORY:
+		explain_loss(s, why, stage, o);
+		break;
+	}
+}
+
+void
+dial_describe(const struct link *link, double ms)
+{
+	const struct tls_identity *peer = tls_peer(link->tls);
+	struct net_address address;
+	char text[NET_TEXT_MAX], date[DATE_TEXT_MAX];
+
+	if (net_peer(link->fd, &address) == -1)
+		return;
+	outcome_say("connected to %s after %.1f ms, %s, %s",
+	    net_text(&address, true, text), ms, tls_version(link->tls),
+	    tls_cipher(link->tls));
+	outcome_say("the server is \"%s\", certified by \"%s\" until %s, "
+	    "serial %s", peer->subject, peer->issuer,
+	    date_day(peer->not_after, date), peer->serial);
+}

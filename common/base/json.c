@@ -1,0 +1,350 @@
+#include <config.h>
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/json.h"
+
+/* What stands for a byte that is no character. */
+#define REPLACEMENT	0xfffd
+
+static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    "abcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/* Begin a member or an element. */
+static void
+begin(struct json *j, const char *name)
+{
+	if (j->more)
+		(void)fputs(", ", j->out);
+	j->more = true;
+	if (name != NULL)
+		(void)fprintf(j->out, "\"%s\": ", name);
+}
+
+void
+json_open(struct json *j, const char *name, char bracket)
+{
+	begin(j, name);
+	(void)fputc(bracket, j->out);
+	j->more = false;
+}
+
+void
+json_close(struct json *j, char bracket)
+{
+	(void)fputc(bracket, j->out);
+	j->more = true;
+}
+
+/*
+ * The UTF-8 character at "p" (RFC 3629); "*length" says how many of the "n"
+ * bytes it takes, one if there is none.
+ */
+static uint32_t
+decode(const uint8_t *p, size_t n, size_t *length)
+{
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	size_t k = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 :
+	    p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
+	uint32_t c;
+
+	*length = 1;
+	if (k == 0 || k > n)
+		return REPLACEMENT;
+	c = k == 1 ? p[0] : p[0] & (0x7fu >> k);
+	for (size_t i = 1; i < k; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return REPLACEMENT;
+		c = c << 6 | (p[i] & 0x3f);
+	}
+	if (c < least[k] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
+		return REPLACEMENT;
+	*length = k;
+	return c;
+}
+
+/* How many characters put_character() writes. */
+static size_t
+width(uint32_t c)
+{
+	if (c == '"' || c == '\\')
+		return 2;
+	return c >= ' ' && c <= '~' ? 1 : c < 0x10000 ? 6 : 12;
+}
+
+static void
+put_character(FILE *out, uint32_t c)
+{
+	if (c == '"' || c == '\\')
+		(void)fprintf(out, "\\%c", (int)c);
+	else if (c >= ' ' && c <= '~')
+		(void)fputc((int)c, out);
+	else if (c < 0x10000)
+		(void)fprintf(out, "\\u%04x", c);
+	else
+		(void)fprintf(out, "\\u%04x\\u%04x",
+		    0xd800 + ((c - 0x10000) >> 10), 0xdc00 + (c & 0x3ff));
+}
+
+void
+json_bytes(struct json *j, const char *name, const void *bytes, size_t n)
+{
+	const uint8_t *p = bytes;
+	size_t length;
+
+	begin(j, name);
+	(void)fputc('"', j->out);
+	for (size_t i = 0; i < n; i += length)
+		put_character(j->out, decode(p + i, n - i, &length));
+	(void)fputc('"', j->out);
+}
+
+size_t
+json_fit(const void *bytes, size_t n, size_t room)
+{
+	const uint8_t *p = bytes;
+	size_t length, i = 0;
+
+	while (i < n) {
+		size_t more = width(decode(p + i, n - i, &length));
+
+		if (more > room)
+			break;
+		room -= more;
+		i += length;
+	}
+	return i;
+}
+
+bool
+json_is_text(const void *bytes, size_t n)
+{
+	const uint8_t *p = bytes;
+	size_t length;
+
+	for (size_t i = 0; i < n; i += length) {
+		/* U+FFFD itself takes three bytes. */
+		if (decode(p + i, n - i, &length) == REPLACEMENT &&
+		    length == 1)
+			return false;
+	}
+	return true;
+}
+
+void
+json_base64(struct json *j, const char *name, const void *bytes, size_t n)
+{
+	const uint8_t *p = bytes;
+
+	begin(j, name);
+	(void)fputc('"', j->out);
+	for (size_t i = 0; i < n; i += 3) {
+		uint32_t v = (uint32_t)p[i] << 16;
+
+		if (i + 1 < n)
+			v |= (uint32_t)p[i + 1] << 8;
+		if (i + 2 < n)
+			v |= p[i + 2];
+		(void)fputc(base64_digits[v >> 18], j->out);
+		(void)fputc(base64_digits[v >> 12 & 63], j->out);
+		(void)fputc(i + 1 < n ? base64_digits[v >> 6 & 63] : '=',
+		    j->out);
+		(void)fputc(i + 2 < n ? base64_digits[v & 63] : '=', j->out);
+	}
+	(void)fputc('"', j->out);
+}
+
+void
+json_text(struct json *j, const char *name, const char *text)
+{
+	json_bytes(j, name, text, strlen(text));
+}
+
+void
+json_integer(struct json *j, const char *name, int64_t v)
+{
+	begin(j, name);
+	(void)fprintf(j->out, "%" PRId64, v);
+}
+
+void
+json_bool(struct json *j, const char *name, bool v)
+{
+	begin(j, name);
+	(void)fputs(v ? "true" : "false", j->out);
+}
+
+void
+json_seconds(struct json *j, const char *name, int64_t us)
+{
+	begin(j, name);
+	(void)fprintf(j->out, "%" PRId64 ".%06" PRId64, us / 1000000,
+	    us % 1000000);
+}
+
+/* --- reading -------------------------------------------------------------- */
+
+static const char *
+skip_blanks(const char *p)
+{
+	return p + strspn(p, " \t\r\n");
+}
+
+/* Four hexadecimal digits; -1 if they are none. */
+static int32_t
+get_unit(const char *p)
+{
+	char digits[5] = "";
+
+	if (strspn(p, "0123456789abcdefABCDEF") < 4)
+		return -1;
+	memcpy(digits, p, 4);
+	return (int32_t)strtol(digits, NULL, 16);
+}
+
+/* The character behind "\u", or two of them; "*p" goes to what follows. */
+static int32_t
+get_escaped(const char **p)
+{
+	int32_t c = get_unit(*p), low;
+
+	if (c == -1)
+		return -1;
+	*p += 4;
+	if (c < 0xd800 || c > 0xdfff)
+		return c;
+	if (c > 0xdbff || (*p)[0] != '\\' || (*p)[1] != 'u' ||
+	    (low = get_unit(*p + 2)) < 0xdc00 || low > 0xdfff)
+		return -1;
+	*p += 6;
+	return 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
+}
+
+/* A character as UTF-8, which is never longer than its escape. */
+static char *
+put_utf8(char *out, int32_t c)
+{
+	if (c < 0x80) {
+		*out++ = (char)c;
+		return out;
+	}
+	if (c < 0x800)
+		*out++ = (char)(0xc0 | c >> 6);
+	else {
+		if (c < 0x10000)
+			*out++ = (char)(0xe0 | c >> 12);
+		else {
+			*out++ = (char)(0xf0 | c >> 18);
+			*out++ = (char)(0x80 | (c >> 12 & 0x3f));
+		}
+		*out++ = (char)(0x80 | (c >> 6 & 0x3f));
+	}
+	*out++ = (char)(0x80 | (c & 0x3f));
+	return out;
+}
+
+/* The string at "p" into "out", and how long it is; returns what follows, or
+ * NULL if there is no string. */
+static const char *
+get_string(const char *p, char *out, size_t *length)
+{
+	static const char names[] = "\"\\/bfnrt";
+	static const char meant[] = "\"\\/\b\f\n\r\t";
+	const char *name;
+	char *begin = out;
+	int32_t c;
+
+	if (*p++ != '"')
+		return NULL;
+	while (*p != '"') {
+		if ((unsigned char)*p < ' ')
+			return NULL;
+		if (*p != '\\') {
+			*out++ = *p++;
+			continue;
+		}
+		p += 2;
+		if (p[-1] == 'u') {
+			if ((c = get_escaped(&p)) == -1)
+				return NULL;
+			out = put_utf8(out, c);
+		} else if (p[-1] != '\0' &&
+		    (name = strchr(names, p[-1])) != NULL)
+			*out++ = meant[name - names];
+		else
+			return NULL;
+	}
+	*length = (size_t)(out - begin);
+	*out = '\0';
+	return p + 1;
+}
+
+ssize_t
+json_get(const char *text, const char *name, char *out)
+{
+	const char *p = skip_blanks(text);
+	size_t length, wanted = strlen(name);
+
+	if (*p != '{')
+		return -1;
+	do {
+		bool ours;
+
+		p = skip_blanks(p + 1);
+		if ((p = get_string(p, out, &length)) == NULL)
+			return -1;
+		ours = length == wanted && memcmp(out, name, wanted) == 0;
+		if (*(p = skip_blanks(p)) != ':')
+			return -1;
+		p = skip_blanks(p + 1);
+		if ((p = get_string(p, out, &length)) == NULL)
+			return -1;
+		if (ours)
+			return (ssize_t)length;
+		p = skip_blanks(p);
+	} while (*p == ',');
+	return -1;
+}
+
+/* What a digit of base64 stands for; -1 if it is none. */
+static int
+digit_value(char c)
+{
+	const char *p = c == '\0' ? NULL : strchr(base64_digits, c);
+
+	return p == NULL ? -1 : (int)(p - base64_digits);
+}
+
+/* Turn the base64 in "text" into its bytes, in their place; returns how many,
+ * or -1 if it is none. */
+static ssize_t
+undo_base64(char *text)
+{
+	uint32_t bits = 0;
+	int count = 0, value;
+	char *out = text;
+	const char *p = text;
+
+	for (; (value = digit_value(*p)) != -1; p++) {
+		bits = bits << 6 | (uint32_t)value;
+		if ((count += 6) >= 8)
+			*out++ = (char)(bits >> (count -= 8) & 0xff);
+	}
+	if (p[strspn(p, "=")] != '\0')
+		return -1;
+	*out = '\0';
+	return out - text;
+}
+
+ssize_t
+json_get_bytes(const char *text, const char *name, char *out)
+{
+	char longer[80];
+
+	(void)snprintf(longer, sizeof longer, "%s_base64", name);
+	if (json_get(text, longer, out) == -1)
+		return json_get(text, name, out);
+	return undo_base64(out);
+}

@@ -1,0 +1,459 @@
+#include <config.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/base/fd.h"
+#include "common/base/log.h"
+#include "common/base/net.h"
+
+/* More would only hide from the operator that the daemon cannot keep up. */
+#define BACKLOG	128
+
+/* Copy "n" bytes as a string; -1 if they do not fit. */
+static int
+copy(char *out, size_t size, const char *text, size_t n)
+{
+	if (n >= size)
+		return -1;
+	memcpy(out, text, n);
+	out[n] = '\0';
+	return 0;
+}
+
+/* A decimal number up to 65535, with nothing around it. */
+static bool
+is_port(const char *text)
+{
+	unsigned long v = 0;
+
+	if (*text == '\0' || strlen(text) > 5)
+		return false;
+	for (; *text != '\0'; text++) {
+		if (*text < '0' || *text > '9')
+			return false;
+		v = v * 10 + (unsigned long)(*text - '0');
+	}
+	return v <= 65535;
+}
+
+int
+net_split(const char *text, char *host, size_t hsize, char *port,
+    size_t psize)
+{
+	const char *colon = strrchr(text, ':'), *end;
+	size_t n = strlen(text);
+
+	if (text[0] == '[') {
+		if ((end = strchr(text, ']')) == NULL)
+			return -1;
+		n = (size_t)(end - text) - 1;
+		colon = end[1] == '\0' ? NULL : end + 1;
+		if (colon != NULL && *colon != ':')
+			return -1;
+		text++;
+	} else if (colon != NULL && strchr(text, ':') != colon)
+		colon = NULL;	/* An IPv6 address without a port. */
+	else if (colon != NULL)
+		n = (size_t)(colon - text);
+	if (copy(host, hsize, text, n) == -1)
+		return -1;
+	port[0] = '\0';
+	if (colon == NULL)
+		return 0;
+	if (!is_port(colon + 1))
+		return -1;
+	return copy(port, psize, colon + 1, strlen(colon + 1));
+}
+
+/* The bytes of an address to "out"; their number. */
+static size_t
+get_address(const struct sockaddr *sa, uint8_t out[16])
+{
+	const struct sockaddr_in *v4 = (const void *)sa;
+	const struct sockaddr_in6 *v6 = (const void *)sa;
+
+	if (sa->sa_family == AF_INET) {
+		memcpy(out, &v4->sin_addr, 4);
+		return 4;
+	}
+	memcpy(out, &v6->sin6_addr, 16);
+	return 16;
+}
+
+/* A numeric address into "host"; -1 if "text" is none. */
+static int
+parse_numeric(const char *text, struct net_host *host)
+{
+	struct addrinfo hints = { .ai_flags = AI_NUMERICHOST,
+	    .ai_socktype = SOCK_STREAM }, *list;
+	char plain[INET6_ADDRSTRLEN];
+	size_t n = strchr(text, ':') == NULL ? strlen(text) :
+	    strcspn(text, "%");
+
+	/* Whether there is such a zone is not asked here. */
+	if (copy(plain, sizeof plain, text, n) == -1 ||
+	    getaddrinfo(plain, NULL, &hints, &list) != 0)
+		return -1;
+	host->length = get_address(list->ai_addr, host->address);
+	(void)inet_ntop(list->ai_family, host->address, host->name,
+	    sizeof host->name);
+	freeaddrinfo(list);
+	return 0;
+}
+
+int
+net_host(const char *text, struct net_host *host)
+{
+	size_t n = strlen(text), label = 0;
+
+	memset(host, 0, sizeof *host);
+	if (n > 0 && parse_numeric(text, host) == 0)
+		return 0;
+	n -= n > 0 && text[n - 1] == '.';
+	if (n == 0 || n >= sizeof host->name)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		char c = text[i];
+
+		label = c == '.' ? 0 : label + 1;
+		if (c >= 'A' && c <= 'Z')
+			c = (char)(c - 'A' + 'a');
+		else if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+		    (c != '\0' && strchr("-_.", c) != NULL)))
+			return -1;
+		if (label > 63 || (label == 0 && (i == 0 || i + 1 == n ||
+		    text[i + 1] == '.')))
+			return -1;
+		host->name[i] = c;
+	}
+	host->name[n] = '\0';
+	return 0;
+}
+
+static int
+set_option(int fd, int level, int name, int value)
+{
+	return setsockopt(fd, level, name, &value, sizeof value);
+}
+
+/* Bind and listen; -1 with errno set. */
+static int
+listen_on(const struct addrinfo *ai)
+{
+	int fd = socket(ai->ai_family, ai->ai_socktype | SOCK_CLOEXEC |
+	    SOCK_NONBLOCK, ai->ai_protocol);
+
+	if (fd == -1)
+		return -1;
+	/* IPv4 has a socket of its own, whatever bindv6only says. */
+	if ((ai->ai_family == AF_INET6 &&
+	    set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) == -1) ||
+	    set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) == -1 ||
+	    bind(fd, ai->ai_addr, ai->ai_addrlen) == -1 ||
+	    listen(fd, BACKLOG) == -1)
+		fd_close(&fd);
+	return fd;
+}
+
+static int
+listen_all(const struct addrinfo *list, const char *host, const char *port,
+    int *fds, size_t max)
+{
+	size_t n = 0;
+
+	for (const struct addrinfo *ai = list; ai != NULL; ai = ai->ai_next) {
+		if (n == max) {
+			log_error("cannot listen on %s port %s: more than %zu "
+			    "addresses; name fewer in \"listen\"", host, port,
+			    max);
+			goto fail;
+		}
+		if ((fds[n] = listen_on(ai)) != -1) {
+			n++;
+			continue;
+		}
+		/* A kernel without IPv6 is no reason not to serve IPv4. */
+		if (errno == EAFNOSUPPORT && ai->ai_family == AF_INET6 &&
+		    (ai->ai_next != NULL || n > 0))
+			continue;
+		log_errno("cannot listen on %s port %s", *host == '\0' ?
+		    "every address" : host, port);
+		goto fail;
+	}
+	return (int)n;
+
+fail:
+	while (n > 0)
+		fd_close(&fds[--n]);
+	return -1;
+}
+
+/* Listen on the port "number", which is "port" in messages. */
+static int
+listen_at(const char *host, const char *number, const char *port, int *fds,
+    size_t max)
+{
+	struct addrinfo hints = { .ai_flags = AI_PASSIVE | AI_NUMERICSERV,
+	    .ai_socktype = SOCK_STREAM }, *list;
+	int e, n;
+
+	if (strcmp(host, "*") == 0)
+		host = "";
+	e = getaddrinfo(*host == '\0' ? NULL : host, number, &hints, &list);
+	if (e != 0) {
+		log_error("cannot listen on %s port %s: %s", host, port,
+		    e == EAI_SYSTEM ? strerror(errno) : gai_strerror(e));
+		return -1;
+	}
+	n = listen_all(list, host, port, fds, max);
+	freeaddrinfo(list);
+	return n;
+}
+
+int
+net_listen(const char *host, const char *port, int *fds, size_t max)
+{
+	return listen_at(host, port, port, fds, max);
+}
+
+int
+net_check(const char *host, const char *port)
+{
+	int fds[32];
+	int n = listen_at(host, "0", port, fds, sizeof fds / sizeof *fds);
+
+	for (int i = 0; i < n; i++)
+		fd_close(&fds[i]);
+	return n == -1 ? -1 : 0;
+}
+
+int
+net_prepare(int fd)
+{
+	/* Neither option exists on a Unix socket, which tests may use; what
+	 * they bring is speed, and an earlier notice of a dead peer. */
+	(void)set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	(void)set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	return fd_set_blocking(fd, false);
+}
+
+int
+net_adopt(int fd, struct net_address *address)
+{
+	int listens = 0, type = 0;
+	socklen_t n = sizeof listens, m = sizeof type;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &n) == -1 ||
+	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &m) == -1) {
+		log_errno("cannot use the passed descriptor %d", fd);
+		return -1;
+	}
+	if (type != SOCK_STREAM ||
+	    (listens == 0 && net_peer(fd, address) == -1)) {
+		log_error("cannot use the passed descriptor %d: it is neither "
+		    "a listening stream socket nor a connection; the socket "
+		    "unit needs ListenStream=", fd);
+		return -1;
+	}
+	if (fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 && (listens != 0 ?
+	    fd_set_blocking(fd, false) : net_prepare(fd)) == 0)
+		return listens != 0;
+	log_errno("cannot use the passed descriptor %d", fd);
+	return -1;
+}
+
+void
+net_dead_after(int fd, int64_t ms)
+{
+	/* Three questions, the last of which still has time for an answer. */
+	int seconds = (int)(ms / 4000 > 0 ? ms / 4000 : 1);
+
+	(void)set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
+	    (int)(ms < INT_MAX ? ms : INT_MAX));
+	if (ms == 0)
+		return;
+	(void)set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds);
+	(void)set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, seconds);
+	(void)set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
+}
+
+void
+net_carried(int fd, struct net_carried *c)
+{
+	struct tcp_info info;
+	socklen_t length = sizeof info;
+	int unacked;
+
+	memset(c, 0, sizeof *c);
+	/* libc's own struct lacks what kernels have had since Linux 4.1. */
+	memset(&info, 0, sizeof info);
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == -1)
+		return;
+	c->acked = info.tcpi_bytes_acked;
+	c->received = info.tcpi_bytes_received;
+	if (ioctl(fd, SIOCOUTQ, &unacked) == 0 && unacked > 0)
+		c->unacked = (uint64_t)unacked;
+	/* The one question of tcpi_probes may be on its way just now. */
+	c->answers = c->unacked == 0 ||
+	    (info.tcpi_retransmits == 0 && info.tcpi_probes <= 1);
+}
+
+int
+net_accept(int fd, struct net_address *address)
+{
+	int conn;
+
+	address->length = sizeof address->storage;
+	conn = accept4(fd, (struct sockaddr *)&address->storage,
+	    &address->length, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (conn != -1)
+		(void)net_prepare(conn);
+	return conn;
+}
+
+/* Wait until the connection of "fd" is made; 0, or -1 with errno set. */
+static int
+finish_connect(int fd, int64_t deadline)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	int e = 0, n;
+	socklen_t length = sizeof e;
+
+	do
+		n = poll(&p, 1, clock_left(deadline));
+	while (n == -1 && errno == EINTR);
+	if (n == 0)
+		errno = ETIMEDOUT;
+	if (n <= 0)
+		return -1;
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &e, &length) == -1)
+		return -1;
+	errno = e;
+	return e == 0 ? 0 : -1;
+}
+
+/* Connect to one address; -1 with errno set. */
+static int
+connect_to(const struct addrinfo *ai, int64_t deadline)
+{
+	int fd = socket(ai->ai_family, ai->ai_socktype | SOCK_CLOEXEC |
+	    SOCK_NONBLOCK, ai->ai_protocol);
+
+	if (fd == -1)
+		return -1;
+	if ((connect(fd, ai->ai_addr, ai->ai_addrlen) == -1 &&
+	    (errno != EINPROGRESS || finish_connect(fd, deadline) == -1)) ||
+	    net_prepare(fd) == -1)
+		fd_close(&fd);
+	return fd;
+}
+
+int
+net_connect(const char *host, const char *port, int family, int64_t deadline,
+    char *why, size_t size)
+{
+	struct addrinfo hints = { .ai_flags = AI_NUMERICSERV,
+	    .ai_family = family, .ai_socktype = SOCK_STREAM }, *list;
+	struct net_host parsed;
+	int e, fd = -1;
+
+	if (net_host(host, &parsed) == 0 && parsed.length > 0)
+		hints.ai_flags |= AI_NUMERICHOST;
+	else
+		hints.ai_flags |= AI_ADDRCONFIG;
+	e = getaddrinfo(host, port, &hints, &list);
+	if (e != 0) {
+		int reason = e == EAI_AGAIN ? EBUSY : e == EAI_SYSTEM ? errno :
+		    ENOENT;
+
+		(void)snprintf(why, size, "cannot look up %s: %s", host,
+		    e == EAI_SYSTEM ? strerror(reason) : gai_strerror(e));
+		errno = reason;
+		return -1;
+	}
+	for (struct addrinfo *ai = list; ai != NULL && fd == -1;
+	    ai = ai->ai_next) {
+		fd = connect_to(ai, deadline);
+		if (fd == -1)
+			(void)snprintf(why, size, "cannot connect to %s port "
+			    "%s: %s", host, port, strerror(errno));
+		if (fd == -1 && errno == ETIMEDOUT)
+			break;
+	}
+	e = errno;
+	freeaddrinfo(list);
+	errno = e;
+	return fd;
+}
+
+int
+net_peer(int fd, struct net_address *address)
+{
+	address->length = sizeof address->storage;
+	return getpeername(fd, (struct sockaddr *)&address->storage,
+	    &address->length);
+}
+
+int
+net_local(int fd, struct net_address *address)
+{
+	address->length = sizeof address->storage;
+	return getsockname(fd, (struct sockaddr *)&address->storage,
+	    &address->length);
+}
+
+struct net_network
+net_network(const struct net_address *address)
+{
+	const struct sockaddr_in *v4 =
+	    (const struct sockaddr_in *)&address->storage;
+	const struct sockaddr_in6 *v6 =
+	    (const struct sockaddr_in6 *)&address->storage;
+	struct net_network n;
+
+	memset(&n, 0, sizeof n);
+	if (address->storage.ss_family == AF_INET) {
+		memset(n.bytes + 10, 0xff, 2);
+		memcpy(n.bytes + 12, &v4->sin_addr, 4);
+	} else if (address->storage.ss_family == AF_INET6)
+		memcpy(n.bytes, &v6->sin6_addr,
+		    IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr) ? 16 : 8);
+	return n;
+}
+
+const char *
+net_text(const struct net_address *address, bool port, char out[NET_TEXT_MAX])
+{
+	const struct sockaddr *sa = (const struct sockaddr *)&address->storage;
+	char host[NET_TEXT_MAX - 10], service[8];
+	const char *plain = host;
+
+	if (sa->sa_family == AF_UNIX)
+		return memcpy(out, "local", sizeof "local");
+	if (getnameinfo(sa, address->length, host, sizeof host, service,
+	    sizeof service, NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+		return memcpy(out, NET_UNKNOWN, sizeof NET_UNKNOWN);
+	if (strncmp(host, "::ffff:", 7) == 0 && strchr(host, '.') != NULL)
+		plain = host + 7;
+	if (!port)
+		(void)snprintf(out, NET_TEXT_MAX, "%s", plain);
+	else if (strchr(plain, ':') != NULL)
+		(void)snprintf(out, NET_TEXT_MAX, "[%s]:%s", plain, service);
+	else
+		(void)snprintf(out, NET_TEXT_MAX, "%s:%s", plain, service);
+	return out;
+}

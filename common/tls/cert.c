@@ -1,0 +1,333 @@
+#include <config.h>
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+
+#include "common/base/date.h"
+#include "common/base/log.h"
+#include "common/tls/serials.h"
+#include "common/tls/cert.h"
+
+bool
+cert_lacked_memory(void)
+{
+	bool lacked = false;
+	unsigned long e;
+
+	while ((e = ERR_get_error()) != 0)
+		lacked = lacked || ERR_GET_REASON(e) == ERR_R_MALLOC_FAILURE;
+	return lacked;
+}
+
+int64_t
+cert_seconds(const ASN1_TIME *t)
+{
+	struct tm tm;
+
+	return t != NULL && ASN1_TIME_to_tm(t, &tm) == 1 ?
+	    date_seconds(&tm) : 0;
+}
+
+const char *
+cert_date(const ASN1_TIME *t, char out[DATE_TEXT_MAX])
+{
+	struct tm tm;
+
+	if (ASN1_TIME_to_tm(t, &tm) == 1)
+		return date_words(date_seconds(&tm), out);
+	(void)snprintf(out, DATE_TEXT_MAX, "an unreadable date");
+	return out;
+}
+
+/* A length of time as people say it. */
+static const char *
+to_span(int64_t seconds, char out[32])
+{
+	static const struct {
+		int64_t length;
+		const char *name;
+	} units[] = {
+		{ 86400, "day" }, { 3600, "hour" }, { 60, "minute" },
+		{ 1, "second" }
+	};
+	size_t i = 0;
+
+	/* Two of a unit, and more, are exact enough. */
+	while (units[i].length > 1 && seconds < 2 * units[i].length)
+		i++;
+	seconds /= units[i].length;
+	(void)snprintf(out, 32, "%lld %s%s", (long long)seconds, units[i].name,
+	    seconds == 1 ? "" : "s");
+	return out;
+}
+
+const char *
+cert_distance(const ASN1_TIME *t, const char *whose, char out[128])
+{
+	int64_t now = date_now(), left = cert_seconds(t) - now;
+	char span[32], date[DATE_TEXT_MAX];
+
+	(void)snprintf(out, 128, "%s %s by %s clock (%s)",
+	    to_span(left < 0 ? -left : left, span), left < 0 ? "ago" :
+	    "from now", whose, date_words(now, date));
+	return out;
+}
+
+/* OpenSSL does not take anyExtendedKeyUsage for the purpose that it looks
+ * for. */
+bool
+cert_allows(X509 *cert, bool client, bool authority)
+{
+	uint32_t usage = X509_get_extended_key_usage(cert);
+
+	return (cert_has_purpose(cert) && (usage & XKU_ANYEKU) != 0) ||
+	    X509_check_purpose(cert, client ? X509_PURPOSE_SSL_CLIENT :
+	    X509_PURPOSE_SSL_SERVER, authority) > 0;
+}
+
+bool
+cert_has_purpose(X509 *cert)
+{
+	return X509_get_extended_key_usage(cert) != UINT32_MAX;
+}
+
+#define TEXT_OF(number)	TEXT_OF_(number)
+#define TEXT_OF_(number) #number
+
+/* The common name, if there is exactly one; else "".  What it cannot be, or
+ * NULL. */
+static const char *
+get_common_name(X509 *cert, char out[TLS_NAME_MAX])
+{
+	X509_NAME *name = X509_get_subject_name(cert);
+	int at = X509_NAME_get_index_by_NID(name, NID_commonName, -1), n;
+	const char *lacks = NULL;
+	unsigned char *text;
+
+	out[0] = '\0';
+	if (at < 0 || X509_NAME_get_index_by_NID(name, NID_commonName, at) >= 0)
+		return NULL;
+	n = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(
+	    X509_NAME_get_entry(name, at)));
+	if (n < 0)
+		return "a common name that is no text";
+	if (n < TLS_NAME_MAX && memchr(text, '\0', (size_t)n) == NULL) {
+		memcpy(out, text, (size_t)n);
+		out[n] = '\0';
+	} else
+		lacks = "a common name with a NUL in it, or of "
+		    TEXT_OF(TLS_NAME_MAX) " bytes and more";
+	OPENSSL_free(text);
+	return lacks;
+}
+
+int
+cert_name(X509_NAME *name, char *out, size_t size)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	int length = -1, n = 0;
+	bool cut;
+
+	if (bio != NULL)
+		length = X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253);
+	if (length > 0)
+		n = BIO_read(bio, out, (int)size - 1);
+	out[n > 0 ? n : 0] = '\0';
+	cut = n > 0 && BIO_pending(bio) > 0;
+	if (cut)
+		memcpy(out + n - 3, "...", 3);
+	BIO_free(bio);
+	return length == 0 || n > 0 ? cut : -1;
+}
+
+static void
+get_serial(X509 *cert, char out[TLS_SERIAL_MAX])
+{
+	BIGNUM *n = ASN1_INTEGER_to_BN(X509_get0_serialNumber(cert), NULL);
+	char *text = n == NULL ? NULL : BN_bn2hex(n);
+
+	(void)snprintf(out, TLS_SERIAL_MAX, "%s", text == NULL ? "" : text);
+	OPENSSL_free(text);
+	BN_free(n);
+}
+
+bool
+cert_has_serial(X509 *cert)
+{
+	/* A tag and a length stand before it. */
+	int size = i2d_ASN1_INTEGER(X509_get0_serialNumber(cert), NULL) - 2;
+
+	return size > 0 && size <= SERIALS_BYTES_MAX;
+}
+
+static void
+get_fingerprint(X509 *cert, char out[TLS_FINGERPRINT_MAX])
+{
+	unsigned char md[EVP_MAX_MD_SIZE];
+	unsigned n = 0;
+
+	out[0] = '\0';
+	if (X509_digest(cert, EVP_sha256(), md, &n) != 1)
+		return;
+	for (unsigned i = 0; i < n && 2 * i + 2 < TLS_FINGERPRINT_MAX; i++)
+		(void)snprintf(out + (size_t)2 * i, 3, "%02x", md[i]);
+}
+
+/*
+ * A name of a subjectAltName with its kind before it, into "out".  Returns its
+ * length, 0 for a kind of which there are no rules, or -1: it is malformed, or
+ * does not fit, and so cannot be compared with safety.
+ */
+static int
+get_san(const GENERAL_NAME *g, char out[TLS_NAME_MAX])
+{
+	const char *kind = g->type == GEN_DNS ? "DNS:" :
+	    g->type == GEN_EMAIL ? "EMAIL:" : g->type == GEN_URI ? "URI:" :
+	    g->type == GEN_IPADD ? "IP:" : NULL;
+	const unsigned char *p;
+	size_t used, n;
+
+	if (kind == NULL)
+		return 0;
+	p = ASN1_STRING_get0_data(g->d.ia5);
+	n = (size_t)ASN1_STRING_length(g->d.ia5);
+	used = strlen(kind);
+	memcpy(out, kind, used);
+	if (g->type == GEN_IPADD) {
+		if ((n != 4 && n != 16) || inet_ntop(n == 4 ? AF_INET :
+		    AF_INET6, p, out + used, (socklen_t)(TLS_NAME_MAX - used))
+		    == NULL)
+			return -1;
+		return (int)strlen(out);
+	}
+	if (n == 0 || n >= TLS_NAME_MAX - used)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		if (p[i] < ' ' || p[i] > '~')
+			return -1;
+	}
+	memcpy(out + used, p, n);
+	out[used + n] = '\0';
+	return (int)(used + n);
+}
+
+/* What the names have that "out" cannot hold, or NULL. */
+static const char *
+get_sans(X509 *cert, char out[TLS_SANS_MAX])
+{
+	int critical, n;
+	GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name,
+	    &critical, NULL);
+	const char *lacks = names == NULL && critical != -1 ?
+	    "subjectAltNames that cannot be read" : NULL;
+	char name[TLS_NAME_MAX];
+	size_t used = 0;
+
+	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+		n = get_san(sk_GENERAL_NAME_value(names, i), name);
+		if (n == -1)
+			lacks = "a subjectAltName that is malformed, not "
+			    "printable ASCII, or of " TEXT_OF(TLS_NAME_MAX)
+			    " bytes and more";
+		else if ((size_t)n + 1 >= TLS_SANS_MAX - used)
+			lacks = "more subjectAltNames than fit into "
+			    TEXT_OF(TLS_SANS_MAX) " bytes";
+		else if (n > 0) {
+			memcpy(out + used, name, (size_t)n + 1);
+			used += (size_t)n + 1;
+		}
+	}
+	out[used] = '\0';
+	GENERAL_NAMES_free(names);
+	return lacks;
+}
+
+int
+cert_identity(X509 *cert, struct tls_identity *id)
+{
+	int subject, issuer;
+	const char *names;
+
+	ERR_clear_error();
+	id->lacks = get_common_name(cert, id->common_name);
+	subject = cert_name(X509_get_subject_name(cert), id->subject,
+	    sizeof id->subject);
+	issuer = cert_name(X509_get_issuer_name(cert), id->issuer,
+	    sizeof id->issuer);
+	if (subject == 1 || issuer == 1)
+		id->lacks = "a subject or an issuer of " TEXT_OF(TLS_DN_MAX)
+		    " bytes and more";
+	get_serial(cert, id->serial);
+	get_fingerprint(cert, id->fingerprint);
+	if ((names = get_sans(cert, id->sans)) != NULL)
+		id->lacks = names;
+	id->not_before = cert_seconds(X509_get0_notBefore(cert));
+	id->not_after = cert_seconds(X509_get0_notAfter(cert));
+	return cert_lacked_memory() || subject == -1 || issuer == -1 ||
+	    id->serial[0] == '\0' ||
+	    id->fingerprint[0] == '\0' ? -1 : 0;
+}
+
+/* One name of a subjectAltName with its kind, or "" for one without use. */
+static void
+one_name(const GENERAL_NAME *g, char out[TLS_NAME_MAX])
+{
+	const unsigned char *p;
+	int n;
+
+	out[0] = '\0';
+	if (g->type != GEN_DNS && g->type != GEN_IPADD)
+		return;
+	p = ASN1_STRING_get0_data(g->d.ip);
+	n = ASN1_STRING_length(g->d.ip);
+	if (g->type == GEN_DNS) {
+		memcpy(out, "DNS:", 4);
+		log_escape(out + 4, TLS_NAME_MAX - 4, p, (size_t)n);
+	} else if (n == 4 || n == 16) {
+		memcpy(out, "IP:", 3);
+		(void)inet_ntop(n == 4 ? AF_INET : AF_INET6, p, out + 3,
+		    TLS_NAME_MAX - 3);
+	}
+}
+
+bool
+cert_has_host(X509 *cert)
+{
+	GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name,
+	    NULL, NULL);
+	char name[TLS_NAME_MAX] = "";
+
+	for (int i = 0; i < sk_GENERAL_NAME_num(names) && *name == '\0'; i++)
+		one_name(sk_GENERAL_NAME_value(names, i), name);
+	GENERAL_NAMES_free(names);
+	return *name != '\0';
+}
+
+void
+cert_names(X509 *cert, char *out, size_t size)
+{
+	static const char more[] = ", ...";
+	GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name,
+	    NULL, NULL);
+	char name[TLS_NAME_MAX];
+	size_t used = 0;
+
+	(void)snprintf(out, size, "no name at all");
+	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+		one_name(sk_GENERAL_NAME_value(names, i), name);
+		if (name[0] == '\0')
+			continue;
+		if (strlen(name) + sizeof more + 2 > size - used) {
+			(void)snprintf(out + used, size - used, "%s",
+			    used > 0 ? more : "names too long to show");
+			break;
+		}
+		used += (size_t)snprintf(out + used, size - used, "%s%s",
+		    used > 0 ? ", " : "", name);
+	}
+	GENERAL_NAMES_free(names);
+}

@@ -1,0 +1,60 @@
+/*
+ * cert.h - what a certificate says: a part of common/tls, and for it
+ * alone.
+ */
+#ifndef AIS_TLS_CERT_H
+#define AIS_TLS_CERT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <openssl/x509.h>
+
+#include "common/base/date.h"
+#include "common/tls/tls.h"
+
+/* Was it memory that OpenSSL lacked?  Its queue of errors is emptied. */
+bool cert_lacked_memory(void);
+
+/* Seconds since 1970; 0 for NULL and for what is no time. */
+int64_t cert_seconds(const ASN1_TIME *t);
+
+/* A time as people read it, in UTC. */
+const char *cert_date(const ASN1_TIME *t, char out[DATE_TEXT_MAX]);
+
+/* How far "t" is from now, and by which clock: "whose".  A wrong clock is seen
+ * by what it says. */
+const char *cert_distance(const ASN1_TIME *t, const char *whose,
+    char out[128]);
+
+/* A name by RFC 2253, which escapes whatever is not printable ASCII, into "out"
+ * of "size" bytes, at least 4.  0; 1: it is cut, and ends in "..."; -1: it
+ * could not be written. */
+int cert_name(X509_NAME *name, char *out, size_t size);
+
+/*
+ * Does "cert" allow to be used by a client, or else by a server, as keyUsage,
+ * extendedKeyUsage and nsCertType have it?  Those of an authority count as
+ * well, for what is below it.  Without extendedKeyUsage, and with
+ * anyExtendedKeyUsage, it is for whatever one likes (RFC 5280, 4.2.1.12).
+ */
+bool cert_allows(X509 *cert, bool client, bool authority);
+
+/* Does it say what it is for, by an extendedKeyUsage? */
+bool cert_has_purpose(X509 *cert);
+
+/* Fill "id", which says itself what it lacks.  0, or -1: out of memory. */
+int cert_identity(X509 *cert, struct tls_identity *id);
+
+/* Has "cert" a serial number that is short enough to be looked up in lists? */
+bool cert_has_serial(X509 *cert);
+
+/* Has "cert" a DNS name or an address, by which a client could verify it? */
+bool cert_has_host(X509 *cert);
+
+/* The DNS names and addresses that "cert" is for, as a list for a sentence,
+ * "DNS:a.example, IP:192.0.2.1"; or as many as there is room for. */
+void cert_names(X509 *cert, char *out, size_t size);
+
+#endif

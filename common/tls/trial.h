@@ -1,0 +1,28 @@
+/*
+ * trial.h - whether OpenSSL, as this machine has it configured, can do
+ * what is asked of it: a part of common/tls, and for it alone.
+ */
+#ifndef AIS_TLS_TRIAL_H
+#define AIS_TLS_TRIAL_H
+
+#include <openssl/ssl.h>
+
+#include "common/tls/tls.h"
+
+/* Why OpenSSL has not made a context: a sentence in "why", from its queue of
+ * errors, which is emptied. */
+void trial_explain(char why[TLS_TEXT_MAX]);
+
+/* Does the configuration of OpenSSL leave "ssl" a version of TLS that AIS
+ * takes?  0, or -1 with a sentence in "why". */
+int trial_versions(SSL_CTX *ssl, char why[TLS_TEXT_MAX]);
+
+/*
+ * Shake hands, in memory, as the server "ssl" with a client under the same
+ * configuration: is there a signature of our key, a version, a cipher and a
+ * group that both take?  Certificates are not verified.  0, or -1 with a
+ * sentence in "why".
+ */
+int trial_handshake(SSL_CTX *ssl, char why[TLS_TEXT_MAX]);
+
+#endif

@@ -1,0 +1,256 @@
+#include <config.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/wire/body.h"
+#include "common/base/buf.h"
+
+int
+item_put(struct buf *out, enum proto_item kind, const void *bytes, size_t n)
+{
+	uint8_t *p;
+
+	if (n > PROTO_BODY_MAX || (p = buf_reserve(out, 5 + n)) == NULL)
+		return -1;
+	p[0] = (uint8_t)kind;
+	store_u32(p + 1, (uint32_t)n);
+	if (n > 0)
+		memcpy(p + 5, bytes, n);
+	buf_commit(out, 5 + n);
+	return 0;
+}
+
+int
+item_get(struct reader *r, uint8_t *kind, const uint8_t **bytes, size_t *n)
+{
+	uint32_t length;
+
+	if (r->left == 0)
+		return 0;
+	if (reader_u8(r, kind) == -1 || reader_u32(r, &length) == -1 ||
+	    reader_bytes(r, bytes, length) == -1)
+		return -1;
+	*n = length;
+	return 1;
+}
+
+static int
+put_strings(struct buf *out, enum proto_item kind, char *const *strings,
+    size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (item_put(out, kind, strings[i], strlen(strings[i])) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+int
+body_put(struct buf *out, const struct body *body)
+{
+	uint8_t operation = (uint8_t)body->operation, windows[8];
+
+	store_u32(windows, body->windows[0]);
+	store_u32(windows + 4, body->windows[1]);
+	if (item_put(out, PROTO_ITEM_OPERATION, &operation, 1) == -1 ||
+	    put_strings(out, PROTO_ITEM_WORD, body->words,
+	    body->nwords) == -1 ||
+	    put_strings(out, PROTO_ITEM_ENV, body->env, body->nenv) == -1)
+		return -1;
+	if (body->directory != NULL && item_put(out, PROTO_ITEM_DIRECTORY,
+	    body->directory, strlen(body->directory)) == -1)
+		return -1;
+	if (body->wants_stdin &&
+	    item_put(out, PROTO_ITEM_STDIN, NULL, 0) == -1)
+		return -1;
+	return item_put(out, PROTO_ITEM_WINDOWS, windows, sizeof windows);
+}
+
+/* What the first pass over a body finds out. */
+struct count {
+	size_t kinds[PROTO_ITEM_WINDOWS + 1];	/* Items of each kind. */
+	size_t items, bytes;
+	const char *invalid;	/* About a value that is of no use, or NULL. */
+};
+
+static const char malformed[] = "the request's items are malformed";
+
+/* Is "bytes" a NUL-free string of at most "max" bytes? */
+static const char *
+check_string(const uint8_t *bytes, size_t n, size_t max)
+{
+	if (n > 0 && memchr(bytes, '\0', n) != NULL)
+		return "the request has a word with a NUL byte";
+	if (n > max)
+		return "the request has a word that is too long";
+	return NULL;
+}
+
+static const char *
+check_value(uint8_t kind, const uint8_t *bytes, size_t n)
+{
+	if (kind == PROTO_ITEM_WORD || kind == PROTO_ITEM_ENV)
+		return check_string(bytes, n, PROTO_WORD_MAX);
+	if (kind == PROTO_ITEM_DIRECTORY)
+		return check_string(bytes, n, PROTO_PATH_MAX);
+	return NULL;
+}
+
+/* Count and check the items, so that parsing needs one allocation. */
+static const char *
+count_items(struct reader r, struct count *c, enum proto_code *code)
+{
+	const uint8_t *bytes;
+	uint8_t kind;
+	size_t n;
+	int got;
+
+	while ((got = item_get(&r, &kind, &bytes, &n)) == 1) {
+		if (++c->items > PROTO_ITEMS_MAX) {
+			*code = PROTO_CODE_INVALID;
+			return "the request has too many words";
+		}
+		c->bytes += n + 1;
+		if (kind <= PROTO_ITEM_WINDOWS)
+			c->kinds[kind]++;
+		if (c->kinds[PROTO_ITEM_ENV] > PROTO_ENV_MAX) {
+			*code = PROTO_CODE_INVALID;
+			return "the request has too many variables";
+		}
+		if (c->invalid == NULL)
+			c->invalid = check_value(kind, bytes, n);
+	}
+	if (got == -1)
+		return malformed;
+	if (c->kinds[PROTO_ITEM_DIRECTORY] > 1 ||
+	    c->kinds[PROTO_ITEM_STDIN] > 1 ||
+	    c->kinds[PROTO_ITEM_WINDOWS] > 1)
+		return "the request has an item twice that stands there once";
+	return NULL;
+}
+
+/* Copy a string to "*p" and step over it. */
+static char *
+keep(char **p, const uint8_t *bytes, size_t n)
+{
+	char *start = *p;
+
+	if (n > 0)
+		memcpy(start, bytes, n);
+	start[n] = '\0';
+	*p += n + 1;
+	return start;
+}
+
+/* Take in one item; "p" is where strings go. */
+static const char *
+take_item(struct body *body, uint8_t kind, const uint8_t *bytes, size_t n,
+    char **p)
+{
+	switch (kind) {
+	case PROTO_ITEM_OPERATION:
+		if (n != 1 || body->operation != 0 || bytes[0] < PROTO_RUN ||
+		    bytes[0] > PROTO_SUBSYSTEM)
+			return "the request's operation is malformed";
+		body->operation = (enum proto_operation)bytes[0];
+		return NULL;
+	case PROTO_ITEM_WORD:
+		body->words[body->nwords++] = keep(p, bytes, n);
+		return NULL;
+	case PROTO_ITEM_ENV:
+		body->env[body->nenv++] = keep(p, bytes, n);
+		return NULL;
+	case PROTO_ITEM_DIRECTORY:
+		body->directory = keep(p, bytes, n);
+		return NULL;
+	case PROTO_ITEM_STDIN:
+		if (n != 0)
+			return malformed;
+		body->wants_stdin = true;
+		return NULL;
+	case PROTO_ITEM_WINDOWS:
+		if (n != 8)
+			return malformed;
+		body->windows[0] = fetch_u32(bytes);
+		body->windows[1] = fetch_u32(bytes + 4);
+		if (body->windows[0] > PROTO_WINDOW_MAX ||
+		    body->windows[1] > PROTO_WINDOW_MAX)
+			return "the request's window is too large";
+		return NULL;
+	default:
+		return "the request has an item of an unknown kind";
+	}
+}
+
+/* Does the operation have the words that it takes? */
+static const char *
+check_words(const struct body *body)
+{
+	if (body->operation == PROTO_RUN && body->nwords == 0)
+		return "the request has no command";
+	if (body->operation == PROTO_SHELL && body->nwords != 1)
+		return "a request for a shell takes one line";
+	if (body->operation == PROTO_LINE && body->nwords > 1)
+		return "a request with a line takes one, or none";
+	if (body->operation == PROTO_SUBSYSTEM && body->nwords != 1)
+		return "a request for a subsystem takes one name";
+	if (body->operation == PROTO_CHDIR && body->nwords > 1)
+		return "a change of directory takes one path";
+	if (body->operation == PROTO_LIST && body->nwords != 0)
+		return "a request for the list takes no word";
+	return NULL;
+}
+
+const char *
+body_parse(struct body *body, const uint8_t *bytes, size_t n,
+    enum proto_code *code)
+{
+	struct reader r = { bytes, n };
+	struct count c = { .items = 0 };
+	const uint8_t *item;
+	const char *why;
+	uint8_t kind;
+	size_t length, words, env;
+	char *p;
+
+	memset(body, 0, sizeof *body);
+	*code = PROTO_CODE_PROTOCOL;
+	if ((why = count_items(r, &c, code)) != NULL)
+		return why;
+	words = c.kinds[PROTO_ITEM_WORD];
+	env = c.kinds[PROTO_ITEM_ENV];
+	body->memory = calloc(1, (words + env + 2) * sizeof(char *) + c.bytes);
+	if (body->memory == NULL) {
+		*code = PROTO_CODE_RESOURCES;
+		return "the server is out of memory";
+	}
+	body->words = body->memory;
+	body->env = body->words + words + 1;
+	p = (char *)(body->env + env + 1);
+	while (why == NULL && item_get(&r, &kind, &item, &length) == 1) {
+		if (body->operation == 0 && kind != PROTO_ITEM_OPERATION)
+			why = "the request's operation is not its first item";
+		else
+			why = take_item(body, kind, item, length, &p);
+	}
+	if (why == NULL && body->operation == 0)
+		why = "the request is empty";
+	if (why == NULL)
+		why = check_words(body);
+	/* What breaks the protocol weighs more than a value of no use. */
+	if (why == NULL && c.invalid != NULL) {
+		why = c.invalid;
+		*code = PROTO_CODE_INVALID;
+	}
+	if (why != NULL)
+		body_free(body);
+	return why;
+}
+
+void
+body_free(struct body *body)
+{
+	free(body->memory);
+	memset(body, 0, sizeof *body);
+}

@@ -1,0 +1,99 @@
+/*
+ * frame.h - frames and their typed payloads.
+ *
+ * A pure codec: it reads from and writes to struct buf, and neither logs nor
+ * does any I/O.  Every length is compared with its limit in proto.h first.
+ * The order of frames is the business of the session, not of this file.
+ */
+#ifndef AIS_FRAME_H
+#define AIS_FRAME_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/wire/proto.h"
+
+struct buf;
+
+/* A frame in a buf, which it borrows. */
+struct frame {
+	uint8_t type;
+	uint32_t request;
+	const uint8_t *payload;
+	size_t length;
+};
+
+/* The payload of EXIT. */
+struct frame_exit {
+	enum proto_end end;
+	enum proto_code reason;	/* NONE, or why the server ended it. */
+	uint32_t status;	/* The exit status, or the signal. */
+	uint64_t duration_us;	/* From start to end. */
+	uint64_t cpu_us;	/* User and system, its children included. */
+	uint64_t out_bytes;	/* What was sent of each stream. */
+	uint64_t err_bytes;
+	uint32_t left;		/* Processes that end with the session. */
+};
+
+/*
+ * Look at the first frame in "in" without consuming it.  Return 1 and fill
+ * "f" if a whole frame is there, 0 if more bytes are needed, or -1 if its
+ * length is above PROTO_PAYLOAD_MAX and the caller should hang up.  "f"
+ * borrows from "in" and is valid until "in" next changes.
+ */
+int frame_peek(const struct buf *in, struct frame *f);
+
+/* Drop the frame that frame_peek() found from the front of "in". */
+void frame_consume(struct buf *in, const struct frame *f);
+
+/*
+ * Append a frame with a payload of "n" bytes, at most PROTO_PAYLOAD_MAX.
+ * This and every frame_put function below: 0, or -1 with "out" unchanged if
+ * it does not fit or memory is out.
+ */
+int frame_put(struct buf *out, enum proto_type type, uint32_t request,
+    const void *payload, size_t n);
+
+/*
+ * Write a payload in place: frame_reserve() returns where up to "n" bytes of
+ * payload may be written, or NULL; frame_commit() makes the frame of the
+ * first "n" of them, which may be fewer.
+ */
+uint8_t *frame_reserve(struct buf *out, size_t n);
+void frame_commit(struct buf *out, enum proto_type type, uint32_t request,
+    size_t n);
+
+/* WINDOW: "credit" more bytes may be sent on "stream". */
+int frame_put_window(struct buf *out, uint32_t request,
+    enum proto_stream stream, uint32_t credit);
+
+/* GOODBYE and REFUSED: a code and a text, which is cut to PROTO_TEXT_MAX. */
+int frame_put_code(struct buf *out, enum proto_type type, uint32_t request,
+    enum proto_code code, const char *text);
+
+/* WAITING: how many are served first, and flags of enum proto_waiting. */
+int frame_put_waiting(struct buf *out, uint32_t ahead, uint8_t flags);
+
+/* STARTED: one number. */
+int frame_put_u32(struct buf *out, enum proto_type type, uint32_t request,
+    uint32_t v);
+
+/* EXIT. */
+int frame_put_exit(struct buf *out, uint32_t request,
+    const struct frame_exit *e);
+
+/*
+ * The other direction.  Each returns 0, or -1 if the payload is not exactly
+ * what its type says.  Texts are copied and NUL terminated; their bytes are
+ * foreign still (escape them), but hold no NUL.
+ */
+int frame_get_window(const struct frame *f, uint8_t *stream,
+    uint32_t *credit);
+int frame_get_code(const struct frame *f, uint16_t *code,
+    char text[PROTO_TEXT_MAX + 1]);
+int frame_get_waiting(const struct frame *f, uint32_t *ahead, uint8_t *flags);
+int frame_get_u32(const struct frame *f, uint32_t *v);
+int frame_get_exit(const struct frame *f, struct frame_exit *e);
+int frame_get_signal(const struct frame *f, char name[PROTO_SIGNAL_MAX + 1]);
+
+#endif

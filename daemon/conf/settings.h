@@ -1,0 +1,140 @@
+/*
+ * settings.h - aisd.conf as a struct: defaults, load, check, print.
+ */
+#ifndef AIS_DAEMON_SETTINGS_H
+#define AIS_DAEMON_SETTINGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "daemon/rules/policy.h"
+#include "daemon/exec/privilege.h"
+
+struct tls_context;
+
+/* Room for "FILE:LINE". */
+#define SETTINGS_WHERE_MAX	512
+
+/* The keys of the file are the names of these members. */
+struct settings {
+	char **listen;
+	char *certificate;
+	char *key;
+	char *authority;
+	char *crl;
+	char *crl_expired;	/* error or warning. */
+	char *client_purpose;	/* required or optional. */
+	int64_t watch_interval;
+	int64_t expiry_warning;	/* Days. */
+	bool allow_tls12;
+
+	char *user;
+	char *command_user;
+	bool unprivileged;
+	bool allow_setuid;
+
+	char *log_file;
+	char *log_format;	/* logfmt or json. */
+	char *log_system;	/* auto, journal, syslog or none. */
+	char *log_level;
+	char *audit;		/* any or strict. */
+
+	int64_t max_handshakes;
+	int64_t failure_penalty;
+	int64_t max_waiting;
+	int64_t handshake_timeout;
+	int64_t idle_timeout;
+	int64_t idle_timeout_waiting;
+	int64_t session_timeout;
+	int64_t turn;
+	int64_t dead_timeout;
+	int64_t stopped_timeout;
+	int64_t kill_grace;
+
+	char **path;
+	char *shell_program;
+	struct terms terms;	/* Its keys stand among the others. */
+
+	/* Derived: where the four files of TLS are named, and what follows. */
+	char where[4][SETTINGS_WHERE_MAX];
+	struct rules *rules;
+	struct account daemon;
+	struct account command;
+	const char *start;	/* Where a session begins. */
+};
+
+/* The directory of further files for "file": FILE with ".d" behind it. */
+#define SETTINGS_DIRECTORY_SUFFIX	".d"
+
+/*
+ * What there is to hope for after a failure.  Some of what is wrong only people
+ * can mend; the rest may be over without them, and is worth to be tried again:
+ * a clock that has not been set yet, memory or descriptors that are out, a user
+ * that the directory does not know yet, a file system that is mounted later.
+ */
+struct settings_hope {
+	bool may_pass;
+	int64_t when;		/* The second since 1970 at which it is over,
+				 * by its date; 0: not known. */
+};
+
+/*
+ * Read "path" and the files *.conf of the directory "path".d, and check what
+ * can be checked without root: ranges, rules, users.  NULL after messages, and
+ * "hope" is set.
+ */
+struct settings *settings_load(const char *path, struct settings_hope *hope);
+
+/*
+ * The same for a reload, which nothing may keep waiting: pipes are not read,
+ * and the directory service is not asked for users.  What only a restart can
+ * change is as in "old", with a warning for each key that has another value.
+ */
+struct settings *settings_reload(const char *path, const struct settings *old,
+    struct settings_hope *hope);
+void settings_free(struct settings *s);
+
+/*
+ * Read certificate, key, authority and CRL, and check them and the key
+ * file's mode.  While "serving" nothing is waited for: a pipe in the place of
+ * a file is an error, and otherwise its writer has a minute.  The caller owns
+ * the context.  NULL after a message, and "hope" is set.
+ */
+struct tls_context *settings_tls(const struct settings *s, bool serving,
+    struct settings_hope *hope);
+
+/* Is a revocation list that is past its nextUpdate used all the same? */
+bool settings_old_crl(const struct settings *s);
+
+/* The account of commands, or NULL where they run as the daemon's own. */
+const struct account *settings_command_account(const struct settings *s);
+
+/* What the policy needs to know beside its rules; borrows from "s". */
+void settings_world(const struct settings *s, struct policy_world *w);
+
+/*
+ * Look at the rules by rules_warn(), with the eyes of the command user, whom a
+ * daemon that has dropped its privileges can be for a moment.  Writes a line
+ * each to "out", and returns how many.
+ */
+int settings_warn(FILE *out, const struct settings *s);
+
+/* Must every log have the record of a command before it starts? */
+bool settings_audit_strict(const struct settings *s);
+
+/*
+ * Name the keys whose values differ between "a" and "b", with commas between,
+ * in "out" of "size" bytes; the files of the first four, in their order, have
+ * changed where the bit of "files" is set.  Returns "out".
+ */
+char *settings_changes(const struct settings *a, const struct settings *b,
+    unsigned files, char *out, size_t size);
+
+/* Room for all of them. */
+#define SETTINGS_CHANGES_MAX	1024
+
+/* Write all keys in libconfig syntax, with their values in force. */
+void settings_print(FILE *out, const struct settings *s);
+
+#endif

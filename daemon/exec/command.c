@@ -1,0 +1,477 @@
+#include <config.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "common/base/clock.h"
+#include "common/base/fd.h"
+#include "common/wire/frame.h"
+#include "common/endpoint/link.h"
+#include "common/base/log.h"
+#include "common/base/pollset.h"
+#include "daemon/record/audit.h"
+#include "daemon/exec/command.h"
+#include "daemon/exec/tree.h"
+
+/* How often a pipe is read in one turn, before others have theirs. */
+#define READS_PER_TURN	4
+
+/* So many bytes are of a person or a prompt, whose order among the outputs
+ * matters. */
+#define FEW	4096
+
+/* How many times output_wait may pass in all. */
+#define WAITS_MAX	25
+/* A peer that takes the output slowly keeps no helper from handing over so
+ * much, whatever time that takes. */
+#define LATE_BYTES	(16 * 1024 * 1024)
+
+/* What a command has written that we have ended, the peer has so many
+ * milliseconds to take. */
+#define CUT_TIMEOUT	2000
+
+static uint64_t
+sent(const struct command *c)
+{
+	return c->outputs[0].bytes + c->outputs[1].bytes;
+}
+
+/* What is in the pipes now is the last of the output. */
+static void
+settle(struct command *c)
+{
+	c->settled = true;
+	c->last = clock_in(CUT_TIMEOUT);
+	output_finish(&c->outputs[0]);
+	output_finish(&c->outputs[1]);
+}
+
+/* How it has ended. */
+static void
+note_end(struct command *c, int status)
+{
+	c->reaped = true;
+	c->status = status;
+	c->ended_us = clock_now_us();
+	c->quiet = clock_in(c->limits.output_wait);
+	c->last = clock_in(c->limits.output_wait * WAITS_MAX);
+	c->sent = sent(c);
+	input_finish(&c->input);
+}
+
+void
+command_init(struct command *c, struct tree *tree)
+{
+	memset(c, 0, sizeof *c);
+	c->tree = tree;
+	c->order = outputs_open();
+	input_init(&c->input);
+	command_reset(c);
+}
+
+void
+command_free(struct command *c)
+{
+	command_reset(c);
+	fd_close(&c->order);
+	buf_free(&c->input.queue);
+}
+
+void
+command_reset(struct command *c)
+{
+	struct input input = c->input;
+	struct tree *tree = c->tree;
+	int order = c->order;
+
+	if (c->state != COMMAND_NONE)
+		child_close(&c->child);
+	buf_consume(&input.queue, buf_used(&input.queue));
+	memset(c, 0, sizeof *c);
+	c->tree = tree;
+	c->order = order;
+	c->input = input;
+	c->deadline = CLOCK_NEVER;
+}
+
+int
+command_start(struct command *c, uint32_t number, bool is_chdir,
+    const struct child_plan *plan, const uint32_t windows[2])
+{
+	bool empty = tree_is_empty();
+	int before = empty ? 0 : tree_count(c->tree);
+	/*
+	 * vfork(2) makes the daemon wait for the exec.  A process of the
+	 * command's user could stop the child before it, and a directory that
+	 * nobody has entered before may be on a server that is gone: then it
+	 * has to be fork(2).
+	 */
+	bool alone = !is_chdir && plan->directory[0] == '.' &&
+	    plan->directory[1] == '\0' && empty;
+
+	if ((is_chdir ? child_start_chdir(&c->child, plan, alone) :
+	    child_start(&c->child, plan, alone)) == -1)
+		return -1;
+	c->state = COMMAND_STARTING;
+	c->number = number;
+	c->chdir = is_chdir;
+	c->before = before;
+	input_begin(&c->input, &c->child.in, plan->wants_stdin);
+	output_begin(&c->outputs[0], PROTO_STDOUT, &c->child.out, windows[0]);
+	output_begin(&c->outputs[1], PROTO_STDERR, &c->child.err, windows[1]);
+	if (c->limits.time_limit > 0)
+		c->deadline = clock_in(c->limits.time_limit);
+	return 0;
+}
+
+void
+command_answer(struct command *c, uint32_t number, int fd, int status,
+    const uint32_t windows[2])
+{
+	memset(&c->child, 0, sizeof c->child);
+	c->child.in = c->child.err = c->child.report = -1;
+	c->child.out = fd;
+	c->child.started_us = clock_now_us();
+	c->state = COMMAND_STARTING;
+	c->number = number;
+	c->chdir = false;
+	input_begin(&c->input, &c->child.in, false);
+	output_begin(&c->outputs[0], PROTO_STDOUT, &c->child.out, windows[0]);
+	output_begin(&c->outputs[1], PROTO_STDERR, &c->child.err, windows[1]);
+	note_end(c, status << 8);
+	settle(c);
+}
+
+int
+command_begun(struct command *c, struct child_failure *f)
+{
+	int begun = child_begun(&c->child, f);
+
+	/* Abandoned on its way, it will never say. */
+	if (begun == 0 && c->reaped) {
+		f->stage = CHILD_STAGE_SETUP;
+		f->error = ETIMEDOUT;
+		begun = -1;
+	}
+	if (begun == 1)
+		c->state = COMMAND_RUNNING;
+	/* Whatever it is that runs, it is not to be trusted. */
+	if (begun == 1 && c->child.unknown)
+		command_cut(c, PROTO_CODE_RESOURCES, "stream-lost");
+	if (begun == -1)
+		command_reset(c);
+	return begun;
+}
+
+/* --- streams -------------------------------------------------------------- */
+
+/* How many bytes of output the limit still allows. */
+static size_t
+allowed(const struct command *c)
+{
+	uint64_t limit = (uint64_t)c->limits.output_limit;
+	uint64_t left = limit - sent(c);
+
+	if (limit == 0 || left > PROTO_PAYLOAD_MAX)
+		return PROTO_PAYLOAD_MAX;
+	return (size_t)left;
+}
+
+/*
+ * Where output goes: to "l", or to nowhere where nobody takes it or the limit
+ * is reached, so that the command meets its end and not a pipe that is stuck.
+ */
+static struct link *
+destination(const struct command *c, struct link *l)
+{
+	return allowed(c) == 0 ? NULL : l;
+}
+
+static size_t
+room(const struct command *c, const struct output *o, const struct link *l)
+{
+	size_t max = allowed(c);
+
+	if (l == NULL)
+		return *o->fd == -1 ? 0 : PROTO_PAYLOAD_MAX;
+	if (max > link_data_room(l))
+		max = link_data_room(l);
+	return output_room(o, max);
+}
+
+/* How many processes has the command left behind?  There are some. */
+static int
+left_over(const struct command *c)
+{
+	int n = tree_count(c->tree) - c->before;
+
+	return n > 0 ? n : 0;
+}
+
+/*
+ * Until when may more come after the command's end, or be taken by the peer
+ * where we have ended it?  A shell's ">(tee log)" and its like write when the
+ * command itself has ended, and end then: so long as a process of it is left,
+ * what that does next is waited for, until it has done nothing for a moment.  A
+ * service that stays is not waited for longer.  Counts what is left.
+ */
+static int64_t
+settle_deadline(struct command *c, const struct link *l)
+{
+	bool open = false, pending = false, stuck = false;
+
+	if (!c->reaped || c->settled)
+		return c->settled && c->cut_reason != NULL &&
+		    !tree_is_ending(c->tree) ? c->last : CLOCK_NEVER;
+	c->left = 0;
+	if (c->cut_reason != NULL)
+		return tree_is_ending(c->tree) ? CLOCK_NEVER : 0;
+	if (tree_is_empty())
+		return 0;
+	c->left = left_over(c);
+	for (size_t i = 0; i < 2; i++) {
+		struct output *o = &c->outputs[i];
+
+		open = open || *o->fd != -1;
+		if (output_pending(o) == 0)
+			continue;
+		pending = true;
+		stuck = stuck || room(c, o, l) == 0;
+	}
+	if (!open && (c->limits.keep || c->left == 0))
+		return 0;
+	/* It is the peer for whom we wait then. */
+	if (stuck && sent(c) - c->sent < LATE_BYTES)
+		return CLOCK_NEVER;
+	return pending || c->quiet > c->last ? c->last : c->quiet;
+}
+
+void
+command_poll(struct command *c, struct pollset *ps, struct link *l)
+{
+	c->report_slot = c->input.slot = POLLSET_NONE;
+	c->outputs[0].slot = c->outputs[1].slot = POLLSET_NONE;
+	if (c->state == COMMAND_NONE)
+		return;
+	pollset_deadline(ps, c->deadline);
+	if (c->state == COMMAND_STARTING)
+		c->report_slot = pollset_add(ps, c->child.report, POLLIN);
+	if (c->state == COMMAND_STARTING || c->chdir)
+		return;
+	if (buf_used(&c->input.queue) > 0)
+		c->input.slot = pollset_add(ps, *c->input.fd, POLLOUT);
+	l = destination(c, l);
+	pollset_deadline(ps, settle_deadline(c, l));
+	for (size_t i = 0; i < 2; i++) {
+		struct output *o = &c->outputs[i];
+
+		if (room(c, o, l) > 0)
+			o->slot = pollset_add(ps, *o->fd, POLLIN);
+	}
+}
+
+/* Read one stream, as often as is fair; of it no more than the "few" bytes that
+ * it had when the order of both was asked for, or, with 0, what there is. */
+static int
+turn_output(struct command *c, struct output *o, struct link *l, size_t few)
+{
+	for (int i = 0; i < READS_PER_TURN; i++) {
+		struct link *to = destination(c, l);
+		size_t most = room(c, o, to);
+		int n;
+
+		if (most == 0)
+			return 0;
+		if (few > 0 && most > few)
+			most = few;
+		n = output_read(o, to == NULL ? NULL : &to->out, c->number,
+		    most);
+		if (n == -1)
+			return -1;
+		if (n > 0 && c->reaped)
+			c->quiet = clock_in(c->limits.output_wait);
+		/* More than the limit, and somebody who would take it. */
+		if (n > 0 && to == NULL && l != NULL)
+			command_cut(c, PROTO_CODE_OUTPUT, "output-limit");
+		if ((size_t)n < most || (size_t)n == few)
+			return 0;
+	}
+	return 0;
+}
+
+/* Bytes that are lost between us and the command are not to be taken for the
+ * end of a stream. */
+static void
+check_streams(struct command *c)
+{
+	int error = c->input.error;
+
+	for (size_t i = 0; i < 2; i++) {
+		if (c->outputs[i].error != 0)
+			error = c->outputs[i].error;
+	}
+	if (error == 0 || c->cut_reason != NULL)
+		return;
+	log_error("a stream of a command is lost: %s", strerror(error));
+	command_cut(c, PROTO_CODE_RESOURCES, "stream-lost");
+}
+
+int
+command_turn(struct command *c, const struct pollset *ps, struct link *l)
+{
+	size_t first, n = 0, few[2];
+	bool ready[2];
+
+	if (c->state != COMMAND_NONE && clock_past(c->deadline))
+		command_cut(c, PROTO_CODE_TIMEOUT, "time-limit");
+	if (c->state != COMMAND_RUNNING || c->chdir)
+		return 0;
+	check_streams(c);
+	input_write(&c->input);
+	if (!c->settled && clock_past(settle_deadline(c, destination(c, l))))
+		settle(c);
+	for (size_t i = 0; i < 2; i++) {
+		/* What is left after the end is there without a poll. */
+		ready[i] = c->outputs[i].left > 0 ||
+		    pollset_events(ps, c->outputs[i].slot) != 0;
+		n += ready[i];
+	}
+	first = n > 0 ? outputs_first(c->order) : 0;
+	/* What is written from here on has its order in the next turn; but bulk
+	 * is read as it comes. */
+	for (size_t i = 0; i < 2; i++) {
+		few[i] = ready[i] ? (size_t)output_pending(&c->outputs[i]) : 0;
+		if (few[i] > FEW)
+			few[i] = 0;
+	}
+	for (size_t i = 0; i < 2; i++) {
+		if (ready[i ^ first] && turn_output(c, &c->outputs[i ^ first],
+		    l, few[i ^ first]) == -1)
+			return -1;
+	}
+	check_streams(c);
+	return 0;
+}
+
+/* --- the end -------------------------------------------------------------- */
+
+void
+command_cut(struct command *c, enum proto_code code, const char *reason)
+{
+	if (c->state == COMMAND_NONE || c->cut_reason != NULL)
+		return;
+	c->cut = code;
+	c->cut_reason = reason;
+	c->deadline = CLOCK_NEVER;
+	c->last = clock_in(CUT_TIMEOUT);
+	tree_end(c->tree, c->grace);
+}
+
+void
+command_reaped(struct command *c, pid_t pid, int status,
+    const struct rusage *usage)
+{
+	if (c->state == COMMAND_NONE || c->reaped || pid != c->child.pid)
+		return;
+	note_end(c, status);
+	c->cpu_us = (int64_t)(usage->ru_utime.tv_sec +
+	    usage->ru_stime.tv_sec) * 1000000 + usage->ru_utime.tv_usec +
+	    usage->ru_stime.tv_usec;
+}
+
+void
+command_abandon(struct command *c)
+{
+	if (c->state == COMMAND_NONE || c->reaped)
+		return;
+	c->cut_reason = "abandoned";
+	note_end(c, SIGKILL);
+	settle(c);
+}
+
+/* Is a stream through?  What we have cut does not wait for a peer that gives
+ * no credit, and not for long for one that takes nothing. */
+static bool
+is_through(const struct command *c, const struct output *o,
+    const struct link *l)
+{
+	return l == NULL || output_is_done(o) ||
+	    (c->cut_reason != NULL && (output_room(o, allowed(c)) == 0 ||
+	    clock_past(c->last)));
+}
+
+bool
+command_is_finished(const struct command *c, const struct link *l)
+{
+	if (c->state != COMMAND_RUNNING || !c->reaped)
+		return false;
+	/* When we end it, all that it started has to be gone as well. */
+	if (c->cut_reason != NULL && tree_is_ending(c->tree))
+		return false;
+	return c->chdir || (c->settled && is_through(c, &c->outputs[0], l) &&
+	    is_through(c, &c->outputs[1], l));
+}
+
+void
+command_exit(const struct command *c, struct frame_exit *e)
+{
+	bool killed = WIFSIGNALED(c->status);
+
+	memset(e, 0, sizeof *e);
+	e->end = killed ? PROTO_END_SIGNAL : PROTO_END_EXIT;
+	e->status = (uint32_t)(killed ? WTERMSIG(c->status) :
+	    WEXITSTATUS(c->status));
+	e->reason = c->cut;
+	e->duration_us = (uint64_t)(c->ended_us - c->child.started_us);
+	e->cpu_us = (uint64_t)c->cpu_us;
+	e->out_bytes = c->outputs[0].bytes;
+	e->err_bytes = c->outputs[1].bytes;
+	e->left = c->limits.keep ? 0 : (uint32_t)c->left;
+}
+
+void
+command_end(const struct command *c, struct audit_end *e)
+{
+	bool killed = WIFSIGNALED(c->status);
+
+	memset(e, 0, sizeof *e);
+	e->reason = killed ? "signal" : "exit";
+	if (c->cut_reason != NULL)
+		e->reason = c->cut_reason;
+	e->exit = killed ? -1 : WEXITSTATUS(c->status);
+	e->signal = killed ? WTERMSIG(c->status) : 0;
+	e->memory_limit = c->limits.memory_limit;
+	e->duration_us = c->ended_us - c->child.started_us;
+	e->cpu_us = c->cpu_us;
+	e->in_bytes = c->input.bytes;
+	e->out_bytes = c->outputs[0].bytes;
+	e->err_bytes = c->outputs[1].bytes;
+	e->left = c->left;
+	e->kept = c->limits.keep;
+}
+
+const char *
+command_limit(const struct command *c, int64_t *value)
+{
+	int sig = c->reaped && WIFSIGNALED(c->status) ? WTERMSIG(c->status) : 0;
+
+	if (c->state == COMMAND_NONE)
+		return NULL;
+	if (c->cut == PROTO_CODE_TIMEOUT) {
+		*value = c->limits.time_limit;
+		return "time_limit";
+	}
+	if (c->cut == PROTO_CODE_OUTPUT) {
+		*value = c->limits.output_limit;
+		return "output_limit";
+	}
+	/* The kernel's signal, and its last word to who ignores that. */
+	if (c->limits.cpu_limit > 0 && (sig == SIGXCPU || (sig == SIGKILL &&
+	    c->cpu_us / 1000 >= c->limits.cpu_limit))) {
+		*value = c->limits.cpu_limit;
+		return "cpu_limit";
+	}
+	return NULL;
+}

@@ -1,0 +1,107 @@
+#include <config.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/exec/terms.h"
+
+/* What clients may set where no rule says otherwise. */
+static const char *const usual[] = {
+	"LANG", "LC_*", "TERM", "TZ", "GIT_PROTOCOL", NULL
+};
+
+int
+terms_init(struct terms *t)
+{
+	static const char *const nothing[] = { NULL };
+
+	memset(t, 0, sizeof *t);
+	t->limits.no_new_privs = true;
+	t->limits.output_wait = 200;
+	t->stdin = true;
+	t->umask = 022;
+	t->environment = conf_list(nothing);
+	t->accept_environment = conf_list(usual);
+	t->on_disconnect = strdup("kill");
+	t->background = strdup("kill");
+	return t->environment != NULL && t->accept_environment != NULL &&
+	    t->on_disconnect != NULL && t->background != NULL ? 0 : -1;
+}
+
+/* A copy of "text", or NULL of NULL; "*failed" if memory is out. */
+static char *
+copy(const char *text, bool *failed)
+{
+	char *out = text == NULL ? NULL : strdup(text);
+
+	*failed = *failed || (text != NULL && out == NULL);
+	return out;
+}
+
+int
+terms_copy(struct terms *t, const struct terms *from)
+{
+	bool failed = false;
+
+	*t = *from;
+	t->directory = copy(from->directory, &failed);
+	t->environment = conf_list((const char *const *)from->environment);
+	t->accept_environment = conf_list(
+	    (const char *const *)from->accept_environment);
+	/* An empty string in a file is NULL, and terms_check() will say so. */
+	t->on_disconnect = copy(from->on_disconnect, &failed);
+	t->background = copy(from->background, &failed);
+	return !failed && t->environment != NULL &&
+	    t->accept_environment != NULL ? 0 : -1;
+}
+
+/* For a table of the terms alone. */
+struct only {
+	struct terms t;
+};
+
+void
+terms_free(struct terms *t)
+{
+	static const struct conf_key keys[] = { TERMS_KEYS(struct only, t) };
+
+	conf_free_values(keys, sizeof keys / sizeof keys[0], t);
+}
+
+/* One of two words, or none of them: 0, 1, -1. */
+static int
+choose(const char *word, const char *zero, const char *one)
+{
+	if (word != NULL && strcmp(word, zero) == 0)
+		return 0;
+	return word != NULL && strcmp(word, one) == 0 ? 1 : -1;
+}
+
+const char *
+terms_check(struct terms *t, char *why, size_t size)
+{
+	int finish = choose(t->on_disconnect, "kill", "finish");
+	int keep = choose(t->background, "kill", "keep");
+
+	if (finish == -1) {
+		(void)snprintf(why, size, "on_disconnect: must be \"kill\" or "
+		    "\"finish\"");
+		return why;
+	}
+	if (keep == -1) {
+		(void)snprintf(why, size, "background: must be \"kill\" or "
+		    "\"keep\"");
+		return why;
+	}
+	t->limits.finish = finish == 1;
+	t->limits.keep = keep == 1;
+	for (char **p = t->environment; p != NULL && *p != NULL; p++) {
+		if (**p != '=' && strchr(*p, '=') != NULL)
+			continue;
+		(void)snprintf(why, size, "environment: must be a list of "
+		    "\"NAME=VALUE\"");
+		return why;
+	}
+	return NULL;
+}

@@ -1,0 +1,536 @@
+#include <config.h>
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/date.h"
+#include "common/base/log.h"
+#include "common/tls/tls.h"
+#include "common/base/words.h"
+#include "daemon/record/audit.h"
+
+/* The longest argv on record; more is cut, and marked. */
+#define ARGV_MAX	(64 * 1024)
+#define FIELDS_MAX	32
+#define NUMBERS_MAX	512
+/* Of a name, and of a command's words, a sentence has so many bytes, so that
+ * how it ended is in each, whatever the bytes are. */
+#define NAME_SHOWN	128
+#define WORDS_SHOWN	400
+#define COMMAND_SHOWN	(WORDS_SHOWN + sizeof "\"\"...")
+
+/* An event under construction. */
+struct record {
+	struct log_event event;
+	struct log_field fields[FIELDS_MAX];
+	char numbers[NUMBERS_MAX];
+	size_t used;
+	char *argv;
+};
+
+enum kind {
+	START, STOP, RELOAD, HANDSHAKE_FAILED, DROPPED, SESSION_OPEN,
+	SESSION_CLOSE, COMMAND_START, COMMAND_END, COMMAND_REFUSED, LIMIT_HIT,
+	EXPIRY, CLOCK_JUMP,
+	CONFIG_ERROR,		/* Of common/conf. */
+	LOG_SINK		/* Of common/log. */
+};
+
+/* The level is the usual one: what has failed is more urgent. */
+static const struct log_kind kinds[] = {
+	[START] = { "start", "0ccc175dcd15a3d46d7614c1303b91ac",
+	    LOG_LEVEL_NOTICE },
+	[STOP] = { "stop", "d2ec233de56a11fb19db0a577edb46f3",
+	    LOG_LEVEL_NOTICE },
+	[RELOAD] = { "reload", "f2379fb38971a9d4733d183b9b6a25e5",
+	    LOG_LEVEL_NOTICE },
+	[HANDSHAKE_FAILED] = { "handshake-failed",
+	    "703073d4200f02bd9e85385ade67ca56", LOG_LEVEL_WARNING },
+	[DROPPED] = { "connections-dropped",
+	    "ba24a823afbf42beaa89ecc0fc2c63c8", LOG_LEVEL_WARNING },
+	[SESSION_OPEN] = { "session-open",
+	    "4198a280296285705f5936226fb19ffb", LOG_LEVEL_INFO },
+	[SESSION_CLOSE] = { "session-close",
+	    "49cc2f154488e8aa4c780d6c2d78127a", LOG_LEVEL_INFO },
+	[COMMAND_START] = { "command-start",
+	    "c8ca3bb4edb7358fd8396cafaa63de6b", LOG_LEVEL_NOTICE },
+	[COMMAND_END] = { "command-end",
+	    "0031263d89a02fcbedc03a01e2e07e92", LOG_LEVEL_NOTICE },
+	[COMMAND_REFUSED] = { "command-refused",
+	    "501616ff489ad9dbda9509995c9661a4", LOG_LEVEL_WARNING },
+	[LIMIT_HIT] = { "limit-hit", "c6b6e8a8a96545dda9963644e86c577d",
+	    LOG_LEVEL_WARNING },
+	[EXPIRY] = { "expiry", "79242e230ff9b8121f9c808792aa3714",
+	    LOG_LEVEL_WARNING },
+	[CLOCK_JUMP] = { "clock-jump", "f8644787707e4648a0b0c879c77737fc",
+	    LOG_LEVEL_WARNING },
+	[CONFIG_ERROR] = { "config-error", "4489898d697b4a20a2821b33abe309c1",
+	    LOG_LEVEL_ERROR },
+	[LOG_SINK] = { "log-sink", "a49e99c1580b491c8919ccc71aa1080a",
+	    LOG_LEVEL_ERROR },
+};
+
+void
+audit_init(void)
+{
+	log_set_kinds(kinds, sizeof kinds / sizeof kinds[0]);
+}
+
+/* What this daemon is known by, from audit_start() on; "" for one that serves a
+ * single connection. */
+static char daemon_name[256];
+
+static void
+begin(struct record *r, enum kind kind)
+{
+	memset(r, 0, sizeof *r);
+	r->event.name = kinds[kind].name;
+	r->event.message_id = kinds[kind].message_id;
+	r->event.level = kinds[kind].level;
+	r->event.fields = r->fields;
+}
+
+static void
+put(struct record *r, const char *name, const char *value)
+{
+	struct log_field *f = &r->fields[r->event.count];
+
+	if (value == NULL || r->event.count == FIELDS_MAX)
+		return;
+	f->name = name;
+	f->value = value;
+	f->length = strlen(value);
+	r->event.count++;
+}
+
+static void __attribute__((format(printf, 3, 4)))
+put_number(struct record *r, const char *name, const char *format, ...)
+{
+	size_t left = sizeof r->numbers - r->used;
+	char *text = r->numbers + r->used;
+	va_list ap;
+	int n;
+
+	va_start(ap, format);
+	n = vsnprintf(text, left, format, ap);
+	va_end(ap);
+	if (n < 0 || (size_t)n >= left)
+		return;
+	r->used += (size_t)n + 1;
+	put(r, name, text);
+}
+
+/* Microseconds, as milliseconds. */
+static void
+put_duration(struct record *r, const char *name, int64_t us)
+{
+	put_number(r, name, "%lld.%03lld", (long long)us / 1000,
+	    (long long)us % 1000);
+}
+
+static void
+put_bytes(struct record *r, uint64_t in, uint64_t out, uint64_t err)
+{
+	put_number(r, "stdin_bytes", "%llu", (unsigned long long)in);
+	put_number(r, "stdout_bytes", "%llu", (unsigned long long)out);
+	put_number(r, "stderr_bytes", "%llu", (unsigned long long)err);
+}
+
+static void
+put_peer(struct record *r, const struct audit_peer *p)
+{
+	if (p->session[0] != '\0')
+		put(r, "session", p->session);
+	put(r, "address", p->address);
+	if (p->identity == NULL)
+		return;
+	put(r, "peer", p->identity->common_name);
+	put(r, "subject", p->identity->subject);
+	put(r, "issuer", p->identity->issuer);
+	put(r, "serial", p->identity->serial);
+	put(r, "fingerprint", p->identity->fingerprint);
+}
+
+static void
+put_command(struct record *r, const struct audit_command *c)
+{
+	put_number(r, "request", "%lu", (unsigned long)c->request);
+	put(r, "rule", c->rule);
+	if (c->command != NULL && c->command[0] != '\0')
+		put(r, "command", c->command);
+	if (c->learned)
+		put(r, "learned", "true");
+	put(r, "user", c->user);
+	put(r, "directory", c->directory);
+	/* Without memory the record goes without it, which the "?" says. */
+	r->argv = words_join(c->argv, ARGV_MAX);
+	put(r, c->shell ? "line" : "argv", r->argv == NULL ? "?" : r->argv);
+	/* The cut of words_join() can be told from no word of a client. */
+	if (r->argv != NULL && strlen(r->argv) > ARGV_MAX)
+		put(r, "argv_cut", "true");
+}
+
+static int __attribute__((format(printf, 2, 3)))
+emit(struct record *r, const char *format, ...)
+{
+	char text[LOG_TEXT_MAX];
+	va_list ap;
+	int taken;
+
+	va_start(ap, format);
+	(void)vsnprintf(text, sizeof text, format, ap);
+	va_end(ap);
+	r->event.text = text;
+	taken = log_emit(&r->event);
+	free(r->argv);
+	return taken;
+}
+
+/* How people see the peer in a sentence. */
+static const char *
+peer_name(const struct audit_peer *p, char out[NAME_SHOWN])
+{
+	return log_printable(out, NAME_SHOWN,
+	    p->identity->common_name[0] != '\0' ? p->identity->common_name :
+	    p->identity->subject);
+}
+
+const char *
+audit_command_name(const struct audit_command *c)
+{
+	return c->shell ? "a shell line" : c->argv[0];
+}
+
+/* The command in a sentence: its words in double quotes; "..." behind them: the
+ * field has more. */
+static const char *
+show_command(const struct audit_command *c, char out[COMMAND_SHOWN])
+{
+	char words[WORDS_SHOWN];
+	bool whole;
+
+	if (c->shell)
+		return *c->argv[0] == '\0' ? "a shell" : audit_command_name(c);
+	whole = words_show(words, sizeof words, c->argv);
+	(void)snprintf(out, COMMAND_SHOWN, "\"%s\"%s", words,
+	    whole ? "" : "...");
+	return out;
+}
+
+/* How long it took, for people. */
+static const char *
+show_duration(int64_t us, char out[32])
+{
+	int64_t s = us / 1000000;
+
+	if (s < 100)
+		(void)snprintf(out, 32, "%lld.%02d s", (long long)s,
+		    (int)(us % 1000000 / 10000));
+	else
+		(void)snprintf(out, 32, "%lld:%02d:%02d", (long long)s / 3600,
+		    (int)(s / 60 % 60), (int)(s % 60));
+	return out;
+}
+
+/* What is said in a sentence for a reason that is one word in its field; the
+ * reason itself where it is a sentence. */
+static const char *
+show_reason(const char *reason)
+{
+	static const struct {
+		const char *reason;
+		const char *text;
+	} table[] = {
+		{ "done", "the client has left" },
+		{ "idle", "it was idle for too long" },
+		{ "turn", "its turn was over, and others waited" },
+		{ "session-timeout", "session_timeout" },
+		{ "stopping", "aisd stops" },
+		{ "revoked", "the client's certificate has been revoked" },
+		{ "expired", "the client's certificate has expired" },
+		{ "untrusted", "the client's certificate is not trusted any "
+		    "more" },
+		{ "no-rule", "no rule matches the client any more" },
+		{ "altered", "bytes were changed on the way" },
+		{ "time-limit", "time_limit" },
+		{ "output-limit", "output_limit" },
+		{ "stream-lost", "a part of its input or output was lost" },
+		{ "penalty", "from there too many failed (failure_penalty)" },
+		{ "crowd", "there were too many, most of them from there "
+		    "(max_handshakes)" },
+		{ "unfinished", "from there too many begin and do not go on "
+		    "(failure_penalty)" },
+	};
+
+	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+		if (strcmp(table[i].reason, reason) == 0)
+			return table[i].text;
+	}
+	return reason;
+}
+
+/* Two daemons at a time are not at one address of one machine. */
+static void
+name_daemon(const char *listen)
+{
+	char host[128] = "";
+
+	(void)gethostname(host, sizeof host - 1);
+	(void)snprintf(daemon_name, sizeof daemon_name, "%s/%.*s", host,
+	    (int)strcspn(listen, ","), listen);
+}
+
+void
+audit_start(const char *version, const char *listen)
+{
+	struct record r;
+
+	name_daemon(listen);
+	begin(&r, START);
+	put(&r, "version", version);
+	put(&r, "listen", listen);
+	put(&r, "daemon", daemon_name);
+	(void)emit(&r, "aisd %s serves on %s", version, listen);
+}
+
+void
+audit_stop(const char *reason)
+{
+	struct record r;
+
+	begin(&r, STOP);
+	put(&r, "reason", reason);
+	(void)emit(&r, "aisd stops: %s", reason);
+}
+
+void
+audit_reload(bool done, const char *changed, const char *text)
+{
+	struct record r;
+
+	begin(&r, RELOAD);
+	if (!done)
+		r.event.level = LOG_LEVEL_ERROR;
+	put(&r, "result", done ? "done" : "failed");
+	put(&r, "changed", changed);
+	(void)emit(&r, "%s%s%s", text, *changed == '\0' ? "" : "; changed: ",
+	    changed);
+}
+
+void
+audit_expiry(const char *file, int64_t ends, bool bad, const char *text)
+{
+	struct record r;
+	char date[DATE_TEXT_MAX];
+
+	begin(&r, EXPIRY);
+	if (bad)
+		r.event.level = LOG_LEVEL_ERROR;
+	put(&r, "file", file);
+	put(&r, "ends", date_record(ends, date));
+	(void)emit(&r, "%s", text);
+}
+
+void
+audit_clock_jump(int64_t seconds, int64_t before)
+{
+	struct record r;
+	char date[DATE_TEXT_MAX], from[DATE_TEXT_MAX], to[DATE_TEXT_MAX];
+
+	begin(&r, CLOCK_JUMP);
+	put_number(&r, "seconds", "%lld", (long long)seconds);
+	put(&r, "before", date_record(before, date));
+	(void)emit(&r, "the clock was set %s by %lld seconds, from %s to %s; "
+	    "certificates and lists are judged by it now", seconds < 0 ?
+	    "back" : "forward", (long long)(seconds < 0 ? -seconds : seconds),
+	    date_words(before, from), date_words(before + seconds, to));
+}
+
+void
+audit_handshake_failed(const struct audit_peer *p, const char *reason)
+{
+	char name[NAME_SHOWN];
+	struct record r;
+
+	begin(&r, HANDSHAKE_FAILED);
+	put_peer(&r, p);
+	put(&r, "reason", reason);
+	(void)emit(&r, "connection%s%s from %s refused: %s",
+	    p->identity == NULL ? "" : " of ", p->identity == NULL ? "" :
+	    peer_name(p, name), p->address, reason);
+}
+
+void
+audit_dropped(const char *reason, uint64_t count, const char *address)
+{
+	struct record r;
+
+	begin(&r, DROPPED);
+	put(&r, "address", address);
+	put(&r, "reason", reason);
+	put_number(&r, "count", "%llu", (unsigned long long)count);
+	(void)emit(&r, "%llu %s closed before the handshake was done, the last "
+	    "one from %s: %s", (unsigned long long)count, count == 1 ?
+	    "connection was" : "connections were", address,
+	    show_reason(reason));
+}
+
+void
+audit_session_open(const struct audit_peer *p)
+{
+	char name[NAME_SHOWN];
+	struct record r;
+
+	begin(&r, SESSION_OPEN);
+	put_peer(&r, p);
+	(void)emit(&r, "session of %s from %s opened", peer_name(p, name),
+	    p->address);
+}
+
+void
+audit_session_close(const struct audit_peer *p, const char *reason,
+    const struct audit_sums *sums)
+{
+	char name[NAME_SHOWN], time[32];
+	struct record r;
+
+	begin(&r, SESSION_CLOSE);
+	put_peer(&r, p);
+	put(&r, "reason", reason);
+	put_number(&r, "commands", "%lu", (unsigned long)sums->commands);
+	put_duration(&r, "duration_ms", sums->duration_us);
+	put_bytes(&r, sums->in_bytes, sums->out_bytes, sums->err_bytes);
+	if (sums->ended > 0)
+		put_number(&r, "ended", "%d", sums->ended);
+	(void)emit(&r, "session of %s from %s closed after %s and %lu "
+	    "command%s: %s", peer_name(p, name), p->address,
+	    show_duration(sums->duration_us, time),
+	    (unsigned long)sums->commands, sums->commands == 1 ? "" : "s",
+	    show_reason(reason));
+}
+
+bool
+audit_command_start(const struct audit_peer *p, const struct audit_command *c,
+    bool strict)
+{
+	char name[NAME_SHOWN], shown[COMMAND_SHOWN];
+	size_t needed = strict ? log_sinks() : 1;
+	struct record r;
+
+	begin(&r, COMMAND_START);
+	if (daemon_name[0] != '\0')
+		put(&r, "daemon", daemon_name);
+	put_peer(&r, p);
+	put_command(&r, c);
+	return (size_t)emit(&r, "%s starts %s", peer_name(p, name),
+	    show_command(c, shown)) >= needed;
+}
+
+void
+audit_limit_hit(const struct audit_peer *p, const struct audit_command *c,
+    const char *limit, int64_t value)
+{
+	bool bytes = strcmp(limit, "output_limit") == 0;
+	char name[NAME_SHOWN], shown[COMMAND_SHOWN], most[32];
+	struct record r;
+
+	begin(&r, LIMIT_HIT);
+	put_peer(&r, p);
+	put_command(&r, c);
+	put(&r, "limit", limit);
+	put_number(&r, "value", "%lld", (long long)value);
+	if (bytes)
+		(void)snprintf(most, sizeof most, "%lld bytes",
+		    (long long)value);
+	else
+		(void)show_duration(value * 1000, most);
+	(void)emit(&r, "%s: %s has reached its %s of %s",
+	    peer_name(p, name), show_command(c, shown), limit, most);
+}
+
+/* The name of a signal, as "SIGTERM". */
+static const char *
+signal_name(int sig, char out[24])
+{
+	const char *name = sigabbrev_np(sig);
+
+	if (name == NULL)
+		(void)snprintf(out, 24, "signal %d", sig);
+	else
+		(void)snprintf(out, 24, "SIG%.16s", name);
+	return out;
+}
+
+/* How a command has ended, as the rest of a sentence about it. */
+static void
+describe_end(const struct audit_end *e, char *out, size_t size)
+{
+	bool own = strcmp(e->reason, "exit") == 0 ||
+	    strcmp(e->reason, "signal") == 0;
+	char time[32], sig[24], memory[64] = "";
+
+	(void)show_duration(e->duration_us, time);
+	if (e->signal > 0 && e->memory_limit > 0)
+		(void)snprintf(memory, sizeof memory, ", with a memory_limit "
+		    "of %lld bytes", (long long)e->memory_limit);
+	if (strcmp(e->reason, "abandoned") == 0)
+		(void)snprintf(out, size, "is left alone after %s: SIGKILL did "
+		    "not end it", time);
+	else if (e->signal > 0)
+		(void)snprintf(out, size, "ended by %s after %s%s%s%s",
+		    signal_name(e->signal, sig), time, memory, own ? "" : ": ",
+		    own ? "" : show_reason(e->reason));
+	else if (e->exit >= 0)
+		(void)snprintf(out, size, "exited with status %d after %s%s%s",
+		    e->exit, time, own ? "" : ": ",
+		    own ? "" : show_reason(e->reason));
+	else
+		(void)snprintf(out, size, "did not start: %s", e->reason);
+}
+
+void
+audit_command_end(const struct audit_peer *p, const struct audit_command *c,
+    const struct audit_end *e)
+{
+	char name[NAME_SHOWN], shown[COMMAND_SHOWN], how[LOG_TEXT_MAX];
+	struct record r;
+
+	begin(&r, COMMAND_END);
+	put_peer(&r, p);
+	put_command(&r, c);
+	put(&r, "reason", e->reason);
+	if (e->exit >= 0)
+		put_number(&r, "exit", "%d", e->exit);
+	if (e->signal > 0)
+		put_number(&r, "signal", "%d", e->signal);
+	/* Want of memory is not seen from here, but this much is known. */
+	if (e->signal > 0 && e->memory_limit > 0)
+		put_number(&r, "memory_limit", "%lld",
+		    (long long)e->memory_limit);
+	put_duration(&r, "duration_ms", e->duration_us);
+	put_duration(&r, "cpu_ms", e->cpu_us);
+	put_bytes(&r, e->in_bytes, e->out_bytes, e->err_bytes);
+	if (e->left > 0)
+		put_number(&r, e->kept ? "kept" : "left", "%d", e->left);
+	describe_end(e, how, sizeof how);
+	(void)emit(&r, "%s: %s %s", peer_name(p, name),
+	    show_command(c, shown), how);
+}
+
+void
+audit_command_refused(const struct audit_peer *p,
+    const struct audit_command *c, const char *reason)
+{
+	char name[NAME_SHOWN], shown[COMMAND_SHOWN];
+	struct record r;
+
+	begin(&r, COMMAND_REFUSED);
+	put_peer(&r, p);
+	put_command(&r, c);
+	put(&r, "reason", reason);
+	(void)emit(&r, "%s: %s refused: %s", peer_name(p, name),
+	    show_command(c, shown), reason);
+}

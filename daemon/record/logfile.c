@@ -1,0 +1,327 @@
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/base/fd.h"
+#include "common/base/log.h"
+#include "daemon/record/logfile.h"
+#include "daemon/record/logjson.h"
+
+struct logfile {
+	struct log_sink sink;
+	int fd;			/* -1: a pipe that nobody reads. */
+	enum logfile_form form;
+	bool stream;		/* One of our own, open once and for all. */
+	bool socket;		/* It is a socket. */
+	bool torn;		/* The last line was not written whole. */
+	char path[];
+};
+
+bool
+logfile_is_stream(const char *path)
+{
+	return strcmp(path, LOGFILE_STDOUT) == 0 ||
+	    strcmp(path, LOGFILE_STDERR) == 0;
+}
+
+/*
+ * Another open file of the same pipe, terminal or file.  What we have been
+ * given is others' as well, and whether it blocks is a property that all of
+ * them share.  A socket cannot be opened again, and needs no property.
+ */
+static int
+open_stream(const char *path)
+{
+	int fd = strcmp(path, LOGFILE_STDOUT) == 0 ? STDOUT_FILENO :
+	    STDERR_FILENO;
+	char name[32];
+	struct stat st;
+
+	if (fstat(fd, &st) == -1)
+		return -1;
+	if (S_ISSOCK(st.st_mode))
+		return fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	(void)snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+	return open(name, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY |
+	    O_NONBLOCK);
+}
+
+static int
+open_log(const char *path)
+{
+	if (logfile_is_stream(path))
+		return open_stream(path);
+	return open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW |
+	    O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+}
+
+/* Has the file no name any more?  Of a stream whoever gave it knows. */
+static bool
+is_deleted(const struct logfile *f)
+{
+	struct stat st;
+
+	return !f->stream && fstat(f->fd, &st) == 0 && st.st_nlink == 0;
+}
+
+/* Write to "fd" from now on. */
+static void
+use_file(struct logfile *f, int fd)
+{
+	fd_close(&f->fd);
+	f->fd = fd;
+	f->torn = false;
+}
+
+/*
+ * A file that was renamed takes lines until somebody says that a new one is
+ * due.  One that was deleted has lines that nobody will read, so another is
+ * begun at once.  0, or -1 with errno set.
+ */
+static int
+renew_deleted(struct logfile *f)
+{
+	char text[LOG_TEXT_MAX];
+	int fd;
+
+	if ((fd = open_log(f->path)) == -1)
+		return -1;
+	use_file(f, fd);
+	(void)snprintf(text, sizeof text, "the log file %s had been deleted, "
+	    "and a new one was begun", f->path);
+	log_sink_renewed(&f->sink, text);
+	return 0;
+}
+
+/* There is a file to write to.  0, or -1 with errno set. */
+static int
+prepare(struct logfile *f)
+{
+	if (f->fd == -1)
+		return (f->fd = open_log(f->path)) == -1 ? -1 : 0;
+	return is_deleted(f) ? renew_deleted(f) : 0;
+}
+
+static ssize_t
+write_some(const struct logfile *f, const char *bytes, size_t n)
+{
+	return f->socket ? send(f->fd, bytes, n, MSG_DONTWAIT | MSG_NOSIGNAL) :
+	    write(f->fd, bytes, n);
+}
+
+/* Write "n" bytes; how many were, with errno set if that is not all. */
+static size_t
+write_all(const struct logfile *f, const char *bytes, size_t n)
+{
+	int64_t deadline = clock_in(f->sink.failing ? 0 : LOG_WAIT_MS);
+	size_t done = 0;
+
+	while (done < n) {
+		ssize_t more = write_some(f, bytes + done, n - done);
+
+		if (more == -1 && errno == EINTR)
+			continue;
+		if (more == -1 && errno == EAGAIN) {
+			if (fd_wait_writable(f->fd, deadline))
+				continue;
+			errno = EAGAIN;
+		}
+		if (more == 0)
+			errno = ENOSPC;
+		if (more <= 0)
+			break;
+		done += (size_t)more;
+	}
+	return done;
+}
+
+/* The event's line; its length, or 0 with errno set. */
+static size_t
+format(char *out, enum logfile_form form, const struct log_event *e)
+{
+	switch (form) {
+	case LOGFILE_JSON:
+		return logjson_format(out, e);
+	case LOGFILE_SHOWN:
+		return log_show(out, e);
+	case LOGFILE_LOGFMT:
+		break;
+	}
+	return log_format(out, LOG_LINE_MAX, e);
+}
+
+static int
+take(void *context, const struct log_event *e)
+{
+	/* Too large to be made anew, and cleared, for each record. */
+	static char line[1 + LOGJSON_MAX];
+	struct logfile *f = context;
+	size_t n, done, skip = 1;
+
+	_Static_assert(LOGJSON_MAX >= LOG_LINE_MAX &&
+	    LOGJSON_MAX >= LOG_SHOWN_MAX, "room for every form");
+	if (prepare(f) == -1)
+		return -1;
+	/* A line that a full disk has torn is ended first, so that a reader
+	 * loses that one line and no other. */
+	line[0] = '\n';
+	if ((n = format(line + 1, f->form, e)) == 0)
+		return -1;
+	n++;
+	if (f->torn)
+		skip = 0;
+	done = write_all(f, line + skip, n - skip);
+	if (done == n - skip) {
+		f->torn = false;
+		return 0;
+	}
+	/* Nothing of it leaves a torn line as torn as it was. */
+	if (done > 0)
+		f->torn = true;
+	return -1;
+}
+
+/*
+ * Can what "f" has been opened for be a log?  To /dev/null all that is written
+ * would count as on record, and a closed stream has become that at the start.
+ * 0, or -1 with errno set.
+ */
+static int
+look_at(struct logfile *f)
+{
+	struct stat st;
+
+	if (fstat(f->fd, &st) == -1)
+		return -1;
+	f->socket = S_ISSOCK(st.st_mode);
+	if (f->form == LOGFILE_SHOWN || !S_ISCHR(st.st_mode) ||
+	    st.st_rdev != makedev(1, 3))
+		return 0;
+	errno = ENODEV;
+	return -1;
+}
+
+/* Is it a pipe whose reader may come later? */
+static bool
+awaits_reader(const char *path, int error)
+{
+	struct stat st;
+
+	return error == ENXIO && lstat(path, &st) == 0 && S_ISFIFO(st.st_mode);
+}
+
+/* What to do about it. */
+static const char *
+remedy(const struct logfile *f, int error)
+{
+	if (f->fd != -1 && error == ENODEV)
+		return "; it is /dev/null or was closed, where no record "
+		    "stays: an empty \"log_file\" is no file";
+	if (f->stream && error == EACCES)
+		return "; it belongs to another user than the one who starts "
+		    "aisd";
+	return "";
+}
+
+struct log_sink *
+logfile_open(const char *path, enum logfile_form form)
+{
+	struct logfile *f = calloc(1, sizeof *f + strlen(path) + 1);
+
+	if (f == NULL) {
+		log_errno("cannot open the log file %s", path);
+		return NULL;
+	}
+	memcpy(f->path, path, strlen(path) + 1);
+	f->sink.name = f->path;
+	f->sink.take = take;
+	f->sink.context = f;
+	f->sink.shows = form == LOGFILE_SHOWN;
+	f->form = form;
+	f->stream = logfile_is_stream(path);
+	f->fd = open_log(path);
+	if (f->fd == -1 ? !awaits_reader(path, errno) : look_at(f) == -1) {
+		log_error("cannot open the log file %s: %s%s", path,
+		    strerror(errno), remedy(f, errno));
+		logfile_close(&f->sink);
+		return NULL;
+	}
+	return &f->sink;
+}
+
+bool
+logfile_is_open(const struct log_sink *sink)
+{
+	return ((const struct logfile *)sink->context)->fd != -1;
+}
+
+/* May a file be made at "path"?  0, or -1 with errno set. */
+static int
+check_directory(const char *path)
+{
+	char *copy = strdup(path);
+	int result = copy == NULL ? -1 : access(dirname(copy), W_OK | X_OK);
+	int error = errno;
+
+	free(copy);
+	errno = error;
+	return result;
+}
+
+int
+logfile_check(const char *path)
+{
+	int fd;
+
+	/* What our own streams are at the start, only a start sees. */
+	if (logfile_is_stream(path))
+		return 0;
+	fd = open(path, O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC |
+	    O_NOCTTY | O_NONBLOCK);
+	if (fd != -1) {
+		(void)close(fd);
+		return 0;
+	}
+	if (awaits_reader(path, errno) ||
+	    (errno == ENOENT && check_directory(path) == 0))
+		return 0;
+	log_errno("cannot open the log file %s", path);
+	return -1;
+}
+
+int
+logfile_reopen(struct log_sink *sink)
+{
+	struct logfile *f = sink->context;
+	int fd = open_log(f->path);
+
+	if (fd == -1) {
+		log_errno("cannot open the log file %s again, so the old one "
+		    "stays in use", f->path);
+		return -1;
+	}
+	use_file(f, fd);
+	return 0;
+}
+
+void
+logfile_close(struct log_sink *sink)
+{
+	struct logfile *f;
+
+	if (sink == NULL)
+		return;
+	f = sink->context;
+	fd_close(&f->fd);
+	free(f);
+}

@@ -1,0 +1,77 @@
+#include <config.h>
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+#include "daemon/record/datagram.h"
+#include "daemon/record/syslog.h"
+
+/* "daemon", as RFC 3164, section 4.1.1 numbers it. */
+#define FACILITY	3
+
+struct syslog {
+	struct log_sink sink;
+	struct datagram socket;
+	const char *ident;
+};
+
+/* What stands before the text; returns its length. */
+static size_t
+format_head(char *out, size_t size, const struct syslog *s,
+    const struct log_event *e)
+{
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	time_t seconds = (time_t)(e->time_us / 1000000);
+	struct tm tm;
+	int n;
+
+	if (localtime_r(&seconds, &tm) == NULL)
+		memset(&tm, 0, sizeof tm);
+	n = snprintf(out, size, "<%d>%.3s %2d %02d:%02d:%02d %s[%ld]: ",
+	    FACILITY << 3 | (int)e->level, months + (size_t)tm.tm_mon * 3,
+	    tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, s->ident,
+	    (long)getpid());
+	return n < 0 ? 0 : (size_t)n < size ? (size_t)n : size - 1;
+}
+
+static int
+take(void *context, const struct log_event *e)
+{
+	static char line[LOG_LINE_MAX];
+	struct syslog *s = context;
+	char head[128], *text;
+	size_t n = log_format(line, sizeof line, e);
+	struct iovec parts[2];
+	struct msghdr m = { .msg_iov = parts, .msg_iovlen = 2 };
+
+	/* Time and level stand in the head. */
+	text = strstr(line, "event=");
+	line[n - 1] = '\0';
+	parts[0].iov_base = head;
+	parts[0].iov_len = format_head(head, sizeof head, s, e);
+	parts[1].iov_base = text == NULL ? line : text;
+	parts[1].iov_len = strlen(parts[1].iov_base);
+	return datagram_send(&s->socket, &m, !s->sink.failing);
+}
+
+struct log_sink *
+syslog_open(const char *path, const char *ident)
+{
+	static struct syslog s = {
+		.sink = { .name = "syslog", .take = take, .context = &s },
+		.socket = DATAGRAM(NULL)
+	};
+
+	/* localtime_r(3) need not look at the time zone. */
+	tzset();
+	datagram_close(&s.socket);
+	s.socket = (struct datagram)DATAGRAM(path);
+	s.ident = ident;
+	s.sink.failing = false;
+	s.sink.lost = 0;
+	return &s.sink;
+}

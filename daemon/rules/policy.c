@@ -1,0 +1,644 @@
+#include <config.h>
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/wire/body.h"
+#include "common/conf/conf.h"
+#include "common/base/log.h"
+#include "common/tls/tls.h"
+#include "common/base/words.h"
+#include "daemon/exec/environ.h"
+#include "daemon/rules/policy.h"
+
+/* --- deciding ------------------------------------------------------------- */
+
+static int __attribute__((format(printf, 3, 4)))
+refuse(struct decision *d, enum proto_code code, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	(void)vsnprintf(d->reason, sizeof d->reason, format, ap);
+	va_end(ap);
+	d->allowed = false;
+	d->code = code;
+	return 0;
+}
+
+static void
+check_environment(const struct terms *terms, const struct body *request,
+    struct decision *d)
+{
+	char name[256];
+
+	for (size_t i = 0; i < request->nenv; i++) {
+		if (!environ_name(request->env[i], name)) {
+			(void)refuse(d, PROTO_CODE_INVALID, "an environment "
+			    "variable is not of the form NAME=VALUE");
+			return;
+		}
+		if (environ_is_accepted(name,
+		    (const char *const *)terms->accept_environment)) {
+			if (environ_value_is_accepted(name, strchr(
+			    request->env[i], '=') + 1))
+				continue;
+			(void)refuse(d, PROTO_CODE_DENIED, "the value of the "
+			    "variable %s is a path or a format, and no name",
+			    name);
+			return;
+		}
+		(void)refuse(d, PROTO_CODE_DENIED, "the rule \"%s\" does not "
+		    "let clients set the variable %s; its key "
+		    "\"accept_environment\" would", d->rule, name);
+		return;
+	}
+}
+
+static char *
+join_path(struct arena *a, char *const *path)
+{
+	size_t size = sizeof "PATH=", used;
+	char *out;
+
+	for (char *const *p = path; *p != NULL; p++)
+		size += strlen(*p) + 1;
+	if ((out = arena_alloc(a, size)) == NULL)
+		return NULL;
+	used = (size_t)snprintf(out, size, "PATH=");
+	for (char *const *p = path; *p != NULL; p++)
+		used += (size_t)snprintf(out + used, size - used, "%s%s",
+		    p == path ? "" : ":", *p);
+	return out;
+}
+
+/* What the server sets by itself. */
+#define OWN_VARIABLES	13
+
+/* Whether all of it could be made. */
+static bool
+own_environment(char *env[OWN_VARIABLES + 1], struct arena *a,
+    const struct policy_world *w, const struct policy_peer *peer)
+{
+	const struct tls_identity *id = peer->identity;
+	char cn[LOG_ESCAPED_MAX(TLS_NAME_MAX)];
+	size_t n = 0;
+
+	env[n++] = join_path(a, w->path);
+	env[n++] = arena_printf(a, "HOME=%s", w->home);
+	env[n++] = arena_printf(a, "USER=%s", w->user);
+	env[n++] = arena_printf(a, "LOGNAME=%s", w->user);
+	env[n++] = arena_printf(a, "SHELL=%s", w->shell);
+	env[n++] = arena_printf(a, "LANG=C.UTF-8");
+	env[n++] = arena_printf(a, "AIS_SESSION=%s", peer->session);
+	env[n++] = arena_printf(a, "AIS_REQUEST=%lu",
+	    (unsigned long)peer->request);
+	env[n++] = arena_printf(a, "AIS_PEER_CN=%s", log_escape(cn, sizeof cn,
+	    id->common_name, strlen(id->common_name)));
+	env[n++] = arena_printf(a, "AIS_PEER_SUBJECT=%s", id->subject);
+	env[n++] = arena_printf(a, "AIS_PEER_SERIAL=%s", id->serial);
+	env[n++] = arena_printf(a, "AIS_PEER_FINGERPRINT=%s",
+	    id->fingerprint);
+	env[n++] = arena_printf(a, "AIS_PEER_ADDR=%s", peer->address);
+	env[n] = NULL;
+	while (n > 0 && env[n - 1] != NULL)
+		n--;
+	return n == 0;
+}
+
+/* Every path that the name of a command may mean. */
+static char **
+make_paths(struct arena *a, char *const *path, const char *name)
+{
+	size_t n = 0;
+	char **out;
+
+	while (path[n] != NULL)
+		n++;
+	if ((out = arena_alloc(a, (n + 2) * sizeof *out)) == NULL)
+		return NULL;
+	/* With a slash it is a path, if need be from the directory that the
+	 * child will be in. */
+	if (strchr(name, '/') != NULL) {
+		out[0] = arena_printf(a, "%s", name);
+		out[1] = NULL;
+		return out[0] == NULL ? NULL : out;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if ((out[i] = arena_printf(a, "%s/%s", path[i], name)) == NULL)
+			return NULL;
+	}
+	out[n] = NULL;
+	return out;
+}
+
+/*
+ * May the client choose where the command runs?  Many programs read what lies
+ * there, so a command that is granted alone runs where its rule says.
+ */
+static bool
+chooses_directory(const struct rule *rule, const struct terms *terms)
+{
+	return rule->anything || rule->shell || terms->any_directory;
+}
+
+static int
+refuse_directory(struct decision *d)
+{
+	return refuse(d, PROTO_CODE_DENIED, "the rule \"%s\" does not let "
+	    "clients choose the directory; its key \"any_directory\" would",
+	    d->rule);
+}
+
+/* What is decided on, so that it can be handed around as one. */
+struct question {
+	const struct policy_world *world;
+	const struct policy_peer *peer;
+	const struct body *request;
+};
+
+/* What is needed to run "name" on "terms"; -1 if memory is out. */
+static int
+prepare(const struct rule *rule, const struct terms *terms,
+    const struct question *q, const char *name, struct decision *d)
+{
+	const struct policy_peer *peer = q->peer;
+	bool chooses = chooses_directory(rule, terms);
+	char *own[OWN_VARIABLES + 1];
+	struct environ_lists lists = {
+		.own = own, .set = terms->environment, .asked = q->request->env
+	};
+
+	if (q->request->directory != NULL && !chooses)
+		return refuse_directory(d);
+	d->allowed = true;
+	d->limits = terms->limits;
+	d->umask = terms->umask;
+	d->wants_stdin = q->request->wants_stdin && terms->stdin;
+	/* The session's own directory, once it has one; else the rule's. */
+	d->base = terms->directory != NULL ? terms->directory :
+	    q->world->start;
+	if (peer->directory != NULL && chooses)
+		d->base = peer->directory;
+	d->directory = q->request->directory != NULL ? q->request->directory :
+	    ".";
+	if (!own_environment(own, &d->memory, q->world, peer) ||
+	    (d->paths = make_paths(&d->memory, q->world->path, name)) ==
+	    NULL ||
+	    (d->env = environ_build(&lists, &d->memory)) == NULL ||
+	    (d->base = arena_printf(&d->memory, "%s", d->base)) == NULL)
+		return -1;
+	return 0;
+}
+
+static int
+decide_granted(const struct rule *rule, const struct grant *g,
+    const struct question *q, struct decision *d)
+{
+	char why[POLICY_REASON_MAX / 2];
+	int fits;
+
+	(void)snprintf(d->command, sizeof d->command, "%s", g->name);
+	d->logged = grant_mask(g, q->request->words, &d->memory);
+	if (d->logged == NULL)
+		return -1;
+	check_environment(&g->terms, q->request, d);
+	if (d->code != PROTO_CODE_NONE)
+		return 0;
+	fits = grant_fit(g, q->request->words, &d->memory, &d->argv, why,
+	    sizeof why);
+	if (fits == 0)
+		return refuse(d, PROTO_CODE_DENIED, "the rule \"%s\" does not "
+		    "grant this: %s", d->rule, why);
+	if (fits == -1)
+		return -1;
+	d->checked = true;
+	return prepare(rule, &g->terms, q, g->program, d);
+}
+
+static int
+decide_anything(const struct rule *rule, const struct question *q,
+    struct decision *d)
+{
+	check_environment(&rule->terms, q->request, d);
+	if (d->code != PROTO_CODE_NONE)
+		return 0;
+	d->argv.argv = q->request->words;
+	return prepare(rule, &rule->terms, q, q->request->words[0], d);
+}
+
+/* The command of "rule" that the request calls, or NULL. */
+static const struct grant *
+find_grant(const struct rule *rule, const struct body *request)
+{
+	if (request->operation != PROTO_RUN)
+		return NULL;
+	return rule_call(rule, request->words[0]);
+}
+
+static int
+decide_run(const struct rule *rule, const struct question *q,
+    struct decision *d)
+{
+	const struct grant *g = find_grant(rule, q->request);
+	const char *name = q->request->words[0];
+
+	if (*name == '\0')
+		return refuse(d, PROTO_CODE_UNKNOWN, "unknown command: \"\"");
+	if (strlen(name) > PROTO_PATH_MAX)
+		return refuse(d, PROTO_CODE_UNKNOWN, "unknown command: its "
+		    "name is longer than %d bytes", PROTO_PATH_MAX);
+	if (rule->anything)
+		return decide_anything(rule, q, d);
+	if (g != NULL)
+		return decide_granted(rule, g, q, d);
+	return refuse(d, PROTO_CODE_DENIED, "the rule \"%s\" does not grant "
+	    "the command %.200s to \"%.100s\"; aisc --list shows what it "
+	    "does", d->rule, name,
+	    q->peer->identity->common_name);
+}
+
+/* What in "line" (NULL: there is none) a shell is needed for, as the middle of
+ * a sentence. */
+static const char *
+need_of_shell(const char *line, char out[64])
+{
+	char **words;
+	size_t count, at;
+
+	out[0] = '\0';
+	if (line == NULL)
+		return ", which commands on standard input need";
+	switch (words_split(line, 1, &words, &count, &at)) {
+	case WORDS_OK:
+		words_free(words);
+		break;
+	case WORDS_SHELL:
+		if (line[at] == '\n')
+			return ", which a line of several lines needs";
+		(void)snprintf(out, 64, ", which the %.*s in it needs",
+		    (int)words_culprit(line, at), line + at);
+		break;
+	case WORDS_QUOTE:
+	case WORDS_BACKSLASH:
+	case WORDS_MEMORY:
+		break;
+	}
+	return out;
+}
+
+/* The shell is given one line; or none, and reads its standard input. */
+static int
+decide_shell(const struct rule *rule, const struct question *q,
+    struct decision *d)
+{
+	static char name[] = "sh", option[] = "-c";
+	char **argv, need[64];
+
+	d->shell = true;
+	if (!rule->shell)
+		return refuse(d, PROTO_CODE_DENIED, "the rule \"%s\" grants no "
+		    "shell to \"%.100s\"%s; its key \"shell\" would", d->rule,
+		    q->peer->identity->common_name,
+		    need_of_shell(q->request->words[0], need));
+	check_environment(&rule->terms, q->request, d);
+	if (d->code != PROTO_CODE_NONE)
+		return 0;
+	if ((argv = arena_alloc(&d->memory, 4 * sizeof *argv)) == NULL)
+		return -1;
+	argv[0] = name;
+	argv[1] = q->request->nwords == 0 ? NULL : option;
+	argv[2] = q->request->words[0];
+	argv[3] = NULL;
+	d->argv.argv = argv;
+	return prepare(rule, &rule->terms, q, q->world->shell, d);
+}
+
+/* A list of strings, as it is now: rules may go while a command runs. */
+static char **
+copy_words(char *const *words, struct arena *a)
+{
+	size_t n = 0;
+	char **copy;
+
+	while (words[n] != NULL)
+		n++;
+	if ((copy = arena_alloc(a, (n + 1) * sizeof *copy)) == NULL)
+		return NULL;
+	for (size_t i = 0; i < n; i++) {
+		if ((copy[i] = arena_printf(a, "%s", words[i])) == NULL)
+			return NULL;
+	}
+	copy[n] = NULL;
+	return copy;
+}
+
+static int
+decide_subsystem(const struct rule *rule, const struct question *q,
+    struct decision *d)
+{
+	const char *name = q->request->words[0];
+
+	if (strcmp(name, "sftp") != 0)
+		return refuse(d, PROTO_CODE_UNKNOWN, "unknown subsystem: "
+		    "%.200s; there is \"sftp\" alone", name);
+	if (rule->sftp_server == NULL)
+		return refuse(d, PROTO_CODE_DENIED, "the rule \"%s\" names no "
+		    "sftp server for \"%.100s\"; its key \"sftp_server\" "
+		    "would", d->rule, q->peer->identity->common_name);
+	(void)snprintf(d->command, sizeof d->command, "%s", name);
+	check_environment(&rule->terms, q->request, d);
+	if (d->code != PROTO_CODE_NONE)
+		return 0;
+	d->checked = true;
+	d->argv.argv = copy_words(rule->sftp_server, &d->memory);
+	if ((d->logged = d->argv.argv) == NULL)
+		return -1;
+	return prepare(rule, &rule->terms, q, rule->sftp_server[0], d);
+}
+
+/* A directory is entered as the command's user, who may or may not. */
+static int
+decide_chdir(const struct rule *rule, const struct question *q,
+    struct decision *d)
+{
+	const struct body *request = q->request;
+
+	if (!chooses_directory(rule, &rule->terms))
+		return refuse_directory(d);
+	if (prepare(rule, &rule->terms, q, "chdir", d) == -1)
+		return -1;
+	d->directory = request->nwords > 0 ? request->words[0] :
+	    rule->terms.directory != NULL ? rule->terms.directory :
+	    q->world->start;
+	d->directory = arena_printf(&d->memory, "%s", d->directory);
+	return d->directory == NULL ? -1 : 0;
+}
+
+static int
+refuse_line(const struct question *q, struct decision *d)
+{
+	const char *line = q->request->words[0];
+	enum words_error e;
+	char **words;
+	size_t count, at;
+
+	if ((e = words_split(line, 1, &words, &count, &at)) == WORDS_OK)
+		words_free(words);
+	return refuse(d, PROTO_CODE_INVALID, "the line cannot be run: %s",
+	    e == WORDS_OK ? "it has no word" : words_strerror(e));
+}
+
+static int
+decide(const struct rule *rule, const struct question *q, struct decision *d)
+{
+	switch (q->request->operation) {
+	case PROTO_RUN:
+		return decide_run(rule, q, d);
+	case PROTO_SHELL:
+		return decide_shell(rule, q, d);
+	case PROTO_CHDIR:
+		return decide_chdir(rule, q, d);
+	case PROTO_SUBSYSTEM:
+		return decide_subsystem(rule, q, d);
+	case PROTO_LINE:
+		/* What can be run is settled, and a LINE no more. */
+		return refuse_line(q, d);
+	case PROTO_LIST:
+	case PROTO_CAN:
+		break;
+	}
+	/* These two are about what may be run, and run nothing. */
+	d->allowed = true;
+	return 0;
+}
+
+/* While the rule learns, what it would refuse is run, and said to be so. */
+static int
+learn(const struct rule *rule, const struct question *q, struct decision *d)
+{
+	const struct grant *g = find_grant(rule, q->request);
+	struct rule open = *rule;
+	int result;
+
+	if (d->allowed || d->code != PROTO_CODE_DENIED ||
+	    q->peer->now >= rule->learn_end)
+		return 0;
+	open.anything = open.shell = true;
+	d->code = PROTO_CODE_NONE;
+	/* A variable may mean more to a program than any argument: it is
+	 * refused while the rule learns as well. */
+	if (g != NULL)
+		check_environment(&g->terms, q->request, d);
+	if (d->code != PROTO_CODE_NONE)
+		return 0;
+	if (g == NULL)
+		result = decide(&open, q, d);
+	else if ((d->argv.argv = grant_open(g, q->request->words,
+	    &d->memory)) == NULL)
+		result = -1;
+	else
+		result = prepare(&open, &g->terms, q, g->program, d);
+	d->learned = d->allowed;
+	return result;
+}
+
+/* --- LINE, as ssh(1) and sshd(8) would have it -------------------------- */
+
+/* Make "words" the argv of "b", without a first word that only a shell knows:
+ * "exec" before a command. */
+static int
+settle_words(struct body *b, char *const *words, size_t count,
+    struct arena *a)
+{
+	size_t skip = count > 1 && strcmp(words[0], "exec") == 0;
+
+	b->operation = PROTO_RUN;
+	b->nwords = count - skip;
+	b->words = copy_words(words + skip, a);
+	return b->words == NULL ? -1 : 0;
+}
+
+/* Leave out the variables that are not let through: sshd does not refuse a
+ * command for them either, and tools send them on the chance. */
+static int
+settle_variables(const struct rule *rule, struct body *b, struct arena *a)
+{
+	const struct grant *g = find_grant(rule, b);
+	const struct terms *terms = g == NULL ? &rule->terms : &g->terms;
+	char **env = arena_alloc(a, (b->nenv + 1) * sizeof *env);
+	char name[256];
+	size_t n = 0;
+
+	if (env == NULL)
+		return -1;
+	for (size_t i = 0; i < b->nenv; i++) {
+		if (environ_name(b->env[i], name) &&
+		    environ_is_accepted(name,
+		    (const char *const *)terms->accept_environment) &&
+		    environ_value_is_accepted(name, strchr(b->env[i], '=') + 1))
+			env[n++] = b->env[i];
+	}
+	env[n] = NULL;
+	b->env = env;
+	b->nenv = n;
+	return 0;
+}
+
+/* Make "b" what its line asks for under "rule": SHELL, or RUN, or LINE as
+ * before if it is neither.  0, or -1 if memory is out. */
+static int
+settle_line(const struct rule *rule, struct body *b, struct decision *d)
+{
+	enum words_error e = WORDS_SHELL;
+	char **words;
+	size_t count, at;
+	int result = 0;
+
+	if (b->nwords > 0)
+		e = words_split(b->words[0], 1, &words, &count, &at);
+	if (e == WORDS_MEMORY)
+		return -1;
+	if (rule->shell || e == WORDS_SHELL)
+		b->operation = PROTO_SHELL;
+	else if (e == WORDS_OK && count > 0) {
+		result = settle_words(b, words, count, &d->memory);
+		d->logged = b->words;
+	}
+	if (e == WORDS_OK)
+		words_free(words);
+	return result == -1 ? -1 : settle_variables(rule, b, &d->memory);
+}
+
+/* No rule fits: say so to the client, whose operator has to add one. */
+static void
+explain_no_rule(const struct tls_identity *identity,
+    char reason[POLICY_REASON_MAX])
+{
+	(void)snprintf(reason, POLICY_REASON_MAX, "no rule matches the client "
+	    "\"%.200s\"; aisd.conf needs one for it", identity->subject);
+}
+
+bool
+policy_admits(const struct rules *rules, const struct tls_identity *identity,
+    const char *address, char reason[POLICY_REASON_MAX])
+{
+	if (rules_find(rules, identity, address) != NULL)
+		return true;
+	explain_no_rule(identity, reason);
+	return false;
+}
+
+int
+policy_decide(const struct rules *p, const struct policy_world *w,
+    const struct policy_peer *peer, const struct body *request,
+    struct decision *d)
+{
+	struct body settled = *request;
+	const struct question q = { w, peer, &settled };
+	const struct rule *rule = peer->rule;
+
+	memset(d, 0, sizeof *d);
+	if (rule == NULL)
+		rule = rules_find(p, peer->identity, peer->address);
+	if (rule == NULL) {
+		d->code = PROTO_CODE_DENIED;
+		explain_no_rule(peer->identity, d->reason);
+		return 0;
+	}
+	(void)snprintf(d->rule, sizeof d->rule, "%s", rule->name);
+	if ((settled.operation != PROTO_LINE ||
+	    settle_line(rule, &settled, d) == 0) &&
+	    decide(rule, &q, d) == 0 && learn(rule, &q, d) == 0)
+		return 0;
+	decision_free(d);
+	return -1;
+}
+
+void
+decision_free(struct decision *d)
+{
+	arena_free(&d->memory);
+	d->paths = d->env = d->logged = d->argv.argv = NULL;
+	d->base = d->directory = NULL;
+}
+
+/* --- for people ----------------------------------------------------------- */
+
+static void
+print_limits(FILE *out, const struct limits *l)
+{
+	static const struct conf_key keys[] = {
+		{ "time_limit", CONF_SECONDS,
+		    offsetof(struct limits, time_limit), 0, 0 },
+		{ "output_limit", CONF_SIZE,
+		    offsetof(struct limits, output_limit), 0, 0 },
+		{ "memory_limit", CONF_SIZE,
+		    offsetof(struct limits, memory_limit), 0, 0 },
+		{ "cpu_limit", CONF_SECONDS,
+		    offsetof(struct limits, cpu_limit), 0, 0 },
+		{ "process_limit", CONF_INT,
+		    offsetof(struct limits, process_limit), 0, 0 },
+		{ "open_files", CONF_INT,
+		    offsetof(struct limits, open_files), 0, 0 },
+		{ "nice", CONF_INT, offsetof(struct limits, nice), 0, 0 },
+		{ "output_wait", CONF_SECONDS,
+		    offsetof(struct limits, output_wait), 0, 0 },
+		{ "no_new_privs", CONF_BOOL,
+		    offsetof(struct limits, no_new_privs), 0, 0 },
+	};
+
+	conf_print(out, keys, sizeof keys / sizeof keys[0], l, 1);
+}
+
+static void
+explain_decision(FILE *out, const struct decision *d)
+{
+	char *argv;
+
+	if (!d->allowed) {
+		fprintf(out, "refused: %s\n", d->reason);
+		return;
+	}
+	fprintf(out, "allowed by the rule \"%s\"%s%s%s\n", d->rule,
+	    d->learned ? ", which is learning" : "",
+	    *d->command == '\0' ? "" : ", as its command ", d->command);
+	if (d->argv.argv != NULL &&
+	    (argv = words_join(d->argv.argv, 4096)) != NULL) {
+		fprintf(out, "\targv: %s\n", argv);
+		free(argv);
+	}
+	for (char **p = d->paths; p != NULL && *p != NULL; p++)
+		fprintf(out, "\tprogram: %s\n", *p);
+	/* A question runs nothing, anywhere. */
+	if (d->directory == NULL)
+		return;
+	fprintf(out, "\tdirectory: %s\n", d->directory[0] == '.' ?
+	    d->base : d->directory);
+	print_limits(out, &d->limits);
+}
+
+bool
+policy_explain(FILE *out, const struct rules *p,
+    const struct policy_world *w, const struct policy_peer *peer,
+    const struct body *request)
+{
+	const struct rule *rule = rules_explain(out, p, peer->identity,
+	    peer->address);
+	struct decision d;
+	bool allowed;
+
+	if (rule == NULL)
+		fputs("no rule matches: everything is refused\n", out);
+	if (rule == NULL || request == NULL)
+		return rule != NULL;
+	if (policy_decide(p, w, peer, request, &d) == -1) {
+		fputs("out of memory\n", out);
+		return false;
+	}
+	allowed = d.allowed;
+	explain_decision(out, &d);
+	decision_free(&d);
+	return allowed;
+}

@@ -1,0 +1,97 @@
+/*
+ * policy.h - the pure question: may this peer run this, and how?
+ *
+ * policy_decide() neither logs nor touches a file: what it answers depends on
+ * its arguments alone.
+ */
+#ifndef AIS_POLICY_H
+#define AIS_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "daemon/exec/arena.h"
+#include "common/wire/proto.h"
+#include "daemon/rules/rules.h"
+
+struct body;
+struct rules;
+struct rule;
+struct tls_identity;
+
+/* Room for a sentence that says why not. */
+#define POLICY_REASON_MAX	512
+
+/* What holds for every decision of an instance. */
+struct policy_world {
+	char *const *path;	/* Directories for names without a slash. */
+	const char *shell;	/* The program that is given a line. */
+	const char *user;	/* Of the command user: name and home. */
+	const char *home;
+	const char *start;	/* Where a session begins. */
+};
+
+/* Who asks, from where, when, in which session. */
+struct policy_peer {
+	const struct tls_identity *identity;
+	const char *address;
+	const struct rule *rule;	/* Of rules_find(), or NULL. */
+	const char *session;
+	uint32_t request;
+	const char *directory;	/* The session's, or NULL: where it begins. */
+	int64_t now;		/* Seconds since 1970, for learn_until. */
+};
+
+/* The answer.  Freed by decision_free(). */
+struct decision {
+	bool allowed;
+	bool learned;		/* Allowed only because the rule learns. */
+	bool shell;		/* A line for the shell. */
+	enum proto_code code;		/* Why not. */
+	char reason[POLICY_REASON_MAX];	/* Why not, for people. */
+	char rule[RULE_NAME_MAX];	/* Which rule decided; "" for none. */
+	char command[RULE_NAME_MAX];	/* Which of its commands; or "". */
+	bool checked;		/* paths[0] must not be others' to change. */
+	char **paths;		/* What execve(2) is to try, in order. */
+	struct grant_argv argv;
+	char **env;		/* All of the command's environment. */
+	char **logged;		/* What was asked, as the log may see it. */
+	const char *base;	/* Where "directory" is seen from. */
+	const char *directory;
+	bool wants_stdin;
+	int64_t umask;
+	struct limits limits;
+	struct arena memory;
+};
+
+/*
+ * Does any rule fit this peer at all?  A rule that learns is one too.  Where
+ * none does, write to "reason" why the peer is denied, for its user.
+ */
+bool policy_admits(const struct rules *rules,
+    const struct tls_identity *identity, const char *address,
+    char reason[POLICY_REASON_MAX]);
+
+/*
+ * May "peer" do what "request" asks?  Fills "d", which borrows from "rules",
+ * "world", "peer" and "request".  0, or -1 if memory is out and "d" is
+ * nothing.
+ */
+int policy_decide(const struct rules *rules,
+    const struct policy_world *world, const struct policy_peer *peer,
+    const struct body *request, struct decision *d);
+
+/* Free what a decision owns; it may be done twice. */
+void decision_free(struct decision *d);
+
+/*
+ * Write, rule by rule, why it does or does not apply to "peer", and then what
+ * is decided about "request" (NULL: nothing).  Returns whether it is allowed.
+ */
+bool policy_explain(FILE *out, const struct rules *rules,
+    const struct policy_world *world, const struct policy_peer *peer,
+    const struct body *request);
+
+#endif

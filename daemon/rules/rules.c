@@ -1,0 +1,442 @@
+#include <config.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "common/conf/conf.h"
+#include "common/base/date.h"
+#include "common/tls/tls.h"
+#include "daemon/rules/candidates.h"
+#include "daemon/rules/rules.h"
+
+/* A command of a rule by one of the two things that clients may call it. */
+struct rule_call {
+	const char *text;
+	const struct grant *grant;
+};
+
+struct rules {
+	struct rule *rules;
+	size_t count;
+	struct candidates by_name;
+	struct terms defaults;
+};
+
+static const struct conf_key rule_keys[] = {
+	{ "name", CONF_STRING, offsetof(struct rule, name), 0, 0 },
+	MATCH_KEYS(struct rule, match),
+	{ "anything", CONF_BOOL, offsetof(struct rule, anything), 0, 0 },
+	{ "shell", CONF_BOOL, offsetof(struct rule, shell), 0, 0 },
+	{ "learn_until", CONF_STRING, offsetof(struct rule, learn_until), 0,
+	    0 },
+	{ "sftp_server", CONF_STRINGS, offsetof(struct rule, sftp_server), 0,
+	    0 },
+	TERMS_KEYS(struct rule, terms),
+	{ "commands", CONF_GROUPS, 0, 0, 0 },
+};
+
+#define RULE_KEYS	(sizeof rule_keys / sizeof rule_keys[0])
+
+/* --- loading -------------------------------------------------------------- */
+
+/* A day as "YYYY-MM-DD" in UTC; the second after it, or -1. */
+static int64_t
+end_of_day(const char *text)
+{
+	struct tm tm;
+	const char *end;
+
+	memset(&tm, 0, sizeof tm);
+	if (strlen(text) != 10 ||
+	    (end = strptime(text, "%Y-%m-%d", &tm)) == NULL || *end != '\0')
+		return -1;
+	return date_seconds(&tm) + 86400;
+}
+
+static int
+check_rule(const struct conf_group *group, struct rule *rule)
+{
+	char why[256];
+	int errors = match_prepare(&rule->match, group);
+
+	if (rule->name != NULL && strlen(rule->name) >= RULE_NAME_MAX)
+		errors += conf_complain(group, "name", "longer than %d bytes",
+		    RULE_NAME_MAX - 1);
+	if (rule->anything && conf_has(group, "commands"))
+		errors += conf_complain(group, "commands", "the rule grants "
+		    "anything already; remove one of the two");
+	if (terms_check(&rule->terms, why, sizeof why) != NULL)
+		errors += conf_complain(group, NULL, "%s", why);
+	if (rule->sftp_server != NULL && (rule->sftp_server[0] == NULL ||
+	    rule->sftp_server[0][0] != '/'))
+		errors += conf_complain(group, "sftp_server", "must begin with "
+		    "the path of a program, as \"/usr/lib/openssh/"
+		    "sftp-server\"");
+	if (rule->learn_until != NULL &&
+	    (rule->learn_end = end_of_day(rule->learn_until)) == -1)
+		errors += conf_complain(group, "learn_until", "must be a day, "
+		    "as \"2027-01-31\"");
+	return errors;
+}
+
+static int
+add_grant(void *context, const struct conf_group *group, const char *text)
+{
+	struct rule *rule = context;
+	struct grant *grants = realloc(rule->grants,
+	    (rule->count + 1) * sizeof *grants);
+
+	if (grants == NULL)
+		return conf_complain(group, NULL, "out of memory");
+	rule->grants = grants;
+	return grant_load(&grants[rule->count++], group, text, &rule->terms);
+}
+
+/* By text, and of the same text in the order of the file. */
+static int
+compare_calls(const void *a, const void *b)
+{
+	const struct rule_call *x = a, *y = b;
+	int order = strcmp(x->text, y->text);
+
+	if (order != 0)
+		return order;
+	return (x->grant > y->grant) - (x->grant < y->grant);
+}
+
+static int
+sort_calls(struct rule *rule, const struct conf_group *group)
+{
+	size_t n = 0;
+
+	if (rule->count == 0)
+		return 0;
+	rule->calls = calloc(2 * rule->count, sizeof *rule->calls);
+	if (rule->calls == NULL)
+		return conf_complain(group, NULL, "out of memory");
+	for (size_t i = 0; i < rule->count; i++) {
+		const struct grant *g = &rule->grants[i];
+
+		rule->calls[n++] = (struct rule_call){ g->name, g };
+		rule->calls[n++] = (struct rule_call){ g->program, g };
+	}
+	qsort(rule->calls, n, sizeof *rule->calls, compare_calls);
+	return 0;
+}
+
+const struct grant *
+rule_call(const struct rule *rule, const char *name)
+{
+	size_t low = 0, high = rule->calls == NULL ? 0 : 2 * rule->count;
+	size_t end = high;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (strcmp(rule->calls[middle].text, name) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < end && strcmp(rule->calls[low].text, name) == 0 ?
+	    rule->calls[low].grant : NULL;
+}
+
+static int
+add_rule(void *context, const struct conf_group *group, const char *text)
+{
+	struct rules *p = context;
+	struct rule *rules, *rule;
+	char name[32], where[CONF_STRING_MAX + 32];
+	int errors;
+
+	if (text != NULL)
+		return conf_complain(group, NULL, "rules: an entry must be a "
+		    "group in braces");
+	if ((p->count & (p->count - 1)) == 0) {
+		rules = realloc(p->rules, 2 * (p->count + 1) * sizeof *rules);
+		if (rules == NULL)
+			return conf_complain(group, NULL, "out of memory");
+		p->rules = rules;
+	}
+	rule = &p->rules[p->count++];
+	memset(rule, 0, sizeof *rule);
+	if (terms_copy(&rule->terms, &p->defaults) == -1)
+		return conf_complain(group, NULL, "out of memory");
+	if (conf_read_group(group, rule_keys, RULE_KEYS, rule) > 0)
+		return 1;
+	(void)snprintf(name, sizeof name, "%zu", p->count);
+	if (rule->name == NULL)
+		rule->name = strdup(name);
+	rule->where = strdup(conf_group_where(group, where, sizeof where));
+	if (rule->name == NULL || rule->where == NULL)
+		return conf_complain(group, NULL, "out of memory");
+	errors = check_rule(group, rule) +
+	    conf_each_in(group, "commands", add_grant, rule);
+	/* A command with an error may lack its name. */
+	return errors > 0 ? errors : sort_calls(rule, group);
+}
+
+static int
+index_rules(struct rules *p)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		if (candidates_add(&p->by_name,
+		    p->rules[i].match.values[MATCH_CN], i) == -1)
+			return -1;
+	}
+	candidates_sort(&p->by_name);
+	return 0;
+}
+
+struct rules *
+rules_load(struct conf *conf, const struct terms *defaults, int *errors)
+{
+	struct rules *p = calloc(1, sizeof *p);
+
+	if (p == NULL || terms_copy(&p->defaults, defaults) == -1) {
+		rules_free(p);
+		return NULL;
+	}
+	*errors += conf_each(conf, "rules", add_rule, p);
+	if (index_rules(p) == 0)
+		return p;
+	rules_free(p);
+	return NULL;
+}
+
+void
+rules_free(struct rules *p)
+{
+	if (p == NULL)
+		return;
+	for (size_t i = 0; i < p->count; i++) {
+		struct rule *rule = &p->rules[i];
+
+		match_free(&rule->match);
+		for (size_t k = 0; k < rule->count; k++)
+			grant_free(&rule->grants[k]);
+		free(rule->grants);
+		free(rule->calls);
+		free(rule->where);
+		conf_free_values(rule_keys, RULE_KEYS, rule);
+	}
+	free(p->rules);
+	candidates_free(&p->by_name);
+	terms_free(&p->defaults);
+	free(p);
+}
+
+size_t
+rules_count(const struct rules *p)
+{
+	return p->count;
+}
+
+/* Of the conditions, those that are set; of the rest, all. */
+static void
+print_rule(FILE *out, const struct rule *rule)
+{
+	for (size_t i = 0; i < RULE_KEYS; i++) {
+		const char *name = rule_keys[i].name;
+		size_t at = rule_keys[i].offset;
+		char *const *value = (char *const *)(const void *)
+		    ((const char *)rule + at);
+
+		if ((at >= offsetof(struct rule, match) &&
+		    at < offsetof(struct rule, anything) && *value == NULL) ||
+		    ((strcmp(name, "learn_until") == 0 ||
+		    strcmp(name, "sftp_server") == 0) && *value == NULL))
+			continue;
+		conf_print(out, &rule_keys[i], 1, rule, 2);
+	}
+	if (rule->count == 0)
+		return;
+	fputs("\t\tcommands = (", out);
+	for (size_t i = 0; i < rule->count; i++) {
+		fputs(i == 0 ? "\n" : ",\n", out);
+		grant_print(out, &rule->grants[i]);
+	}
+	fputs("\n\t\t);\n", out);
+}
+
+void
+rules_print(FILE *out, const struct rules *p)
+{
+	fputs("rules = (", out);
+	for (size_t i = 0; i < p->count; i++) {
+		fputs(i == 0 ? "\n\t{\n" : ",\n\t{\n", out);
+		print_rule(out, &p->rules[i]);
+		fputs("\t}", out);
+	}
+	fputs("\n);\n", out);
+}
+
+const char *
+rule_name(const struct rule *rule)
+{
+	return rule->name;
+}
+
+struct peer {
+	const struct rules *rules;
+	const struct tls_identity *identity;
+	const char *address;
+};
+
+static bool
+is_for(void *context, size_t number)
+{
+	const struct peer *peer = context;
+
+	return match_peer(&peer->rules->rules[number].match, peer->identity,
+	    peer->address) == NULL;
+}
+
+const struct rule *
+rules_find(const struct rules *p, const struct tls_identity *identity,
+    const char *address)
+{
+	struct peer peer = { .rules = p, .identity = identity,
+	    .address = address };
+	size_t i = candidates_first(&p->by_name, identity->common_name,
+	    is_for, &peer);
+
+	return i == CANDIDATES_NONE ? NULL : &p->rules[i];
+}
+
+const struct rule *
+rules_explain(FILE *out, const struct rules *p,
+    const struct tls_identity *identity, const char *address)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		const struct rule *rule = &p->rules[i];
+		const char *key = match_peer(&rule->match, identity, address);
+
+		fprintf(out, "%s: rule \"%s\": %s%s\n", rule->where,
+		    rule->name, key == NULL ? "matches" : "does not match, "
+		    "because of its key ", key == NULL ? "" : key);
+		if (key == NULL)
+			return rule;
+	}
+	return NULL;
+}
+
+void
+rule_list(FILE *out, const struct rule *rule)
+{
+	if (rule->anything)
+		fputs("*\tany program, by its name or path\n", out);
+	if (rule->shell)
+		fputs("-c LINE\ta line for the shell\n", out);
+	if (rule->sftp_server != NULL)
+		fputs("-s sftp\tfiles, by sftp and scp over aisc-ssh\n", out);
+	for (size_t i = 0; i < rule->count; i++)
+		fprintf(out, "%s\t%s\n", rule->grants[i].name,
+		    rule->grants[i].summary == NULL ? "" :
+		    rule->grants[i].summary);
+}
+
+/* --- what is hardly meant ---------------------------------------------- */
+
+/* One limit against what the system allows us; "above" is that of the level
+ * above, where it has been looked at already. */
+static int
+warn_limit(FILE *out, const char *where, const char *name, int resource,
+    int64_t value, int64_t above)
+{
+	struct rlimit r;
+
+	if (value == 0 || value == above ||
+	    getrlimit((__rlimit_resource_t)resource, &r) == -1 ||
+	    r.rlim_max == RLIM_INFINITY || (uint64_t)value <= r.rlim_max)
+		return 0;
+	fprintf(out, "%s: %s: above the hard limit of %llu, which holds\n",
+	    where, name, (unsigned long long)r.rlim_max);
+	return 1;
+}
+
+static int
+warn_limits(FILE *out, const char *where, const struct limits *l,
+    const struct limits *above)
+{
+	return warn_limit(out, where, "memory_limit", RLIMIT_AS,
+	    l->memory_limit, above->memory_limit) +
+	    warn_limit(out, where, "cpu_limit", RLIMIT_CPU,
+	    l->cpu_limit / 1000, above->cpu_limit / 1000) +
+	    warn_limit(out, where, "process_limit", RLIMIT_NPROC,
+	    l->process_limit, above->process_limit) +
+	    warn_limit(out, where, "open_files", RLIMIT_NOFILE,
+	    l->open_files, above->open_files);
+}
+
+static int
+warn_rule(FILE *out, const struct rule *rule, const struct limits *above,
+    const struct account *commands)
+{
+	const struct limits *ours = &rule->terms.limits;
+	char why[1024];
+	int n = warn_limits(out, rule->where, ours, above);
+
+	if (!rule->anything && !rule->shell && rule->count == 0 &&
+	    rule->sftp_server == NULL && rule->learn_end == 0) {
+		fprintf(out, "%s: the rule \"%s\" grants nothing\n",
+		    rule->where, rule->name);
+		n++;
+	}
+	if (rule->sftp_server != NULL && grant_check_program(
+	    rule->sftp_server[0], commands, why, sizeof why) != NULL) {
+		fprintf(out, "%s: sftp_server: %s\n", rule->where, why);
+		n++;
+	}
+	for (size_t i = 0; i < rule->count; i++) {
+		const struct grant *g = &rule->grants[i], *first;
+
+		n += warn_limits(out, g->where, &g->terms.limits, ours);
+		if (grant_check_program(g->program, commands, why,
+		    sizeof why) != NULL) {
+			fprintf(out, "%s: %s\n", g->where, why);
+			n++;
+		}
+		if (grant_check_slots(g, commands, why, sizeof why) != NULL) {
+			fprintf(out, "%s: %s\n", g->where, why);
+			n++;
+		}
+		first = rule_call(rule, g->name);
+		if (first != NULL && first != g) {
+			fprintf(out, "%s: the command \"%s\" is never "
+			    "reached: %s has the same name\n", g->where,
+			    g->name, first->where);
+			n++;
+		}
+	}
+	return n;
+}
+
+int
+rules_warn(FILE *out, const struct rules *p, const struct account *commands)
+{
+	static const struct limits none;
+	const struct rule *all = NULL;
+	int n = warn_limits(out, "the top level", &p->defaults.limits, &none);
+
+	if (p->count == 0) {
+		fputs("there are no rules: everything is refused\n", out);
+		n++;
+	}
+	for (size_t i = 0; i < p->count; i++) {
+		const struct rule *rule = &p->rules[i];
+
+		n += warn_rule(out, rule, &p->defaults.limits, commands);
+		if (all != NULL) {
+			fprintf(out, "%s: the rule \"%s\" is never reached: "
+			    "%s matches everybody\n", rule->where, rule->name,
+			    all->where);
+			n++;
+		} else if (match_is_everybody(&rule->match))
+			all = rule;
+	}
+	return n;
+}
