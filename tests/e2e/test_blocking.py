@@ -1,6 +1,6 @@
 """Nothing in the daemon's loop waits for what need not come.
 
-HACKING.md has the table of the calls that could; this is its other side.
+doc/decisions.md has the table of the calls that could; this is its other side.
 """
 
 import contextlib
