@@ -1,12 +1,8 @@
 #include <config.h>
 
-#include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/wire/body.h"
 #include "common/base/buf.h"
@@ -14,14 +10,10 @@
 
 #include "client/core/outcome.h"
 #include "client/core/settings.h"
-#include "client/core/signals.h"
 #include "client/core/printer.h"
 #include "client/session/request.h"
 
 #include "client/ask/report.h"
-
-/* What stands before the status in an object; three digits follow. */
-#define STATUS	"\"status\": "
 
 struct report {
 	struct printer printer;
@@ -33,7 +25,6 @@ struct report {
 	struct request *request;
 	const struct body *body;
 	size_t line;
-	char *farewell;		/* What a signal leaves of it. */
 };
 
 struct report *
@@ -51,21 +42,11 @@ report_new(int fd, bool capture)
 	return p;
 }
 
-/* Nothing is left for a signal to say. */
-static void
-disarm(struct report *p)
-{
-	signals_farewell(-1, NULL, 0, 0);
-	free(p->farewell);
-	p->farewell = NULL;
-}
-
 void
 report_free(struct report *p)
 {
 	if (p == NULL)
 		return;
-	disarm(p);
 	/* Each object was flushed. */
 	printer_close(&p->printer);
 	buf_free(&p->kept[0]);
@@ -198,45 +179,18 @@ drop_kept(struct report *p)
 	buf_free(&p->kept[1]);
 }
 
-/* Prepare what a signal is to leave; it leaves nothing without memory. */
-static void
-arm(struct report *p)
-{
-	struct outcome o = { .class = OUTCOME_DONE };
-	const char *at;
-	FILE *out;
-	size_t n;
-
-	outcome_signal(&o, SIGINT);
-	if ((out = open_memstream(&p->farewell, &n)) == NULL)
-		return;
-	tell(out, p, &o);
-	if (fclose(out) != 0) {
-		free(p->farewell);
-		p->farewell = NULL;
-		return;
-	}
-	/* No word can look like this: its quotes would have backslashes. */
-	at = strstr(p->farewell, STATUS);
-	if (at != NULL)
-		signals_farewell(p->printer.fd, p->farewell, n,
-		    (size_t)(at - p->farewell) + strlen(STATUS));
-}
-
 void
 report_begin(struct report *p, const struct settings *s, struct request *r,
     const struct body *body, size_t line)
 {
 	if (p == NULL)
 		return;
-	disarm(p);
 	drop_kept(p);
 	request_forget(r);
 	p->settings = s;
 	p->request = r;
 	p->body = body;
 	p->line = line;
-	arm(p);
 }
 
 void
@@ -256,7 +210,6 @@ report_tell(struct report *p, struct outcome *o)
 {
 	if (p == NULL)
 		return;
-	disarm(p);
 	tell(p->printer.out, p, o);
 	drop_kept(p);
 	p->body = NULL;

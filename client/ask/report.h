@@ -2,8 +2,9 @@
  * report.h - what came of each command, as JSON for programs: one object a
  * command, each on a line of its own.
  *
- * It is there whatever has come of the command, also when a signal ends aisc,
- * and it has "exit" only where the command has ended by itself.
+ * It is there for each result of a command, also when a signal ends aisc, but
+ * not while that still connects; and it has "exit" only where the command has
+ * ended by itself.
  */
 #ifndef AIS_REPORT_H
 #define AIS_REPORT_H
@@ -36,7 +37,7 @@ bool report_captures(const struct report *p);
 /*
  * A command for the server of "s" begins: "body", or NULL if it is none that
  * can be asked for; "line" is its number in a script, or 0.  All are borrowed
- * until report_tell().  From now on a signal that ends aisc leaves an object.
+ * until report_tell().
  */
 void report_begin(struct report *p, const struct settings *s,
     struct request *r, const struct body *body, size_t line);

@@ -1,6 +1,9 @@
+/*
+ * signals.c - the signals that aisc takes, as flags.
+ * SPDX-License-Identifier: ISC
+ */
 #include <config.h>
 
-#include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -23,16 +26,8 @@ static int end_by;		/* 0: none. */
 static const int ends[] = { SIGHUP, SIGTERM, SIGQUIT, SIGINT };
 #define ENDS	(sizeof ends / sizeof ends[0])
 
-/* What is written when one of them does; changed while none can come. */
-static struct {
-	int fd;
-	char *text;		/* NULL: nothing. */
-	size_t n;
-	char *status;		/* Three digits in "text". */
-} farewell;
-
 static void
-note(int signo)
+signals_note(int signo)
 {
 	for (size_t i = 0; i < CAUGHT; i++) {
 		if (caught[i] == signo)
@@ -40,64 +35,10 @@ note(int signo)
 	}
 }
 
-/* The last words, said once.  The handler has been reset, so that raise(3) ends
- * the program as soon as we return, and so does a second signal. */
-static void
-part(int signo)
-{
-	char *text = farewell.text;
-	int n = 128 + signo;
-	ssize_t put = -1;
-
-	farewell.text = NULL;
-	if (text != NULL) {
-		farewell.status[0] = (char)('0' + n / 100);
-		farewell.status[1] = (char)('0' + n / 10 % 10);
-		farewell.status[2] = (char)('0' + n % 10);
-		do
-			put = write(farewell.fd, text, farewell.n);
-		while (put == -1 && errno == EINTR);
-	}
-	(void)raise(signo);
-}
-
-/* Give those that have the effect of before their last words, or take them
- * away; what is ignored stays so. */
-static void
-arm(void)
-{
-	struct sigaction sa = { .sa_handler = SIG_DFL }, old;
-
-	if (farewell.text != NULL) {
-		sa.sa_handler = part;
-		sa.sa_flags = (int)SA_RESETHAND;
-	}
-	(void)sigemptyset(&sa.sa_mask);
-	for (size_t i = 0; i < ENDS; i++) {
-		if (sigaction(ends[i], NULL, &old) == 0 &&
-		    (old.sa_handler == SIG_DFL || old.sa_handler == part))
-			(void)sigaction(ends[i], &sa, NULL);
-	}
-}
-
-void
-signals_farewell(int fd, char *text, size_t n, size_t status)
-{
-	farewell.text = NULL;
-	if (!catching)
-		arm();
-	farewell.fd = fd;
-	farewell.text = text;
-	farewell.n = n;
-	farewell.status = text == NULL ? NULL : text + status;
-	if (!catching && text != NULL)
-		arm();
-}
-
 void
 signals_catch(void)
 {
-	struct sigaction sa = { .sa_handler = note };
+	struct sigaction sa = { .sa_handler = signals_note };
 	sigset_t set;
 
 	if (catching)
@@ -122,7 +63,6 @@ signals_release(void)
 		return;
 	for (size_t i = 0; i < CAUGHT; i++)
 		(void)sigaction(caught[i], &before[i], NULL);
-	arm();
 	(void)sigprocmask(SIG_SETMASK, &outside, NULL);
 	catching = false;
 }
@@ -169,7 +109,7 @@ signals_finish(void)
 	if (end_by == 0)
 		return;
 	(void)fflush(NULL);
-	/* What dumps no core does so for SIGQUIT, wherever cores go to. */
+	/* No core for SIGQUIT: this ends us, and is no fault of ours. */
 	(void)prctl(PR_SET_DUMPABLE, 0);
 	(void)signal(end_by, SIG_DFL);
 	(void)sigemptyset(&set);

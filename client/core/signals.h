@@ -1,5 +1,6 @@
 /*
  * signals.h - the signals that aisc takes, as flags.
+ * SPDX-License-Identifier: ISC
  *
  * They are open only while the loop waits, so that none comes between a look
  * at its flag and the wait.
@@ -9,26 +10,17 @@
 
 #include <signal.h>
 #include <stdbool.h>
-#include <stddef.h>
 
 /*
  * Catch SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCONT and SIGWINCH from now on,
- * except those that we were started with ignored: who did that wants it so
- * (nohup, and programs that keep Ctrl-C for themselves).
+ * except those that were ignored when we started: nohup(1), and programs that
+ * keep Ctrl-C for themselves, want it so.
  */
 void signals_catch(void);
 
-/* Give them back their effect of before, for what cannot be interrupted
+/* Give them back their effect of before, for calls that cannot be interrupted
  * otherwise. */
 void signals_release(void);
-
-/*
- * Leave "text" on the descriptor "fd" when one of SIGINT, SIGTERM, SIGHUP and
- * SIGQUIT ends the program while they have their effect of before.  The three
- * bytes at "status" become 128 and the signal's number.  "text" is borrowed
- * until signals_farewell(-1, NULL, 0, 0), which leaves nothing.
- */
-void signals_farewell(int fd, char *text, size_t n, size_t status);
 
 /* The signal mask to wait with. */
 const sigset_t *signals_mask(void);
