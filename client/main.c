@@ -15,6 +15,7 @@
 
 #include "common/wire/body.h"
 #include "common/base/net.h"
+#include "common/base/number.h"
 #include "common/wire/proto.h"
 
 #include "client/core/outcome.h"
@@ -228,24 +229,13 @@ make_tables(char letters[2 * ROWS + 3], struct option longs[ROWS + 1])
 	*p = '\0';
 }
 
-/* A number from "min" to "max", and nothing around it. */
-static int
-take_number(const char *text, double min, double max, double *v)
-{
-	char *end;
-
-	if (*text < '0' || *text > '9')
-		return -1;
-	*v = strtod(text, &end);
-	return *end == '\0' && *v >= min && *v <= max ? 0 : -1;
-}
-
 /* Set what "row" is for to "text".  0, or -1 if that cannot be. */
 static int
 take_value(struct call *call, const struct row *row, const char *text)
 {
 	void *place = (char *)call + row->offset;
-	double v;
+	const char *end;
+	double seconds;
 
 	switch (row->kind) {
 	case KIND_FLAG:
@@ -256,25 +246,16 @@ take_value(struct call *call, const struct row *row, const char *text)
 	case KIND_VARIABLE:
 		return settings_add_environment(&call->settings, text);
 	case KIND_PORT:
-		if (take_number(text, 1, 65535, &v) == -1)
-			return -1;
-		*(int64_t *)place = (int64_t)v;
-		return 0;
+		return number_whole(text, 1, 65535, place);
 	case KIND_FD:
-		if (strspn(text, "0123456789") != strlen(text) ||
-		    take_number(text, 1, INT_MAX, &v) == -1)
-			return -1;
-		*(int64_t *)place = (int64_t)v;
-		return 0;
-	case KIND_SECONDS:
-		if (take_number(text, 0, SECONDS_MAX, &v) == -1)
-			return -1;
-		*(int64_t *)place = (int64_t)(v * 1000);
-		return 0;
+		return number_whole(text, 1, INT_MAX, place);
 	case KIND_DAYS:
-		if (take_number(text, 0, DAYS_MAX, &v) == -1)
+		return number_whole(text, 0, DAYS_MAX, place);
+	case KIND_SECONDS:
+		if ((end = number_decimal(text, &seconds)) == NULL ||
+		    *end != '\0' || seconds > SECONDS_MAX)
 			return -1;
-		*(int64_t *)place = (int64_t)v;
+		*(int64_t *)place = (int64_t)(seconds * 1000);
 		return 0;
 	}
 	return -1;
@@ -405,14 +386,10 @@ check_call(const struct call *call)
 static int
 take_port(struct call *call)
 {
-	double v;
-
-	if (call->port[0] == '\0')
+	if (call->port[0] == '\0' || number_whole(call->port, 1, 65535,
+	    &call->settings.port) == 0)
 		return 0;
-	if (take_number(call->port, 1, 65535, &v) == -1)
-		return usage("this is no port: ", call->port);
-	call->settings.port = (int64_t)v;
-	return 0;
+	return usage("this is no port: ", call->port);
 }
 
 /*

@@ -19,6 +19,7 @@
 #include "common/conf/conf.h"
 #include "common/base/log.h"
 #include "common/base/net.h"
+#include "common/base/number.h"
 #include "common/wire/proto.h"
 #include "common/base/retry.h"
 #include "common/tls/tls.h"
@@ -121,7 +122,7 @@ told(int code)
 static int
 parse_options(int argc, char **argv, struct options *o)
 {
-	char host[8], port[8];
+	int64_t port;
 	int c;
 
 	memset(o, 0, sizeof *o);
@@ -170,9 +171,8 @@ parse_options(int argc, char **argv, struct options *o)
 		    "one\n", argv[optind]);
 		return EXIT_USAGE;
 	}
-	(void)snprintf(host, sizeof host, ":%.6s", o->port == NULL ? "1" :
-	    o->port);
-	if (net_split(host, host, sizeof host, port, sizeof port) == -1) {
+	if (o->port != NULL &&
+	    number_whole(o->port, 0, 65535, &port) == -1) {
 		fprintf(stderr, "aisd: the port must be a number from 0 to "
 		    "65535\n");
 		return EXIT_USAGE;

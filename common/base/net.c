@@ -19,6 +19,7 @@
 #include "common/base/fd.h"
 #include "common/base/log.h"
 #include "common/base/net.h"
+#include "common/base/number.h"
 
 /* More would only hide from the operator that the daemon cannot keep up. */
 #define BACKLOG	128
@@ -34,28 +35,13 @@ copy(char *out, size_t size, const char *text, size_t n)
 	return 0;
 }
 
-/* A decimal number up to 65535, with nothing around it. */
-static bool
-is_port(const char *text)
-{
-	unsigned long v = 0;
-
-	if (*text == '\0' || strlen(text) > 5)
-		return false;
-	for (; *text != '\0'; text++) {
-		if (*text < '0' || *text > '9')
-			return false;
-		v = v * 10 + (unsigned long)(*text - '0');
-	}
-	return v <= 65535;
-}
-
 int
 net_split(const char *text, char *host, size_t hsize, char *port,
     size_t psize)
 {
 	const char *colon = strrchr(text, ':'), *end;
 	size_t n = strlen(text);
+	int64_t number;
 
 	if (text[0] == '[') {
 		if ((end = strchr(text, ']')) == NULL)
@@ -74,7 +60,7 @@ net_split(const char *text, char *host, size_t hsize, char *port,
 	port[0] = '\0';
 	if (colon == NULL)
 		return 0;
-	if (!is_port(colon + 1))
+	if (number_whole(colon + 1, 0, 65535, &number) == -1)
 		return -1;
 	return copy(port, psize, colon + 1, strlen(colon + 1));
 }

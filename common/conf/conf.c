@@ -15,6 +15,7 @@
 #include "common/conf/conf-files.h"
 #include "common/conf/conf.h"
 #include "common/base/log.h"
+#include "common/base/number.h"
 
 /* Room for "FILE:LINE". */
 #define WHERE_MAX	(CONF_STRING_MAX + 16)
@@ -410,8 +411,7 @@ static int
 read_measure(const config_setting_t *s, const struct unit *units,
     int64_t bare, int64_t *v)
 {
-	const char *text;
-	char *end;
+	const char *text, *end;
 	double number;
 
 	if (is_whole(s))
@@ -419,11 +419,7 @@ read_measure(const config_setting_t *s, const struct unit *units,
 	if (is_number(s))
 		return scale(config_setting_get_float(s), bare, v);
 	if ((text = config_setting_get_string(s)) == NULL ||
-	    *text < '0' || *text > '9')
-		return -1;
-	number = strtod(text, &end);
-	/* It would take hexadecimal and exponents as well. */
-	if (end != text + strspn(text, "0123456789."))
+	    (end = number_decimal(text, &number)) == NULL)
 		return -1;
 	end += strspn(end, " ");
 	for (const struct unit *u = units; u->name != NULL; u++) {

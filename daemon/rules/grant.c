@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "daemon/exec/arena.h"
+#include "common/base/number.h"
 #include "common/base/pattern.h"
 #include "common/wire/proto.h"
 #include "daemon/rules/grant.h"
@@ -192,22 +193,6 @@ grant_free(struct grant *g)
 
 /* --- fitting -------------------------------------------------------------- */
 
-/* A decimal number that fits an int64_t, in its only spelling. */
-static bool
-is_integer(const char *text, int64_t min, int64_t max)
-{
-	const char *digits = *text == '-' ? text + 1 : text;
-	char *end;
-	long long v;
-
-	if (digits[strspn(digits, "0123456789")] != '\0' || *digits == '\0' ||
-	    (*digits == '0' && (digits[1] != '\0' || *text == '-')))
-		return false;
-	errno = 0;
-	v = strtoll(text, &end, 10);
-	return errno == 0 && v >= min && v <= max;
-}
-
 /*
  * Make "path" one that is seen from "below", without "." and "//"; NULL if it
  * begins elsewhere or climbs with "..", or if memory is out.
@@ -308,6 +293,8 @@ static int
 fit_word(const struct slot *s, char *word, struct arena *a,
     struct grant_argv *out, char **result)
 {
+	int64_t number;
+
 	*result = word;
 	switch (s->kind) {
 	case ONE_OF:
@@ -319,7 +306,7 @@ fit_word(const struct slot *s, char *word, struct arena *a,
 	case MATCH:
 		return pattern_set_match(s->set, word);
 	case INTEGER:
-		return is_integer(word, s->min, s->max);
+		return number_whole(word, s->min, s->max, &number) == 0;
 	case BELOW:
 		return fit_path(s, word, a, out, result);
 	case ANY:

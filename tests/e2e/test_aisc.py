@@ -961,6 +961,11 @@ def test_missing_setting(aisc, alice, missing, option):
 @pytest.mark.parametrize("words, says", [
     ([], b"no HOST"), (["-p"], b"-p"), (["-p", "0", "h", "x"], b"--port"),
     (["-p", "65536", "h", "x"], b"--port"), (["--frob", "h"], b"--frob"),
+    (["-p", "47731.9", "h", "x"], b"--port"),
+    (["-p", "4.77e4", "h", "x"], b"--port"),
+    (["--timeout", "1e3", "h", "x"], b"--timeout"),
+    (["--warn-days", "1.5", "h"], b"--warn-days"),
+    (["--status-fd", "3 ", "h", "x"], b"--status-fd"),
     (["--timeout", "-1", "h"], b"--timeout"), (["-e", "A", "h"], b"--env"),
     (["-c", "x", "h", "y"], b"-c"), (["h:99999", "x"], b"h:99999"),
     ([":80", "x"], b":80"), (["h:0", "x"], b"0")])
@@ -969,6 +974,15 @@ def test_usage(program, words, says):
                           stdin=subprocess.DEVNULL, timeout=20)
     assert (done.returncode, said(done.stderr)) == (255, "usage")
     assert says in done.stderr and done.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("port", ["", "1:2", "65536", "-1", "1.0", "1e3"])
+def test_port_of_aisd(program, port):
+    done = subprocess.run([*program("aisd"), "-c", "/dev/null", "-p", port],
+                          capture_output=True, text=True, timeout=20)
+    assert done.returncode == 2
+    assert done.stderr == \
+        "aisd: the port must be a number from 0 to 65535\n"
 
 
 def test_help_fits_one_screen(program):

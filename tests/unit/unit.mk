@@ -27,6 +27,7 @@ unit_tests = \
 	tests/unit/logjson_test \
 	tests/unit/net_test \
 	tests/unit/notify_test \
+	tests/unit/number_test \
 	tests/unit/pattern_test \
 	tests/unit/penalty_test \
 	tests/unit/policy_test \
