@@ -17,6 +17,7 @@
 #include "common/base/net.h"
 #include "common/base/number.h"
 #include "common/wire/proto.h"
+#include "common/base/text.h"
 
 #include "client/core/outcome.h"
 #include "client/core/settings.h"
@@ -282,7 +283,7 @@ usage_host(const char *word)
 	char shown[2 * HOST_MAX];
 	const char *hint = "see aisc --help";
 
-	outcome_printable(shown, sizeof shown, word, strnlen(word, HOST_MAX));
+	text_printable(shown, sizeof shown, word, strnlen(word, HOST_MAX));
 	if (strpbrk(word, " \t") != NULL)
 		hint = "write the host and the words of the command apart";
 	else if (strchr(word, '@') != NULL)

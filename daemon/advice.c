@@ -11,6 +11,7 @@
 #include "common/base/date.h"
 #include "common/base/json.h"
 #include "common/base/log.h"
+#include "common/base/text.h"
 #include "common/base/net.h"
 #include "common/tls/tls.h"
 #include "common/base/words.h"
@@ -162,7 +163,7 @@ struct seen {
 	size_t count;
 };
 
-/* Undo log_escape() up to the closing quote; NULL if there is none. */
+/* Undo text_escape() up to the closing quote; NULL if there is none. */
 static const char *
 unescape(const char *p, char *out)
 {

@@ -14,6 +14,7 @@
 #include "common/endpoint/link.h"
 #include "common/base/net.h"
 #include "common/tls/tls.h"
+#include "common/base/text.h"
 
 #include "client/core/outcome.h"
 #include "client/core/settings.h"
@@ -208,7 +209,7 @@ look_there(struct report *r, struct request *request)
 	if (n > 0 && buf_data(&rule)[n - 1] == '\n')
 		n--;
 	if (n > 0)
-		outcome_printable(r->rule, sizeof r->rule, buf_data(&rule), n);
+		text_printable(r->rule, sizeof r->rule, buf_data(&rule), n);
 	buf_free(&rule);
 	if (o->class != OUTCOME_DONE)
 		return failed(r);

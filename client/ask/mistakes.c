@@ -7,6 +7,7 @@
 #include "common/wire/body.h"
 #include "common/wire/proto.h"
 #include "common/base/words.h"
+#include "common/base/text.h"
 
 #include "client/core/outcome.h"
 
@@ -48,7 +49,7 @@ explain_line(struct outcome *o, const char *line)
 	}
 	words_free(words);
 	outcome_advise(o, "each word is an argument of its own, as in \"aisc "
-	    "HOST %s\"", outcome_printable(shown, sizeof shown, line,
+	    "HOST %s\"", text_printable(shown, sizeof shown, line,
 	    strnlen(line, SHOWN_MAX)));
 }
 

@@ -10,7 +10,7 @@
 #include "common/wire/body.h"
 #include "common/base/buf.h"
 #include "common/base/json.h"
-#include "common/base/log.h"
+#include "common/base/text.h"
 
 #include "client/core/outcome.h"
 #include "client/core/settings.h"
@@ -59,10 +59,10 @@ columns(const char *text)
 static char *
 printable(struct piece p)
 {
-	size_t size = LOG_ESCAPED_MAX(p.length);
+	size_t size = TEXT_ESCAPED_MAX(p.length);
 	char *out = malloc(size);
 
-	return out == NULL ? NULL : outcome_printable(out, size, p.text,
+	return out == NULL ? NULL : text_printable(out, size, p.text,
 	    p.length);
 }
 

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "common/base/json.h"
-#include "common/base/log.h"
+#include "common/base/text.h"
 
 #include "client/core/outcome.h"
 
@@ -145,23 +145,6 @@ outcome_fail(struct outcome *o, enum outcome_class class, const char *format,
 	va_end(ap);
 }
 
-char *
-outcome_printable(char *out, size_t size, const void *bytes, size_t n)
-{
-	char *to = out;
-
-	log_escape(out, size, bytes, n);
-	for (const char *p = out; *p != '\0'; p++) {
-		if (p[0] == '\\' && p[1] == '"')
-			continue;
-		if (p[0] == '\\' && p[1] == '\\')
-			*to++ = *p++;
-		*to++ = *p;
-	}
-	*to = '\0';
-	return out;
-}
-
 void
 outcome_code(struct outcome *o, uint16_t code, const char *text)
 {
@@ -178,7 +161,7 @@ outcome_code(struct outcome *o, uint16_t code, const char *text)
 	set_class(o, codes[i].class);
 	if (*text == '\0')
 		text = codes[i].text;
-	outcome_printable(o->text, sizeof o->text, text, strlen(text));
+	text_printable(o->text, sizeof o->text, text, strlen(text));
 }
 
 /* What ended a command that was cut short for "code". */

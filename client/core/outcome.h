@@ -130,10 +130,4 @@ void outcome_say(const char *format, ...)
 /* Write just this text in the same way. */
 void outcome_write(const char *text);
 
-/*
- * Make "n" foreign bytes printable as log_escape() does, but leave double
- * quotes as they are: this text is to be read and not to be turned back.
- */
-char *outcome_printable(char *out, size_t size, const void *bytes, size_t n);
-
 #endif

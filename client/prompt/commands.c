@@ -14,6 +14,7 @@
 #include "common/base/buf.h"
 #include "common/wire/proto.h"
 #include "common/base/words.h"
+#include "common/base/text.h"
 
 #include "client/core/outcome.h"
 #include "client/core/settings.h"
@@ -262,7 +263,7 @@ do_pwd(struct commands *c, char **words)
 	/* A terminal is shown no foreign bytes; a program gets what is. */
 	if (o.class == OUTCOME_DONE) {
 		(void)snprintf(text, sizeof text, "%s\n", c->prompt == NULL ?
-		    c->directory : outcome_printable(shown, sizeof shown,
+		    c->directory : text_printable(shown, sizeof shown,
 		    c->directory, strlen(c->directory)));
 		show(c, text, &o);
 	}
@@ -388,7 +389,7 @@ next_line(struct commands *c, const char **line, struct outcome *o)
 		return lines_read(c->lines, line, o);
 	directory[0] = '\0';
 	if (c->directory != NULL)
-		outcome_printable(directory, sizeof directory, c->directory,
+		text_printable(directory, sizeof directory, c->directory,
 		    strlen(c->directory));
 	status[0] = '\0';
 	if (c->status != 0)

@@ -6,6 +6,7 @@
 
 #include "common/wire/body.h"
 #include "common/base/buf.h"
+#include "common/base/text.h"
 
 #include "client/core/outcome.h"
 #include "client/session/request.h"
@@ -54,7 +55,7 @@ is_plain(const char *word, size_t n)
 {
 	char text[4 * WORD_MAX + 1];
 
-	return n > 0 && n <= WORD_MAX && strcmp(outcome_printable(text,
+	return n > 0 && n <= WORD_MAX && strcmp(text_printable(text,
 	    sizeof text, word, n), word) == 0;
 }
 

@@ -9,6 +9,7 @@
 #include "common/base/net.h"
 #include "common/wire/proto.h"
 #include "common/tls/tls.h"
+#include "common/base/text.h"
 
 #include "client/core/outcome.h"
 #include "client/core/settings.h"
@@ -97,7 +98,7 @@ check_name(const char *name, struct outcome *o)
 		return 0;
 	for (const char *p = name; *p != '\0'; p++)
 		ascii = ascii && (signed char)*p >= 0;
-	(void)outcome_printable(shown, sizeof shown, name, strlen(name));
+	(void)text_printable(shown, sizeof shown, name, strlen(name));
 	outcome_fail(o, OUTCOME_CONNECT, "\"%s\" is no name of a host%s",
 	    shown, ascii ? "; look at the name, and at \"host_name\" and "
 	    "\"server_name\" in aisc.conf" : " in ASCII; write it as the DNS "

@@ -16,6 +16,7 @@
 #include "common/base/pollset.h"
 #include "common/wire/proto.h"
 #include "common/tls/tls.h"
+#include "common/base/text.h"
 
 #include "client/core/outcome.h"
 #include "client/core/settings.h"
@@ -425,7 +426,7 @@ take_list(struct greeting *g, const uint8_t *bytes, size_t n)
 		return -1;
 	g->list_begins = (int64_t)fetch_u64(bytes);
 	g->list_ends = (int64_t)fetch_u64(bytes + 8);
-	outcome_printable(g->list, GREETING_MAX, bytes + 16, n - 16);
+	text_printable(g->list, GREETING_MAX, bytes + 16, n - 16);
 	return 0;
 }
 
@@ -441,11 +442,11 @@ take_hello(struct request *r, const struct frame *f)
 
 	while ((got = item_get(&reader, &kind, &bytes, &n)) == 1) {
 		if (kind == PROTO_ITEM_SESSION)
-			outcome_printable(g->session, GREETING_MAX, bytes, n);
+			text_printable(g->session, GREETING_MAX, bytes, n);
 		else if (kind == PROTO_ITEM_SERVER)
-			outcome_printable(g->server, GREETING_MAX, bytes, n);
+			text_printable(g->server, GREETING_MAX, bytes, n);
 		else if (kind == PROTO_ITEM_PEER)
-			outcome_printable(g->peer, GREETING_MAX, bytes, n);
+			text_printable(g->peer, GREETING_MAX, bytes, n);
 		else if (kind == PROTO_ITEM_REVOCATIONS &&
 		    take_list(g, bytes, n) == -1)
 			return violation(r, "a malformed HELLO");

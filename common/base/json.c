@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/text.h"
+
 #include "common/base/json.h"
 
 /* What stands for a byte that is no character. */
@@ -38,31 +40,13 @@ json_close(struct json *j, char bracket)
 	j->more = true;
 }
 
-/*
- * The UTF-8 character at "p" (RFC 3629); "*length" says how many of the "n"
- * bytes it takes, one if there is none.
- */
+/* The character at "p", or REPLACEMENT. */
 static uint32_t
 decode(const uint8_t *p, size_t n, size_t *length)
 {
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t k = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 :
-	    p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
-	uint32_t c;
+	uint32_t c = text_character(p, n, length);
 
-	*length = 1;
-	if (k == 0 || k > n)
-		return REPLACEMENT;
-	c = k == 1 ? p[0] : p[0] & (0x7fu >> k);
-	for (size_t i = 1; i < k; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return REPLACEMENT;
-		c = c << 6 | (p[i] & 0x3f);
-	}
-	if (c < least[k] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
-		return REPLACEMENT;
-	*length = k;
-	return c;
+	return c == TEXT_NO_CHARACTER ? REPLACEMENT : c;
 }
 
 /* How many characters put_character() writes. */
@@ -125,9 +109,7 @@ json_is_text(const void *bytes, size_t n)
 	size_t length;
 
 	for (size_t i = 0; i < n; i += length) {
-		/* U+FFFD itself takes three bytes. */
-		if (decode(p + i, n - i, &length) == REPLACEMENT &&
-		    length == 1)
+		if (text_character(p + i, n - i, &length) == TEXT_NO_CHARACTER)
 			return false;
 	}
 	return true;

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/base/text.h"
+
 #include "common/base/log.h"
 
 static struct log_sink *sinks[LOG_SINKS_MAX];
@@ -38,186 +40,6 @@ log_level_name(enum log_level level)
 		break;
 	}
 	return "debug";
-}
-
-/*
- * The length of the UTF-8 character at "p" (RFC 3629), 0 if there is none or
- * if it is one that must not be shown as it is.
- */
-static size_t
-safe_character(const unsigned char *p, size_t n)
-{
-	uint32_t c = p[0], least;
-	size_t length;
-
-	if (c < 0x80)
-		return c >= 0x20 && c != 0x7f;
-	if (c >= 0xc2 && c < 0xe0)
-		length = 2, c &= 0x1f, least = 0x80;
-	else if (c >= 0xe0 && c < 0xf0)
-		length = 3, c &= 0x0f, least = 0x800;
-	else if (c >= 0xf0 && c < 0xf5)
-		length = 4, c &= 0x07, least = 0x10000;
-	else
-		return 0;
-	if (length > n)
-		return 0;
-	for (size_t i = 1; i < length; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (p[i] & 0x3f);
-	}
-	if (c < least || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
-		return 0;
-	/* C1 controls; marks and overrides of direction; ends of line. */
-	if (c < 0xa0 || c == 0x61c || (c >= 0x200b && c <= 0x200f) ||
-	    (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) ||
-	    c == 0xfeff || (c >= 0xfff0 && c <= 0xfffb) || c >= 0xe0000)
-		return 0;
-	return length;
-}
-
-/* Write the escape of one byte to "out"; returns its length, at most 4. */
-static size_t
-escape_byte(char out[5], unsigned char c)
-{
-	const char *named = "\\\\\"\"\nn\rr\tt";
-
-	for (const char *p = named; *p != '\0'; p += 2) {
-		if ((unsigned char)*p == c) {
-			out[0] = '\\';
-			out[1] = p[1];
-			return 2;
-		}
-	}
-	return (size_t)snprintf(out, 5, "\\x%02x", c);
-}
-
-/* How many of "n" bytes from "p" on are nothing but themselves. */
-static size_t
-plain_run(const unsigned char *p, size_t n)
-{
-	size_t i = 0;
-
-	while (i < n && p[i] >= 0x20 && p[i] < 0x7f && p[i] != '\\' &&
-	    p[i] != '"')
-		i++;
-	return i;
-}
-
-/* As log_escape(), or, without "quotes", as log_printable().  Whether all of it
- * is there. */
-static bool
-escape(char *out, size_t size, const void *bytes, size_t n, bool quotes)
-{
-	const unsigned char *p = bytes;
-	size_t used = 0, i = 0, length, whole = 0;
-	char piece[5];
-
-	if (size == 0)
-		return false;
-	while (i < n) {
-		/* Most of what is logged needs no second look. */
-		length = plain_run(p + i, n - i < size - used - 1 ? n - i :
-		    size - used - 1);
-		if (length > 0) {
-			memcpy(out + used, p + i, length);
-			if (size - used > 3)
-				whole = used + length < size - 3 ?
-				    used + length : size - 4;
-			used += length;
-			i += length;
-			continue;
-		}
-		if (((p[i] == '\\' || p[i] == '"') && quotes) ||
-		    (length = safe_character(p + i, n - i)) == 0) {
-			length = escape_byte(piece, p[i]);
-			if (length >= size - used)
-				goto cut;
-			memcpy(out + used, piece, length);
-			used += length;
-			i++;
-		} else {
-			if (length >= size - used)
-				goto cut;
-			memcpy(out + used, p + i, length);
-			used += length;
-			i += length;
-		}
-		/* Where to cut, should what follows not fit. */
-		if (size - used > 3)
-			whole = used;
-	}
-	out[used] = '\0';
-	return true;
-
-cut:
-	length = size - 1 - whole;
-	memcpy(out + whole, "...", length < 3 ? length : 3);
-	out[whole + (length < 3 ? length : 3)] = '\0';
-	return false;
-}
-
-char *
-log_escape(char *out, size_t size, const void *bytes, size_t n)
-{
-	(void)escape(out, size, bytes, n, true);
-	return out;
-}
-
-char *
-log_printable(char *out, size_t size, const char *text)
-{
-	(void)escape(out, size, text, strlen(text), false);
-	return out;
-}
-
-/* Letters, digits and "_@%+,-./:". */
-static bool
-is_bare_byte(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	    (c >= '+' && c <= ':') || c == '_' || c == '@' || c == '%';
-}
-
-/* Can the text, of "n" bytes, stand in a logfmt line without quotes? */
-static bool
-is_bare(const char *text, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		if (!is_bare_byte(text[i]))
-			return false;
-	}
-	return n > 0;
-}
-
-/* Add "n" bytes at "p"; returns what follows. */
-static char *
-put_bytes(char *p, const char *bytes, size_t n)
-{
-	memcpy(p, bytes, n);
-	return p + n;
-}
-
-/* Append "name=value" if it fits before "limit"; whether it did. */
-static bool
-put_field(char *out, size_t limit, size_t *used, const char *name,
-    const char *value)
-{
-	size_t name_length = strlen(name), length = strlen(value);
-	size_t blank = *used > 0, quote = is_bare(value, length) ? 0 : 1;
-	char *p = out + *used;
-
-	if (blank + name_length + 1 + quote + length + quote >= limit - *used)
-		return false;
-	p = put_bytes(p, " ", blank);
-	p = put_bytes(p, name, name_length);
-	p = put_bytes(p, "=", 1);
-	p = put_bytes(p, "\"", quote);
-	p = put_bytes(p, value, length);
-	p = put_bytes(p, "\"", quote);
-	*used = (size_t)(p - out);
-	return true;
 }
 
 char *
@@ -254,20 +76,22 @@ log_format(char *out, size_t size, const struct log_event *e)
 	char time[LOG_TIME_MAX], value[LOG_VALUE_MAX], cut[256] = "";
 	bool fits;
 
-	fits = put_field(out, limit, &used, "time",
+	fits = text_put_field(out, limit, &used, "time",
 	    log_time(time, e->time_us)) &&
-	    put_field(out, limit, &used, "level", log_level_name(e->level)) &&
-	    put_field(out, limit, &used, "event", e->name);
+	    text_put_field(out, limit, &used, "level",
+	    log_level_name(e->level)) &&
+	    text_put_field(out, limit, &used, "event", e->name);
 	for (size_t i = 0; fits && i < e->count; i++) {
-		if (!escape(value, sizeof value, e->fields[i].value,
-		    e->fields[i].length, true))
+		if (!text_escape_whole(value, sizeof value,
+		    e->fields[i].value, e->fields[i].length))
 			log_add_cut(cut, sizeof cut, e->fields[i].name);
-		fits = put_field(out, limit, &used, e->fields[i].name, value);
+		fits = text_put_field(out, limit, &used, e->fields[i].name,
+		    value);
 	}
-	if (!escape(value, LOG_TEXT_MAX, e->text, strlen(e->text), true))
+	if (!text_escape_whole(value, LOG_TEXT_MAX, e->text, strlen(e->text)))
 		log_add_cut(cut, sizeof cut, "msg");
-	fits = fits && put_field(out, limit, &used, "msg", value) &&
-	    (cut[0] == '\0' || put_field(out, limit, &used, "cut", cut));
+	fits = fits && text_put_field(out, limit, &used, "msg", value) &&
+	    (cut[0] == '\0' || text_put_field(out, limit, &used, "cut", cut));
 	if (!fits) {
 		memcpy(out + used, " cut=true", 9);
 		used += 9;
@@ -280,10 +104,10 @@ log_format(char *out, size_t size, const struct log_event *e)
 size_t
 log_show(char *out, const struct log_event *e)
 {
-	char text[LOG_ESCAPED_MAX(LOG_TEXT_MAX)];
+	char text[TEXT_ESCAPED_MAX(LOG_TEXT_MAX)];
 	int n = snprintf(out, LOG_SHOWN_MAX, "%s%s%s\n", prefix, e->level ==
 	    LOG_LEVEL_WARNING ? "warning: " : "",
-	    log_printable(text, sizeof text, e->text));
+	    text_printable(text, sizeof text, e->text, strlen(e->text)));
 
 	return n < 0 ? 0 : (size_t)n < LOG_SHOWN_MAX ? (size_t)n :
 	    LOG_SHOWN_MAX - 1;
@@ -465,7 +289,8 @@ log_emit(struct log_event *e)
 
 	if (watch.first != NULL) {
 		if (watch.first[0] == '\0' && e->level == LOG_LEVEL_ERROR)
-			(void)log_printable(watch.first, watch.size, e->text);
+			(void)text_printable(watch.first, watch.size,
+			    e->text, strlen(e->text));
 		if (watch.quietly)
 			return (int)log_sinks();
 	}

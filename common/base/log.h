@@ -1,5 +1,5 @@
 /*
- * log.h - events, the escaping of foreign bytes, and who gets them.
+ * log.h - events, and who gets them.
  *
  * An event has a level, a stable name, a text and named fields.  It goes to
  * every sink that has been added; a plain message is an event as well.
@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "common/base/text.h"
 
 /* The levels, numbered as syslog(3) does. */
 enum log_level {
@@ -134,22 +136,6 @@ void log_errno(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_set_prefix(const char *prefix);
 
 /*
- * Write "n" foreign bytes as printable text into "out" of "size" bytes, NUL
- * terminated; return "out".  Backslash, double quote, control characters,
- * bytes that are not UTF-8, and characters that change the direction of text
- * or end a line are written as \\ \" \n \r \t or \xHH, so the text can be
- * turned back.  What does not fit is cut, and "..." ends the text.
- * LOG_ESCAPED_MAX(n) bytes always suffice.
- */
-char *log_escape(char *out, size_t size, const void *bytes, size_t n);
-#define LOG_ESCAPED_MAX(n)	(4 * (size_t)(n) + 1)
-
-/* The same for a terminal or a sentence, where double quotes and backslashes
- * stand for themselves, so that words can be pasted: it cannot be turned back,
- * and text that is printable is left as it is. */
-char *log_printable(char *out, size_t size, const char *text);
-
-/*
  * Write "e" as one logfmt line, newline included, into "out".  Returns its
  * length.  Values that were cut are named at the end of the line, as in
  * cut=argv; a line that does not fit is cut before a field and marked with
@@ -163,7 +149,7 @@ size_t log_format(char *out, size_t size, const struct log_event *e);
  * length.
  */
 size_t log_show(char *out, const struct log_event *e);
-#define LOG_SHOWN_MAX	(LOG_ESCAPED_MAX(LOG_TEXT_MAX) + 64)
+#define LOG_SHOWN_MAX	(TEXT_ESCAPED_MAX(LOG_TEXT_MAX) + 64)
 
 #define LOG_TIME_MAX	40
 /* Write a time in microseconds since 1970 by RFC 3339, in UTC; returns "out",

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/base/log.h"
+#include "common/base/text.h"
 #include "common/base/words.h"
 
 /* As the first word these begin or end what a shell does with other commands:
@@ -318,7 +318,7 @@ show(struct shown *s, const char *bytes, size_t n)
 	return true;
 }
 
-/* The length of the character at "p", or of the escape of log_escape(). */
+/* The length of the character at "p", or of the escape of text_escape(). */
 static size_t
 unit_at(const char *p, enum quoting q)
 {
@@ -356,7 +356,7 @@ words_show(char *out, size_t size, char *const *words)
 {
 	struct shown s = { .out = out, .size = size };
 	/* More of a word than there is room for, whatever its bytes are. */
-	size_t most = LOG_ESCAPED_MAX(size);
+	size_t most = TEXT_ESCAPED_MAX(size);
 	char *text = malloc(most);
 	bool fits = text != NULL;
 
@@ -364,9 +364,9 @@ words_show(char *out, size_t size, char *const *words)
 		size_t n = strnlen(*w, size);
 		enum quoting q = PLAIN;
 
-		(void)log_printable(text, most, *w);
+		(void)text_printable(text, most, *w, strlen(*w));
 		if (strncmp(text, *w, n) != 0) {
-			(void)log_escape(text, most, *w, n);
+			(void)text_escape(text, most, *w, n);
 			q = DOLLAR;
 		} else if (!is_plain(*w) || (w == words && is_construct(*w)))
 			q = QUOTES;

@@ -57,10 +57,10 @@ char *words_join(char *const *words, size_t max);
 /*
  * The same for a sentence: as many of "words" as "out", of "size" bytes, has
  * room for, and of the last one as much as that.  Each word is quoted so that
- * it can be pasted into a shell, and log_printable() leaves all of it as it is:
- * a word with control characters, or with bytes that are not UTF-8, is written
- * as $'a\nb', which bash(1) and zsh(1) take.  "size" is at least 8.  Whether
- * all is there.
+ * it can be pasted into a shell, and text_printable() leaves it as it is: a
+ * word with control characters, or with bytes that are not UTF-8, is written as
+ * $'a\nb', which bash(1) and zsh(1) take.  "size" is at least 8.  Whether all
+ * is there.
  */
 bool words_show(char *out, size_t size, char *const *words);
 

@@ -8,7 +8,7 @@
 #include <openssl/x509v3.h>
 
 #include "common/base/date.h"
-#include "common/base/log.h"
+#include "common/base/text.h"
 #include "common/tls/serials.h"
 #include "common/tls/cert.h"
 
@@ -286,7 +286,7 @@ one_name(const GENERAL_NAME *g, char out[TLS_NAME_MAX])
 	n = ASN1_STRING_length(g->d.ip);
 	if (g->type == GEN_DNS) {
 		memcpy(out, "DNS:", 4);
-		log_escape(out + 4, TLS_NAME_MAX - 4, p, (size_t)n);
+		text_escape(out + 4, TLS_NAME_MAX - 4, p, (size_t)n);
 	} else if (n == 4 || n == 16) {
 		memcpy(out, "IP:", 3);
 		(void)inet_ntop(n == 4 ? AF_INET : AF_INET6, p, out + 3,

@@ -17,7 +17,7 @@
 #include "common/base/buf.h"
 #include "common/base/fd.h"
 #include "common/base/date.h"
-#include "common/base/log.h"
+#include "common/base/text.h"
 #include "common/base/net.h"
 #include "common/wire/proto.h"
 #include "common/base/retry.h"
@@ -907,14 +907,14 @@ explain_stranger(struct tls *tls)
 		{ "POST ", "an HTTP" }, { "CONNECT ", "an HTTP" }
 	};
 	const char *whose = tls->context->server ? "client" : "server";
-	char line[LOG_ESCAPED_MAX(FIRST_MAX)];
+	char line[TEXT_ESCAPED_MAX(FIRST_MAX)];
 	size_t n = 0;
 
 	tls->failure = TLS_FAILURE_NOT_TLS;
 	while (n < tls->first_used && tls->first[n] != '\r' &&
 	    tls->first[n] != '\n')
 		n++;
-	log_escape(line, sizeof line, tls->first, n);
+	text_escape(line, sizeof line, tls->first, n);
 	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
 		size_t length = strlen(kinds[i].begin);
 

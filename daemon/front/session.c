@@ -17,6 +17,7 @@
 #include "common/wire/frame.h"
 #include "common/endpoint/link.h"
 #include "common/base/log.h"
+#include "common/base/text.h"
 #include "common/base/net.h"
 #include "common/base/pollset.h"
 #include "common/tls/tls.h"
@@ -1293,13 +1294,14 @@ session_describe(const struct session *s, char *out, size_t size)
 {
 	char name[256];
 
-	log_escape(name, sizeof name, s->identity.common_name,
+	text_escape(name, sizeof name, s->identity.common_name,
 	    strlen(s->identity.common_name));
 	if (state_of(s) == BUSY) {
+		const char *program = audit_command_name(&s->record);
 		char command[128];
 
-		log_printable(command, sizeof command,
-		    audit_command_name(&s->record));
+		text_printable(command, sizeof command, program,
+		    strlen(program));
 		(void)snprintf(out, size, "serving %s from %s: %s (%lld s)",
 		    name, s->address, command, (long long)(clock_now_us() -
 		    s->command.child.started_us) / 1000000);

@@ -8,6 +8,7 @@
 
 #include "common/base/date.h"
 #include "common/base/log.h"
+#include "common/base/text.h"
 #include "common/tls/tls.h"
 #include "common/base/words.h"
 #include "daemon/record/audit.h"
@@ -193,9 +194,10 @@ emit(struct record *r, const char *format, ...)
 static const char *
 peer_name(const struct audit_peer *p, char out[NAME_SHOWN])
 {
-	return log_printable(out, NAME_SHOWN,
-	    p->identity->common_name[0] != '\0' ? p->identity->common_name :
-	    p->identity->subject);
+	const char *name = p->identity->common_name[0] != '\0' ?
+	    p->identity->common_name : p->identity->subject;
+
+	return text_printable(out, NAME_SHOWN, name, strlen(name));
 }
 
 const char *

@@ -12,6 +12,7 @@
 
 #include "common/base/fd.h"
 #include "common/base/log.h"
+#include "common/base/text.h"
 #include "daemon/record/datagram.h"
 #include "daemon/record/journal.h"
 
@@ -92,7 +93,8 @@ put_together(struct record *r, const struct journal *j,
 	if ((r->bytes = malloc(size)) == NULL)
 		return -1;
 	(void)snprintf(level, sizeof level, "%d", (int)e->level);
-	put_text(r, "MESSAGE", log_printable(text, sizeof text, e->text));
+	put_text(r, "MESSAGE", text_printable(text, sizeof text,
+	    e->text, strlen(e->text)));
 	put_text(r, "PRIORITY", level);
 	put_text(r, "SYSLOG_IDENTIFIER", j->ident);
 	put_text(r, "AIS_EVENT", e->name);

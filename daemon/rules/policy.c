@@ -6,7 +6,7 @@
 
 #include "common/wire/body.h"
 #include "common/conf/conf.h"
-#include "common/base/log.h"
+#include "common/base/text.h"
 #include "common/tls/tls.h"
 #include "common/base/words.h"
 #include "daemon/exec/environ.h"
@@ -82,7 +82,7 @@ own_environment(char *env[OWN_VARIABLES + 1], struct arena *a,
     const struct policy_world *w, const struct policy_peer *peer)
 {
 	const struct tls_identity *id = peer->identity;
-	char cn[LOG_ESCAPED_MAX(TLS_NAME_MAX)];
+	char cn[TEXT_ESCAPED_MAX(TLS_NAME_MAX)];
 	size_t n = 0;
 
 	env[n++] = join_path(a, w->path);
@@ -94,7 +94,7 @@ own_environment(char *env[OWN_VARIABLES + 1], struct arena *a,
 	env[n++] = arena_printf(a, "AIS_SESSION=%s", peer->session);
 	env[n++] = arena_printf(a, "AIS_REQUEST=%lu",
 	    (unsigned long)peer->request);
-	env[n++] = arena_printf(a, "AIS_PEER_CN=%s", log_escape(cn, sizeof cn,
+	env[n++] = arena_printf(a, "AIS_PEER_CN=%s", text_escape(cn, sizeof cn,
 	    id->common_name, strlen(id->common_name)));
 	env[n++] = arena_printf(a, "AIS_PEER_SUBJECT=%s", id->subject);
 	env[n++] = arena_printf(a, "AIS_PEER_SERIAL=%s", id->serial);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/base/log.h"
+#include "common/base/text.h"
 
 #include "tests/fuzz/fuzz.h"
 
@@ -81,14 +82,14 @@ is_cut(const char *text, const char *whole)
 static void
 check_escape(const uint8_t *bytes, size_t n, size_t small)
 {
-	size_t size = LOG_ESCAPED_MAX(n);
+	size_t size = TEXT_ESCAPED_MAX(n);
 	char *whole = malloc(size), *cut = malloc(small);
 
 	must(whole != NULL && cut != NULL);
-	must(log_escape(whole, size, bytes, n) == whole);
+	must(text_escape(whole, size, bytes, n) == whole);
 	must(fuzz_is_printable(whole, strlen(whole)));
 	must(stands_for(whole, strlen(whole), bytes, n));
-	must(log_escape(cut, small, bytes, n) == cut);
+	must(text_escape(cut, small, bytes, n) == cut);
 	must(fuzz_is_printable(cut, strlen(cut)));
 	if (strlen(whole) < small)
 		must(strcmp(cut, whole) == 0);
@@ -98,18 +99,18 @@ check_escape(const uint8_t *bytes, size_t n, size_t small)
 	free(cut);
 }
 
-/* What is printable is left as it is; what is not is as log_escape() has it,
+/* What is printable is left as it is; what is not is as text_escape() has it,
  * but for quotes and backslashes. */
 static void
 check_printable(const char *text)
 {
-	size_t size = LOG_ESCAPED_MAX(strlen(text));
+	size_t size = TEXT_ESCAPED_MAX(strlen(text));
 	char *out = malloc(size), *again = malloc(size);
 
 	must(out != NULL && again != NULL);
-	must(log_printable(out, size, text) == out);
+	must(text_printable(out, size, text, strlen(text)) == out);
 	must(fuzz_is_printable(out, strlen(out)));
-	must(strcmp(log_printable(again, size, out), out) == 0);
+	must(strcmp(text_printable(again, size, out, strlen(out)), out) == 0);
 	if (strpbrk(text, "\\\"") == NULL)
 		must(stands_for(out, strlen(out), text, strlen(text)));
 	if (fuzz_is_printable(text, strlen(text)))

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/base/log.h"
+#include "common/base/text.h"
 #include "common/base/words.h"
 
 #include "tests/fuzz/fuzz.h"
@@ -63,10 +63,11 @@ check_shown(char **words, size_t size)
 {
 	char text[256 + 8];
 	bool whole = words_show(text, size, words);
-	char again[LOG_ESCAPED_MAX(sizeof text)];
+	char again[TEXT_ESCAPED_MAX(sizeof text)];
 
 	must(strlen(text) < size);
-	must(strcmp(log_printable(again, sizeof again, text), text) == 0);
+	must(strcmp(text_printable(again, sizeof again, text, strlen(text)),
+	    text) == 0);
 	must(whole || strlen(text) + 8 >= size);
 }
 

@@ -8,29 +8,6 @@
 #include "client/core/outcome.h"
 
 static void
-printable(void **state)
-{
-	static const struct {
-		const char *in;
-		const char *out;
-	} cases[] = {
-		{ "", "" }, { "plain", "plain" }, { "\"a\"", "\"a\"" },
-		{ "a\\b", "a\\\\b" }, { "\\\"", "\\\\\"" },
-		{ "\\\\\"", "\\\\\\\\\"" }, { "\033[1m\n", "\\x1b[1m\\n" },
-		{ "gr\303\274n", "gr\303\274n" }, { "\377", "\\xff" },
-		{ "\342\200\256", "\\xe2\\x80\\xae" }
-	};
-	char out[64];
-
-	(void)state;
-	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-		assert_string_equal(outcome_printable(out, sizeof out,
-		    cases[i].in, strlen(cases[i].in)), cases[i].out);
-	assert_string_equal(outcome_printable(out, 8, "0123456789", 10),
-	    "0123...");
-}
-
-static void
 classes(void **state)
 {
 	struct outcome o = { .class = OUTCOME_DONE };
@@ -177,7 +154,6 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(as_json),
-		cmocka_unit_test(printable),
 		cmocka_unit_test(classes),
 		cmocka_unit_test(codes),
 		cmocka_unit_test(ends),

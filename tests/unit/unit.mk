@@ -41,6 +41,7 @@ unit_tests = \
 	tests/unit/settings_test \
 	tests/unit/stream_test \
 	tests/unit/syslog_test \
+	tests/unit/text_test \
 	tests/unit/tls_test \
 	tests/unit/tree_test \
 	tests/unit/trust_test \

@@ -4,7 +4,7 @@
 #include "tests/unit/memory.h"
 #include "tests/unit/unit.h"
 
-#include "common/base/log.h"
+#include "common/base/text.h"
 #include "common/base/words.h"
 
 /* The words that a line must give, NULL terminated. */
@@ -548,7 +548,7 @@ shown(char *const *words)
 	assert_non_null(text);
 	assert_non_null(again);
 	assert_true(words_show(text, SIZE, words));
-	(void)log_printable(again, SIZE, text);
+	(void)text_printable(again, SIZE, text, strlen(text));
 	assert_string_equal(again, text);
 	free(again);
 	return text;
@@ -620,7 +620,8 @@ show_a_part(void **state)
 			/* Of a longer word only so much is looked at. */
 			if (size > 24)
 				assert_memory_equal(text, whole, length);
-			(void)log_printable(again, sizeof again, text);
+			(void)text_printable(again, sizeof again, text,
+			    strlen(text));
 			assert_string_equal(again, text);
 		}
 		free(whole);

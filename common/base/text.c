@@ -1,0 +1,235 @@
+/*
+ * text.c - foreign bytes as printable text, UTF-8, and small words of English.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#include <config.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/text.h"
+
+/* Longer words are not compared with names. */
+#define CLOSEST_MAX	63
+
+uint32_t
+text_character(const void *bytes, size_t n, size_t *length)
+{
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	const uint8_t *p = bytes;
+	size_t k = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 :
+	    p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
+	uint32_t c;
+
+	*length = 1;
+	if (k == 0 || k > n)
+		return TEXT_NO_CHARACTER;
+	c = k == 1 ? p[0] : p[0] & (0x7fu >> k);
+	for (size_t i = 1; i < k; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return TEXT_NO_CHARACTER;
+		c = c << 6 | (p[i] & 0x3f);
+	}
+	if (c < least[k] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
+		return TEXT_NO_CHARACTER;
+	*length = k;
+	return c;
+}
+
+/* Can "c" be shown as it is?  Not C0 and C1 controls; marks and overrides of
+ * direction; ends of line. */
+static bool
+is_safe(uint32_t c)
+{
+	return c >= 0x20 && !(c >= 0x7f && c < 0xa0) && c != 0x61c &&
+	    !(c >= 0x200b && c <= 0x200f) && !(c >= 0x2028 && c <= 0x202e) &&
+	    !(c >= 0x2060 && c <= 0x206f) && c != 0xfeff &&
+	    !(c >= 0xfff0 && c <= 0xfffb) && c < 0xe0000;
+}
+
+/* Write the escape of one byte to "out"; returns its length, at most 4. */
+static size_t
+escape_byte(char out[5], unsigned char c)
+{
+	const char *named = "\\\\\"\"\nn\rr\tt";
+
+	for (const char *p = named; *p != '\0'; p += 2) {
+		if ((unsigned char)*p == c) {
+			out[0] = '\\';
+			out[1] = p[1];
+			return 2;
+		}
+	}
+	return (size_t)snprintf(out, 5, "\\x%02x", c);
+}
+
+/* How many of "n" bytes from "p" on are nothing but themselves. */
+static size_t
+plain_run(const unsigned char *p, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n && p[i] >= 0x20 && p[i] < 0x7f && p[i] != '\\' &&
+	    p[i] != '"')
+		i++;
+	return i;
+}
+
+/* As text_escape_whole(), or, without "quotes", as text_printable(). */
+static bool
+escape(char *out, size_t size, const void *bytes, size_t n, bool quotes)
+{
+	const unsigned char *p = bytes;
+	/* What can be kept where "..." follows; and what is, if it has to. */
+	size_t most = size > 4 ? size - 4 : 0, kept = 0, used = 0, length;
+	char piece[5];
+
+	if (size == 0)
+		return false;
+	for (size_t i = 0, taken, run; i < n; i += taken) {
+		const void *from = p + i;
+
+		/* Most of what is logged needs no second look. */
+		run = plain_run(p + i, n - i < size - used - 1 ? n - i :
+		    size - used - 1);
+		taken = length = run;
+		if (run == 0 && (!is_safe(text_character(p + i, n - i,
+		    &length)) || (quotes && (p[i] == '\\' || p[i] == '"')))) {
+			length = escape_byte(piece, p[i]);
+			from = piece;
+			taken = 1;
+		} else if (run == 0)
+			taken = length;
+		if (length >= size - used) {
+			(void)snprintf(out + kept, size - kept, "...");
+			return false;
+		}
+		memcpy(out + used, from, length);
+		if (used + length <= most)
+			kept = used + length;
+		else if (run > 0 && used < most)
+			kept = most;
+		used += length;
+	}
+	out[used] = '\0';
+	return true;
+}
+
+bool
+text_escape_whole(char *out, size_t size, const void *bytes, size_t n)
+{
+	return escape(out, size, bytes, n, true);
+}
+
+char *
+text_escape(char *out, size_t size, const void *bytes, size_t n)
+{
+	(void)escape(out, size, bytes, n, true);
+	return out;
+}
+
+char *
+text_printable(char *out, size_t size, const void *bytes, size_t n)
+{
+	(void)escape(out, size, bytes, n, false);
+	return out;
+}
+
+/* Can "value" stand in a logfmt line without quotes?  Letters, digits and
+ * "_@%+,-./:" can. */
+static bool
+is_bare(const char *value, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		char c = value[i];
+
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+		    (c >= '+' && c <= ':') || c == '_' || c == '@' ||
+		    c == '%'))
+			return false;
+	}
+	return n > 0;
+}
+
+/* Add "n" bytes at "p"; returns what follows. */
+static char *
+put_bytes(char *p, const char *bytes, size_t n)
+{
+	memcpy(p, bytes, n);
+	return p + n;
+}
+
+bool
+text_put_field(char *out, size_t limit, size_t *used, const char *name,
+    const char *value)
+{
+	size_t name_length = strlen(name), length = strlen(value);
+	size_t blank = *used > 0, quote = is_bare(value, length) ? 0 : 1;
+	char *p = out + *used;
+
+	if (blank + name_length + 1 + quote + length + quote >= limit - *used)
+		return false;
+	p = put_bytes(p, " ", blank);
+	p = put_bytes(p, name, name_length);
+	p = put_bytes(p, "=", 1);
+	p = put_bytes(p, "\"", quote);
+	p = put_bytes(p, value, length);
+	p = put_bytes(p, "\"", quote);
+	*used = (size_t)(p - out);
+	return true;
+}
+
+char *
+text_count(char out[TEXT_COUNT_MAX], double n, const char *unit)
+{
+	(void)snprintf(out, TEXT_COUNT_MAX, "%.15g %s%s", n, unit,
+	    n == 1 ? "" : "s");
+	return out;
+}
+
+/* How many letters to add, drop or replace to make "a" of "b" (Levenshtein's
+ * distance); both are at most CLOSEST_MAX long. */
+static size_t
+distance(const char *a, const char *b)
+{
+	size_t row[CLOSEST_MAX + 1], n = strlen(b), above, best;
+
+	for (size_t k = 0; k <= n; k++)
+		row[k] = k;
+	for (size_t i = 0; a[i] != '\0'; i++) {
+		above = row[0];
+		row[0] = i + 1;
+		for (size_t k = 0; k < n; k++) {
+			best = above + (a[i] != b[k]);
+			above = row[k + 1];
+			if (above + 1 < best)
+				best = above + 1;
+			if (row[k] + 1 < best)
+				best = row[k] + 1;
+			row[k + 1] = best;
+		}
+	}
+	return row[n];
+}
+
+const char *
+text_closest(const char *word, const char *const *names, size_t count,
+    size_t stride)
+{
+	/* A short word has few letters to be recognized by. */
+	size_t n = strlen(word), least = (n + 2) / 4 + 1;
+	const char *closest = NULL;
+
+	for (size_t i = 0; i < count && n <= CLOSEST_MAX; i++) {
+		const char *name = *(const char *const *)(const void *)(
+		    (const char *)names + i * stride);
+
+		if (name == NULL || strlen(name) > CLOSEST_MAX ||
+		    distance(word, name) >= least)
+			continue;
+		least = distance(word, name);
+		closest = name;
+	}
+	return closest;
+}
