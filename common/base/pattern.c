@@ -61,12 +61,6 @@ pattern_match_any(const char *const *patterns, const char *text)
 	return false;
 }
 
-size_t
-pattern_beginning(const char *pattern)
-{
-	return *pattern == '~' ? 0 : strcspn(pattern, "*");
-}
-
 struct pattern {
 	const char *text;	/* NULL for an expression. */
 	regex_t expression;

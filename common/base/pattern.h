@@ -35,10 +35,6 @@ bool pattern_match_folded(const char *pattern, const char *text,
 /* Does "text" match one of "patterns", NULL terminated?  NULL is no list. */
 bool pattern_match_any(const char *const *patterns, const char *text);
 
-/* How many bytes of "pattern", from its first, every text that it matches
- * begins with. */
-size_t pattern_beginning(const char *pattern);
-
 /*
  * Compile "patterns", NULL terminated, which must outlive the set.  One that
  * begins with "~" is an extended regular expression (POSIX.1-2017, 9.4),

@@ -8,19 +8,11 @@
 #include "common/conf/conf.h"
 #include "common/base/date.h"
 #include "common/tls/tls.h"
-#include "daemon/rules/candidates.h"
 #include "daemon/rules/rules.h"
-
-/* A command of a rule by one of the two things that clients may call it. */
-struct rule_call {
-	const char *text;
-	const struct grant *grant;
-};
 
 struct rules {
 	struct rule *rules;
 	size_t count;
-	struct candidates by_name;
 	struct terms defaults;
 };
 
@@ -94,63 +86,12 @@ add_grant(void *context, const struct conf_group *group, const char *text)
 	return grant_load(&grants[rule->count++], group, text, &rule->terms);
 }
 
-/* By text, and of the same text in the order of the file. */
-static int
-compare_calls(const void *a, const void *b)
-{
-	const struct rule_call *x = a, *y = b;
-	int order = strcmp(x->text, y->text);
-
-	if (order != 0)
-		return order;
-	return (x->grant > y->grant) - (x->grant < y->grant);
-}
-
-static int
-sort_calls(struct rule *rule, const struct conf_group *group)
-{
-	size_t n = 0;
-
-	if (rule->count == 0)
-		return 0;
-	rule->calls = calloc(2 * rule->count, sizeof *rule->calls);
-	if (rule->calls == NULL)
-		return conf_complain(group, NULL, "out of memory");
-	for (size_t i = 0; i < rule->count; i++) {
-		const struct grant *g = &rule->grants[i];
-
-		rule->calls[n++] = (struct rule_call){ g->name, g };
-		rule->calls[n++] = (struct rule_call){ g->program, g };
-	}
-	qsort(rule->calls, n, sizeof *rule->calls, compare_calls);
-	return 0;
-}
-
-const struct grant *
-rule_call(const struct rule *rule, const char *name)
-{
-	size_t low = 0, high = rule->calls == NULL ? 0 : 2 * rule->count;
-	size_t end = high;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (strcmp(rule->calls[middle].text, name) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < end && strcmp(rule->calls[low].text, name) == 0 ?
-	    rule->calls[low].grant : NULL;
-}
-
 static int
 add_rule(void *context, const struct conf_group *group, const char *text)
 {
 	struct rules *p = context;
 	struct rule *rules, *rule;
 	char name[32], where[CONF_STRING_MAX + 32];
-	int errors;
 
 	if (text != NULL)
 		return conf_complain(group, NULL, "rules: an entry must be a "
@@ -173,22 +114,8 @@ add_rule(void *context, const struct conf_group *group, const char *text)
 	rule->where = strdup(conf_group_where(group, where, sizeof where));
 	if (rule->name == NULL || rule->where == NULL)
 		return conf_complain(group, NULL, "out of memory");
-	errors = check_rule(group, rule) +
+	return check_rule(group, rule) +
 	    conf_each_in(group, "commands", add_grant, rule);
-	/* A command with an error may lack its name. */
-	return errors > 0 ? errors : sort_calls(rule, group);
-}
-
-static int
-index_rules(struct rules *p)
-{
-	for (size_t i = 0; i < p->count; i++) {
-		if (candidates_add(&p->by_name,
-		    p->rules[i].match.values[MATCH_CN], i) == -1)
-			return -1;
-	}
-	candidates_sort(&p->by_name);
-	return 0;
 }
 
 struct rules *
@@ -201,10 +128,7 @@ rules_load(struct conf *conf, const struct terms *defaults, int *errors)
 		return NULL;
 	}
 	*errors += conf_each(conf, "rules", add_rule, p);
-	if (index_rules(p) == 0)
-		return p;
-	rules_free(p);
-	return NULL;
+	return p;
 }
 
 void
@@ -219,12 +143,10 @@ rules_free(struct rules *p)
 		for (size_t k = 0; k < rule->count; k++)
 			grant_free(&rule->grants[k]);
 		free(rule->grants);
-		free(rule->calls);
 		free(rule->where);
 		conf_free_values(rule_keys, RULE_KEYS, rule);
 	}
 	free(p->rules);
-	candidates_free(&p->by_name);
 	terms_free(&p->defaults);
 	free(p);
 }
@@ -274,37 +196,27 @@ rules_print(FILE *out, const struct rules *p)
 	fputs("\n);\n", out);
 }
 
-const char *
-rule_name(const struct rule *rule)
-{
-	return rule->name;
-}
-
-struct peer {
-	const struct rules *rules;
-	const struct tls_identity *identity;
-	const char *address;
-};
-
-static bool
-is_for(void *context, size_t number)
-{
-	const struct peer *peer = context;
-
-	return match_peer(&peer->rules->rules[number].match, peer->identity,
-	    peer->address) == NULL;
-}
-
 const struct rule *
 rules_find(const struct rules *p, const struct tls_identity *identity,
     const char *address)
 {
-	struct peer peer = { .rules = p, .identity = identity,
-	    .address = address };
-	size_t i = candidates_first(&p->by_name, identity->common_name,
-	    is_for, &peer);
+	for (size_t i = 0; i < p->count; i++) {
+		if (match_peer(&p->rules[i].match, identity, address) == NULL)
+			return &p->rules[i];
+	}
+	return NULL;
+}
 
-	return i == CANDIDATES_NONE ? NULL : &p->rules[i];
+const struct grant *
+rule_call(const struct rule *rule, const char *name)
+{
+	for (size_t i = 0; i < rule->count; i++) {
+		const struct grant *g = &rule->grants[i];
+
+		if (strcmp(g->name, name) == 0 || strcmp(g->program, name) == 0)
+			return g;
+	}
+	return NULL;
 }
 
 const struct rule *

@@ -20,7 +20,6 @@
 struct account;
 struct conf;
 struct rules;
-struct rule_call;
 struct tls_identity;
 
 #define RULE_NAME_MAX		64
@@ -37,7 +36,6 @@ struct rule {
 	struct terms terms;
 	struct grant *grants;
 	size_t count;
-	struct rule_call *calls;	/* Two for each grant, sorted. */
 	int64_t learn_end;	/* The second after it, since 1970; or 0. */
 	char *where;		/* FILE:LINE. */
 };
@@ -82,8 +80,5 @@ const struct grant *rule_call(const struct rule *rule, const char *name);
 
 /* Write what "rule" grants, a line for each command: name, tab, summary. */
 void rule_list(FILE *out, const struct rule *rule);
-
-/* The name of a rule. */
-const char *rule_name(const struct rule *rule);
 
 #endif

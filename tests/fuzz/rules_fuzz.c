@@ -233,7 +233,7 @@ check(const char *rules, const struct question *q, const struct rule *rule,
 		return;
 	}
 	must(rule != NULL && d->code == PROTO_CODE_NONE);
-	must(strcmp(d->rule, rule_name(rule)) == 0);
+	must(strcmp(d->rule, rule->name) == 0);
 	if (q->body.operation == PROTO_RUN || q->body.operation == PROTO_SHELL)
 		check_run(rules, q, d);
 }

@@ -8,7 +8,6 @@ unit_tests = \
 	tests/unit/audit_test \
 	tests/unit/body_test \
 	tests/unit/buf_test \
-	tests/unit/candidates_test \
 	tests/unit/child_test \
 	tests/unit/client_outcome_test \
 	tests/unit/client_outlet_test \
