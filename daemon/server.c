@@ -131,19 +131,20 @@ static void
 begin_session(struct server *s)
 {
 	char name[AUDIT_SESSION_MAX];
-	struct door_guest guest;
+	char address[NET_TEXT_MAX];
+	struct conn *conn;
 
-	while (s->session == NULL && door_next(s->door, &guest)) {
+	while (s->session == NULL && door_take(s->door, &conn, address)) {
 		make_name(name);
-		s->session = session_new(guest.link, guest.address, name,
-		    s->settings, &s->tree);
+		s->session = session_new(conn, address, name, s->settings,
+		    &s->tree);
 		if (s->session != NULL) {
 			session_announce(s->session);
 			return;
 		}
 		log_error("cannot begin a session: out of memory");
-		door_turn_away(s->door, &guest, PROTO_CODE_RESOURCES,
-		    "the server is out of memory");
+		door_turn_away(s->door, conn, address,
+		    PROTO_CODE_RESOURCES, "the server is out of memory");
 	}
 }
 

@@ -11,7 +11,7 @@
 #include "common/base/buf.h"
 #include "common/base/date.h"
 #include "common/base/json.h"
-#include "common/endpoint/link.h"
+#include "common/endpoint/conn.h"
 #include "common/base/net.h"
 #include "common/tls/tls.h"
 #include "common/base/text.h"
@@ -176,16 +176,16 @@ look_here(struct report *r)
 
 /* Take down what the connection says of the server. */
 static void
-look_at_link(struct report *r, const struct link *link)
+look_at_conn(struct report *r, const struct conn *conn)
 {
 	struct chain *server = &r->server;
 	struct net_address address;
 
-	if (net_peer(link->fd, &address) == 0)
+	if (net_peer(conn_fd(conn), &address) == 0)
 		net_text(&address, true, r->address);
-	r->version = tls_version(link->tls);
-	r->cipher = tls_cipher(link->tls);
-	while (server->count < CHAIN_MAX && tls_peer_certificate(link->tls,
+	r->version = tls_version(conn_tls(conn));
+	r->cipher = tls_cipher(conn_tls(conn));
+	while (server->count < CHAIN_MAX && tls_peer_certificate(conn_tls(conn),
 	    server->count, &server->certs[server->count]) == 0)
 		server->count++;
 }
@@ -216,7 +216,7 @@ look_there(struct report *r, struct request *request)
 	r->rtt_us = request_ping(request, o);
 	if (r->rtt_us == -1)
 		return failed(r);
-	look_at_link(r, request_link(request));
+	look_at_conn(r, request_conn(request));
 	return 0;
 }
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "common/base/date.h"
-#include "common/endpoint/link.h"
+#include "common/endpoint/conn.h"
 #include "common/base/net.h"
 #include "common/wire/proto.h"
 #include "common/tls/tls.h"
@@ -106,16 +106,17 @@ check_name(const char *name, struct outcome *o)
 	return -1;
 }
 
-int
+struct conn *
 dial_connect(const struct settings *s, struct tls_context *context,
-    int64_t deadline, struct link *link, struct outcome *o)
+    int64_t deadline, struct outcome *o)
 {
 	const char *name = s->server_name == NULL ? s->host : s->server_name;
 	char port[8], why[OUTCOME_TEXT_MAX / 2];
+	struct conn *conn;
 	int fd;
 
 	if (check_name(address_of(s), o) == -1 || check_name(name, o) == -1)
-		return -1;
+		return NULL;
 	(void)snprintf(port, sizeof port, "%d", (int)s->port);
 	fd = net_connect(address_of(s), port, s->family, deadline, why,
 	    sizeof why);
@@ -125,20 +126,20 @@ dial_connect(const struct settings *s, struct tls_context *context,
 		outcome_fail(o, OUTCOME_CONNECT, "%s; %s", why,
 		    connect_advice(errno));
 	if (fd == -1)
-		return -1;
+		return NULL;
 	net_dead_after(fd, DEAD_TIMEOUT);
-	if (link_open(link, context, fd, name) == 0)
-		return 0;
-	outcome_fail(o, OUTCOME_CONNECT, "cannot begin TLS: out of memory");
-	return -1;
+	if ((conn = conn_open(context, fd, name)) == NULL)
+		outcome_fail(o, OUTCOME_CONNECT, "cannot begin TLS: out of "
+		    "memory");
+	return conn;
 }
 
 bool
-dial_was_dropped(const struct link *link, bool shaking)
+dial_was_dropped(const struct conn *conn, bool shaking)
 {
-	enum tls_failure failure = tls_failure(link->tls);
+	enum tls_failure failure = tls_failure(conn_tls(conn));
 
-	return shaking && tls_peer(link->tls) == NULL &&
+	return shaking && tls_peer(conn_tls(conn)) == NULL &&
 	    (failure == TLS_FAILURE_CUT || failure == TLS_FAILURE_SYSTEM);
 }
 
@@ -180,12 +181,12 @@ dial_ended(const struct settings *s, enum dial_stage stage, struct outcome *o)
 }
 
 void
-dial_explain(const struct settings *s, const struct link *link,
+dial_explain(const struct settings *s, const struct conn *conn,
     enum dial_stage stage, struct outcome *o)
 {
-	const char *why = tls_error(link->tls);
+	const char *why = tls_error(conn_tls(conn));
 
-	switch (tls_failure(link->tls)) {
+	switch (tls_failure(conn_tls(conn))) {
 	case TLS_FAILURE_NAME:
 		outcome_fail(o, OUTCOME_NAME, "%s", why);
 		break;
@@ -227,17 +228,17 @@ dial_explain(const struct settings *s, const struct link *link,
 }
 
 void
-dial_describe(const struct link *link, double ms)
+dial_describe(const struct conn *conn, double ms)
 {
-	const struct tls_identity *peer = tls_peer(link->tls);
+	const struct tls_identity *peer = tls_peer(conn_tls(conn));
 	struct net_address address;
 	char text[NET_TEXT_MAX], date[DATE_TEXT_MAX];
 
-	if (net_peer(link->fd, &address) == -1)
+	if (net_peer(conn_fd(conn), &address) == -1)
 		return;
 	outcome_say("connected to %s after %.1f ms, %s, %s",
-	    net_text(&address, true, text), ms, tls_version(link->tls),
-	    tls_cipher(link->tls));
+	    net_text(&address, true, text), ms, tls_version(conn_tls(conn)),
+	    tls_cipher(conn_tls(conn)));
 	outcome_say("the server is \"%s\", certified by \"%s\" until %s, "
 	    "serial %s", peer->subject, peer->issuer,
 	    date_day(peer->not_after, date), peer->serial);

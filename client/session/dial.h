@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct link;
+struct conn;
 struct outcome;
 struct settings;
 struct tls_context;
@@ -16,12 +16,12 @@ struct tls_context;
 struct tls_context *dial_context(const struct settings *s, struct outcome *o);
 
 /*
- * Connect to the server of "s" until "deadline", and begin a link with it,
- * whose handshake is still to be made.  0, or -1 with the reason in "o"; it
- * is of class OUTCOME_CONNECT, also when the deadline has passed.
+ * Connect to the server of "s" until "deadline".  The connection, whose
+ * handshake is still to be made, or NULL with the reason in "o"; it is of
+ * class OUTCOME_CONNECT, also when the deadline has passed.
  */
-int dial_connect(const struct settings *s, struct tls_context *context,
-    int64_t deadline, struct link *link, struct outcome *o);
+struct conn *dial_connect(const struct settings *s,
+    struct tls_context *context, int64_t deadline, struct outcome *o);
 
 /* How far a connection had got. */
 enum dial_stage {
@@ -36,13 +36,13 @@ void dial_no_answer(const struct settings *s, enum dial_stage stage,
     struct outcome *o);
 
 /*
- * Was the connection of "link", which has failed, closed before the server had
+ * Was the connection of "conn", which has failed, closed before the server had
  * shown a certificate?  Then it has seen nothing of us either.
  */
-bool dial_was_dropped(const struct link *link, bool shaking);
+bool dial_was_dropped(const struct conn *conn, bool shaking);
 
 /* Tell in "o" why TLS failed at "stage". */
-void dial_explain(const struct settings *s, const struct link *link,
+void dial_explain(const struct settings *s, const struct conn *conn,
     enum dial_stage stage, struct outcome *o);
 
 /* Tell in "o" that the server has ended the session in order at "stage",
@@ -50,8 +50,8 @@ void dial_explain(const struct settings *s, const struct link *link,
 void dial_ended(const struct settings *s, enum dial_stage stage,
     struct outcome *o);
 
-/* Say on standard error who the other end of "link" is, and how we got to it
+/* Say on standard error who the other end of "conn" is, and how we got to it
  * in "ms" milliseconds. */
-void dial_describe(const struct link *link, double ms);
+void dial_describe(const struct conn *conn, double ms);
 
 #endif

@@ -12,7 +12,7 @@
 #include "common/base/buf.h"
 #include "common/base/clock.h"
 #include "common/wire/frame.h"
-#include "common/endpoint/link.h"
+#include "common/endpoint/conn.h"
 #include "common/base/pollset.h"
 #include "common/wire/proto.h"
 #include "common/tls/tls.h"
@@ -65,7 +65,7 @@ enum state {
 struct request {
 	const struct settings *settings;
 	struct tls_context *tls;
-	struct link link;
+	struct conn *conn;	/* NULL: there is none. */
 	struct pollset ps;
 	enum state state;
 	bool shaking;		/* The TLS handshake is not done. */
@@ -148,9 +148,9 @@ is_connecting(const struct request *r)
 static void
 tls_failed(struct request *r)
 {
-	r->dropped = dial_was_dropped(&r->link, r->shaking);
+	r->dropped = dial_was_dropped(r->conn, r->shaking);
 	if (r->asked)
-		dial_explain(r->settings, &r->link, stage_of(r), r->outcome);
+		dial_explain(r->settings, r->conn, stage_of(r), r->outcome);
 	give_up(r);
 }
 
@@ -158,7 +158,7 @@ tls_failed(struct request *r)
 static int
 violation(struct request *r, const char *what)
 {
-	(void)frame_put_code(&r->link.out, PROTO_GOODBYE, 0,
+	(void)frame_put_code(conn_out(r->conn), PROTO_GOODBYE, 0,
 	    PROTO_CODE_PROTOCOL, what);
 	fail(r, OUTCOME_PROTOCOL, "the server does not keep to the protocol "
 	    "(%s); compare \"aisc -V\" here with \"aisd -V\" there", what);
@@ -264,7 +264,7 @@ grant(struct request *r)
 		uint32_t due = outlet_due(&r->outlets[i]);
 
 		/* If the queue is full: at the next turn, then. */
-		if (due > 0 && frame_put_window(&r->link.out, r->number,
+		if (due > 0 && frame_put_window(conn_out(r->conn), r->number,
 		    names[i], due) == 0)
 			outlet_grant(&r->outlets[i]);
 	}
@@ -275,7 +275,7 @@ static bool
 wants_input(const struct request *r)
 {
 	return r->state == STATE_RUNNING && r->reading && r->credit > 0 &&
-	    link_data_room(&r->link) > 0;
+	    conn_data_room(r->conn) > 0;
 }
 
 /* May we read it?  A job in the background that reads its terminal is stopped,
@@ -303,8 +303,8 @@ input_failed(struct request *r)
 	progress_make_way(&r->progress, STDERR_FILENO, NULL, 0);
 	outcome_say("cannot read standard input: %s; it ends here",
 	    strerror(errno));
-	r->reading = frame_put(&r->link.out, PROTO_STDIN_EOF, r->number, NULL,
-	    0) == -1;
+	r->reading = frame_put(conn_out(r->conn), PROTO_STDIN_EOF, r->number,
+	    NULL, 0) == -1;
 }
 
 static void
@@ -315,14 +315,15 @@ read_input(struct request *r)
 	uint8_t *p;
 
 	while (io == IO_OK && wants_input(r) && may_read(r)) {
-		room = link_data_room(&r->link);
+		room = conn_data_room(r->conn);
 		if (room > r->credit)
 			room = r->credit;
-		if ((p = frame_reserve(&r->link.out, room)) == NULL)
+		if ((p = frame_reserve(conn_out(r->conn), room)) == NULL)
 			return;
 		io = stream_read(&r->in, p, room, &n);
 		if (io == IO_OK) {
-			frame_commit(&r->link.out, PROTO_STDIN, r->number, n);
+			frame_commit(conn_out(r->conn), PROTO_STDIN,
+			    r->number, n);
 			r->credit -= (uint32_t)n;
 			r->traffic.in += n;
 		}
@@ -330,7 +331,7 @@ read_input(struct request *r)
 	if (io == IO_ERROR)
 		input_failed(r);
 	else if (io == IO_EOF)
-		r->reading = frame_put(&r->link.out, PROTO_STDIN_EOF,
+		r->reading = frame_put(conn_out(r->conn), PROTO_STDIN_EOF,
 		    r->number, NULL, 0) == -1;
 }
 
@@ -341,7 +342,8 @@ take_ping(struct request *r, const struct frame *f)
 {
 	if (f->length > PROTO_PING_MAX)
 		return violation(r, "a PING is too long");
-	if (frame_put(&r->link.out, PROTO_PONG, 0, f->payload, f->length) == 0)
+	if (frame_put(conn_out(r->conn), PROTO_PONG, 0, f->payload,
+	    f->length) == 0)
 		return 0;
 	return violation(r, "PING comes faster than PONG can go");
 }
@@ -604,9 +606,10 @@ static void
 close_session(struct request *r)
 {
 	/* What we said last may still fit. */
-	if (link_is_open(&r->link) && !r->shaking)
-		(void)link_write(&r->link);
-	link_close(&r->link);
+	if (r->conn != NULL && !r->shaking)
+		(void)conn_write(r->conn);
+	conn_close(r->conn);
+	r->conn = NULL;
 	r->state = STATE_GREETING;	/* Of the next one. */
 	r->broken = false;
 }
@@ -615,14 +618,14 @@ close_session(struct request *r)
 static void
 read_link(struct request *r)
 {
-	enum io io = link_read(&r->link);
+	enum io io = conn_read(r->conn);
 	struct frame f;
 	int got = 0;
 
-	while (!r->broken && (got = link_peek(&r->link, &f)) == 1) {
+	while (!r->broken && (got = conn_peek(r->conn, &f)) == 1) {
 		if (take_frame(r, &f) == -1)
 			return;
-		link_done(&r->link, &f);
+		conn_done(r->conn, &f);
 	}
 	if (got == -1)
 		(void)violation(r, "a frame that is too long");
@@ -641,9 +644,9 @@ put_body(struct request *r)
 	size_t room, n, left;
 
 	while ((left = buf_used(&r->body)) > 0 &&
-	    (room = link_data_room(&r->link)) > 0) {
+	    (room = conn_data_room(r->conn)) > 0) {
 		n = left < room ? left : room;
-		if (frame_put(&r->link.out, n == left ? PROTO_REQUEST :
+		if (frame_put(conn_out(r->conn), n == left ? PROTO_REQUEST :
 		    PROTO_REQUEST_PART, r->number, buf_data(&r->body),
 		    n) == -1)
 			return;
@@ -660,14 +663,14 @@ write_link(struct request *r)
 {
 	enum io io = IO_OK;
 
-	if (r->broken || !link_is_open(&r->link) || r->shaking)
+	if (r->broken || r->conn == NULL || r->shaking)
 		return;
 	/* What stays in the queue is waited for; the body is not. */
 	do {
 		put_body(r);
-		if (link_has_output(&r->link))
-			io = link_write(&r->link);
-	} while (io == IO_OK && !link_has_output(&r->link) &&
+		if (conn_has_output(r->conn))
+			io = conn_write(r->conn);
+	} while (io == IO_OK && !conn_has_output(r->conn) &&
 	    buf_used(&r->body) > 0);
 	if (io != IO_ERROR)
 		return;
@@ -679,7 +682,7 @@ write_link(struct request *r)
 static void
 shake_hands(struct request *r)
 {
-	enum io io = link_handshake(&r->link);
+	enum io io = conn_handshake(r->conn);
 
 	if (io == IO_ERROR || io == IO_EOF)
 		tls_failed(r);
@@ -688,7 +691,7 @@ shake_hands(struct request *r)
 	r->shaking = false;
 	r->greeting.shaken_us = clock_now_us() - r->dialed_us;
 	if (r->settings->verbose)
-		dial_describe(&r->link,
+		dial_describe(r->conn,
 		    (double)r->greeting.shaken_us / 1000);
 }
 
@@ -705,8 +708,9 @@ dial(struct request *r)
 	r->dialed_us = clock_now_us();
 	/* A look-up cannot be interrupted but by ending aisc. */
 	signals_release();
-	if (dial_connect(r->settings, r->tls, r->deadline < r->connected ?
-	    r->deadline : r->connected, &r->link, r->outcome) == -1) {
+	r->conn = dial_connect(r->settings, r->tls, r->deadline <
+	    r->connected ? r->deadline : r->connected, r->outcome);
+	if (r->conn == NULL) {
 		(void)is_late(r);
 		return -1;
 	}
@@ -726,7 +730,7 @@ gather(struct request *r)
 	bool wants, reads;
 
 	pollset_clear(&r->ps);
-	link_poll(&r->link, &r->ps, true);
+	conn_poll(r->conn, &r->ps, true);
 	for (size_t i = 0; i < 2; i++) {
 		struct outlet *o = &r->outlets[i];
 
@@ -770,7 +774,7 @@ act(struct request *r)
 			(void)output_failed(r, &r->outlets[i]);
 		}
 	}
-	if (!r->broken && link_ready(&r->link, &r->ps)) {
+	if (!r->broken && conn_ready(r->conn, &r->ps)) {
 		if (r->shaking)
 			shake_hands(r);
 		else
@@ -799,7 +803,7 @@ pass_on(struct request *r, int signo, const char *name)
 	    clock_now() - r->interrupted < TWICE;
 
 	if (!has_command(r) || twice ||
-	    frame_put(&r->link.out, PROTO_SIGNAL, r->number, name,
+	    frame_put(conn_out(r->conn), PROTO_SIGNAL, r->number, name,
 	    strlen(name)) == -1)
 		leave(r, signo);
 	else {
@@ -966,7 +970,7 @@ void
 request_ask(struct request *r, const struct body *body, struct outcome *o)
 {
 	if (begin(r, body, o) == 0) {
-		if (!link_is_open(&r->link))
+		if (r->conn == NULL)
 			dial_and_run(r);
 		else {
 			r->number++;
@@ -1006,8 +1010,8 @@ request_ping(struct request *r, struct outcome *o)
 	memset(o, 0, sizeof *o);
 	r->outcome = o;
 	r->pinged_us = clock_now_us();
-	if (!link_is_open(&r->link) || r->state != STATE_IDLE ||
-	    frame_put(&r->link.out, PROTO_PING, 0, &r->pinged_us,
+	if (r->conn == NULL || r->state != STATE_IDLE ||
+	    frame_put(conn_out(r->conn), PROTO_PING, 0, &r->pinged_us,
 	    sizeof r->pinged_us) == -1) {
 		outcome_fail(o, OUTCOME_LOST, "the session has ended");
 		return -1;
@@ -1046,10 +1050,10 @@ request_greeting(const struct request *r)
 	return &r->greeting;
 }
 
-const struct link *
-request_link(const struct request *r)
+const struct conn *
+request_conn(const struct request *r)
 {
-	return &r->link;
+	return r->conn;
 }
 
 int
@@ -1063,11 +1067,11 @@ request_wait(struct request *r, int fd, struct outcome *o)
 	r->deadline = CLOCK_NEVER;
 	for (;;) {
 		/* Whatever ends the session now is told as its end. */
-		r->asked = link_is_open(&r->link);
+		r->asked = r->conn != NULL;
 		gather(r);
 		slot = pollset_add(&r->ps, fd, POLLIN);
 		n = pollset_wait(&r->ps, signals_mask());
-		if (link_ready(&r->link, &r->ps))
+		if (conn_ready(r->conn, &r->ps))
 			read_link(r);
 		write_link(r);
 		r->asked = false;
@@ -1085,7 +1089,7 @@ request_wait(struct request *r, int fd, struct outcome *o)
 bool
 request_is_open(const struct request *r)
 {
-	return link_is_open(&r->link);
+	return r->conn != NULL;
 }
 
 struct request *
@@ -1098,7 +1102,6 @@ request_new(const struct settings *settings)
 		return NULL;
 	}
 	r->settings = settings;
-	r->link.fd = -1;
 	buf_init(&r->body, PROTO_BODY_MAX);
 	stream_open(&r->in, STDIN_FILENO, false);
 	r->terminal = isatty(STDIN_FILENO) == 1;

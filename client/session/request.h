@@ -14,7 +14,7 @@
 
 struct body;
 struct buf;
-struct link;
+struct conn;
 struct outcome;
 struct request;
 struct settings;
@@ -88,7 +88,7 @@ int64_t request_ping(struct request *r, struct outcome *o);
 /* The last session, and the connection if it is open.  Both are borrowed, and
  * change with the next request. */
 const struct greeting *request_greeting(const struct request *r);
-const struct link *request_link(const struct request *r);
+const struct conn *request_conn(const struct request *r);
 
 /* Is there a session, so far as we know? */
 bool request_is_open(const struct request *r);

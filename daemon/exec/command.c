@@ -8,7 +8,7 @@
 #include "common/base/clock.h"
 #include "common/base/fd.h"
 #include "common/wire/frame.h"
-#include "common/endpoint/link.h"
+#include "common/endpoint/conn.h"
 #include "common/base/log.h"
 #include "common/base/pollset.h"
 #include "daemon/record/audit.h"
@@ -183,21 +183,21 @@ allowed(const struct command *c)
  * Where output goes: to "l", or to nowhere where nobody takes it or the limit
  * is reached, so that the command meets its end and not a pipe that is stuck.
  */
-static struct link *
-destination(const struct command *c, struct link *l)
+static struct conn *
+destination(const struct command *c, struct conn *l)
 {
 	return allowed(c) == 0 ? NULL : l;
 }
 
 static size_t
-room(const struct command *c, const struct output *o, const struct link *l)
+room(const struct command *c, const struct output *o, const struct conn *l)
 {
 	size_t max = allowed(c);
 
 	if (l == NULL)
 		return *o->fd == -1 ? 0 : PROTO_PAYLOAD_MAX;
-	if (max > link_data_room(l))
-		max = link_data_room(l);
+	if (max > conn_data_room(l))
+		max = conn_data_room(l);
 	return output_room(o, max);
 }
 
@@ -218,7 +218,7 @@ left_over(const struct command *c)
  * service that stays is not waited for longer.  Counts what is left.
  */
 static int64_t
-settle_deadline(struct command *c, const struct link *l)
+settle_deadline(struct command *c, const struct conn *l)
 {
 	bool open = false, pending = false, stuck = false;
 
@@ -249,7 +249,7 @@ settle_deadline(struct command *c, const struct link *l)
 }
 
 void
-command_poll(struct command *c, struct pollset *ps, struct link *l)
+command_poll(struct command *c, struct pollset *ps, struct conn *l)
 {
 	c->report_slot = c->input.slot = POLLSET_NONE;
 	c->outputs[0].slot = c->outputs[1].slot = POLLSET_NONE;
@@ -275,10 +275,10 @@ command_poll(struct command *c, struct pollset *ps, struct link *l)
 /* Read one stream, as often as is fair; of it no more than the "few" bytes that
  * it had when the order of both was asked for, or, with 0, what there is. */
 static int
-turn_output(struct command *c, struct output *o, struct link *l, size_t few)
+turn_output(struct command *c, struct output *o, struct conn *l, size_t few)
 {
 	for (int i = 0; i < READS_PER_TURN; i++) {
-		struct link *to = destination(c, l);
+		struct conn *to = destination(c, l);
 		size_t most = room(c, o, to);
 		int n;
 
@@ -286,7 +286,7 @@ turn_output(struct command *c, struct output *o, struct link *l, size_t few)
 			return 0;
 		if (few > 0 && most > few)
 			most = few;
-		n = output_read(o, to == NULL ? NULL : &to->out, c->number,
+		n = output_read(o, to == NULL ? NULL : conn_out(to), c->number,
 		    most);
 		if (n == -1)
 			return -1;
@@ -319,7 +319,7 @@ check_streams(struct command *c)
 }
 
 int
-command_turn(struct command *c, const struct pollset *ps, struct link *l)
+command_turn(struct command *c, const struct pollset *ps, struct conn *l)
 {
 	size_t first, n = 0, few[2];
 	bool ready[2];
@@ -395,7 +395,7 @@ command_abandon(struct command *c)
  * no credit, and not for long for one that takes nothing. */
 static bool
 is_through(const struct command *c, const struct output *o,
-    const struct link *l)
+    const struct conn *l)
 {
 	return l == NULL || output_is_done(o) ||
 	    (c->cut_reason != NULL && (output_room(o, allowed(c)) == 0 ||
@@ -403,7 +403,7 @@ is_through(const struct command *c, const struct output *o,
 }
 
 bool
-command_is_finished(const struct command *c, const struct link *l)
+command_is_finished(const struct command *c, const struct conn *l)
 {
 	if (c->state != COMMAND_RUNNING || !c->reaped)
 		return false;

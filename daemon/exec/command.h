@@ -20,7 +20,7 @@
 
 struct audit_end;
 struct frame_exit;
-struct link;
+struct conn;
 struct pollset;
 struct tree;
 
@@ -81,13 +81,13 @@ int command_begun(struct command *c, struct child_failure *f);
 
 /* Add to this turn what the command waits for.  "l" is where its output goes,
  * or NULL if there is nobody to take it. */
-void command_poll(struct command *c, struct pollset *ps, struct link *l);
+void command_poll(struct command *c, struct pollset *ps, struct conn *l);
 
 /*
  * Move bytes, and see to the limits.  0, or -1 if memory is out.
  */
 int command_turn(struct command *c, const struct pollset *ps,
-    struct link *l);
+    struct conn *l);
 
 /*
  * End it with all that the session has started: politely, then by force.
@@ -105,7 +105,7 @@ void command_reaped(struct command *c, pid_t pid, int status,
 void command_abandon(struct command *c);
 
 /* Has it ended, and is everything that it wrote on its way through "l"? */
-bool command_is_finished(const struct command *c, const struct link *l);
+bool command_is_finished(const struct command *c, const struct conn *l);
 
 /* What to tell the peer, and the record, about the end. */
 void command_exit(const struct command *c, struct frame_exit *e);

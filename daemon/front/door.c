@@ -9,7 +9,7 @@
 #include "common/base/clock.h"
 #include "common/base/fd.h"
 #include "common/wire/frame.h"
-#include "common/endpoint/link.h"
+#include "common/endpoint/conn.h"
 #include "common/base/log.h"
 #include "common/base/net.h"
 #include "common/base/pollset.h"
@@ -46,7 +46,7 @@ enum place {
 
 struct peer {
 	enum place place;
-	struct link link;
+	struct conn *conn;	/* NULL while LEAVING. */
 	int fd;			/* While LEAVING. */
 	size_t slot;
 	char address[NET_TEXT_MAX];
@@ -114,10 +114,8 @@ sweep(struct door *d)
 	for (size_t i = 0; i < d->count; i++) {
 		struct peer *p = &d->peers[i];
 
-		if (p->place == LEAVING && p->fd == -1) {
-			link_close(&p->link);
+		if (p->place == LEAVING && p->fd == -1)
 			continue;
-		}
 		if (kept != i)
 			d->peers[kept] = *p;
 		kept++;
@@ -150,7 +148,7 @@ peer_record(const struct peer *p)
 
 	memset(&a, 0, sizeof a);
 	a.address = p->address;
-	a.identity = link_is_open(&p->link) ? tls_peer(p->link.tls) : NULL;
+	a.identity = p->conn != NULL ? tls_peer(conn_tls(p->conn)) : NULL;
 	return a;
 }
 
@@ -169,7 +167,8 @@ linger(struct peer *p, int fd)
 static void
 let_go(struct peer *p)
 {
-	linger(p, link_linger(&p->link));
+	linger(p, conn_linger(p->conn));
+	p->conn = NULL;
 }
 
 /* Say goodbye to a peer that has proved itself. */
@@ -180,8 +179,9 @@ turn_away(struct peer *p, enum proto_code code, const char *text)
 
 	audit_handshake_failed(&record, text);
 	/* A queue that cannot take this is a connection that is lost. */
-	if (frame_put_code(&p->link.out, PROTO_GOODBYE, 0, code, text) == 0)
-		(void)link_write(&p->link);
+	if (frame_put_code(conn_out(p->conn), PROTO_GOODBYE, 0, code,
+	    text) == 0)
+		(void)conn_write(p->conn);
 	let_go(p);
 }
 
@@ -246,7 +246,7 @@ refuse_peer(struct door *d, struct peer *p, bool gone, const char *why)
 {
 	struct audit_peer record = peer_record(p);
 
-	if (gone && !tls_answered(p->link.tls)) {
+	if (gone && !tls_answered(conn_tls(p->conn))) {
 		refuse_unfinished(d, p, why);
 		return;
 	}
@@ -278,7 +278,7 @@ count_network(const struct door *d, const struct net_network *network)
 static int64_t
 kept_until(const struct door *d, const struct peer *p)
 {
-	return p->arrived + (tls_answered(p->link.tls) ?
+	return p->arrived + (tls_answered(conn_tls(p->conn)) ?
 	    d->settings->handshake_timeout / 2 : 0);
 }
 
@@ -318,10 +318,11 @@ static void
 drop(struct door *d, struct peer *p)
 {
 	/* Arithmetic for nothing, and that it was in time is not the reason. */
-	if (tls_answered(p->link.tls) && clock_past(kept_until(d, p)))
+	if (tls_answered(conn_tls(p->conn)) && clock_past(kept_until(d, p)))
 		penalise(d, p);
 	count_drop(d, DROP_CROWD, p->address);
-	link_close(&p->link);
+	conn_close(p->conn);
+	p->conn = NULL;
 	p->place = LEAVING;
 	p->fd = -1;
 	sweep(d);
@@ -375,7 +376,7 @@ door_admit(struct door *d, int fd, const struct net_address *address)
 	p->network = network;
 	memcpy(p->address, text, sizeof p->address);
 	p->arrived = clock_now();
-	if (link_open(&p->link, d->context, fd, NULL) == 0)
+	if ((p->conn = conn_open(d->context, fd, NULL)) != NULL)
 		d->count++;
 	else
 		log_error("cannot serve %s: out of memory", p->address);
@@ -429,8 +430,8 @@ judge_certificate(struct door *d, struct peer *p)
 	char why[TLS_TEXT_MAX];
 	const char *reason;
 
-	if (tls_recheck(p->link.tls, d->context, &reason, why) == 0) {
-		p->expires = tls_peer_expires(p->link.tls);
+	if (tls_recheck(conn_tls(p->conn), d->context, &reason, why) == 0) {
+		p->expires = tls_peer_expires(conn_tls(p->conn));
 		return true;
 	}
 	turn_away(p, PROTO_CODE_DENIED, why);
@@ -443,7 +444,7 @@ judge_rules(struct door *d, struct peer *p)
 {
 	char why[POLICY_REASON_MAX];
 
-	if (policy_admits(d->settings->rules, tls_peer(p->link.tls),
+	if (policy_admits(d->settings->rules, tls_peer(conn_tls(p->conn)),
 	    p->address, why))
 		return true;
 	turn_away(p, PROTO_CODE_DENIED, why);
@@ -453,7 +454,7 @@ judge_rules(struct door *d, struct peer *p)
 static const char *
 fingerprint_of(const struct peer *p)
 {
-	return tls_peer(p->link.tls)->fingerprint;
+	return tls_peer(conn_tls(p->conn))->fingerprint;
 }
 
 /* How many in line show the certificate of "p", itself included? */
@@ -552,7 +553,7 @@ let_in(struct door *d, size_t at, bool serving)
 {
 	struct peer *p = &d->peers[at];
 
-	p->expires = tls_peer_expires(p->link.tls);
+	p->expires = tls_peer_expires(conn_tls(p->conn));
 	/* An answer takes a handshake, so to ask again and again costs the
 	 * network what a failure does. */
 	if ((p->early && !judge_certificate(d, p)) || !judge_rules(d, p)) {
@@ -593,7 +594,7 @@ handshake_deadline(const struct door *d, const struct peer *p)
 static bool
 has_gone(const struct peer *p)
 {
-	enum tls_failure failure = tls_failure(p->link.tls);
+	enum tls_failure failure = tls_failure(conn_tls(p->conn));
 
 	return failure == TLS_FAILURE_CUT || failure == TLS_FAILURE_SYSTEM;
 }
@@ -601,12 +602,12 @@ has_gone(const struct peer *p)
 static void
 turn_handshake(struct door *d, const struct pollset *ps, struct peer *p)
 {
-	short events = pollset_events(ps, p->link.slot);
+	short events = conn_events(p->conn, ps);
 
 	if ((events & POLLIN) != 0)
 		p->heard = clock_now();
 	if (events != 0) {
-		switch (link_handshake(&p->link)) {
+		switch (conn_handshake(p->conn)) {
 		case IO_OK:
 			p->place = PROVED;
 			return;
@@ -614,7 +615,7 @@ turn_handshake(struct door *d, const struct pollset *ps, struct peer *p)
 			break;
 		default:
 			refuse_peer(d, p, has_gone(p),
-			    tls_error(p->link.tls));
+			    tls_error(conn_tls(p->conn)));
 			return;
 		}
 	}
@@ -635,40 +636,43 @@ turn_line(const struct pollset *ps, struct peer *p)
 	if ((events & (POLLRDHUP | POLLHUP | POLLERR)) != 0) {
 		log_info("connection of %s from %s closed while it "
 		    "waited in line",
-		    tls_peer(p->link.tls)->common_name, p->address);
+		    tls_peer(conn_tls(p->conn))->common_name, p->address);
 		let_go(p);
 	} else if ((events & POLLOUT) != 0 &&
-	    link_write(&p->link) == IO_ERROR)
+	    conn_write(p->conn) == IO_ERROR)
 		let_go(p);
 }
 
 bool
-door_next(struct door *d, struct door_guest *g)
+door_take(struct door *d, struct conn **conn, char address[NET_TEXT_MAX])
 {
 	for (size_t i = 0; i < d->count; i++) {
 		struct peer *p = &d->peers[i];
 
 		if (p->place != IN_LINE)
 			continue;
-		p->place = LEAVING;
-		p->fd = -1;
 		d->round = p->round;
 		memcpy(d->served, fingerprint_of(p), sizeof d->served);
-		g->link = &p->link;
-		memcpy(g->address, p->address, sizeof g->address);
+		*conn = p->conn;
+		memcpy(address, p->address, sizeof p->address);
+		p->place = LEAVING;
+		p->conn = NULL;
+		p->fd = -1;
+		sweep(d);
 		return true;
 	}
 	return false;
 }
 
 void
-door_turn_away(struct door *d, struct door_guest *g, enum proto_code code,
-    const char *text)
+door_turn_away(struct door *d, struct conn *conn, const char *address,
+    enum proto_code code, const char *text)
 {
-	for (size_t i = 0; i < d->count; i++) {
-		if (&d->peers[i].link == g->link)
-			turn_away(&d->peers[i], code, text);
-	}
+	struct peer p = { .conn = conn };
+
+	(void)snprintf(p.address, sizeof p.address, "%s", address);
+	turn_away(&p, code, text);
+	door_linger(d, p.fd);
 }
 
 /* What "p" may know about the session of "served". */
@@ -695,8 +699,8 @@ door_tell(struct door *d, const struct tls_identity *served)
 			continue;
 		p->told = before;
 		p->flags = flags;
-		if (frame_put_waiting(&p->link.out, before, flags) == -1 ||
-		    link_write(&p->link) == IO_ERROR)
+		if (frame_put_waiting(conn_out(p->conn), before, flags) == -1 ||
+		    conn_write(p->conn) == IO_ERROR)
 			let_go(p);
 	}
 	sweep(d);
@@ -815,12 +819,12 @@ poll_peer(const struct door *d, struct peer *p, struct pollset *ps)
 	switch (p->place) {
 	case AT_THE_DOOR:
 	case PROVED:		/* Within a turn alone. */
-		link_poll(&p->link, ps, true);
+		conn_poll(p->conn, ps, true);
 		pollset_deadline(ps, handshake_deadline(d, p));
 		break;
 	case IN_LINE:
-		p->slot = pollset_add(ps, p->link.fd, (short)(POLLRDHUP |
-		    (link_has_output(&p->link) ? POLLOUT : 0)));
+		p->slot = pollset_add(ps, conn_fd(p->conn), (short)(POLLRDHUP |
+		    (conn_has_output(p->conn) ? POLLOUT : 0)));
 		break;
 	case LEAVING:
 		p->slot = pollset_add(ps, p->fd, POLLIN);
@@ -907,7 +911,7 @@ door_free(struct door *d)
 	if (d == NULL)
 		return;
 	for (size_t i = 0; i < d->count; i++) {
-		link_close(&d->peers[i].link);
+		conn_close(d->peers[i].conn);
 		fd_close(&d->peers[i].fd);
 	}
 	free(d->peers);

@@ -18,17 +18,11 @@
 #include "common/wire/proto.h"
 
 struct door;
-struct link;
+struct conn;
 struct pollset;
 struct settings;
 struct tls_context;
 struct tls_identity;
-
-/* Somebody whose turn it is. */
-struct door_guest {
-	struct link *link;	/* Leave it closed, or be rid of it. */
-	char address[NET_TEXT_MAX];
-};
 
 /* A door with room for what "s" says, which is borrowed, as "context" is.
  * NULL if memory is out. */
@@ -69,14 +63,15 @@ void door_poll(struct door *d, struct pollset *ps);
 void door_turn(struct door *d, const struct pollset *ps, bool serving);
 
 /*
- * Whose turn is it?  The first in the line leaves it: false if there is none.
- * If the guest's link is open still at the next call of the door, it is
- * dropped.
+ * Take the first connection out of the line, with the text of its peer's
+ * address; the caller owns it.  False: the line is empty.
  */
-bool door_next(struct door *d, struct door_guest *g);
+bool door_take(struct door *d, struct conn **conn,
+    char address[NET_TEXT_MAX]);
 
-/* Tell "g", which door_next() gave, that it cannot be. */
-void door_turn_away(struct door *d, struct door_guest *g,
+/* Tell the peer of a connection that door_take() gave, and that the door owns
+ * again, why it is not served. */
+void door_turn_away(struct door *d, struct conn *conn, const char *address,
     enum proto_code code, const char *text);
 
 /*

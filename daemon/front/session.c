@@ -15,7 +15,7 @@
 #include "common/base/date.h"
 #include "common/base/fd.h"
 #include "common/wire/frame.h"
-#include "common/endpoint/link.h"
+#include "common/endpoint/conn.h"
 #include "common/base/log.h"
 #include "common/base/text.h"
 #include "common/base/net.h"
@@ -45,7 +45,7 @@ enum state {
 };
 
 struct session {
-	struct link link;
+	struct conn *conn;	/* NULL once it is gone. */
 	struct audit_peer peer;
 	char address[NET_TEXT_MAX];
 	struct tls_identity identity;
@@ -99,7 +99,7 @@ put_list(const struct session *s, struct buf *body)
 	uint8_t bytes[16 + TLS_NAME_MAX];
 	size_t n;
 
-	if (tls_peer_list(s->link.tls, &list) == -1)
+	if (tls_peer_list(conn_tls(s->conn), &list) == -1)
 		return 0;
 	n = strlen(list.name);
 	store_u64(bytes, (uint64_t)list.begins);
@@ -121,14 +121,14 @@ put_hello(struct session *s)
 	    item_put(&body, PROTO_ITEM_SERVER, server, strlen(server)) ||
 	    item_put(&body, PROTO_ITEM_PEER, cn, strlen(cn)) ||
 	    put_list(s, &body) ||
-	    frame_put(&s->link.out, PROTO_HELLO, 0, buf_data(&body),
+	    frame_put(conn_out(s->conn), PROTO_HELLO, 0, buf_data(&body),
 	    buf_used(&body));
 	buf_free(&body);
 	return result == 0 ? 0 : -1;
 }
 
 struct session *
-session_new(struct link *l, const char *address, const char *name,
+session_new(struct conn *c, const char *address, const char *name,
     const struct settings *settings, struct tree *tree)
 {
 	struct session *s = calloc(1, sizeof *s);
@@ -141,8 +141,8 @@ session_new(struct link *l, const char *address, const char *name,
 	}
 	s->settings = settings;
 	s->tree = tree;
-	s->identity = *tls_peer(l->tls);
-	s->expires = tls_peer_expires(l->tls);
+	s->identity = *tls_peer(conn_tls(c));
+	s->expires = tls_peer_expires(conn_tls(c));
 	(void)snprintf(s->address, sizeof s->address, "%s", address);
 	(void)snprintf(s->peer.session, sizeof s->peer.session, "%s", name);
 	s->peer.address = s->address;
@@ -151,19 +151,17 @@ session_new(struct link *l, const char *address, const char *name,
 	s->opened_us = clock_now_us();
 	s->idle_since = s->heard = clock_now();
 	/* Who is there is asked by us, who know a slow one from a dead one. */
-	net_dead_after(l->fd, 0);
+	net_dead_after(conn_fd(c), 0);
 	s->others_since = CLOCK_NEVER;
 	s->linger = -1;
 	buf_init(&s->pieces, PROTO_BODY_MAX);
 	command_init(&s->command, tree);
-	s->link = *l;
+	s->conn = c;
 	if (put_hello(s) == -1) {
 		command_free(&s->command);
 		free(s);
 		return NULL;
 	}
-	memset(l, 0, sizeof *l);
-	l->fd = -1;
 	return s;
 }
 
@@ -179,7 +177,7 @@ session_free(struct session *s)
 	int fd = s->linger;
 
 	if (fd == -1)
-		fd = link_linger(&s->link);
+		fd = conn_linger(s->conn);
 	decision_free(&s->decision);
 	body_free(&s->body);
 	buf_free(&s->pieces);
@@ -207,8 +205,9 @@ session_judge(struct session *s, struct tls_context *context)
 	s->expires = INT64_MAX;
 	if (s->gone)
 		return;
-	if (tls_recheck(s->link.tls, context, &reason, s->judgement) == 0) {
-		s->expires = tls_peer_expires(s->link.tls);
+	if (tls_recheck(conn_tls(s->conn), context, &reason,
+	    s->judgement) == 0) {
+		s->expires = tls_peer_expires(conn_tls(s->conn));
 		return;
 	}
 	session_stop(s, PROTO_CODE_DENIED, reason, s->judgement);
@@ -270,7 +269,8 @@ end_link(struct session *s, const char *reason)
 	s->gone = true;
 	if (s->close_reason == NULL)
 		s->close_reason = reason;
-	s->linger = link_linger(&s->link);
+	s->linger = conn_linger(s->conn);
+	s->conn = NULL;
 }
 
 /* The peer has left in order, whether by GOODBYE or by close_notify alone. */
@@ -300,7 +300,7 @@ static void
 refuse(struct session *s, enum proto_code code, const char *text)
 {
 	if (can_speak(s))
-		check_put(s, frame_put_code(&s->link.out, PROTO_REFUSED,
+		check_put(s, frame_put_code(conn_out(s->conn), PROTO_REFUSED,
 		    s->record.request, code, text));
 }
 
@@ -314,7 +314,7 @@ close_politely(struct session *s, enum proto_code code, const char *text,
 	s->closing = true;
 	s->close_reason = reason;
 	s->closing_deadline = clock_in(FLUSH_TIMEOUT);
-	check_put(s, frame_put_code(&s->link.out, PROTO_GOODBYE, 0, code,
+	check_put(s, frame_put_code(conn_out(s->conn), PROTO_GOODBYE, 0, code,
 	    text));
 }
 
@@ -584,17 +584,17 @@ check_begun(struct session *s)
 	enum proto_code code;
 	char text[PROTO_TEXT_MAX];
 	int begun = command_begun(&s->command, &f);
-	bool alone = !link_has_output(&s->link);
+	bool alone = !conn_has_output(s->conn);
 
 	if (begun == -1) {
 		code = explain_failure(s, &f, text, sizeof text);
 		drop_request(s, code, text);
 	} else if (begun == 1 && !s->command.chdir && can_speak(s)) {
-		check_put(s, frame_put_u32(&s->link.out, PROTO_STARTED,
+		check_put(s, frame_put_u32(conn_out(s->conn), PROTO_STARTED,
 		    s->record.request, s->command.input.granted));
 		/* Only a peer with input to give is in need of it now. */
 		if (alone && s->command.input.granted == 0)
-			link_hold(&s->link, clock_in(STARTED_HELD));
+			conn_hold(s->conn, clock_in(STARTED_HELD));
 	}
 }
 
@@ -634,7 +634,7 @@ finish_chdir(struct session *s)
 	}
 	memcpy(s->directory, path, (size_t)n);
 	s->directory[n] = '\0';
-	check_put(s, frame_put(&s->link.out, PROTO_DIRECTORY,
+	check_put(s, frame_put(conn_out(s->conn), PROTO_DIRECTORY,
 	    s->record.request, s->directory, (size_t)n));
 }
 
@@ -663,8 +663,8 @@ report_exit(struct session *s)
 
 	command_exit(&s->command, &e);
 	if (can_speak(s))
-		check_put(s, frame_put_exit(&s->link.out, s->record.request,
-		    &e));
+		check_put(s, frame_put_exit(conn_out(s->conn),
+		    s->record.request, &e));
 }
 
 /* The command is finished: the record, and the peer, are told. */
@@ -833,8 +833,8 @@ on_ping(struct session *s, const struct frame *f)
 	if (f->length > PROTO_PING_MAX)
 		protocol_error(s, "a ping is too long");
 	else
-		check_put(s, frame_put(&s->link.out, PROTO_PONG, 0, f->payload,
-		    f->length));
+		check_put(s, frame_put(conn_out(s->conn), PROTO_PONG, 0,
+		    f->payload, f->length));
 }
 
 static void
@@ -922,7 +922,7 @@ handle_frames(struct session *s)
 	int got = 0;
 
 	s->unhandled = false;
-	while (can_speak(s) && (got = link_peek(&s->link, &f)) == 1) {
+	while (can_speak(s) && (got = conn_peek(s->conn, &f)) == 1) {
 		if (asked) {
 			s->unhandled = true;
 			return;
@@ -930,7 +930,7 @@ handle_frames(struct session *s)
 		asked = f.type == PROTO_REQUEST;
 		handle_frame(s, &f);
 		if (!s->gone)
-			link_done(&s->link, &f);
+			conn_done(s->conn, &f);
 	}
 	if (got == -1 && can_speak(s))
 		protocol_error(s, "a frame is too long");
@@ -946,10 +946,10 @@ session_reaped(struct session *s, pid_t pid, int status,
 /* --- the turn ----------------------------------------------------------- */
 
 /* Where the command's output goes. */
-static struct link *
+static struct conn *
 output_link(struct session *s)
 {
-	return can_speak(s) ? &s->link : NULL;
+	return can_speak(s) ? s->conn : NULL;
 }
 
 /*
@@ -996,7 +996,7 @@ void
 session_poll(struct session *s, struct pollset *ps)
 {
 	if (!s->gone)
-		link_poll(&s->link, ps, !s->closing);
+		conn_poll(s->conn, ps, !s->closing);
 	command_poll(&s->command, ps, output_link(s));
 	pollset_deadline(ps, tree_deadline(s->tree));
 	if (s->closing && !s->gone)
@@ -1015,10 +1015,10 @@ session_poll(struct session *s, struct pollset *ps)
 static void
 lose_link(struct session *s)
 {
-	enum tls_failure failure = tls_failure(s->link.tls);
+	enum tls_failure failure = tls_failure(conn_tls(s->conn));
 
 	log_info("session of %s from %s: %s", s->identity.common_name,
-	    s->address, tls_error(s->link.tls));
+	    s->address, tls_error(conn_tls(s->conn)));
 	end_link(s, failure == TLS_FAILURE_ALTERED ? "altered" :
 	    failure == TLS_FAILURE_MEMORY ? "out of memory" :
 	    "the connection was cut");
@@ -1035,9 +1035,9 @@ turn_link(struct session *s, const struct pollset *ps)
 		handle_frames(s);
 		return;
 	}
-	if (!link_ready(&s->link, ps))
+	if (!conn_ready(s->conn, ps))
 		return;
-	io = link_read(&s->link);
+	io = conn_read(s->conn);
 	if (io == IO_OK) {
 		s->heard = clock_now();
 		s->asked = 0;
@@ -1063,8 +1063,8 @@ turn_command(struct session *s, const struct pollset *ps)
 	    !can_speak(s))
 		return;
 	if ((credit = input_regrant(&s->command.input)) > 0)
-		check_put(s, frame_put_window(&s->link.out, s->record.request,
-		    PROTO_STREAM_STDIN, credit));
+		check_put(s, frame_put_window(conn_out(s->conn),
+		    s->record.request, PROTO_STREAM_STDIN, credit));
 }
 
 /* A limit that the command has reached is on record, once. */
@@ -1088,9 +1088,9 @@ takes_more(struct session *s)
 	struct net_carried c;
 	bool more;
 
-	net_carried(s->link.fd, &c);
+	net_carried(conn_fd(s->conn), &c);
 	more = c.acked != s->acked &&
-	    (c.unacked > 0 || link_has_output(&s->link));
+	    (c.unacked > 0 || conn_has_output(s->conn));
 	s->acked = c.acked;
 	return more;
 }
@@ -1109,11 +1109,11 @@ takes_output(struct session *s)
 
 	if (state_of(s) == BUSY)
 		given += o[0].bytes + o[1].bytes;
-	net_carried(s->link.fd, &c);
+	net_carried(conn_fd(s->conn), &c);
 	more = c.acked != s->acked && s->acked < s->owed;
 	if (given != s->given) {
 		s->given = given;
-		s->owed = c.acked + c.unacked + buf_used(&s->link.out);
+		s->owed = c.acked + c.unacked + buf_used(conn_out(s->conn));
 		more = s->owed > c.acked;
 	}
 	s->acked = c.acked;
@@ -1124,10 +1124,10 @@ takes_output(struct session *s)
 static void
 give_up(struct session *s, const char *reason, const char *text)
 {
-	check_put(s, frame_put_code(&s->link.out, PROTO_GOODBYE, 0,
+	check_put(s, frame_put_code(conn_out(s->conn), PROTO_GOODBYE, 0,
 	    PROTO_CODE_TIMEOUT, text));
 	if (!s->gone)
-		(void)link_write(&s->link);
+		(void)conn_write(s->conn);
 	end_link(s, reason);
 }
 
@@ -1156,7 +1156,7 @@ check_dead(struct session *s)
 
 	if (!can_speak(s) || !clock_past(dead_deadline(s)))
 		return;
-	net_carried(s->link.fd, &c);
+	net_carried(conn_fd(s->conn), &c);
 	if (s->asked != 0 && c.acked + c.received > s->carried + PING_BYTES)
 		s->heard = clock_now();
 	else if (s->asked != 0 && !c.answers) {
@@ -1172,8 +1172,9 @@ check_dead(struct session *s)
 	s->asked = clock_now();
 	s->carried = c.acked + c.received;
 	/* What is on its way already is as good a question. */
-	if (!link_has_output(&s->link))
-		check_put(s, frame_put(&s->link.out, PROTO_PING, 0, NULL, 0));
+	if (!conn_has_output(s->conn))
+		check_put(s, frame_put(conn_out(s->conn), PROTO_PING, 0,
+		    NULL, 0));
 }
 
 /* Close an idle session, if it is that. */
@@ -1249,11 +1250,11 @@ flush(struct session *s)
 {
 	if (s->gone)
 		return;
-	if (link_write(&s->link) == IO_ERROR) {
+	if (conn_write(s->conn) == IO_ERROR) {
 		/* An alert that has come may say why. */
-		(void)link_read(&s->link);
+		(void)conn_read(s->conn);
 		lose_link(s);
-	} else if (s->closing && !link_has_output(&s->link))
+	} else if (s->closing && !conn_has_output(s->conn))
 		end_link(s, s->close_reason);
 }
 

@@ -2,9 +2,9 @@
  * session.h - the state machine of one peer: frames in, decision, child,
  * frames out.
  *
- * A session owns its link and, one after the other, its commands.  It is over
- * when the peer has gone and nothing of what it started is left, but for what
- * was there before.
+ * A session owns its connection and, one after the other, its commands.  It is
+ * over when the peer has gone and nothing of what it started is left, but for
+ * what was there before.
  */
 #ifndef AIS_SESSION_H
 #define AIS_SESSION_H
@@ -16,7 +16,7 @@
 
 #include "common/wire/proto.h"
 
-struct link;
+struct conn;
 struct pollset;
 struct rusage;
 struct session;
@@ -25,13 +25,13 @@ struct tls_context;
 struct tree;
 
 /*
- * Begin the session of the peer behind "l", whose handshake is done; the link
- * is taken over, and HELLO is put into its queue.  "address" is the peer's as
- * text, "name" the session's own.  "settings" must outlive the session, or be
- * replaced by session_configure().  "tree" is the daemon's.  NULL if memory is
- * out, and the link is the caller's still.
+ * Begin the session of the peer of "c", whose handshake is done; the session
+ * owns it from now on, and HELLO is put into its queue.  "address" is the
+ * peer's as text, "name" the session's own.  "settings" must outlive the
+ * session, or be replaced by session_configure().  "tree" is the daemon's.
+ * NULL if memory is out, and "c" is the caller's still.
  */
-struct session *session_new(struct link *l, const char *address,
+struct session *session_new(struct conn *c, const char *address,
     const char *name, const struct settings *settings, struct tree *tree);
 
 /* Put the session's beginning on record. */

@@ -9,7 +9,7 @@
 
 #include "common/base/buf.h"
 #include "common/wire/frame.h"
-#include "common/endpoint/link.h"
+#include "common/endpoint/conn.h"
 
 #include "tests/fuzz/fuzz.h"
 
@@ -20,7 +20,7 @@ frames_check_put(const struct buf *in, const struct frame *f)
 	size_t n = PROTO_HEADER + f->length;
 	struct buf out;
 
-	buf_init(&out, LINK_QUEUE);
+	buf_init(&out, CONN_QUEUE);
 	must(frame_put(&out, (enum proto_type)f->type, f->request, f->payload,
 	    f->length) == 0);
 	must(buf_used(&out) == n);
@@ -107,7 +107,7 @@ frames_run(const uint8_t *data, size_t size, void (*look)(const struct frame *))
 	struct buf queue;
 	int got = 0;
 
-	buf_init(&queue, LINK_QUEUE);
+	buf_init(&queue, CONN_QUEUE);
 	while (in.left > 0 && got != -1) {
 		size_t n = piece;
 		const uint8_t *p = input_bytes(&in, &n);

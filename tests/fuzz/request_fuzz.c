@@ -1,5 +1,5 @@
 /*
- * client/request with dial, outlet and outcome below it, and link and frame: a
+ * client/request with dial, outlet and outcome below it, and conn and frame: a
  * session as the client sees it.  The input is a row of events: what the
  * server sends, what our standard streams and signals do, how time passes.
  *
@@ -18,7 +18,7 @@
 
 #include "common/wire/body.h"
 #include "common/base/clock.h"
-#include "common/endpoint/link.h"
+#include "common/endpoint/conn.h"
 #include "common/base/net.h"
 
 #include "client/core/outcome.h"
@@ -42,7 +42,7 @@ void __wrap_outcome_say(const char *format, ...)
 
 static struct input input;
 static uint32_t number;		/* Of the newest request, on this connection. */
-static int link_fd = -1;
+static int socket_fd = -1;
 static size_t waits;
 static unsigned signals;	/* That have come, a bit each. */
 static struct buf server;	/* What it has said, and is no frame yet. */
@@ -327,11 +327,11 @@ __wrap_pollset_wait(struct pollset *ps, const sigset_t *mask)
 		if (p->fd == STDIN_FILENO && (streams.input > 0 ||
 		    streams.input_ended || streams.input_broken))
 			p->revents = POLLIN;
-		else if (p->fd != STDIN_FILENO && p->fd != link_fd &&
+		else if (p->fd != STDIN_FILENO && p->fd != socket_fd &&
 		    (streams.room > 0 || streams.output_broken))
 			p->revents = POLLOUT;
 	}
-	wire_poll(ps, link_fd);
+	wire_poll(ps, socket_fd);
 	for (size_t i = 0; i < ps->count; i++)
 		n += ps->fds[i].revents != 0;
 	return n;
@@ -357,8 +357,8 @@ __wrap_net_connect(const char *host, const char *port, int family,
 	memset(&answer, 0, sizeof answer);
 	wire.shaken = (how & 1) != 0 ? IO_WAIT : IO_OK;
 	number = 1;
-	link_fd = wire_descriptor();
-	return link_fd;
+	socket_fd = wire_descriptor();
+	return socket_fd;
 }
 
 void
@@ -543,7 +543,7 @@ check_other(struct request *r, uint8_t what)
 {
 	struct outcome o;
 
-	must(request_greeting(r) != NULL && request_link(r) != NULL);
+	must(request_greeting(r) != NULL && request_conn(r) != NULL);
 	if (what < 86 && request_is_open(r)) {
 		if (request_ping(r, &o) == -1)
 			must(o.class != OUTCOME_DONE);
@@ -587,7 +587,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fuzz_listen(NULL);
 	wire_reset();
 	buf_free(&server);
-	buf_init(&server, 64 * LINK_QUEUE);
+	buf_init(&server, 64 * CONN_QUEUE);
 	memset(&streams, 0, sizeof streams);
 	streams.room = SIZE_MAX;
 	signals = 0;

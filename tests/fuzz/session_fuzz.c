@@ -1,5 +1,5 @@
 /*
- * daemon/session with command, stream, policy and audit below it, and link and
+ * daemon/session with command, stream, policy and audit below it, and conn and
  * frame: a whole session.  The input is a row of events: what the client
  * sends, what the command does, what the daemon wants, how time passes.
  *
@@ -17,7 +17,7 @@
 
 #include "common/wire/body.h"
 #include "common/base/clock.h"
-#include "common/endpoint/link.h"
+#include "common/endpoint/conn.h"
 #include "common/base/log.h"
 #include "daemon/front/session.h"
 #include "daemon/conf/settings.h"
@@ -49,7 +49,7 @@ static struct settings *settings[CONFIGURATIONS];
 static struct session *session;
 static struct tree tree;
 static struct pollset ps;
-static int link_fd;
+static int socket_fd;
 static uint32_t number;		/* Of the newest request. */
 
 /* --- the record ----------------------------------------------------------- */
@@ -96,7 +96,7 @@ turn(void)
 	pollset_clear(&ps);
 	session_poll(session, &ps);
 	(void)poll(ps.fds, (nfds_t)ps.count, 0);
-	wire_poll(&ps, link_fd);
+	wire_poll(&ps, socket_fd);
 	children_reap(session);
 	session_turn(session, &ps);
 	hear();
@@ -376,7 +376,7 @@ load(void)
 static void
 begin(uint8_t configuration)
 {
-	struct link l;
+	struct conn *c;
 
 	fuzz_listen(NULL);
 	if (settings[0] == NULL)
@@ -388,10 +388,10 @@ begin(uint8_t configuration)
 	memset(&tree, 0, sizeof tree);
 	memset(&record, 0, sizeof record);
 	number = 0;
-	link_fd = wire_descriptor();
-	must(link_open(&l, tls_server_new(NULL, NULL), link_fd, NULL) == 0);
-	must(link_handshake(&l) == IO_OK);
-	session = session_new(&l, "192.0.2.7", "fuzz",
+	socket_fd = wire_descriptor();
+	c = conn_open(tls_server_new(NULL, NULL), socket_fd, NULL);
+	must(c != NULL && conn_handshake(c) == IO_OK);
+	session = session_new(c, "192.0.2.7", "fuzz",
 	    settings[configuration % CONFIGURATIONS], &tree);
 	must(session != NULL);
 	session_announce(session);
@@ -427,7 +427,7 @@ end(void)
 	settle(true);
 	must(!tree_is_ending(&tree));
 	fd = session_free(session);
-	must(fd == link_fd);
+	must(fd == socket_fd);
 	(void)close(fd);
 	must(record.opened == 1 && record.closed == 1);
 	must(record.starts == record.ends);

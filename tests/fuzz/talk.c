@@ -4,7 +4,7 @@
 
 #include "common/wire/body.h"
 #include "common/wire/frame.h"
-#include "common/endpoint/link.h"
+#include "common/endpoint/conn.h"
 
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/talk.h"
@@ -18,8 +18,8 @@ talk_reset(void)
 	buf_free(&talk.server);
 	buf_free(&talk.pieces);
 	memset(&talk, 0, sizeof talk);
-	buf_init(&talk.client, 64 * LINK_QUEUE);
-	buf_init(&talk.server, 64 * LINK_QUEUE);
+	buf_init(&talk.client, 64 * CONN_QUEUE);
+	buf_init(&talk.server, 64 * CONN_QUEUE);
 	buf_init(&talk.pieces, PROTO_BODY_MAX);
 }
 

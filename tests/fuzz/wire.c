@@ -8,12 +8,12 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
-#include "common/endpoint/link.h"
+#include "common/endpoint/conn.h"
 
 #include "tests/fuzz/wire.h"
 
 /* More than either side has under way. */
-#define QUEUE		(64 * LINK_QUEUE)
+#define QUEUE		(64 * CONN_QUEUE)
 #define BEGINNING	1000000000
 
 struct tls_context {

@@ -21,7 +21,7 @@
 #include "common/base/clock.h"
 #include "common/base/fd.h"
 #include "common/wire/frame.h"
-#include "common/endpoint/link.h"
+#include "common/endpoint/conn.h"
 #include "common/base/log.h"
 #include "common/base/pollset.h"
 #include "common/tls/tls.h"
@@ -44,7 +44,7 @@ static struct settings *settings;
 static struct tree tree;
 static struct pollset ps;
 static struct session *session;
-static struct link client;
+static struct conn *client;
 static uint32_t number;		/* Of the newest request. */
 
 /* --- the record ----------------------------------------------------------- */
@@ -133,11 +133,11 @@ turn_client(void)
 {
 	struct frame f;
 
-	(void)link_write(&client);
-	(void)link_read(&client);
-	while (link_peek(&client, &f) == 1) {
+	(void)conn_write(client);
+	(void)conn_read(client);
+	while (conn_peek(client, &f) == 1) {
 		keep_frame(&f);
-		link_done(&client, &f);
+		conn_done(client, &f);
 	}
 }
 
@@ -160,13 +160,13 @@ turn(void)
 {
 	pollset_clear(&ps);
 	session_poll(session, &ps);
-	if (link_is_open(&client))
-		link_poll(&client, &ps, true);
+	if (client != NULL)
+		conn_poll(client, &ps, true);
 	pollset_deadline(&ps, clock_in(5));
 	assert_int_not_equal(pollset_wait(&ps, NULL), -1);
 	reap();
 	session_turn(session, &ps);
-	if (link_is_open(&client))
+	if (client != NULL)
 		turn_client();
 }
 
@@ -250,21 +250,22 @@ expect_over(void)
 }
 
 static void
-shake_hands(struct link *server)
+shake_hands(struct conn **server)
 {
 	enum io a = IO_WAIT, b = IO_WAIT;
 	int fds[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK |
 	    SOCK_CLOEXEC, 0, fds), 0);
-	assert_int_equal(link_open(&client, client_context, fds[0],
-	    "localhost"), 0);
-	assert_int_equal(link_open(server, server_context, fds[1], NULL), 0);
+	client = conn_open(client_context, fds[0], "localhost");
+	assert_non_null(client);
+	*server = conn_open(server_context, fds[1], NULL);
+	assert_non_null(*server);
 	for (int i = 0; i < 10 && (a != IO_OK || b != IO_OK); i++) {
 		if (a == IO_WAIT)
-			a = link_handshake(&client);
+			a = conn_handshake(client);
 		if (b == IO_WAIT)
-			b = link_handshake(server);
+			b = conn_handshake(*server);
 	}
 	assert_int_equal(a, IO_OK);
 	assert_int_equal(b, IO_OK);
@@ -296,7 +297,7 @@ configure(const char *rules, const char *more)
 static void
 begin(const char *rules, const char *more)
 {
-	struct link server;
+	struct conn *server;
 
 	(void)configure(rules, more);
 	record[0] = '\0';
@@ -305,11 +306,17 @@ begin(const char *rules, const char *more)
 	memset(output, 0, sizeof output);
 	number = 0;
 	shake_hands(&server);
-	session = session_new(&server, "192.0.2.7", "test", settings, &tree);
+	session = session_new(server, "192.0.2.7", "test", settings, &tree);
 	assert_non_null(session);
-	assert_false(link_is_open(&server));
 	session_announce(session);
 	(void)expect(PROTO_HELLO);
+}
+
+static void
+close_client(void)
+{
+	conn_close(client);
+	client = NULL;
 }
 
 /* The client goes, if it is there still, and the session is over. */
@@ -319,7 +326,7 @@ end(void)
 	int fd;
 	int64_t patience = clock_in(PATIENCE);
 
-	link_close(&client);
+	close_client();
 	expect_over();
 	assert_false(tree_is_ending(&tree));
 	/* Nothing is left but what has ended already. */
@@ -337,7 +344,8 @@ end(void)
 static void
 put(enum proto_type type, uint32_t request, const void *payload, size_t n)
 {
-	assert_int_equal(frame_put(&client.out, type, request, payload, n), 0);
+	assert_int_equal(frame_put(conn_out(client), type, request, payload,
+	    n), 0);
 }
 
 static void
@@ -682,7 +690,7 @@ questions(void **state)
 static void
 put_window(uint32_t request, uint8_t stream, uint32_t credit)
 {
-	assert_int_equal(frame_put_window(&client.out, request,
+	assert_int_equal(frame_put_window(conn_out(client), request,
 	    (enum proto_stream)stream, credit), 0);
 }
 
@@ -1160,14 +1168,8 @@ stopping(void **state)
 static void
 cut(void)
 {
-	tls_free(client.tls);
-	client.tls = NULL;
-	assert_int_equal(close(client.fd), 0);
-	client.fd = -1;
-	buf_free(&client.in);
-	buf_free(&client.out);
-	memset(&client, 0, sizeof client);
-	client.fd = -1;
+	assert_int_equal(shutdown(conn_fd(client), SHUT_RDWR), 0);
+	close_client();
 }
 
 static void
@@ -1236,7 +1238,7 @@ left_behind(void **state)
 	ask_shell("setsid sleep 60 >/dev/null 2>&1 & echo $!", false, PLENTY);
 	(void)expect_started();
 	assert_int_equal(expect_exit().status, 0);
-	link_close(&client);
+	close_client();
 	expect_over();
 	assert_false(tree_is_empty());
 	assert_int_equal(kill((pid_t)strtol(output[0], NULL, 10), SIGKILL),

@@ -20,7 +20,7 @@ unit_tests = \
 	tests/unit/frame_test \
 	tests/unit/journal_test \
 	tests/unit/json_test \
-	tests/unit/link_test \
+	tests/unit/conn_test \
 	tests/unit/log_test \
 	tests/unit/logfile_test \
 	tests/unit/logjson_test \

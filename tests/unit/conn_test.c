@@ -1,4 +1,7 @@
-/* Tests of common/link. */
+/*
+ * Tests of common/endpoint/conn.
+ * SPDX-License-Identifier: ISC
+ */
 #include <config.h>
 
 #include <errno.h>
@@ -12,7 +15,7 @@
 
 #include "common/base/clock.h"
 #include "common/wire/frame.h"
-#include "common/endpoint/link.h"
+#include "common/endpoint/conn.h"
 #include "common/base/pollset.h"
 #include "common/tls/tls.h"
 
@@ -35,33 +38,33 @@ context(bool server)
 	return c;
 }
 
-/* Two links, joined, that have not shaken hands. */
+/* Two connections, joined, that have not shaken hands. */
 static void
-open_links(struct link *client, struct link *server)
+open_conns(struct conn **client, struct conn **server)
 {
 	struct tls_context *c = context(false), *s = context(true);
 	int fds[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK |
 	    SOCK_CLOEXEC, 0, fds), 0);
-	assert_int_equal(link_open(client, c, fds[0], "localhost"), 0);
-	assert_int_equal(link_open(server, s, fds[1], NULL), 0);
-	assert_true(link_is_open(client));
+	*client = conn_open(c, fds[0], "localhost");
+	*server = conn_open(s, fds[1], NULL);
+	assert_true(*client != NULL && *server != NULL);
 	tls_context_free(c);
 	tls_context_free(s);
 }
 
 static void
-open_good(struct link *client, struct link *server)
+open_good(struct conn **client, struct conn **server)
 {
 	enum io a = IO_WAIT, b = IO_WAIT;
 
-	open_links(client, server);
+	open_conns(client, server);
 	for (int i = 0; i < 10 && (a != IO_OK || b != IO_OK); i++) {
 		if (a == IO_WAIT)
-			a = link_handshake(client);
+			a = conn_handshake(*client);
 		if (b == IO_WAIT)
-			b = link_handshake(server);
+			b = conn_handshake(*server);
 	}
 	assert_int_equal(a, IO_OK);
 	assert_int_equal(b, IO_OK);
@@ -76,38 +79,37 @@ is_closed(int fd)
 static void
 opening_and_closing(void **state)
 {
-	struct link client, server;
+	struct conn *client, *server;
 	int fds[2];
 
 	(void)state;
 	open_good(&client, &server);
-	fds[0] = client.fd;
-	fds[1] = server.fd;
-	link_close(&client);
-	assert_false(link_is_open(&client));
+	fds[0] = conn_fd(client);
+	fds[1] = conn_fd(server);
+	conn_close(client);
 	assert_true(is_closed(fds[0]));
-	link_close(&client);
-	assert_int_equal(link_linger(&client), -1);
+	conn_close(NULL);
+	assert_int_equal(conn_linger(NULL), -1);
 	/* It was said in order. */
-	assert_int_equal(link_read(&server), IO_EOF);
-	assert_true(server.eof);
-	link_close(&server);
+	assert_int_equal(conn_read(server), IO_EOF);
+	assert_int_equal(conn_read(server), IO_WAIT);
+	conn_close(server);
 	assert_true(is_closed(fds[1]));
 }
 
-/* A descriptor is the link's from the first moment, and closed with it. */
+/* It owns its descriptor from the first moment, and closes it at the end. */
 static void
 before_the_handshake(void **state)
 {
-	struct link client, server;
+	struct conn *client, *server;
 	int fd;
 
 	(void)state;
-	open_links(&client, &server);
-	fd = client.fd;
-	link_close(&client);
+	open_conns(&client, &server);
+	fd = conn_fd(client);
+	conn_close(client);
 	assert_true(is_closed(fd));
-	link_close(&server);
+	conn_close(server);
 }
 
 /* Also where there is no memory for the rest. */
@@ -115,18 +117,17 @@ static void
 out_of_memory(void **state)
 {
 	struct tls_context *c = context(false);
-	struct link l;
 	int fds[2];
 
 	(void)state;
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-	memory_fail_at(0);
-	assert_int_equal(link_open(&l, c, fds[0], "localhost"), -1);
-	assert_true(memory_has_failed());
-	assert_true(is_closed(fds[0]));
-	assert_false(link_is_open(&l));
-	link_close(&l);
-	close(fds[1]);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+		memory_fail_at(i);
+		assert_null(conn_open(c, fds[0], "localhost"));
+		assert_true(memory_has_failed());
+		assert_true(is_closed(fds[0]));
+		close(fds[1]);
+	}
 	tls_context_free(c);
 }
 
@@ -134,7 +135,7 @@ out_of_memory(void **state)
 static void
 lingering(void **state)
 {
-	struct link client, server;
+	struct conn *client, *server;
 	struct frame f;
 	char c[65536];
 	ssize_t n;
@@ -142,84 +143,81 @@ lingering(void **state)
 
 	(void)state;
 	open_good(&client, &server);
-	assert_int_equal(frame_put(&client.out, PROTO_STDIN, 1, payload, 100),
-	    0);
-	assert_int_equal(link_write(&client), IO_OK);
-	assert_int_equal(frame_put_code(&server.out, PROTO_GOODBYE, 0,
+	assert_int_equal(frame_put(conn_out(client), PROTO_STDIN, 1, payload,
+	    100), 0);
+	assert_int_equal(conn_write(client), IO_OK);
+	assert_int_equal(frame_put_code(conn_out(server), PROTO_GOODBYE, 0,
 	    PROTO_CODE_BUSY, "busy"), 0);
-	assert_int_equal(link_write(&server), IO_OK);
-	fd = link_linger(&server);
+	assert_int_equal(conn_write(server), IO_OK);
+	fd = conn_linger(server);
 	assert_int_not_equal(fd, -1);
-	assert_false(link_is_open(&server));
-	assert_int_equal(server.fd, -1);
 	/* What still comes can be read from it and dropped. */
 	assert_true(read(fd, c, sizeof c) > 100);
-	assert_int_equal(frame_put(&client.out, PROTO_STDIN, 1, payload, 100),
-	    0);
-	assert_int_equal(link_write(&client), IO_OK);
+	assert_int_equal(frame_put(conn_out(client), PROTO_STDIN, 1, payload,
+	    100), 0);
+	assert_int_equal(conn_write(client), IO_OK);
 	assert_true(read(fd, c, sizeof c) > 100);
 	/* The sending side is at its end. */
-	assert_int_equal(link_read(&client), IO_OK);
-	assert_int_equal(link_peek(&client, &f), 1);
+	assert_int_equal(conn_read(client), IO_OK);
+	assert_int_equal(conn_peek(client, &f), 1);
 	assert_int_equal(f.type, PROTO_GOODBYE);
-	link_done(&client, &f);
-	assert_int_equal(link_read(&client), IO_EOF);
-	link_close(&client);
+	conn_done(client, &f);
+	assert_int_equal(conn_read(client), IO_EOF);
+	conn_close(client);
 	/* close_notify, and then the end of the stream. */
 	do
 		n = read(fd, c, sizeof c);
 	while (n > 0);
 	assert_int_equal(n, 0);
 	close(fd);
-	link_close(&server);
 }
 
 /* Small frames have room beside a full load of data, always. */
 static void
 data_room(void **state)
 {
-	struct link client, server;
+	struct conn *client, *server;
 	size_t room, sum = 0, frames = 0;
 
 	(void)state;
 	open_good(&client, &server);
-	assert_int_equal(link_data_room(&client), PROTO_PAYLOAD_MAX);
-	assert_false(link_has_output(&client));
-	while ((room = link_data_room(&client)) > 0) {
+	assert_int_equal(conn_data_room(client), PROTO_PAYLOAD_MAX);
+	assert_false(conn_has_output(client));
+	while ((room = conn_data_room(client)) > 0) {
 		assert_true(room <= PROTO_PAYLOAD_MAX);
-		assert_int_equal(frame_put(&client.out, PROTO_STDIN, 1,
+		assert_int_equal(frame_put(conn_out(client), PROTO_STDIN, 1,
 		    payload, room), 0);
-		assert_true(link_has_output(&client));
+		assert_true(conn_has_output(client));
 		sum += PROTO_HEADER + room;
 		frames++;
 	}
-	assert_true(sum <= LINK_DATA_MAX);
-	assert_true(sum > LINK_DATA_MAX - PROTO_HEADER - 1);
+	assert_true(sum <= CONN_DATA_MAX);
+	assert_true(sum > CONN_DATA_MAX - PROTO_HEADER - 1);
 	assert_int_equal(frames, 4);
 	for (int i = 0; i < 400; i++)
-		assert_int_equal(frame_put_window(&client.out, 1,
+		assert_int_equal(frame_put_window(conn_out(client), 1,
 		    PROTO_STREAM_STDOUT, 1), 0);
-	assert_int_equal(link_data_room(&client), 0);
-	link_close(&client);
-	link_close(&server);
+	assert_int_equal(conn_data_room(client), 0);
+	conn_close(client);
+	conn_close(server);
 }
 
 /* One turn of one side; whether the other's bytes may have come. */
 static bool
-turn(struct link *l, struct pollset *ps, bool reading, int64_t wait)
+turn(struct conn *c, struct pollset *ps, bool reading, int64_t wait)
 {
 	pollset_clear(ps);
 	pollset_deadline(ps, clock_in(wait));
-	link_poll(l, ps, reading);
+	conn_poll(c, ps, reading);
 	assert_int_not_equal(pollset_wait(ps, NULL), -1);
-	return link_ready(l, ps);
+	return conn_ready(c, ps);
 }
 
 /* Nobody waits for what cannot be done, and nobody misses what can. */
 static void
 interest(void **state)
 {
-	struct link client, server;
+	struct conn *client, *server;
 	struct pollset ps;
 	struct frame f;
 	int64_t before;
@@ -229,31 +227,32 @@ interest(void **state)
 	open_good(&client, &server);
 	/* With nothing to do, it sleeps. */
 	before = clock_now();
-	assert_false(turn(&server, &ps, true, 20));
+	assert_false(turn(server, &ps, true, 20));
 	assert_true(clock_now() - before >= 19);
-	assert_int_equal(frame_put(&client.out, PROTO_PING, 0, NULL, 0), 0);
+	assert_int_equal(frame_put(conn_out(client), PROTO_PING, 0, NULL,
+	    0), 0);
 	/* Something waits to be written, and it can be. */
-	assert_true(turn(&client, &ps, false, 10000));
-	assert_int_equal(link_write(&client), IO_OK);
-	assert_false(link_has_output(&client));
-	assert_false(turn(&client, &ps, true, 0));
+	assert_true(turn(client, &ps, false, 10000));
+	assert_int_equal(conn_write(client), IO_OK);
+	assert_false(conn_has_output(client));
+	assert_false(turn(client, &ps, true, 0));
 	/* The other side may leave it alone. */
-	assert_false(turn(&server, &ps, false, 0));
-	assert_true(turn(&server, &ps, true, 10000));
-	assert_int_equal(link_read(&server), IO_OK);
-	assert_int_equal(link_peek(&server, &f), 1);
+	assert_false(turn(server, &ps, false, 0));
+	assert_true(turn(server, &ps, true, 10000));
+	assert_int_equal(conn_read(server), IO_OK);
+	assert_int_equal(conn_peek(server, &f), 1);
 	assert_int_equal(f.type, PROTO_PING);
-	link_done(&server, &f);
-	assert_int_equal(link_peek(&server, &f), 0);
-	assert_int_equal(link_read(&server), IO_WAIT);
-	assert_int_equal(link_write(&server), IO_WAIT);
+	conn_done(server, &f);
+	assert_int_equal(conn_peek(server, &f), 0);
+	assert_int_equal(conn_read(server), IO_WAIT);
+	assert_int_equal(conn_write(server), IO_WAIT);
 
-	/* A closed link is no part of a turn. */
-	link_close(&client);
+	/* A closed connection is no part of a turn. */
+	conn_close(client);
 	before = clock_now();
-	assert_false(turn(&client, &ps, true, 20));
+	assert_false(turn(NULL, &ps, true, 20));
 	assert_true(clock_now() - before >= 19);
-	link_close(&server);
+	conn_close(server);
 	pollset_free(&ps);
 }
 
@@ -261,7 +260,7 @@ interest(void **state)
 static void
 held(void **state)
 {
-	struct link client, server;
+	struct conn *client, *server;
 	struct pollset ps;
 	struct frame f;
 	int64_t before = clock_now();
@@ -269,35 +268,39 @@ held(void **state)
 	(void)state;
 	assert_int_equal(pollset_init(&ps, 2), 0);
 	open_good(&client, &server);
-	assert_int_equal(frame_put(&client.out, PROTO_PING, 0, NULL, 0), 0);
-	link_hold(&client, clock_in(50));
-	assert_false(link_has_output(&client));
-	assert_int_equal(link_write(&client), IO_WAIT);
-	while (!link_has_output(&client))
-		(void)turn(&client, &ps, false, 10000);
+	assert_int_equal(frame_put(conn_out(client), PROTO_PING, 0, NULL,
+	    0), 0);
+	conn_hold(client, clock_in(50));
+	assert_false(conn_has_output(client));
+	assert_int_equal(conn_write(client), IO_WAIT);
+	while (!conn_has_output(client))
+		(void)turn(client, &ps, false, 10000);
 	assert_in_range(clock_now() - before, 50, 9999);
-	assert_int_equal(link_write(&client), IO_OK);
+	assert_int_equal(conn_write(client), IO_OK);
 
-	assert_int_equal(frame_put(&client.out, PROTO_PONG, 0, NULL, 0), 0);
-	link_hold(&client, CLOCK_NEVER);
-	assert_int_equal(link_write(&client), IO_WAIT);
-	assert_int_equal(frame_put(&client.out, PROTO_PING, 0, NULL, 0), 0);
-	assert_true(link_has_output(&client));
-	assert_int_equal(link_write(&client), IO_OK);
+	assert_int_equal(frame_put(conn_out(client), PROTO_PONG, 0, NULL,
+	    0), 0);
+	conn_hold(client, CLOCK_NEVER);
+	assert_int_equal(conn_write(client), IO_WAIT);
+	assert_int_equal(frame_put(conn_out(client), PROTO_PING, 0, NULL,
+	    0), 0);
+	assert_true(conn_has_output(client));
+	assert_int_equal(conn_write(client), IO_OK);
 	/* What comes next is not held. */
-	assert_int_equal(frame_put(&client.out, PROTO_PONG, 0, NULL, 0), 0);
-	assert_int_equal(link_write(&client), IO_OK);
+	assert_int_equal(frame_put(conn_out(client), PROTO_PONG, 0, NULL,
+	    0), 0);
+	assert_int_equal(conn_write(client), IO_OK);
 
 	for (int i = 0; i < 4; i++) {
-		while (link_peek(&server, &f) == 0) {
-			(void)turn(&server, &ps, true, 10000);
-			(void)link_read(&server);
+		while (conn_peek(server, &f) == 0) {
+			(void)turn(server, &ps, true, 10000);
+			(void)conn_read(server);
 		}
 		assert_int_equal(f.type, i % 2 == 0 ? PROTO_PING : PROTO_PONG);
-		link_done(&server, &f);
+		conn_done(server, &f);
 	}
-	link_close(&client);
-	link_close(&server);
+	conn_close(client);
+	conn_close(server);
 	pollset_free(&ps);
 }
 
@@ -305,7 +308,7 @@ held(void **state)
 static void
 full_queue(void **state)
 {
-	struct link client, server;
+	struct conn *client, *server;
 	struct pollset ps;
 	struct frame f;
 	size_t sent = 0, got = 0;
@@ -315,36 +318,37 @@ full_queue(void **state)
 	assert_int_equal(pollset_init(&ps, 2), 0);
 	open_good(&client, &server);
 	while (idle < 3) {
-		if (link_data_room(&client) == PROTO_PAYLOAD_MAX) {
-			assert_int_equal(frame_put(&client.out, PROTO_STDIN,
-			    (uint32_t)++sent, payload, PROTO_PAYLOAD_MAX), 0);
+		if (conn_data_room(client) == PROTO_PAYLOAD_MAX) {
+			assert_int_equal(frame_put(conn_out(client),
+			    PROTO_STDIN, (uint32_t)++sent, payload,
+			    PROTO_PAYLOAD_MAX), 0);
 		}
-		idle = link_write(&client) == IO_WAIT ? idle + 1 : 0;
-		if (turn(&server, &ps, true, 0))
-			(void)link_read(&server);
-		assert_true(buf_used(&server.in) <= LINK_QUEUE);
+		idle = conn_write(client) == IO_WAIT ? idle + 1 : 0;
+		if (turn(server, &ps, true, 0))
+			(void)conn_read(server);
 	}
-	assert_int_equal(buf_used(&server.in), LINK_QUEUE);
-	assert_int_equal(link_read(&server), IO_WAIT);
+	/* More than the queue was sent, and the rest waits. */
+	assert_true(sent * PROTO_FRAME_MAX > CONN_QUEUE);
+	assert_int_equal(conn_read(server), IO_WAIT);
 	/* Full: it does not ask for more, though more is there. */
-	assert_false(turn(&server, &ps, true, 0));
+	assert_false(turn(server, &ps, true, 0));
 
 	/* With room again, all of it comes. */
 	while (got < sent) {
-		while (link_peek(&server, &f) == 1) {
+		while (conn_peek(server, &f) == 1) {
 			assert_int_equal(f.request, got + 1);
 			assert_int_equal(f.length, PROTO_PAYLOAD_MAX);
-			link_done(&server, &f);
+			conn_done(server, &f);
 			got++;
 		}
-		(void)link_write(&client);
+		(void)conn_write(client);
 		if (got < sent) {
-			assert_true(turn(&server, &ps, true, 10000));
-			assert_int_equal(link_read(&server), IO_OK);
+			assert_true(turn(server, &ps, true, 10000));
+			assert_int_equal(conn_read(server), IO_OK);
 		}
 	}
-	link_close(&client);
-	link_close(&server);
+	conn_close(client);
+	conn_close(server);
 	pollset_free(&ps);
 }
 
@@ -352,30 +356,30 @@ full_queue(void **state)
 static void
 early_frames(void **state)
 {
-	struct link client, server;
+	struct conn *client, *server;
 	struct pollset ps;
 	struct frame f;
 	int64_t before;
 
 	(void)state;
 	assert_int_equal(pollset_init(&ps, 2), 0);
-	open_links(&client, &server);
-	assert_int_equal(link_handshake(&client), IO_WAIT);
-	assert_int_equal(link_handshake(&server), IO_WAIT);
-	assert_int_equal(link_handshake(&client), IO_OK);
-	assert_int_equal(frame_put(&client.out, PROTO_REQUEST, 1, "body", 4),
-	    0);
-	assert_int_equal(link_write(&client), IO_OK);
-	assert_int_equal(link_handshake(&server), IO_OK);
+	open_conns(&client, &server);
+	assert_int_equal(conn_handshake(client), IO_WAIT);
+	assert_int_equal(conn_handshake(server), IO_WAIT);
+	assert_int_equal(conn_handshake(client), IO_OK);
+	assert_int_equal(frame_put(conn_out(client), PROTO_REQUEST, 1, "body",
+	    4), 0);
+	assert_int_equal(conn_write(client), IO_OK);
+	assert_int_equal(conn_handshake(server), IO_OK);
 	before = clock_now();
-	assert_true(turn(&server, &ps, true, 60000));
+	assert_true(turn(server, &ps, true, 60000));
 	assert_true(clock_now() - before < 30000);
-	assert_int_equal(link_read(&server), IO_OK);
-	assert_int_equal(link_peek(&server, &f), 1);
+	assert_int_equal(conn_read(server), IO_OK);
+	assert_int_equal(conn_peek(server, &f), 1);
 	assert_int_equal(f.type, PROTO_REQUEST);
 	assert_memory_equal(f.payload, "body", 4);
-	link_close(&client);
-	link_close(&server);
+	conn_close(client);
+	conn_close(server);
 	pollset_free(&ps);
 }
 
@@ -383,43 +387,40 @@ early_frames(void **state)
 static void
 the_end(void **state)
 {
-	struct link client, server;
+	struct conn *client, *server;
 	struct pollset ps;
 	struct frame f;
 
 	(void)state;
 	assert_int_equal(pollset_init(&ps, 2), 0);
 	open_good(&client, &server);
-	assert_int_equal(frame_put(&client.out, PROTO_PING, 0, "1", 1), 0);
-	assert_int_equal(link_write(&client), IO_OK);
-	link_close(&client);
-	assert_true(turn(&server, &ps, true, 10000));
-	assert_int_equal(link_read(&server), IO_OK);
-	assert_false(server.eof);
-	assert_true(turn(&server, &ps, true, 10000));
-	assert_int_equal(link_read(&server), IO_EOF);
-	assert_true(server.eof);
-	assert_int_equal(link_peek(&server, &f), 1);
+	assert_int_equal(frame_put(conn_out(client), PROTO_PING, 0, "1", 1), 0);
+	assert_int_equal(conn_write(client), IO_OK);
+	conn_close(client);
+	assert_true(turn(server, &ps, true, 10000));
+	assert_int_equal(conn_read(server), IO_OK);
+	assert_true(turn(server, &ps, true, 10000));
+	assert_int_equal(conn_read(server), IO_EOF);
+	assert_int_equal(conn_peek(server, &f), 1);
 	assert_int_equal(f.type, PROTO_PING);
-	link_done(&server, &f);
-	assert_int_equal(link_read(&server), IO_WAIT);
-	link_close(&server);
+	conn_done(server, &f);
+	assert_int_equal(conn_read(server), IO_WAIT);
+	conn_close(server);
 	pollset_free(&ps);
 }
 
 static void
 cut(void **state)
 {
-	struct link client, server;
+	struct conn *client, *server;
 
 	(void)state;
 	open_good(&client, &server);
-	assert_int_equal(shutdown(client.fd, SHUT_WR), 0);
-	assert_int_equal(link_read(&server), IO_ERROR);
-	assert_int_equal(tls_failure(server.tls), TLS_FAILURE_CUT);
-	assert_false(server.eof);
-	link_close(&client);
-	link_close(&server);
+	assert_int_equal(shutdown(conn_fd(client), SHUT_WR), 0);
+	assert_int_equal(conn_read(server), IO_ERROR);
+	assert_int_equal(tls_failure(conn_tls(server)), TLS_FAILURE_CUT);
+	conn_close(client);
+	conn_close(server);
 }
 
 /* A frame that can never be whole is known while the rest is missing. */
@@ -428,17 +429,17 @@ bad_length(void **state)
 {
 	static const uint8_t header[PROTO_HEADER] = { PROTO_PING, 0, 0, 0, 0,
 	    0xff, 0xff, 0xff, 0xff };
-	struct link client, server;
+	struct conn *client, *server;
 	struct frame f;
 
 	(void)state;
 	open_good(&client, &server);
-	assert_int_equal(buf_put(&client.out, header, sizeof header), 0);
-	assert_int_equal(link_write(&client), IO_OK);
-	assert_int_equal(link_read(&server), IO_OK);
-	assert_int_equal(link_peek(&server, &f), -1);
-	link_close(&client);
-	link_close(&server);
+	assert_int_equal(buf_put(conn_out(client), header, sizeof header), 0);
+	assert_int_equal(conn_write(client), IO_OK);
+	assert_int_equal(conn_read(server), IO_OK);
+	assert_int_equal(conn_peek(server, &f), -1);
+	conn_close(client);
+	conn_close(server);
 }
 
 /* Frames of any size, both ways at once, at any pace, come as they went. */
@@ -446,7 +447,7 @@ static void
 any_frames(void **state)
 {
 	enum { FRAMES = 300 };
-	struct link links[2];
+	struct conn *conns[2];
 	struct pollset ps;
 	struct frame f;
 	uint32_t sent[2] = { 0, 0 }, got[2] = { 0, 0 };
@@ -456,55 +457,55 @@ any_frames(void **state)
 	(void)state;
 	unit_fill(&seed, payload, sizeof payload);
 	assert_int_equal(pollset_init(&ps, 2), 0);
-	open_good(&links[0], &links[1]);
+	open_good(&conns[0], &conns[1]);
 	while (got[0] < FRAMES || got[1] < FRAMES) {
 		assert_false(clock_past(deadline));
 		pollset_clear(&ps);
 		pollset_deadline(&ps, clock_in(10000));
 		for (int side = 0; side < 2; side++) {
-			struct link *l = &links[side];
+			struct conn *c = conns[side];
 			size_t n = unit_below(&seed, PROTO_PAYLOAD_MAX + 1);
 
-			if (sent[side] < FRAMES && n <= link_data_room(l))
-				assert_int_equal(frame_put(&l->out,
+			if (sent[side] < FRAMES && n <= conn_data_room(c))
+				assert_int_equal(frame_put(conn_out(c),
 				    PROTO_STDOUT, ++sent[side], payload, n),
 				    0);
-			link_poll(l, &ps, got[side] < FRAMES);
-			if (sent[side] < FRAMES && link_data_room(l) > 0)
+			conn_poll(c, &ps, got[side] < FRAMES);
+			if (sent[side] < FRAMES && conn_data_room(c) > 0)
 				pollset_deadline(&ps, 0);
 		}
 		assert_int_not_equal(pollset_wait(&ps, NULL), -1);
 		for (int side = 0; side < 2; side++) {
-			struct link *l = &links[side];
+			struct conn *c = conns[side];
 			enum io io;
 
-			if (!link_ready(l, &ps))
+			if (!conn_ready(c, &ps))
 				continue;
 			if (unit_below(&seed, 4) != 0) {
-				io = link_read(l);
+				io = conn_read(c);
 				assert_true(io == IO_OK || io == IO_WAIT);
 			}
 			while (unit_below(&seed, 3) != 0 &&
-			    link_peek(l, &f) == 1) {
+			    conn_peek(c, &f) == 1) {
 				assert_int_equal(f.request, ++got[side]);
 				if (f.length > 0)
 					assert_memory_equal(f.payload, payload,
 					    f.length);
-				link_done(l, &f);
+				conn_done(c, &f);
 			}
-			io = link_write(l);
+			io = conn_write(c);
 			assert_true(io == IO_OK || io == IO_WAIT);
 		}
 		/* What was not taken above is taken before the next wait. */
 		for (int side = 0; side < 2; side++) {
-			while (link_peek(&links[side], &f) == 1) {
+			while (conn_peek(conns[side], &f) == 1) {
 				assert_int_equal(f.request, ++got[side]);
-				link_done(&links[side], &f);
+				conn_done(conns[side], &f);
 			}
 		}
 	}
-	link_close(&links[0]);
-	link_close(&links[1]);
+	conn_close(conns[0]);
+	conn_close(conns[1]);
 	pollset_free(&ps);
 }
 
@@ -546,5 +547,5 @@ main(void)
 		cmocka_unit_test(any_frames),
 	};
 
-	return cmocka_run_group_tests_name("link", tests, enter, leave);
+	return cmocka_run_group_tests_name("conn", tests, enter, leave);
 }
