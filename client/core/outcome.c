@@ -91,7 +91,9 @@ static const struct {
 	{ PROTO_CODE_INVALID, OUTCOME_INVALID,
 	    "the server cannot use this request" },
 	{ PROTO_CODE_TURN, OUTCOME_TURN,
-	    "others wait for their turn" }
+	    "others wait for their turn" },
+	{ PROTO_CODE_UNSUPPORTED, OUTCOME_PROTOCOL,
+	    "the server does not know such a request" }
 };
 
 /* What to say at the end of a command that the server has cut short. */
@@ -280,7 +282,11 @@ report_signal(const struct outcome *o)
 	bool want = e->status == SIGKILL || e->status == SIGSEGV ||
 	    e->status == SIGABRT || e->status == SIGBUS;
 
-	if (o->has_exit && e->end == PROTO_END_SIGNAL && !is_usual(e->status))
+	if (o->has_exit && e->end == PROTO_END_SIGNAL && e->status == 0)
+		outcome_say("the command was ended by signal %s, which this "
+		    "machine does not have", e->signal);
+	else if (o->has_exit && e->end == PROTO_END_SIGNAL &&
+	    !is_usual(e->status))
 		outcome_say("the command was ended by signal %u (%s)%s",
 		    e->status, strsignal((int)e->status), want ? "; if that "
 		    "was for want of memory, the server's log shows its limit" :

@@ -1,39 +1,16 @@
+/*
+ * body.c - a request's body to and from bytes.
+ *
+ * SPDX-License-Identifier: ISC
+ */
 #include <config.h>
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/wire/body.h"
 #include "common/base/buf.h"
-
-int
-item_put(struct buf *out, enum proto_item kind, const void *bytes, size_t n)
-{
-	uint8_t *p;
-
-	if (n > PROTO_BODY_MAX || (p = buf_reserve(out, 5 + n)) == NULL)
-		return -1;
-	p[0] = (uint8_t)kind;
-	store_u32(p + 1, (uint32_t)n);
-	if (n > 0)
-		memcpy(p + 5, bytes, n);
-	buf_commit(out, 5 + n);
-	return 0;
-}
-
-int
-item_get(struct reader *r, uint8_t *kind, const uint8_t **bytes, size_t *n)
-{
-	uint32_t length;
-
-	if (r->left == 0)
-		return 0;
-	if (reader_u8(r, kind) == -1 || reader_u32(r, &length) == -1 ||
-	    reader_bytes(r, bytes, length) == -1)
-		return -1;
-	*n = length;
-	return 1;
-}
+#include "common/wire/body.h"
+#include "common/wire/frame.h"
 
 static int
 put_strings(struct buf *out, enum proto_item kind, char *const *strings,
@@ -71,6 +48,7 @@ body_put(struct buf *out, const struct body *body)
 struct count {
 	size_t kinds[PROTO_ITEM_WINDOWS + 1];	/* Items of each kind. */
 	size_t items, bytes;
+	const char *unknown;	/* About an item that is not known, or NULL. */
 	const char *invalid;	/* About a value that is of no use, or NULL. */
 };
 
@@ -97,6 +75,15 @@ check_value(uint8_t kind, const uint8_t *bytes, size_t n)
 	return NULL;
 }
 
+/* Set in the kind of an item that is skipped where it is not known. */
+#define MAY_SKIP	0x80
+
+static bool
+is_known(uint8_t kind)
+{
+	return kind >= PROTO_ITEM_OPERATION && kind <= PROTO_ITEM_WINDOWS;
+}
+
 /* Count and check the items, so that parsing needs one allocation. */
 static const char *
 count_items(struct reader r, struct count *c, enum proto_code *code)
@@ -114,6 +101,9 @@ count_items(struct reader r, struct count *c, enum proto_code *code)
 		c->bytes += n + 1;
 		if (kind <= PROTO_ITEM_WINDOWS)
 			c->kinds[kind]++;
+		if (!is_known(kind) && (kind & MAY_SKIP) == 0)
+			c->unknown = "the server does not know an item of the "
+			    "request; it may be older than the client";
 		if (c->kinds[PROTO_ITEM_ENV] > PROTO_ENV_MAX) {
 			*code = PROTO_CODE_INVALID;
 			return "the request has too many variables";
@@ -150,8 +140,7 @@ take_item(struct body *body, uint8_t kind, const uint8_t *bytes, size_t n,
 {
 	switch (kind) {
 	case PROTO_ITEM_OPERATION:
-		if (n != 1 || body->operation != 0 || bytes[0] < PROTO_RUN ||
-		    bytes[0] > PROTO_SUBSYSTEM)
+		if (n != 1 || body->operation != 0 || bytes[0] == 0)
 			return "the request's operation is malformed";
 		body->operation = (enum proto_operation)bytes[0];
 		return NULL;
@@ -179,7 +168,7 @@ take_item(struct body *body, uint8_t kind, const uint8_t *bytes, size_t n,
 			return "the request's window is too large";
 		return NULL;
 	default:
-		return "the request has an item of an unknown kind";
+		return NULL;
 	}
 }
 
@@ -238,8 +227,15 @@ body_parse(struct body *body, const uint8_t *bytes, size_t n,
 		why = "the request is empty";
 	if (why == NULL)
 		why = check_words(body);
-	/* What breaks the protocol weighs more than a value of no use. */
-	if (why == NULL && c.invalid != NULL) {
+	/* What breaks the protocol weighs more than what is not known, and
+	 * that more than a value of no use. */
+	if (why == NULL && body->operation > PROTO_SUBSYSTEM)
+		c.unknown = "the server does not know such a request; it may "
+		    "be older than the client";
+	if (why == NULL && c.unknown != NULL) {
+		why = c.unknown;
+		*code = PROTO_CODE_UNSUPPORTED;
+	} else if (why == NULL && c.invalid != NULL) {
 		why = c.invalid;
 		*code = PROTO_CODE_INVALID;
 	}

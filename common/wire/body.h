@@ -1,5 +1,7 @@
 /*
- * body.h - the items of a request and of HELLO.
+ * body.h - a request's body to and from bytes.
+ *
+ * SPDX-License-Identifier: ISC
  *
  * A body is a row of items (proto.h, enum proto_item).  Like frame.h a pure
  * codec, with every length checked first.
@@ -14,7 +16,6 @@
 #include "common/wire/proto.h"
 
 struct buf;
-struct reader;
 
 /* A request as it came, or as it is to be sent. */
 struct body {
@@ -29,17 +30,6 @@ struct body {
 	void *memory;		/* Of body_parse(), with all of the above. */
 };
 
-/* Append one item.  0, or -1 with "out" unchanged. */
-int item_put(struct buf *out, enum proto_item kind, const void *bytes,
-    size_t n);
-
-/*
- * Take the next item.  1 and its kind and bytes, which are borrowed; 0 at the
- * end; -1 if the rest is no item.
- */
-int item_get(struct reader *r, uint8_t *kind, const uint8_t **bytes,
-    size_t *n);
-
 /* Append "body" as items.  0, or -1 with "out" holding a part of it. */
 int body_put(struct buf *out, const struct body *body);
 
@@ -48,6 +38,7 @@ int body_put(struct buf *out, const struct body *body);
  * "body", whose strings are NUL terminated and owned by it until body_free().
  * Otherwise returns a sentence that says what is wrong, a constant string,
  * and "*code" is PROTO_CODE_PROTOCOL for what no client of the protocol sends,
+ * PROTO_CODE_UNSUPPORTED for an operation or an item that is not known,
  * PROTO_CODE_INVALID for a value that cannot be used (a NUL in a word, a word
  * that is too long) or PROTO_CODE_RESOURCES if memory is out.
  */

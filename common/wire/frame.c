@@ -1,10 +1,78 @@
+/*
+ * frame.c - frames, items and small payloads to and from bytes.
+ *
+ * SPDX-License-Identifier: ISC
+ */
 #include <config.h>
 
 #include <assert.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/base/buf.h"
 #include "common/wire/frame.h"
+
+/* The kind and the length of an item. */
+#define ITEM_HEADER	5
+
+static void
+store_item(uint8_t *p, enum proto_item kind, const void *bytes, size_t n)
+{
+	p[0] = (uint8_t)kind;
+	store_u32(p + 1, (uint32_t)n);
+	if (n > 0)
+		memcpy(p + ITEM_HEADER, bytes, n);
+}
+
+int
+item_put(struct buf *out, enum proto_item kind, const void *bytes, size_t n)
+{
+	uint8_t *p;
+
+	if (n > PROTO_BODY_MAX ||
+	    (p = buf_reserve(out, ITEM_HEADER + n)) == NULL)
+		return -1;
+	store_item(p, kind, bytes, n);
+	buf_commit(out, ITEM_HEADER + n);
+	return 0;
+}
+
+int
+item_get(struct reader *r, uint8_t *kind, const uint8_t **bytes, size_t *n)
+{
+	uint32_t length;
+
+	if (r->left == 0)
+		return 0;
+	if (reader_u8(r, kind) == -1 || reader_u32(r, &length) == -1 ||
+	    reader_bytes(r, bytes, length) == -1)
+		return -1;
+	*n = length;
+	return 1;
+}
+
+int
+item_find(const uint8_t *items, size_t n, enum proto_item kind,
+    const uint8_t **bytes, size_t *length)
+{
+	struct reader r = { items, n };
+	const uint8_t *p;
+	uint8_t k;
+	int got, found = 0;
+
+	*bytes = items;
+	*length = 0;
+	while ((got = item_get(&r, &k, &p, &n)) == 1) {
+		if (k != kind || found == 1)
+			continue;
+		*bytes = p;
+		*length = n;
+		found = 1;
+	}
+	return got == -1 ? -1 : found;
+}
 
 int
 frame_peek(const struct buf *in, struct frame *f)
@@ -84,12 +152,17 @@ int
 frame_put_code(struct buf *out, enum proto_type type, uint32_t request,
     enum proto_code code, const char *text)
 {
-	uint8_t p[2 + PROTO_TEXT_MAX];
 	size_t n = strnlen(text, PROTO_TEXT_MAX);
+	size_t length = 2 + (n > 0 ? ITEM_HEADER + n : 0);
+	uint8_t *p = frame_reserve(out, length);
 
+	if (p == NULL)
+		return -1;
 	store_u16(p, (uint16_t)code);
-	memcpy(p + 2, text, n);
-	return frame_put(out, type, request, p, 2 + n);
+	if (n > 0)
+		store_item(p + 2, PROTO_ITEM_TEXT, text, n);
+	frame_commit(out, type, request, length);
+	return 0;
 }
 
 int
@@ -112,20 +185,57 @@ frame_put_waiting(struct buf *out, uint32_t ahead, uint8_t flags)
 	return frame_put(out, PROTO_WAITING, 0, p, sizeof p);
 }
 
+/* The name of a signal of this machine. */
+static void
+signal_name(int number, char name[PROTO_SIGNAL_MAX + 1])
+{
+	const char *known = sigabbrev_np(number);
+
+	if (known != NULL)
+		(void)snprintf(name, PROTO_SIGNAL_MAX + 1, "%s", known);
+	else if (number >= SIGRTMIN && number <= SIGRTMAX)
+		(void)snprintf(name, PROTO_SIGNAL_MAX + 1, "RTMIN+%d",
+		    number - SIGRTMIN);
+	else
+		(void)snprintf(name, PROTO_SIGNAL_MAX + 1, "UNKNOWN");
+}
+
+/* The number here of the signal with this name, or 0. */
+static uint32_t
+signal_number(const char *name)
+{
+	char other[PROTO_SIGNAL_MAX + 1];
+
+	for (int number = 1; number <= SIGRTMAX; number++) {
+		signal_name(number, other);
+		if (strcmp(name, other) == 0 && strcmp(name, "UNKNOWN") != 0)
+			return (uint32_t)number;
+	}
+	return 0;
+}
+
 int
 frame_put_exit(struct buf *out, uint32_t request, const struct frame_exit *e)
 {
-	uint8_t p[PROTO_EXIT_SIZE];
+	uint8_t p[PROTO_EXIT_SIZE + ITEM_HEADER + PROTO_SIGNAL_MAX];
+	bool exited = e->end == PROTO_END_EXIT;
+	size_t length = PROTO_EXIT_SIZE;
+	char name[PROTO_SIGNAL_MAX + 1];
 
 	p[0] = (uint8_t)e->end;
 	store_u16(p + 1, (uint16_t)e->reason);
-	store_u32(p + 3, e->status);
+	store_u32(p + 3, exited ? e->status : 0);
 	store_u64(p + 7, e->duration_us);
 	store_u64(p + 15, e->cpu_us);
 	store_u64(p + 23, e->out_bytes);
 	store_u64(p + 31, e->err_bytes);
 	store_u32(p + 39, e->left);
-	return frame_put(out, PROTO_EXIT, request, p, sizeof p);
+	if (!exited) {
+		signal_name((int)e->status, name);
+		store_item(p + length, PROTO_ITEM_SIGNAL, name, strlen(name));
+		length += ITEM_HEADER + strlen(name);
+	}
+	return frame_put(out, PROTO_EXIT, request, p, length);
 }
 
 /* Copy the "n" bytes of a text, which may hold no NUL. */
@@ -138,6 +248,25 @@ get_text(const uint8_t *p, size_t n, char *text, size_t max)
 		memcpy(text, p, n);
 	text[n] = '\0';
 	return 0;
+}
+
+/* As item_find(), in what follows the "fixed" bytes of a payload. */
+static int
+get_item(const struct frame *f, size_t fixed, enum proto_item kind,
+    const uint8_t **bytes, size_t *n)
+{
+	return f->length < fixed ? -1 : item_find(f->payload + fixed,
+	    f->length - fixed, kind, bytes, n);
+}
+
+/* Are there "fixed" bytes, and items alone after them? */
+static int
+check_tail(const struct frame *f, size_t fixed)
+{
+	const uint8_t *bytes;
+	size_t n;
+
+	return get_item(f, fixed, PROTO_ITEM_TEXT, &bytes, &n);
 }
 
 int
@@ -154,16 +283,19 @@ int
 frame_get_code(const struct frame *f, uint16_t *code,
     char text[PROTO_TEXT_MAX + 1])
 {
-	if (f->length < 2)
+	const uint8_t *p;
+	size_t n;
+
+	if (get_item(f, 2, PROTO_ITEM_TEXT, &p, &n) == -1)
 		return -1;
 	*code = fetch_u16(f->payload);
-	return get_text(f->payload + 2, f->length - 2, text, PROTO_TEXT_MAX);
+	return get_text(p, n, text, PROTO_TEXT_MAX);
 }
 
 int
 frame_get_u32(const struct frame *f, uint32_t *v)
 {
-	if (f->length != 4)
+	if (check_tail(f, 4) == -1)
 		return -1;
 	*v = fetch_u32(f->payload);
 	return 0;
@@ -172,7 +304,7 @@ frame_get_u32(const struct frame *f, uint32_t *v)
 int
 frame_get_waiting(const struct frame *f, uint32_t *ahead, uint8_t *flags)
 {
-	if (f->length != 5)
+	if (check_tail(f, 5) == -1)
 		return -1;
 	*ahead = fetch_u32(f->payload);
 	*flags = f->payload[4];
@@ -182,9 +314,12 @@ frame_get_waiting(const struct frame *f, uint32_t *ahead, uint8_t *flags)
 int
 frame_get_exit(const struct frame *f, struct frame_exit *e)
 {
-	const uint8_t *p = f->payload;
+	const uint8_t *p = f->payload, *name;
+	size_t n;
 
-	if (f->length != PROTO_EXIT_SIZE || p[0] > PROTO_END_SIGNAL)
+	if (get_item(f, PROTO_EXIT_SIZE, PROTO_ITEM_SIGNAL, &name, &n) == -1 ||
+	    p[0] > PROTO_END_SIGNAL ||
+	    get_text(name, n, e->signal, PROTO_SIGNAL_MAX) == -1)
 		return -1;
 	e->end = p[0] == PROTO_END_EXIT ? PROTO_END_EXIT : PROTO_END_SIGNAL;
 	e->reason = (enum proto_code)fetch_u16(p + 1);
@@ -194,7 +329,11 @@ frame_get_exit(const struct frame *f, struct frame_exit *e)
 	e->out_bytes = fetch_u64(p + 23);
 	e->err_bytes = fetch_u64(p + 31);
 	e->left = fetch_u32(p + 39);
-	return e->status > 255 ? -1 : 0;
+	if (e->end == PROTO_END_EXIT)
+		return e->status > 255 ? -1 : 0;
+	e->status = signal_number(e->signal);
+	return n == 0 || strspn(e->signal, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	    "0123456789+") != n ? -1 : 0;
 }
 
 int

@@ -1,5 +1,7 @@
 /*
- * frame.h - frames and their typed payloads.
+ * frame.h - frames, items and typed payloads to and from bytes.
+ *
+ * SPDX-License-Identifier: ISC
  *
  * A pure codec: it reads from and writes to struct buf, and neither logs nor
  * does any I/O.  Every length is compared with its limit in proto.h first.
@@ -14,6 +16,7 @@
 #include "common/wire/proto.h"
 
 struct buf;
+struct reader;
 
 /* A frame in a buf, which it borrows. */
 struct frame {
@@ -27,13 +30,34 @@ struct frame {
 struct frame_exit {
 	enum proto_end end;
 	enum proto_code reason;	/* NONE, or why the server ended it. */
-	uint32_t status;	/* The exit status, or the signal. */
+	uint32_t status;	/* The exit status, or the signal's number
+				 * here; 0: this machine has none. */
 	uint64_t duration_us;	/* From start to end. */
 	uint64_t cpu_us;	/* User and system, its children included. */
 	uint64_t out_bytes;	/* What was sent of each stream. */
 	uint64_t err_bytes;
 	uint32_t left;		/* Processes that end with the session. */
+	char signal[PROTO_SIGNAL_MAX + 1]; /* As it came; not to be sent. */
 };
+
+/* Append one item.  0, or -1 with "out" unchanged. */
+int item_put(struct buf *out, enum proto_item kind, const void *bytes,
+    size_t n);
+
+/*
+ * Take the next item.  1 and its kind and bytes, which are borrowed; 0 at the
+ * end; -1 if the rest is no item.
+ */
+int item_get(struct reader *r, uint8_t *kind, const uint8_t **bytes,
+    size_t *n);
+
+/*
+ * Look for the first item of "kind" among the "n" bytes of "items".  1 and its
+ * bytes, which are borrowed; 0 and no bytes if there is none; -1 if they are
+ * not a row of items.
+ */
+int item_find(const uint8_t *items, size_t n, enum proto_item kind,
+    const uint8_t **bytes, size_t *length);
 
 /*
  * Look at the first frame in "in" without consuming it.  Return 1 and fill
@@ -83,9 +107,9 @@ int frame_put_exit(struct buf *out, uint32_t request,
     const struct frame_exit *e);
 
 /*
- * The other direction.  Each returns 0, or -1 if the payload is not exactly
- * what its type says.  Texts are copied and NUL terminated; their bytes are
- * foreign still (escape them), but hold no NUL.
+ * The other direction.  Each returns 0, or -1 if the payload is not what its
+ * type says; what follows a fixed part must be items.  Texts are copied and
+ * NUL terminated; their bytes are foreign still (escape them), but hold no NUL.
  */
 int frame_get_window(const struct frame *f, uint8_t *stream,
     uint32_t *credit);

@@ -1,6 +1,8 @@
 /*
  * proto.h - what both sides agree on: frame types, codes, names, limits.
  *
+ * SPDX-License-Identifier: ISC
+ *
  * This file is the protocol ais/1 in C.  ais-protocol(7) is the same in
  * English; a change here is a change there.
  */
@@ -37,7 +39,7 @@
 #define PROTO_PATH_MAX		4095
 /* Human-readable text in REFUSED and GOODBYE. */
 #define PROTO_TEXT_MAX		1024
-/* A signal's name, without "SIG". */
+/* A signal's name, without "SIG": "TERM", "RTMIN+30". */
 #define PROTO_SIGNAL_MAX	8
 /* What a PING carries, and its PONG brings back. */
 #define PROTO_PING_MAX		8
@@ -62,30 +64,32 @@ enum proto_type {
 	/* Both: are you there?  Answered by PONG with the same payload. */
 	PROTO_PING		= 0x11,
 	PROTO_PONG		= 0x12,
-	/* Both: the session is over: code (2 bytes), text. */
+	/* Both: the session is over: code (2 bytes), items. */
 	PROTO_GOODBYE		= 0x13,
 
 	/* S: the session begins: items of enum proto_item. */
 	PROTO_HELLO		= 0x20,
 	/* S: others are served first: how many (4 bytes), and flags (1 byte)
-	 * of enum proto_waiting. */
+	 * of enum proto_waiting, items. */
 	PROTO_WAITING		= 0x21,
-	/* S: the command runs: credit for standard input (4 bytes). */
+	/* S: the command runs: credit for standard input (4 bytes), items. */
 	PROTO_STARTED		= 0x22,
 	/* S: bytes of the command's standard output and error. */
 	PROTO_STDOUT		= 0x23,
 	PROTO_STDERR		= 0x24,
-	/* S: the command has ended: struct frame_exit. */
+	/* S: the command has ended: struct frame_exit, items. */
 	PROTO_EXIT		= 0x25,
-	/* S: the request is not carried out: code (2 bytes), text. */
+	/* S: the request is not carried out: code (2 bytes), items. */
 	PROTO_REFUSED		= 0x26,
 	/* S: the answer to a change of directory: the directory. */
 	PROTO_DIRECTORY		= 0x27
 };
 
 /*
- * A body is a row of items: kind (1 byte), length (4 bytes), bytes.  An
- * unknown kind is a protocol error in a request and is skipped in HELLO.
+ * An item: kind (1 byte), length (4 bytes), bytes.  A request's body is a row
+ * of items, and so is what follows the fixed part of other payloads.  In a
+ * request an unknown kind with its top bit set is skipped, and one without is
+ * answered by REFUSED, UNSUPPORTED.  Elsewhere all unknown kinds are skipped.
  */
 enum proto_item {
 	/* In a request, first and exactly once: enum proto_operation. */
@@ -102,16 +106,21 @@ enum proto_item {
 	PROTO_ITEM_WINDOWS	= 0x06,
 
 	/* In HELLO: the session's name, as in the server's log. */
-	PROTO_ITEM_SESSION	= 0x20,
+	PROTO_ITEM_SESSION	= 0xa0,
 	/* In HELLO: the server's program and version. */
-	PROTO_ITEM_SERVER	= 0x21,
+	PROTO_ITEM_SERVER	= 0xa1,
 	/* In HELLO: the common name by which the server knows the client. */
-	PROTO_ITEM_PEER		= 0x22,
+	PROTO_ITEM_PEER		= 0xa2,
 	/* In HELLO: of the revocation lists that the client was looked for on
 	 * the one that ends first: thisUpdate and nextUpdate, in seconds since
 	 * 1970 (8 bytes each), and its issuer.  No item: no list, or none that
 	 * ends. */
-	PROTO_ITEM_REVOCATIONS	= 0x23
+	PROTO_ITEM_REVOCATIONS	= 0xa3,
+
+	/* In GOODBYE and REFUSED: a sentence for people. */
+	PROTO_ITEM_TEXT		= 0xb0,
+	/* In EXIT: the name of the signal that has ended the command. */
+	PROTO_ITEM_SIGNAL	= 0xb2
 };
 
 /* What a request asks for. */
@@ -179,7 +188,9 @@ enum proto_code {
 	/* The request has a value that no server can use. */
 	PROTO_CODE_INVALID	= 12,
 	/* Others wait, and it was this session's turn for long enough. */
-	PROTO_CODE_TURN		= 13
+	PROTO_CODE_TURN		= 13,
+	/* The server does not know such a request, or an item of it. */
+	PROTO_CODE_UNSUPPORTED	= 14
 };
 
 /* How a command ended, in EXIT. */
@@ -188,9 +199,9 @@ enum proto_end {
 	PROTO_END_SIGNAL	= 1
 };
 
-/* The payload of EXIT: end (1), reason (2), status (4), then four times 8
- * bytes: duration, processor time, bytes of output, bytes of error; and the
- * processes that are left (4). */
+/* The fixed part of EXIT: end (1), reason (2), status (4; 0 after a signal),
+ * then four times 8 bytes: duration, processor time, bytes of output, bytes of
+ * error; and the processes that are left (4). */
 #define PROTO_EXIT_SIZE		43
 
 #endif

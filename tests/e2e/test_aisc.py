@@ -204,7 +204,8 @@ def test_body_too_large(ask):
     (dict(status=0), 0, b""), (dict(status=255), 255, b""),
     (dict(status=9, end=wire.End.SIGNAL), 137, b"signal 9 (Killed)"),
     (dict(status=15, end=wire.End.SIGNAL), 143, b""),
-    (dict(status=2, end=wire.End.SIGNAL), 130, b"")])
+    (dict(status=2, end=wire.End.SIGNAL), 130, b""),
+    (dict(status="FROB", end=wire.End.SIGNAL), 128, b"signal FROB, which")])
 def test_status(ask, fields, status, says):
     """A signal by which people end commands is no news; and one that did not
     come by way of aisc is the command's own."""
@@ -228,7 +229,8 @@ CODES = [
     (Code.RESOURCES, "resources"), (Code.AUDIT, "audit"),
     (Code.BUSY, "busy"), (Code.TIMEOUT, "timeout"),
     (Code.STOPPING, "stopped"), (Code.INVALID, "invalid"),
-    (Code.PROTOCOL, "protocol"), (99, "protocol")]
+    (Code.PROTOCOL, "protocol"), (Code.UNSUPPORTED, "protocol"),
+    (99, "protocol")]
 
 
 @pytest.mark.parametrize("code, name", CODES)
@@ -240,6 +242,33 @@ def test_refusals(ask, code, name, text):
         assert b"\x1b" not in done.stderr
         if text and code != 99:
             assert b'because of \\x1b[1m "it"' in done.stderr
+
+
+def test_answers_of_a_later_server(ask):
+    """Every answer may have items that this client does not know."""
+    more = wire.item(0x7e, b"more") + wire.item(0xfe)
+
+    def script(peer):
+        peer.waiting(1, more=more)
+        peer.hello(more=more)
+        request = peer.expect_request()
+        peer.send(Type.STARTED, request.number, bytes(4) + more)
+        peer.stdout(request, b"out")
+        peer.exit(request, 3, more=more)
+        peer.drain()
+    done = ask(script, "x")
+    assert (done.returncode, done.stdout) == (3, b"out"), done.stderr
+
+    for frame in Type.REFUSED, Type.GOODBYE:
+        def refuses(peer):
+            peer.hello()
+            number = peer.expect_request().number
+            peer.send(frame, number if frame == Type.REFUSED else 0,
+                      wire.code_payload(Code.DENIED, "not you", more))
+            peer.drain()
+        done = ask(refuses, "x")
+        assert (done.returncode, said(done.stderr)) == (255, "denied")
+        assert b"not you" in done.stderr
 
 
 def test_unknown_and_not_executable(ask):

@@ -16,7 +16,7 @@ from aisd import wait_until
 from wire import (BODY_MAX, ENV_MAX, ITEMS_MAX, PATH_MAX, PAYLOAD_MAX, WINDOW_MAX,
                   WORD_MAX, Closed, Code, Cut, Goodbye, Item, Operation,
                   Stream, Type, Waiting, body, code_payload, frame, item,
-                  request_frames, waiting_payload)
+                  request_frames, said, waiting_payload)
 
 RUN = bytes([Operation.RUN])
 
@@ -30,9 +30,9 @@ def ends_with(client, code):
     frames, end = client.until_end()
     assert isinstance(end, Closed), (frames, end)
     assert frames and frames[-1].type == Type.GOODBYE, frames
-    payload = frames[-1].payload
-    assert struct.unpack(">H", payload[:2])[0] == code, payload
-    assert 2 < len(payload) <= 2 + 1024 and b"\0" not in payload[2:]
+    said_code, text = said(frames[-1].payload)
+    assert said_code == code, text
+    assert 0 < len(text.encode()) <= 1024 and "\0" not in text
     return frames
 
 
@@ -332,18 +332,13 @@ BROKEN_BODIES = {
     "operation of no bytes": item(1) + item(2, b"true"),
     "operation of two bytes": item(1, b"\1\1") + item(2, b"true"),
     "operation 0": item(1, b"\0") + item(2, b"true"),
-    "operation 6": item(1, b"\6") + item(2, b"true"),
+    "line with two words": item(1, b"\6") + item(2, b"true"),
     "list with a word": item(1, b"\4") + item(2, b"true"),
-    "operation 255": item(1, b"\xff") + item(2, b"true"),
     "run nothing": item(1, RUN),
     "run nothing, with more": item(1, RUN) + item(Item.STDIN),
     "shell without a line": item(1, b"\2"),
     "shell with two lines": item(1, b"\2") + item(2, b"a") + item(2, b"b"),
     "two directories": item(1, b"\3") + item(2, b"/") + item(2, b"/"),
-    "kind 0": run_body("true") + item(0),
-    "kind 7": run_body("true") + item(7),
-    "kind of HELLO": run_body("true") + item(Item.SESSION, b"x"),
-    "kind 255": run_body("true") + item(255),
     "unknown kind, first": item(9) + run_body("true"),
     "stdin with bytes": run_body("true") + item(Item.STDIN, b"x"),
     "stdin twice": run_body("true") + 2 * item(Item.STDIN),
@@ -367,6 +362,40 @@ def test_broken_body(unharmed, connect, victim, name):
     data = BROKEN_BODIES[name].replace(item(2, b"true"), b"".join(
         item(2, word.encode()) for word in victim.words))
     breaks(connect(), request_frames(1, data))
+
+
+UNSUPPORTED_BODIES = {
+    "operation 8": body(8, ["true"]),
+    "operation 255": body(255, []),
+    "kind 0": run_body("true") + item(0),
+    "kind 7": run_body("true") + item(7, b"more"),
+    "kind 127": run_body("true") + item(127),
+    "an operation and a kind": body(9, ["true"]) + item(9),
+    "a value of no use, too": run_body("true", b"\0") + item(7),
+}
+
+
+@pytest.mark.parametrize("name", UNSUPPORTED_BODIES)
+def test_unsupported(unharmed, connect, victim, name):
+    """What a later client may ask for is refused, and the session goes on."""
+    client = connect()
+    client.number = 1
+    client.send_raw(request_frames(1, UNSUPPORTED_BODIES[name].replace(
+        item(2, b"true"), b"".join(item(2, word.encode())
+                                   for word in victim.words))))
+    result = client.follow(1)
+    assert result.refused and result.refused.code == Code.UNSUPPORTED, result
+    assert result.refused.text and not result.started
+    assert client.run(["true"]).status == 0
+    unharmed.commands += 1
+
+
+@pytest.mark.parametrize("kind", [0x80, Item.SESSION, Item.TEXT, 0xff])
+def test_items_that_may_be_skipped(connect, kind):
+    client = connect()
+    data = body(Operation.RUN, ["echo", "hi"], windows=(9, 9))
+    client.send_raw(request_frames(1, data + item(kind, b"\0anything")))
+    assert client.follow(1).stdout == b"hi\n"
 
 
 USELESS_BODIES = {

@@ -19,6 +19,7 @@ tests use it to speak to aisd as aisc does, and as no aisc would.
 """
 
 import enum
+import signal
 import socket
 import ssl
 import struct
@@ -68,10 +69,12 @@ class Item(enum.IntEnum):
     DIRECTORY = 0x04
     STDIN = 0x05
     WINDOWS = 0x06
-    SESSION = 0x20
-    SERVER = 0x21
-    PEER = 0x22
-    REVOCATIONS = 0x23
+    SESSION = 0xa0
+    SERVER = 0xa1
+    PEER = 0xa2
+    REVOCATIONS = 0xa3
+    TEXT = 0xb0
+    SIGNAL = 0xb2
 
 
 class Operation(enum.IntEnum):
@@ -109,6 +112,7 @@ class Code(enum.IntEnum):
     STOPPING = 11
     INVALID = 12
     TURN = 13
+    UNSUPPORTED = 14
 
 
 class End(enum.IntEnum):
@@ -161,6 +165,7 @@ class Exit(NamedTuple):
     out_bytes: int
     err_bytes: int
     left: int
+    signal: str = ""        # Its name, where one has ended the command.
 
 
 def frame(type, request=0, payload=b""):
@@ -212,8 +217,9 @@ def request_frames(request, data, piece=PAYLOAD_MAX):
     return out + frame(Type.REQUEST, request, data)
 
 
-def code_payload(code, text=""):
-    return struct.pack(">H", code) + octets(text)
+def code_payload(code, text="", more=b""):
+    return (struct.pack(">H", code)
+            + (item(Item.TEXT, octets(text)) if text else b"") + more)
 
 
 def waiting_payload(before, flags=0):
@@ -221,14 +227,26 @@ def waiting_payload(before, flags=0):
 
 
 def exit_payload(status=0, end=End.EXIT, reason=Code.NONE, duration_us=1000,
-                 cpu_us=500, out_bytes=0, err_bytes=0, left=0):
+                 cpu_us=500, out_bytes=0, err_bytes=0, left=0, more=b""):
+    """The end by a signal is its number here, or its name, as "status"."""
+    name = b""
+    if end == End.SIGNAL:
+        status, name = 0, item(Item.SIGNAL, octets(
+            signal.Signals(status).name[3:] if isinstance(status, int)
+            else status))
     return EXIT.pack(end, reason, status, duration_us, cpu_us, out_bytes,
-                     err_bytes, left)
+                     err_bytes, left) + name + more
+
+
+def parse_exit(payload):
+    name = dict(items(payload[EXIT.size:])).get(Item.SIGNAL, b"")
+    return Exit(*EXIT.unpack(payload[:EXIT.size]), name.decode())
 
 
 def said(payload):
+    text = dict(items(payload[2:])).get(Item.TEXT, b"")
     return Said(struct.unpack(">H", payload[:2])[0],
-                payload[2:].decode("utf-8", "backslashreplace"))
+                text.decode("utf-8", "backslashreplace"))
 
 
 def octets(value):
@@ -395,7 +413,7 @@ class Result:
     @property
     def signal(self):
         if self.exit and self.exit.end == End.SIGNAL:
-            return self.exit.status
+            return signal.Signals["SIG" + self.exit.signal]
         return None
 
 
@@ -524,7 +542,7 @@ class Client(Connection):
                     raise Mismatch(f"{got} came")
                 credit += more
             elif got.type == Type.EXIT:
-                result.exit = Exit(*EXIT.unpack(got.payload))
+                result.exit = parse_exit(got.payload)
             elif got.type == Type.REFUSED:
                 result.refused = said(got.payload)
             elif got.type == Type.DIRECTORY:
@@ -581,8 +599,8 @@ class Peer(Connection):
                   + item(Item.SERVER, octets(server))
                   + item(Item.PEER, octets(peer)) + more)
 
-    def waiting(self, before, flags=0):
-        self.send(Type.WAITING, 0, waiting_payload(before, flags))
+    def waiting(self, before, flags=0, more=b""):
+        self.send(Type.WAITING, 0, waiting_payload(before, flags) + more)
 
     def expect_request(self, timeout=None):
         """The next request, parsed.  PING is answered meanwhile."""

@@ -73,6 +73,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (why != NULL) {
 		must(*why != '\0' && b.memory == NULL);
 		must(code == PROTO_CODE_PROTOCOL ||
+		    code == PROTO_CODE_UNSUPPORTED ||
 		    code == PROTO_CODE_INVALID);
 		body_free(&b);
 		return 0;

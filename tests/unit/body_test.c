@@ -5,6 +5,7 @@
 #include "tests/unit/unit.h"
 
 #include "common/wire/body.h"
+#include "common/wire/frame.h"
 #include "common/base/buf.h"
 
 /* Append an item; the bytes need not make sense. */
@@ -116,6 +117,32 @@ cut_items(void **state)
 	assert_int_equal(item_get(&r, &kind, &bytes, &n), 0);
 }
 
+/* The first of a kind is found, and a row that is none at once. */
+static void
+find_item(void **state)
+{
+	static const uint8_t wire[] = { 2, 0, 0, 0, 1, 'a', 5, 0, 0, 0, 0,
+	    2, 0, 0, 0, 1, 'b' };
+	const uint8_t *p;
+	size_t n;
+
+	(void)state;
+	assert_int_equal(item_find(wire, sizeof wire, PROTO_ITEM_WORD, &p, &n),
+	    1);
+	assert_ptr_equal(p, wire + 5);
+	assert_int_equal(n, 1);
+	assert_int_equal(item_find(wire, sizeof wire, PROTO_ITEM_STDIN, &p,
+	    &n), 1);
+	assert_int_equal(n, 0);
+	assert_int_equal(item_find(wire, sizeof wire, PROTO_ITEM_ENV, &p, &n),
+	    0);
+	assert_int_equal(n, 0);
+	assert_int_equal(item_find(wire, 0, PROTO_ITEM_ENV, &p, &n), 0);
+	for (size_t cut = 1; cut < sizeof wire; cut++)
+		assert_int_equal(item_find(wire, cut, PROTO_ITEM_WORD, &p, &n),
+		    cut == 6 || cut == 11 ? 1 : -1);
+}
+
 static void
 round_trip(void **state)
 {
@@ -221,9 +248,9 @@ operations(void **state)
 		buf_init(&b, 1000);
 		put_operation(&b, v);
 		put_word(&b, "word");
-		expect(&b, v >= PROTO_RUN && v <= PROTO_SUBSYSTEM &&
-		    v != PROTO_LIST ?
-		    PROTO_CODE_NONE : PROTO_CODE_PROTOCOL);
+		expect(&b, v == 0 || v == PROTO_LIST ? PROTO_CODE_PROTOCOL :
+		    v > PROTO_SUBSYSTEM ? PROTO_CODE_UNSUPPORTED :
+		    PROTO_CODE_NONE);
 	}
 	/* Of exactly one byte, first, and once. */
 	buf_init(&b, 1000);
@@ -259,8 +286,19 @@ kinds(void **state)
 			continue;
 		begin(&b);
 		put(&b, kind, "", 0);
-		expect(&b, PROTO_CODE_PROTOCOL);
+		expect(&b, kind < 0x80 ? PROTO_CODE_UNSUPPORTED :
+		    PROTO_CODE_NONE);
 	}
+	/* It weighs more than a value of no use, and less than what breaks the
+	 * protocol. */
+	begin(&b);
+	put(&b, PROTO_ITEM_WORD, "a\0b", 3);
+	put(&b, 0x7f, "x", 1);
+	expect(&b, PROTO_CODE_UNSUPPORTED);
+	begin(&b);
+	put(&b, 0x7f, "x", 1);
+	put(&b, PROTO_ITEM_STDIN, "x", 1);
+	expect(&b, PROTO_CODE_PROTOCOL);
 }
 
 /* What may stand in a request once does so once. */
@@ -536,6 +574,7 @@ garbage(void **state)
 			good++;
 		} else
 			assert_true(code == PROTO_CODE_PROTOCOL ||
+			    code == PROTO_CODE_UNSUPPORTED ||
 			    code == PROTO_CODE_INVALID);
 		test_free(bytes);
 		buf_free(&b);
@@ -621,6 +660,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(items),
 		cmocka_unit_test(cut_items),
+		cmocka_unit_test(find_item),
 		cmocka_unit_test(round_trip),
 		cmocka_unit_test(smallest),
 		cmocka_unit_test(words_of_operations),

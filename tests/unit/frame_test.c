@@ -1,6 +1,8 @@
 /* Tests of common/frame. */
 #include <config.h>
 
+#include <signal.h>
+
 #include "tests/unit/memory.h"
 #include "tests/unit/unit.h"
 
@@ -326,7 +328,8 @@ code_and_text(void **state)
 	assert_int_equal(frame_peek(&b, &f), 1);
 	assert_int_equal(f.type, PROTO_REFUSED);
 	assert_int_equal(f.request, 3);
-	assert_int_equal(f.length, 2 + strlen("unknown command: x"));
+	assert_int_equal(f.length, 2 + 5 + strlen("unknown command: x"));
+	assert_int_equal(f.payload[2], PROTO_ITEM_TEXT);
 	assert_int_equal(frame_get_code(&f, &code, text), 0);
 	assert_int_equal(code, PROTO_CODE_UNKNOWN);
 	assert_string_equal(text, "unknown command: x");
@@ -338,7 +341,7 @@ code_and_text(void **state)
 	assert_int_equal(frame_put_code(&b, PROTO_GOODBYE, 0,
 	    PROTO_CODE_BUSY, long_text), 0);
 	assert_int_equal(frame_peek(&b, &f), 1);
-	assert_int_equal(f.length, 2 + PROTO_TEXT_MAX);
+	assert_int_equal(f.length, 2 + 5 + PROTO_TEXT_MAX);
 	assert_int_equal(frame_get_code(&f, &code, text), 0);
 	assert_int_equal(strlen(text), PROTO_TEXT_MAX);
 	frame_consume(&b, &f);
@@ -348,36 +351,69 @@ code_and_text(void **state)
 static void
 code_and_text_from_outside(void **state)
 {
-	uint8_t wire[2 + PROTO_TEXT_MAX + 1];
+	uint8_t wire[2 + 5 + PROTO_TEXT_MAX + 1 + 5];
 	char text[PROTO_TEXT_MAX + 1];
 	struct frame f;
 	uint16_t code;
 
 	(void)state;
 	memset(wire, 0xff, sizeof wire);
-	f = frame_of(wire, 0);
-	assert_int_equal(frame_get_code(&f, &code, text), -1);
-	f = frame_of(wire, 1);
-	assert_int_equal(frame_get_code(&f, &code, text), -1);
-	f = frame_of(wire, 2);
-	assert_int_equal(frame_get_code(&f, &code, text), 0);
+	for (size_t n = 0; n < 7; n++) {
+		f = frame_of(wire, n);
+		assert_int_equal(frame_get_code(&f, &code, text),
+		    n == 2 ? 0 : -1);
+	}
 	assert_int_equal(code, 0xffff);
 	assert_string_equal(text, "");
-	f = frame_of(wire, 2 + PROTO_TEXT_MAX);
+	wire[2] = PROTO_ITEM_TEXT;
+	store_u32(wire + 3, PROTO_TEXT_MAX);
+	f = frame_of(wire, 7 + PROTO_TEXT_MAX);
 	assert_int_equal(frame_get_code(&f, &code, text), 0);
 	assert_int_equal(strlen(text), PROTO_TEXT_MAX);
-	f = frame_of(wire, 2 + PROTO_TEXT_MAX + 1);
+	store_u32(wire + 3, PROTO_TEXT_MAX + 1);
+	f = frame_of(wire, 7 + PROTO_TEXT_MAX + 1);
 	assert_int_equal(frame_get_code(&f, &code, text), -1);
 	/* A NUL would hide what comes after it. */
-	for (size_t i = 2; i < 10; i++) {
+	store_u32(wire + 3, 8);
+	for (size_t i = 7; i < 15; i++) {
 		wire[i] = '\0';
-		f = frame_of(wire, 10);
+		f = frame_of(wire, 15);
 		assert_int_equal(frame_get_code(&f, &code, text), -1);
 		wire[i] = 0xff;
 	}
-	wire[2] = '\0';
-	f = frame_of(wire, 3);
+	/* Items of another kind are skipped, before the text and after. */
+	memcpy(wire + 2, "\x7f\0\0\0\1x" "\xb0\0\0\0\2no" "\xff\0\0\0\0",
+	    18);
+	f = frame_of(wire, 20);
+	assert_int_equal(frame_get_code(&f, &code, text), 0);
+	assert_string_equal(text, "no");
+	f = frame_of(wire, 19);
 	assert_int_equal(frame_get_code(&f, &code, text), -1);
+}
+
+/* A fixed part may be followed by items, of any kind, and by nothing else. */
+static void
+fixed_parts_grow(void **state)
+{
+	uint8_t wire[PROTO_EXIT_SIZE + 6] = { 0 }, flags;
+	static const size_t fixed[] = { 4, 5, PROTO_EXIT_SIZE };
+	struct frame_exit e;
+	struct frame f;
+	uint32_t v;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		memset(wire, 0, sizeof wire);
+		wire[fixed[i] + 4] = 1;
+		for (size_t n = 0; n <= fixed[i] + 6; n++) {
+			int good = n == fixed[i] || n == fixed[i] + 6 ? 0 : -1;
+
+			f = frame_of(wire, n);
+			assert_int_equal(i == 0 ? frame_get_u32(&f, &v) :
+			    i == 1 ? frame_get_waiting(&f, &v, &flags) :
+			    frame_get_exit(&f, &e), good);
+		}
+	}
 }
 
 static void
@@ -398,10 +434,6 @@ one_number(void **state)
 	assert_int_equal(frame_get_u32(&f, &v), 0);
 	assert_true(v == 0xfedcba98);
 	buf_free(&b);
-	for (size_t n = 0; n <= sizeof wire; n++) {
-		f = frame_of(wire, n);
-		assert_int_equal(frame_get_u32(&f, &v), n == 4 ? 0 : -1);
-	}
 }
 
 static void
@@ -426,22 +458,17 @@ waiting(void **state)
 	assert_true(v == 0xfedcba98);
 	assert_int_equal(flags, PROTO_WAITING_OWN);
 	buf_free(&b);
-	for (size_t n = 0; n <= sizeof wire; n++) {
-		f = frame_of(wire, n);
-		assert_int_equal(frame_get_waiting(&f, &v, &flags),
-		    n == 5 ? 0 : -1);
-	}
 }
 
 static void
 the_end(void **state)
 {
 	static const struct frame_exit ends[] = {
-		{ PROTO_END_EXIT, PROTO_CODE_NONE, 0, 0, 0, 0, 0, 0 },
-		{ PROTO_END_EXIT, PROTO_CODE_NONE, 255, 1, 2, 3, 4, 5 },
+		{ PROTO_END_EXIT, PROTO_CODE_NONE, 0, 0, 0, 0, 0, 0, "" },
+		{ PROTO_END_EXIT, PROTO_CODE_NONE, 255, 1, 2, 3, 4, 5, "" },
 		{ PROTO_END_SIGNAL, PROTO_CODE_TIMEOUT, 9,
 		    UINT64_MAX, UINT64_MAX - 1, UINT64_MAX - 2,
-		    UINT64_MAX - 3, UINT32_MAX },
+		    UINT64_MAX - 3, UINT32_MAX, "KILL" },
 	};
 	struct frame_exit e;
 	struct frame f;
@@ -454,7 +481,8 @@ the_end(void **state)
 		assert_int_equal(frame_peek(&b, &f), 1);
 		assert_int_equal(f.type, PROTO_EXIT);
 		assert_int_equal(f.request, 6);
-		assert_int_equal(f.length, PROTO_EXIT_SIZE);
+		assert_int_equal(f.length, PROTO_EXIT_SIZE +
+		    (*ends[i].signal == '\0' ? 0 : 9));
 		memset(&e, 0xaa, sizeof e);
 		assert_int_equal(frame_get_exit(&f, &e), 0);
 		assert_int_equal(e.end, ends[i].end);
@@ -465,7 +493,53 @@ the_end(void **state)
 		assert_true(e.out_bytes == ends[i].out_bytes);
 		assert_true(e.err_bytes == ends[i].err_bytes);
 		assert_int_equal(e.left, ends[i].left);
+		assert_string_equal(e.signal, ends[i].signal);
 		buf_free(&b);
+	}
+}
+
+/* Signals have names, in which two machines need not agree. */
+static void
+the_end_by_a_signal(void **state)
+{
+	static const char *const bad[] = { "", "term", "TERM ", "TER\n",
+	    "NINECHARS" };
+	struct frame_exit e = { .end = PROTO_END_SIGNAL }, got;
+	struct frame f;
+	struct buf b;
+	size_t n;
+
+	(void)state;
+	for (unsigned signo = 0; signo < 70; signo++) {
+		buf_init(&b, 100);
+		e.status = signo;
+		assert_int_equal(frame_put_exit(&b, 6, &e), 0);
+		assert_int_equal(frame_peek(&b, &f), 1);
+		assert_int_equal(fetch_u32(f.payload + 3), 0);
+		assert_int_equal(frame_get_exit(&f, &got), 0);
+		if (got.status != signo)
+			assert_string_equal(got.signal, "UNKNOWN");
+		buf_free(&b);
+	}
+	assert_string_equal(got.signal, "UNKNOWN");
+	assert_int_equal(got.status, 0);
+	e.status = (uint32_t)SIGRTMIN + 3;
+	assert_int_equal(frame_put_exit(&b, 6, &e), 0);
+	assert_int_equal(frame_peek(&b, &f), 1);
+	assert_int_equal(frame_get_exit(&f, &got), 0);
+	assert_string_equal(got.signal, "RTMIN+3");
+	buf_free(&b);
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		uint8_t wire[PROTO_EXIT_SIZE + 14] = { PROTO_END_SIGNAL };
+
+		n = strlen(bad[i]);
+		wire[PROTO_EXIT_SIZE] = PROTO_ITEM_SIGNAL;
+		wire[PROTO_EXIT_SIZE + 4] = (uint8_t)n;
+		memcpy(wire + PROTO_EXIT_SIZE + 5, bad[i], n);
+		f = frame_of(wire, PROTO_EXIT_SIZE + 5 + n);
+		assert_int_equal(frame_get_exit(&f, &got), -1);
+		f = frame_of(wire, PROTO_EXIT_SIZE);
+		assert_int_equal(frame_get_exit(&f, &got), -1);
 	}
 }
 
@@ -473,10 +547,10 @@ the_end(void **state)
 static void
 the_end_on_the_wire(void **state)
 {
-	static const struct frame_exit e = { PROTO_END_SIGNAL,
+	static const struct frame_exit e = { PROTO_END_EXIT,
 	    PROTO_CODE_OUTPUT, 15, 0x0102030405060708, 0x1112131415161718,
-	    0x2122232425262728, 0x3132333435363738, 0x41424344 };
-	uint8_t wire[PROTO_EXIT_SIZE] = { 1, 0, 10, 0, 0, 0, 15 };
+	    0x2122232425262728, 0x3132333435363738, 0x41424344, "" };
+	uint8_t wire[PROTO_EXIT_SIZE] = { 0, 0, 10, 0, 0, 0, 15 };
 	struct frame f;
 	struct buf b;
 
@@ -498,11 +572,6 @@ the_end_from_outside(void **state)
 	struct frame f;
 
 	(void)state;
-	for (size_t n = 0; n <= sizeof wire; n++) {
-		f = frame_of(wire, n);
-		assert_int_equal(frame_get_exit(&f, &e),
-		    n == PROTO_EXIT_SIZE ? 0 : -1);
-	}
 	for (unsigned end = 2; end < 256; end++) {
 		wire[0] = (uint8_t)end;
 		f = frame_of(wire, PROTO_EXIT_SIZE);
@@ -554,9 +623,11 @@ main(void)
 		cmocka_unit_test(window),
 		cmocka_unit_test(code_and_text),
 		cmocka_unit_test(code_and_text_from_outside),
+		cmocka_unit_test(fixed_parts_grow),
 		cmocka_unit_test(one_number),
 		cmocka_unit_test(waiting),
 		cmocka_unit_test(the_end),
+		cmocka_unit_test(the_end_by_a_signal),
 		cmocka_unit_test(the_end_on_the_wire),
 		cmocka_unit_test(the_end_from_outside),
 		cmocka_unit_test(signal_name),
