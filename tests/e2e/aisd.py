@@ -306,7 +306,8 @@ class Daemon:
                          f"not {self.usage().fds}")
         assert now[:2] == before[:2]
         if self.slowness == 1:
-            assert now.rss_kib <= before.rss_kib + rss_kib
+            grown = now.rss_kib - before.rss_kib
+            assert grown <= rss_kib, f"grown by {grown} KiB"
         self.check_reports()
 
     def descendants(self):

@@ -10,7 +10,7 @@ import pytest
 import pki
 import wire
 from aisc import Aisc
-from aisd import Daemon
+from aisd import Daemon, wait_until
 
 
 @pytest.fixture
@@ -204,6 +204,10 @@ def test_link_local(own_network, program, tmp_path, root, slowness):
     certificate or a rule could name."""
     subprocess.run([*own_network, "ip", "-6", "address", "add", "fe80::1/64",
                     "dev", "lo", "nodad"], check=True)
+    # The kernel makes its route a moment later.
+    wait_until(lambda: subprocess.run(
+        [*own_network, "ip", "-6", "route", "get", "fe80::1", "oif", "lo"],
+        capture_output=True).returncode == 0, "a route to it")
     server = root.make("srv", "server", sans=["IP:fe80::1"])
     with Daemon([*own_network, *program("aisd")], tmp_path / "d", server,
                 rules='{ network = [ "fe80::/10" ]; anything = true; }',
