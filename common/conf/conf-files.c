@@ -1,26 +1,35 @@
+/*
+ * conf-files.c - whether libconfig can read a file and what it includes.
+ * SPDX-License-Identifier: ISC
+ */
 #include <config.h>
 
 #include <errno.h>
-#include <stdbool.h>
+#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "common/conf/conf-files.h"
-#include "common/conf/conf.h"
 #include "common/base/fd.h"
+#include "common/conf/conf-files.h"
 
 /* libconfig follows includes no deeper. */
 #define DEPTH_MAX	10
-/* A longer file than any that a reload reads. */
+/* A longer file than any configuration. */
 #define FILE_MAX	(64 * 1024 * 1024)
 
+/* What a check was asked for. */
+struct why {
+	char *text;
+	size_t size;
+	bool only_files;
+};
+
 /* As libconfig has it: at the beginning of a line, in quotes.  One in a comment
- * is looked at as well, which does no harm.  Whether "line" is one, with its
+ * is checked as well, which does no harm.  Whether "line" is one, with its
  * path in "out". */
 static bool
-get_include(const char *line, char out[CONF_STRING_MAX])
+get_include(const char *line, char out[PATH_MAX])
 {
 	static const char word[] = "@include";
 	size_t n = 0;
@@ -35,7 +44,7 @@ get_include(const char *line, char out[CONF_STRING_MAX])
 	for (; *line != '"' && *line != '\n' && *line != '\0'; line++) {
 		if (*line == '\\' && (line[1] == '\\' || line[1] == '"'))
 			line++;
-		if (n == CONF_STRING_MAX - 1)
+		if (n == PATH_MAX - 1)
 			return false;
 		out[n++] = *line;
 	}
@@ -43,65 +52,84 @@ get_include(const char *line, char out[CONF_STRING_MAX])
 	return *line == '"';
 }
 
-static int check(const char *path, const char *from, int depth, char *why,
-    size_t size);
+static int check(const char *path, const char *from, int depth,
+    const struct why *why);
 
 /* An include by this name, if there is one. */
 static int
-check_include(const char *path, const char *from, int depth, char *why,
-    size_t size)
+check_include(const char *path, const char *from, int depth,
+    const struct why *why)
 {
 	struct stat st;
 
 	if (stat(path, &st) == -1 || S_ISDIR(st.st_mode))
 		return 0;
-	return check(path, from, depth + 1, why, size);
+	return check(path, from, depth + 1, why);
 }
 
-/* What "text" includes. */
+/* What "line" includes. */
 static int
-check_includes(const char *text, const char *from, int depth, char *why,
-    size_t size)
+check_line(const char *line, const char *from, int depth,
+    const struct why *why)
 {
-	char name[CONF_STRING_MAX], path[2 * CONF_STRING_MAX];
+	char name[PATH_MAX], path[2 * PATH_MAX];
 
-	for (; text != NULL; text = strchr(text, '\n')) {
-		text += *text == '\n';
-		if (!get_include(text, name))
-			continue;
-		(void)snprintf(path, sizeof path, "%s/%s", from, name);
-		if (check_include(path, from, depth, why, size) == -1)
-			return -1;
-		/* Newer versions take an absolute one as it stands. */
-		if (name[0] == '/' &&
-		    check_include(name, from, depth, why, size) == -1)
-			return -1;
-	}
-	return 0;
+	if (!get_include(line, name))
+		return 0;
+	(void)snprintf(path, sizeof path, "%s/%s", from, name);
+	if (check_include(path, from, depth, why) == -1)
+		return -1;
+	/* Newer versions take an absolute one as it stands. */
+	return name[0] == '/' ? check_include(name, from, depth, why) : 0;
 }
 
 static int
-check(const char *path, const char *from, int depth, char *why, size_t size)
+complain(const char *path, const char *what, int error, const struct why *why)
 {
-	char *text;
-	size_t n;
-	int result;
+	(void)snprintf(why->text, why->size, "%s: %s", path, what);
+	errno = error;
+	return -1;
+}
+
+static int
+check(const char *path, const char *from, int depth, const struct why *why)
+{
+	char line[PATH_MAX + 64];
+	bool first = true;
+	int fd, error, result = 0;
+	FILE *f = NULL;
 
 	if (depth > DEPTH_MAX)
 		return 0;
-	if ((text = fd_read_file(path, FILE_MAX, &n)) == NULL) {
-		(void)snprintf(why, size, "%s: %s", path, errno == EINVAL ?
-		    "it is no file, and pipes are read by a start alone" :
-		    strerror(errno));
-		return -1;
+	if ((fd = fd_open_file(path, FILE_MAX)) == -1 && errno == EINVAL)
+		return why->only_files ? complain(path, "it is no file, and "
+		    "pipes are read by a start alone", EINVAL, why) : 0;
+	if (fd == -1 || (f = fdopen(fd, "r")) == NULL) {
+		result = complain(path, strerror(errno), errno, why);
+		fd_close(&fd);
+		return result;
 	}
-	result = check_includes(text, from, depth, why, size);
-	free(text);
+	while (result == 0 && fgets(line, sizeof line, f) != NULL) {
+		/* Some editors put it before UTF-8, and nobody sees it. */
+		if (first && strncmp(line, "\xef\xbb\xbf", 3) == 0)
+			result = complain(path, "it begins with a byte order "
+			    "mark, which an editor has put there; save it as "
+			    "plain UTF-8", 0, why);
+		else
+			result = check_line(line, from, depth, why);
+		first = false;
+	}
+	error = errno;
+	if (result == 0 && ferror(f))
+		result = complain(path, strerror(error), error, why);
+	(void)fclose(f);
+	errno = error;
 	return result;
 }
 
 int
-conf_files_check(const char *path, const char *from, char *why, size_t size)
+conf_files_check(const char *path, const char *from, bool only_files,
+    char *why, size_t size)
 {
-	return check(path, from, 0, why, size);
+	return check(path, from, 0, &(struct why){ why, size, only_files });
 }

@@ -1,20 +1,22 @@
 /*
- * conf-files.h - a part of conf: the files of which one of a configuration is
- * made, and whether reading them could wait.
+ * conf-files.h - whether libconfig can read a file and what it includes.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_CONF_FILES_H
 #define AIS_CONF_FILES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
- * Look whether "path", and what it includes, from the directory "from", are
- * files: a pipe or a terminal in the place of one would keep whoever reads it
- * waiting, and libconfig opens includes by itself.  0; or -1 with a sentence
- * in "why" that names the file, and says the reason where it cannot be read.
- * An include that is not there is libconfig's to complain of.
+ * Read "path", and what it includes, from the directory "from", to the end:
+ * libconfig ends the program where it cannot.  "only_files": a pipe or a
+ * terminal, which could make the reader wait, is an error; otherwise it is
+ * left to libconfig, as is an include that is not there.  0; or -1 with a
+ * sentence in "why" that names the file, and errno set, or 0 where the text is
+ * wrong.
  */
-int conf_files_check(const char *path, const char *from, char *why,
-    size_t size);
+int conf_files_check(const char *path, const char *from, bool only_files,
+    char *why, size_t size);
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * conf.h - libconfig files to typed values, with range checks and errors that
- * name file and line.  The only module that knows libconfig.
+ * conf.h - libconfig files to typed values, with errors that name file and
+ * line.
+ * SPDX-License-Identifier: ISC
  *
  * A configuration is one file, with what it includes, and the files of a
  * directory, in the order of their names.  A later file's value replaces an
@@ -12,39 +13,14 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
+
+#include "common/conf/value.h"
 
 struct conf;
 struct conf_group;		/* A group of values in a file. */
 
-/* The most files, groups, list entries and bytes of one string. */
+/* The most files of one configuration. */
 #define CONF_FILES_MAX		256
-#define CONF_STRING_MAX		4096
-
-enum conf_type {
-	CONF_BOOL,		/* bool */
-	CONF_INT,		/* int64_t, between min and max */
-	CONF_SECONDS,		/* int64_t milliseconds; a number or "1.5 s",
-				 * "10 min", "2 h"; min and max in ms */
-	CONF_SIZE,		/* int64_t bytes; a number or "16 KiB", "1 MiB",
-				 * "2 GiB" */
-	CONF_STRING,		/* char *, owned by the reader of the table */
-	CONF_PATH,		/* char *, absolute; "" is NULL */
-	CONF_STRINGS,		/* char **, NULL terminated; one string is a
-				 * list of one */
-	CONF_OCTAL,		/* int64_t; a string of octal digits */
-	CONF_GROUPS		/* Read by conf_each(); no value here. */
-};
-
-/* One key: where its value goes in the caller's struct, and what it may be. */
-struct conf_key {
-	const char *name;
-	enum conf_type type;
-	size_t offset;
-	int64_t min;
-	int64_t max;
-};
 
 /*
  * Parse "path", its includes, and the files named *.conf in "directory" (NULL:
@@ -53,14 +29,10 @@ struct conf_key {
  */
 struct conf *conf_open(const char *path, const char *directory);
 
-/* The same without being kept waiting: a pipe, or what else is no file, in the
- * place of any of them is an error. */
+/* The same without waiting: a pipe, or anything else that is no file, in the
+ * place of one of them is an error. */
 struct conf *conf_reopen(const char *path, const char *directory);
 void conf_close(struct conf *conf);
-
-/* How many files were read, and the name of one. */
-size_t conf_files(const struct conf *conf);
-const char *conf_file(const struct conf *conf, size_t i);
 
 /*
  * Read the top level of every file into "base" by "table" of "n" keys.  Keys
@@ -97,33 +69,16 @@ const char *conf_where(struct conf *conf, const char *name, char *out,
 const char *conf_group_where(const struct conf_group *group, char *out,
     size_t size);
 
-/* A message about the key "name" in "group" (NULL: the group itself), with
- * the place before it.  Returns 1, to be added to a number of errors. */
+/* A message about the key "name" (NULL: none) in "group", after its place.
+ * Returns 1, to be added to a number of errors. */
 int conf_complain(const struct conf_group *group, const char *name,
     const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /*
  * The same for a place that is given, as "FILE:LINE" or "FILE", or "" for
- * none.  All that is wrong with a configuration is said by this: an event
- * named "config-error".
+ * none: an event named "config-error".  Returns 1; errno is kept.
  */
 int conf_error(const char *place, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-
-/* Do "a" and "b" hold the same value of "key"?  CONF_GROUPS have none. */
-bool conf_same(const struct conf_key *key, const void *a, const void *b);
-
-/* Write the values of "base" in libconfig syntax, "indent" tabs deep. */
-void conf_print(FILE *out, const struct conf_key *table, size_t n,
-    const void *base, int indent);
-/* Write one string as libconfig reads it back, with its quotes. */
-void conf_print_string(FILE *out, const char *text);
-
-/* A copy of "words", NULL terminated, as the value of a CONF_STRINGS key; NULL
- * if memory is out. */
-char **conf_list(const char *const *words);
-
-/* Free the strings that a table's values own, and set them to NULL. */
-void conf_free_values(const struct conf_key *table, size_t n, void *base);
 
 #endif

@@ -9,13 +9,12 @@ from house import source
 # Header of an outside library, and the room that may include it.
 LIBRARIES = {
     r"openssl/": "common/tls/",
-    r"libconfig\.h": "common/conf/conf",
+    r"libconfig\.h": "common/conf/",
     r"systemd/": "daemon/service",
     r"(editline/|histedit\.h)": "client/prompt/editor",
 }
 # A flavour of a module, or a part of one that would be too long in one file.
 FLAVOURS = {
-    "common/conf/conf-files": "common/conf/conf",
     "common/tls/cert": "common/tls/tls",
     "common/tls/crl": "common/tls/tls",
     "common/tls/load": "common/tls/tls",
