@@ -129,6 +129,7 @@ failed(struct report *r)
 	const struct outcome *o = &r->outcome;
 	const struct settings *s = r->settings;
 	enum check_status status = CHECK_CRITICAL;
+	char why[FAILURE_MAX];
 
 	if (o->class == OUTCOME_CONFIG || o->class == OUTCOME_INTERRUPTED)
 		status = CHECK_UNKNOWN;
@@ -140,7 +141,7 @@ failed(struct report *r)
 		    s->timeout) / 1000);
 	else
 		conclude(r, status, "%s: %s", outcome_class_name(o->class),
-		    *o->text == '\0' ? "a signal ended the check" : o->text);
+		    failure_sentence(&o->failure, why));
 	return -1;
 }
 
@@ -163,10 +164,11 @@ look_here(struct report *r)
 			r->status = CHECK_CRITICAL;
 		return -1;
 	}
-	if (tls_client_check(context, why) == -1)
-		outcome_fail(&r->outcome, OUTCOME_TLS, "%s%s see %s and %s",
-		    why, strstr(why, "; ") == NULL ? ";" : ", and",
-		    s->certificate, s->authority);
+	if (tls_client_check(context, why) == -1) {
+		outcome_fail(&r->outcome, OUTCOME_TLS, "%s", why);
+		outcome_hint(&r->outcome, "see %s and %s", s->certificate,
+		    s->authority);
+	}
 	while (own->count < CHAIN_MAX && tls_context_certificate(context,
 	    own->count, &own->certs[own->count]) == 0)
 		own->count++;

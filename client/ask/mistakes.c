@@ -43,12 +43,12 @@ explain_line(struct outcome *o, const char *line)
 	size_t count, at;
 
 	if (words_split(line, 1, &words, &count, &at) != WORDS_OK) {
-		outcome_advise(o, "a line for a shell is asked for by \"aisc "
+		outcome_hint(o, "a line for a shell is asked for by \"aisc "
 		    "-c LINE HOST\"");
 		return;
 	}
 	words_free(words);
-	outcome_advise(o, "each word is an argument of its own, as in \"aisc "
+	outcome_hint(o, "each word is an argument of its own, as in \"aisc "
 	    "HOST %s\"", text_printable(shown, sizeof shown, line,
 	    strnlen(line, SHOWN_MAX)));
 }
@@ -66,14 +66,14 @@ mistakes_explain(struct outcome *o, const struct body *body)
 	    (*word != '/' || o->class == OUTCOME_UNKNOWN))
 		explain_line(o, word);
 	else if (*word == '-')
-		outcome_advise(o, "options of aisc stand before HOST");
+		outcome_hint(o, "options of aisc stand before HOST");
 	else if (words_assignment(word) > 0)
-		outcome_advise(o, "a variable is set by \"aisc -e NAME=VALUE "
+		outcome_hint(o, "a variable is set by \"aisc -e NAME=VALUE "
 		    "HOST PROGRAM\"");
 	else if (strcmp(word, "cd") == 0)
-		outcome_advise(o, "a program is run in a directory by \"aisc "
+		outcome_hint(o, "a program is run in a directory by \"aisc "
 		    "-C DIR HOST PROGRAM\"");
 	else if (is_builtin(word))
-		outcome_advise(o, "this is done by a shell, which is asked "
+		outcome_hint(o, "this is done by a shell, which is asked "
 		    "for by \"aisc -c LINE HOST\"");
 }

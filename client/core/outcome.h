@@ -2,6 +2,8 @@
  * outcome.h - what came of a request: its class, the exit status of aisc, and
  * the words for it.
  *
+ * SPDX-License-Identifier: ISC
+ *
  * A command that has ended is one class; whatever else can happen is another
  * each, so that no failure of AIS looks like an answer of the command.
  */
@@ -13,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/base/failure.h"
 #include "common/wire/frame.h"
 #include "common/wire/proto.h"
 
@@ -20,8 +23,8 @@
 #define OUTCOME_FAILED	255
 /* The end by a signal is this and the signal's number, as in a shell. */
 #define OUTCOME_SIGNAL	128
-/* The longest text of a failure. */
-#define OUTCOME_TEXT_MAX 1536
+/* The longest sentence on a failure. */
+#define OUTCOME_TEXT_MAX FAILURE_MAX
 
 struct json;
 
@@ -49,16 +52,13 @@ enum outcome_class {
 	OUTCOME_INPUT,		/* Our standard input cannot be read. */
 	OUTCOME_OUTPUT,		/* Our standard output cannot be written. */
 	OUTCOME_PIPE,		/* Nobody reads our standard output. */
-	OUTCOME_INTERRUPTED	/* A signal told us to leave. */
+	OUTCOME_INTERRUPTED	/* A signal told us to exit. */
 };
 
 struct outcome {
 	enum outcome_class class;
 	int status;			/* What aisc exits with. */
-	char text[OUTCOME_TEXT_MAX];	/* Printable; "" where there is no
-					 * more to say than the class. */
-	bool plain;			/* "text" does not say what to do,
-					 * whatever it looks like. */
+	struct failure failure;		/* Of all classes but the first. */
 	bool answered;			/* All that was asked is. */
 	bool again;			/* The session has ended, and nothing
 					 * has begun: ask again in another. */
@@ -72,25 +72,24 @@ struct outcome {
 /* The name of a class, as messages show it. */
 const char *outcome_class_name(enum outcome_class class);
 
-/* Make "o" a failure of "class" with a text, in which foreign bytes must be
- * escaped. */
+/*
+ * Make "o" a failure of "class" with a text, in which foreign bytes must be
+ * escaped.  outcome_hint() says after that what to do about it, in place of
+ * what "o" has said of that; without it the class has something for programs.
+ */
 void outcome_fail(struct outcome *o, enum outcome_class class,
     const char *format, ...) __attribute__((format(printf, 3, 4)));
 void outcome_vfail(struct outcome *o, enum outcome_class class,
     const char *format, va_list ap) __attribute__((format(printf, 3, 0)));
+void outcome_hint(struct outcome *o, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
-/* Make "o" what a REFUSED or GOODBYE with "code" and a foreign "text" says. */
+/* Make "o" what a REFUSED or GOODBYE with "code" and a foreign "text" says: the
+ * text is the server's, whole, and no hint is looked for in it. */
 void outcome_code(struct outcome *o, uint16_t code, const char *text);
 
 /* Make "o" what an EXIT says. */
 void outcome_exit(struct outcome *o, const struct frame_exit *e);
-
-/* Say in the text of "o" what to do, in the place of what it says of that. */
-void outcome_advise(struct outcome *o, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-/* Say in the text of "o" where it came about: "where" and a colon before it. */
-void outcome_place(struct outcome *o, const char *where);
 
 /* Make "o" the end by a signal that came to us. */
 void outcome_signal(struct outcome *o, int signo);
@@ -98,15 +97,6 @@ void outcome_signal(struct outcome *o, int signo);
 /* The signal that has ended aisc, or the command by way of aisc: what aisc is
  * to end by.  0: there is none. */
 int outcome_signo(const struct outcome *o);
-
-/*
- * What to do about a failure; "" where there is nothing.  Texts say it behind
- * their last "; ", and for those that do not the class has something.
- * outcome_message() puts the rest of the text into "out", for a reader who is
- * told both; it is never empty.
- */
-const char *outcome_hint(const struct outcome *o);
-char *outcome_message(const struct outcome *o, char out[OUTCOME_TEXT_MAX]);
 
 /*
  * Say on standard error what failed, in one line; nothing if nothing did.  A

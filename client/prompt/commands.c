@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,31 +100,26 @@ conclude(struct commands *c, struct outcome *o)
 static void
 conclude_line(struct commands *c, struct outcome *o, bool may_go_on)
 {
-	char where[SHOWN_MAX + 64];
-	bool ends;
+	const char *file = c->script->file;
 
-	if (c->lines != NULL && o->class != OUTCOME_DONE && *o->text != '\0') {
-		ends = !may_go_on || !c->script->keep_going || is_final(c, o);
-		(void)snprintf(where, sizeof where, "%.*s%s%zu%s", SHOWN_MAX,
-		    c->script->file == NULL ? "" : c->script->file,
-		    c->script->file == NULL ? "line " : ":", c->number,
-		    ends ? ": the script ends here" : "");
-		outcome_place(o, where);
-		c->done = ends;
+	if (c->lines != NULL && o->class != OUTCOME_DONE &&
+	    o->class != OUTCOME_INTERRUPTED) {
+		c->done = !may_go_on || !c->script->keep_going ||
+		    is_final(c, o);
+		failure_about(&o->failure, "%.*s%s%zu%s", SHOWN_MAX,
+		    file == NULL ? "" : file, file == NULL ? "line " : ":",
+		    c->number, c->done ? ": the script ends here" : "");
 	}
 	conclude(c, o);
 }
 
 /* Say what is wrong with a line. */
-static void __attribute__((format(printf, 2, 3)))
-complain(struct commands *c, const char *format, ...)
+static void
+complain(struct commands *c, const char *text)
 {
 	struct outcome o = { .class = OUTCOME_DONE };
-	va_list ap;
 
-	va_start(ap, format);
-	outcome_vfail(&o, OUTCOME_INVALID, format, ap);
-	va_end(ap);
+	outcome_fail(&o, OUTCOME_INVALID, "%s", text);
 	conclude_line(c, &o, false);
 }
 
@@ -133,8 +127,11 @@ complain(struct commands *c, const char *format, ...)
 static void
 say_again(const struct commands *c, const struct outcome *o)
 {
+	char why[FAILURE_MAX];
+
 	if (c->prompt != NULL || c->settings->verbose)
-		outcome_say("%s; beginning another session", o->text);
+		outcome_say("%s; beginning another session",
+		    failure_sentence(&o->failure, why));
 }
 
 /*
@@ -286,14 +283,17 @@ do_exit(struct commands *c, char **words)
 static void
 do_list(struct commands *c, char **words)
 {
-	struct outcome o;
+	struct outcome o = { .class = OUTCOME_DONE };
 
 	if (words[1] != NULL)
 		complain(c, "list takes no word");
-	else if (report_captures(c->script->report))
-		complain(c, "list does not go with --capture; run \"aisc "
-		    "--list --json %s\"", c->settings->host);
-	else if (come_back(c)) {
+	else if (report_captures(c->script->report)) {
+		outcome_fail(&o, OUTCOME_INVALID, "list does not go with "
+		    "--capture");
+		outcome_hint(&o, "run \"aisc --list --json %s\"",
+		    c->settings->host);
+		conclude_line(c, &o, false);
+	} else if (come_back(c)) {
 		(void)question_list(c->settings, c->request, false, &o);
 		report_tell(c->script->report, &o);
 		set_status(c, o.status);
@@ -356,6 +356,7 @@ run_words(struct commands *c, char **words, size_t count)
 static void
 run_line(struct commands *c, const char *line)
 {
+	struct outcome o = { .class = OUTCOME_DONE };
 	enum words_error e;
 	char **words;
 	size_t count, at;
@@ -365,13 +366,16 @@ run_line(struct commands *c, const char *line)
 		return;
 	begin(c, NULL);
 	e = words_split(line, 1, &words, &count, &at);
-	if (e == WORDS_SHELL)
-		complain(c, "%.*s needs a shell, and there is none here; put "
-		    "it in single quotes if it means itself, or let \"aisc -c "
-		    "LINE %s\" ask for a shell", (int)words_culprit(line, at),
-		    line + at, c->settings->host);
-	else if (e != WORDS_OK)
-		complain(c, "%s", words_strerror(e));
+	if (e == WORDS_SHELL) {
+		outcome_fail(&o, OUTCOME_INVALID, "%.*s needs a shell, and "
+		    "there is none here", (int)words_culprit(line, at),
+		    line + at);
+		outcome_hint(&o, "put it in single quotes if it means itself, "
+		    "or let \"aisc -c LINE %s\" ask for a shell",
+		    c->settings->host);
+		conclude_line(c, &o, false);
+	} else if (e != WORDS_OK)
+		complain(c, words_strerror(e));
 	if (e != WORDS_OK)
 		return;
 	if (count > 0)

@@ -53,13 +53,14 @@ dial_no_answer(const struct settings *s, enum dial_stage stage,
 		    (double)s->connect_timeout / 1000);
 	if (stage == DIAL_CONNECTING)
 		outcome_fail(o, OUTCOME_CONNECT, "%s port %d does not "
-		    "answer%s; look whether the machine is up and a firewall "
-		    "lets you through", address_of(s), (int)s->port, within);
+		    "answer%s", address_of(s), (int)s->port, within);
 	else
 		outcome_fail(o, OUTCOME_CONNECT, "%s port %d takes the "
-		    "connection, but does not answer%s; look whether it is "
-		    "aisd that listens there", address_of(s), (int)s->port,
-		    within);
+		    "connection, but does not answer%s", address_of(s),
+		    (int)s->port, within);
+	outcome_hint(o, stage == DIAL_CONNECTING ? "look whether the machine "
+	    "is up and a firewall lets you through" : "look whether it is "
+	    "aisd that listens there");
 }
 
 /* What to do about a connection that cannot be made, for errno. */
@@ -100,9 +101,10 @@ check_name(const char *name, struct outcome *o)
 		ascii = ascii && (signed char)*p >= 0;
 	(void)text_printable(shown, sizeof shown, name, strlen(name));
 	outcome_fail(o, OUTCOME_CONNECT, "\"%s\" is no name of a host%s",
-	    shown, ascii ? "; look at the name, and at \"host_name\" and "
-	    "\"server_name\" in aisc.conf" : " in ASCII; write it as the DNS "
-	    "and certificates have it, with \"xn--\": idn2(1) shows how");
+	    shown, ascii ? "" : " in ASCII");
+	outcome_hint(o, ascii ? "look at the name, and at \"host_name\" and "
+	    "\"server_name\" in aisc.conf" : "write it as the DNS and "
+	    "certificates have it, with \"xn--\": idn2(1) shows how");
 	return -1;
 }
 
@@ -122,9 +124,10 @@ dial_connect(const struct settings *s, struct tls_context *context,
 	    sizeof why);
 	if (fd == -1 && errno == ETIMEDOUT)
 		dial_no_answer(s, DIAL_CONNECTING, o);
-	else if (fd == -1)
-		outcome_fail(o, OUTCOME_CONNECT, "%s; %s", why,
-		    connect_advice(errno));
+	else if (fd == -1) {
+		outcome_fail(o, OUTCOME_CONNECT, "%s", why);
+		outcome_hint(o, "%s", connect_advice(errno));
+	}
 	if (fd == -1)
 		return NULL;
 	net_dead_after(fd, DEAD_TIMEOUT);
@@ -153,21 +156,23 @@ explain_loss(const struct settings *s, const char *why, enum dial_stage stage,
 	switch (stage) {
 	case DIAL_CONNECTING:
 	case DIAL_SHAKING:
-		outcome_fail(o, OUTCOME_LOST, "%s; look whether it is aisd "
-		    "that listens on port %d of %s, and into its log; or, if "
-		    "many connect from here at once, at "
-		    "MaxConnectionsPerSource of its aisd-each.socket", why,
-		    (int)s->port, host);
+		outcome_fail(o, OUTCOME_LOST, "%s", why);
+		outcome_hint(o, "look whether it is aisd that listens on port "
+		    "%d of %s, and into its log; or, if many connect from "
+		    "here at once, at MaxConnectionsPerSource of its "
+		    "aisd-each.socket", (int)s->port, host);
 		break;
 	case DIAL_GREETING:
 		outcome_fail(o, OUTCOME_LOST, "%s, before the server had "
-		    "greeted us; it may have refused our certificate %s: look "
-		    "into the log of aisd on %s", why, s->certificate, host);
+		    "greeted us", why);
+		outcome_hint(o, "it may have refused our certificate %s: look "
+		    "into the log of aisd on %s", s->certificate, host);
 		break;
 	case DIAL_SERVED:
 		outcome_fail(o, OUTCOME_LOST, "%s, before the answer was "
-		    "complete; the command may have begun: look whether aisd "
-		    "still runs on %s, and into its log", why, host);
+		    "complete", why);
+		outcome_hint(o, "the command may have begun: look whether "
+		    "aisd still runs on %s, and into its log", host);
 		break;
 	}
 }
@@ -175,48 +180,45 @@ explain_loss(const struct settings *s, const char *why, enum dial_stage stage,
 void
 dial_ended(const struct settings *s, enum dial_stage stage, struct outcome *o)
 {
-	outcome_fail(o, OUTCOME_LOST, "the server ended the session %s; look "
-	    "into the log of aisd on %s", stage == DIAL_SERVED ? "before the "
-	    "answer was complete" : "without a greeting", address_of(s));
+	outcome_fail(o, OUTCOME_LOST, "the server ended the session %s",
+	    stage == DIAL_SERVED ? "before the answer was complete" :
+	    "without a greeting");
+	outcome_hint(o, "look into the log of aisd on %s", address_of(s));
 }
 
 void
 dial_explain(const struct settings *s, const struct conn *conn,
     enum dial_stage stage, struct outcome *o)
 {
-	const char *why = tls_error(conn_tls(conn));
+	enum tls_failure failure = tls_failure(conn_tls(conn));
+	const char *why = tls_error(conn_tls(conn)), *host = address_of(s);
+	int port = (int)s->port;
 
-	switch (tls_failure(conn_tls(conn))) {
-	case TLS_FAILURE_NAME:
-		outcome_fail(o, OUTCOME_NAME, "%s", why);
-		break;
+	outcome_fail(o, failure == TLS_FAILURE_NAME ? OUTCOME_NAME :
+	    OUTCOME_TLS, "%s", why);
+	switch (failure) {
 	case TLS_FAILURE_NOT_TLS:
-		outcome_fail(o, OUTCOME_TLS, "%s; look at the port %d of %s: "
-		    "aisd listens on " PROTO_PORT_TEXT " by default", why,
-		    (int)s->port, address_of(s));
+		outcome_hint(o, "look at the port %d of %s: aisd listens on "
+		    PROTO_PORT_TEXT " by default", port, host);
 		break;
 	case TLS_FAILURE_PROTOCOL:
-		outcome_fail(o, OUTCOME_TLS, "%s; look whether it is aisd "
-		    "that listens on port %d of %s", why, (int)s->port,
-		    address_of(s));
+		outcome_hint(o, "look whether it is aisd that listens on port "
+		    "%d of %s", port, host);
 		break;
 	case TLS_FAILURE_AUTHORITY:
-		outcome_fail(o, OUTCOME_TLS, "%s; look whether %s is the "
-		    "right authority, and aisd listens on port %d of %s", why,
-		    s->authority, (int)s->port, address_of(s));
+		outcome_hint(o, "look whether %s is the right authority, and "
+		    "aisd listens on port %d of %s", s->authority, port, host);
 		break;
 	case TLS_FAILURE_REFUSED:
-		outcome_fail(o, OUTCOME_TLS, "%s; it is in %s, and the log of "
-		    "aisd on %s says more", why, s->certificate,
-		    address_of(s));
+		outcome_hint(o, "it is in %s, and the log of aisd on %s says "
+		    "more", s->certificate, host);
 		break;
 	case TLS_FAILURE_ENDED:
-		outcome_fail(o, OUTCOME_TLS, "%s; the log of aisd on %s says "
-		    "more", why, address_of(s));
+		outcome_hint(o, "the log of aisd on %s says more", host);
 		break;
+	case TLS_FAILURE_NAME:
 	case TLS_FAILURE_CERTIFICATE:
 	case TLS_FAILURE_ALTERED:
-		outcome_fail(o, OUTCOME_TLS, "%s", why);
 		break;
 	case TLS_FAILURE_NONE:
 	case TLS_FAILURE_CUT:

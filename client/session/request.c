@@ -160,8 +160,13 @@ violation(struct request *r, const char *what)
 {
 	(void)frame_put_code(conn_out(r->conn), PROTO_GOODBYE, 0,
 	    PROTO_CODE_PROTOCOL, what);
-	fail(r, OUTCOME_PROTOCOL, "the server does not keep to the protocol "
-	    "(%s); compare \"aisc -V\" here with \"aisd -V\" there", what);
+	if (r->asked) {
+		outcome_fail(r->outcome, OUTCOME_PROTOCOL, "the server does "
+		    "not keep to the protocol (%s)", what);
+		outcome_hint(r->outcome, "compare \"aisc -V\" here with "
+		    "\"aisd -V\" there");
+	}
+	give_up(r);
 	return -1;
 }
 
@@ -178,10 +183,15 @@ leave(struct request *r, int signo)
 static void
 not_our_turn(struct request *r, int64_t limit)
 {
-	fail(r, OUTCOME_BUSY, "it was not our turn within %.3g seconds, with "
-	    "%u before us still; %s", (double)limit / 1000,
-	    r->greeting.ahead, r->greeting.own ? OWN_SESSION :
-	    "try again later, or wait for longer: \"wait\" in aisc.conf");
+	if (r->asked) {
+		outcome_fail(r->outcome, OUTCOME_BUSY, "it was not our turn "
+		    "within %.3g seconds, with %u before us still",
+		    (double)limit / 1000, r->greeting.ahead);
+		outcome_hint(r->outcome, "%s", r->greeting.own ? OWN_SESSION :
+		    "try again later, or wait for longer: \"wait\" in "
+		    "aisc.conf");
+	}
+	give_up(r);
 }
 
 /* The time for all has passed. */
@@ -202,7 +212,6 @@ out_of_time(struct request *r)
 		fail(r, OUTCOME_TIMEOUT, "not done within %.3g seconds, the "
 		    "time limit given to aisc; the server ends the command",
 		    seconds);
-	r->outcome->plain = true;
 	r->flush = false;
 }
 
@@ -231,12 +240,11 @@ output_failed(struct request *r, const struct outlet *o)
 	/* A finished command has failed to deliver as well. */
 	r->asked = true;
 	r->flush = false;
-	if (errno == EMSGSIZE) {
+	if (errno == EMSGSIZE)
 		fail(r, OUTCOME_RESOURCES, "the output is longer than the "
 		    "%zu bytes that aisc can keep; the server ends the "
 		    "command", o->keep->limit);
-		r->outcome->plain = true;
-	} else if (errno == EPIPE)
+	else if (errno == EPIPE)
 		fail(r, OUTCOME_PIPE, "nobody reads our standard output");
 	else
 		fail(r, OUTCOME_OUTPUT, "cannot write standard output: %s",
@@ -904,11 +912,13 @@ begin(struct request *r, const struct body *body, struct outcome *o)
 static bool
 pause_until(struct request *r, int64_t until)
 {
+	char why[FAILURE_MAX];
+
 	if (until > r->deadline)
 		return false;
 	if (r->settings->verbose)
 		outcome_say("not connected: %s; trying again",
-		    r->outcome->text);
+		    failure_sentence(&r->outcome->failure, why));
 	signals_catch();
 	pollset_clear(&r->ps);
 	pollset_deadline(&r->ps, until);

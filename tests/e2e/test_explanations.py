@@ -858,8 +858,8 @@ FAILURES = {
     "words in one, and no rule for them": Failure(
         lambda w: w.ask("ls -la /x", pair=w.make("bob")), 255, "denied",
         'aisc: denied: the rule "few" does not grant the command ls -la /x '
-        'to "bob"; each word is an argument of its own, as in "aisc HOST ls '
-        '-la /x"',
+        'to "bob"; aisc --list shows what it does; each word is an argument '
+        'of its own, as in "aisc HOST ls -la /x"',
         (refused("bob", "\"'ls -la /x'\"", 'the rule "few" does not grant the '
                  'command ls -la /x to "bob"; aisc --list shows what it '
                  "does"),)),
@@ -882,8 +882,8 @@ FAILURES = {
     "cd as a program": Failure(
         lambda w: w.ask("cd", "/x", pair=w.make("bob")), 255, "denied",
         'aisc: denied: the rule "few" does not grant the command cd to '
-        '"bob"; a program is run in a directory by "aisc -C DIR HOST '
-        'PROGRAM"',
+        '"bob"; aisc --list shows what it does; a program is run in a '
+        'directory by "aisc -C DIR HOST PROGRAM"',
         (refused("bob", '"cd /x"', 'the rule "few" does not grant the command cd '
                  'to "bob"; aisc --list shows what it does'),)),
     "user before the host": Failure(
@@ -935,7 +935,7 @@ FAILURES = {
         lambda w: w.true(pair=w.make("small")),
         (128 + signal.SIGSEGV, 128 + signal.SIGKILL), None,
         "aisc: the command was ended by signal {SIGNAL}; if that was for "
-        "want of memory, the server's log shows its limit",
+        "lack of memory, the server's log shows its limit",
         (ended("small", '"true"', "ended by {SIGNAME} after {SECONDS} s, with "
                "a memory_limit of 204800 bytes", "signal", signal="{PORT}",
                memory_limit="204800"),)),

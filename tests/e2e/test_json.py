@@ -128,7 +128,8 @@ def test_refused(tell, make_aisd):
     assert done.returncode == told["status"] == 255
     assert told["class"] == told["error"]["code"] == "denied"
     assert told["error"]["message"] == \
-        'the rule "few" does not grant the command id to "alice"'
+        'the rule "few" does not grant the command id to "alice"; ' \
+        "aisc --list shows what it does"
     assert "exit" not in told and "duration_seconds" not in told
     done, (told,) = tell(daemon.port, "/no/such")
     assert told["status"] == 255
@@ -258,6 +259,13 @@ def test_hint_for_a_mistake(tell, aisd):
     _, (told,) = tell(aisd.port, "ls -la /x")
     assert told["error"]["message"] == "unknown command: ls -la /x"
     assert told["error"]["hint"].startswith("each word is an argument")
+
+
+def test_what_was_asked_is_no_hint(tell, aisd):
+    """What another has written does not become our advice."""
+    _, (told,) = tell(aisd.port, "/no/foo; rm -rf x")
+    assert told["error"]["message"] == "unknown command: /no/foo; rm -rf x"
+    assert "rm -rf" not in told["error"]["hint"]
 
 
 def test_shell(tell, make_aisd):
@@ -465,9 +473,9 @@ def test_nowhere_to_write_a_failure(aisc, make_aisd):
 
 
 def test_classes(schema, srcdir):
-    source = (srcdir / "client" / "outcome.c").read_text()
+    source = (srcdir / "client" / "core" / "outcome.c").read_text()
     assert schema["properties"]["class"]["enum"] == \
-        re.findall(r'\{ OUTCOME_\w+, "([a-z-]+)"', source)
+        re.findall(r'\[OUTCOME_\w+\] = \{ "([a-z-]+)"', source)
 
 
 def test_manual(schema, srcdir):

@@ -80,7 +80,7 @@ def test_list_escapes(ask):
     script = answer(ODD)
     assert ask(script, options=["--list"]).stdout.splitlines() == [
         b"plain\tall well", b"b\\x1b[1m\tx\\ty\\xff\\xe2\\x80\\xae",
-        b'"q\\\\\t', b"longer-name\tz"]
+        b'"q\\\t', b"longer-name\tz"]
     request, = script.asked
     assert request.operation == Operation.LIST and request.words == []
     assert not request.stdin and not request.env
@@ -109,7 +109,7 @@ def test_list_on_a_terminal(aisc, fake_server):
     assert process.wait(20) == 0
     assert shown.decode().splitlines() == [
         "plain        all well", "b\\x1b[1m     x\\ty\\xff\\xe2\\x80\\xae",
-        '"q\\\\', "longer-name  z"]
+        '"q\\', "longer-name  z"]
 
 
 def test_list_of_nothing_and_of_much(ask):

@@ -480,8 +480,11 @@ stream_fill_gaps(void)
 static void
 check(const struct outcome *o, const struct body *b)
 {
+	char why[FAILURE_MAX];
+
 	must(o->status >= 0 && o->status <= 255);
-	must(fuzz_is_printable(o->text, strlen(o->text)));
+	(void)failure_sentence(&o->failure, why);
+	must(fuzz_is_printable(why, strlen(why)));
 	must(*outcome_class_name(o->class) != '\0');
 	if (o->class != OUTCOME_DONE) {
 		must(o->status != 0);
@@ -549,7 +552,7 @@ check_other(struct request *r, uint8_t what)
 			must(o.class != OUTCOME_DONE);
 	} else if (what < 172 && request_is_open(r)) {
 		if (request_wait(r, STDIN_FILENO, &o) == -1)
-			must(o.status != 0 || *o.text == '\0');
+			must(o.status != 0 || *o.failure.text == '\0');
 	}
 }
 

@@ -20,10 +20,10 @@ classes(void **state)
 	    "interrupted");
 	outcome_fail(&o, OUTCOME_LOST, "%s %d", "x", 3);
 	assert_int_equal(o.status, 255);
-	assert_string_equal(o.text, "x 3");
+	assert_string_equal(o.failure.text, "x 3");
 	outcome_signal(&o, 15);
 	assert_int_equal(o.status, 143);
-	assert_string_equal(o.text, "");
+	assert_string_equal(o.failure.text, "a signal has ended aisc");
 }
 
 static void
@@ -36,9 +36,9 @@ codes(void **state)
 		outcome_code(&o, code, "");
 		assert_int_not_equal(o.class, OUTCOME_DONE);
 		assert_true(o.status > 125);
-		assert_true(strlen(o.text) > 5);
+		assert_true(strlen(o.failure.text) > 5);
 		outcome_code(&o, code, "said \"so\"\n");
-		assert_string_equal(o.text, "said \"so\"\\n");
+		assert_string_equal(o.failure.text, "said \"so\"\\n");
 	}
 	outcome_code(&o, PROTO_CODE_UNKNOWN, "");
 	assert_int_equal(o.status, 127);
@@ -74,79 +74,67 @@ ends(void **state)
 	assert_true(o.has_exit);
 }
 
-static void
-hints(void **state)
+/* "o" as an object. */
+static char *
+json_of(const struct outcome *o)
 {
-	static const struct {
-		const char *text;
-		const char *message;
-		const char *hint;	/* NULL: the class's. */
-	} cases[] = {
-		{ "it is so", "it is so", NULL },
-		{ "it is so; do this", "it is so", "do this" },
-		{ "it is so; it was; do this", "it is so; it was", "do this" },
-		{ "the name \"a\\; b\" is bad", "the name \"a\\; b\" is bad",
-		    NULL },
-		{ "; do this", "; do this", NULL }, { "a;b", "a;b", NULL },
-		{ "", "busy", NULL }
-	};
-	struct outcome o = { .class = OUTCOME_DONE };
-	char message[OUTCOME_TEXT_MAX];
+	char *text;
+	size_t size;
+	struct json j = { .out = open_memstream(&text, &size) };
 
-	(void)state;
-	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		outcome_fail(&o, OUTCOME_BUSY, "%s", cases[i].text);
-		assert_string_equal(outcome_message(&o, message),
-		    cases[i].message);
-		assert_string_equal(outcome_hint(&o), cases[i].hint == NULL ?
-		    "try again later" : cases[i].hint);
-	}
-	outcome_fail(&o, OUTCOME_BUSY, "it is so; this is no advice");
-	o.plain = true;
-	assert_string_equal(outcome_message(&o, message), o.text);
-	assert_string_equal(outcome_hint(&o), "try again later");
-	outcome_fail(&o, OUTCOME_BUSY, "it is so; do this");
-	assert_string_equal(outcome_hint(&o), "do this");
-	outcome_place(&o, "line 7");
-	assert_string_equal(o.text, "line 7: it is so; do this");
-	assert_string_equal(outcome_hint(&o), "do this");
-	outcome_advise(&o, "do %s", "that");
-	assert_string_equal(o.text, "line 7: it is so; do that");
-	outcome_fail(&o, OUTCOME_UNKNOWN, "no \\; name");
-	outcome_advise(&o, "do it");
-	assert_string_equal(o.text, "no \\; name; do it");
-	/* What is too long is cut, and the place stays. */
-	memset(o.text, 'x', sizeof o.text - 1);
-	o.text[sizeof o.text - 1] = '\0';
-	outcome_place(&o, "line 8");
-	assert_int_equal(strlen(o.text), sizeof o.text - 1);
-	assert_memory_equal(o.text, "line 8: xxx", 11);
-	outcome_advise(&o, "do it");
-	assert_int_equal(strlen(o.text), sizeof o.text - 1);
-	outcome_signal(&o, 15);
-	assert_string_equal(outcome_message(&o, message),
-	    "a signal has ended aisc");
-	assert_string_equal(outcome_hint(&o), "");
+	assert_non_null(j.out);
+	json_open(&j, NULL, '{');
+	outcome_json(&j, o);
+	json_close(&j, '}');
+	assert_int_equal(fclose(j.out), 0);
+	return text;
+}
+
+static void
+check_json(const struct outcome *o, const char *expected)
+{
+	char *text = json_of(o);
+
+	assert_string_equal(text, expected);
+	free(text);
 }
 
 static void
 as_json(void **state)
 {
 	struct outcome o = { .class = OUTCOME_DONE };
-	char *text;
-	size_t size;
-	struct json j = { .out = open_memstream(&text, &size) };
 
 	(void)state;
-	assert_non_null(j.out);
-	outcome_fail(&o, OUTCOME_LOST, "it is \"so\"; do this");
-	json_open(&j, NULL, '{');
-	outcome_json(&j, &o);
-	json_close(&j, '}');
-	assert_int_equal(fclose(j.out), 0);
-	assert_string_equal(text, "{\"error\": {\"code\": \"lost\", "
-	    "\"message\": \"it is \\\"so\\\"\", \"hint\": \"do this\"}}");
-	free(text);
+	outcome_fail(&o, OUTCOME_LOST, "it is \"so\"");
+	outcome_hint(&o, "do this");
+	outcome_hint(&o, "do %s", "that");
+	check_json(&o, "{\"error\": {\"code\": \"lost\", "
+	    "\"message\": \"it is \\\"so\\\"\", \"hint\": \"do that\"}}");
+	/* Where it came about is a part of the message. */
+	failure_about(&o.failure, "line %d", 7);
+	check_json(&o, "{\"error\": {\"code\": \"lost\", \"message\": "
+	    "\"line 7: it is \\\"so\\\"\", \"hint\": \"do that\"}}");
+	/* The class has a hint where nothing else has. */
+	outcome_fail(&o, OUTCOME_BUSY, "it is so");
+	check_json(&o, "{\"error\": {\"code\": \"busy\", \"message\": "
+	    "\"it is so\", \"hint\": \"try again later\"}}");
+	outcome_signal(&o, 15);
+	check_json(&o, "{\"error\": {\"code\": \"interrupted\", "
+	    "\"message\": \"a signal has ended aisc\", \"hint\": \"\"}}");
+}
+
+/* What another side says is its text, whatever it looks like. */
+static void
+foreign_text_has_no_hint(void **state)
+{
+	struct outcome o = { .class = OUTCOME_DONE };
+
+	(void)state;
+	outcome_code(&o, PROTO_CODE_UNKNOWN,
+	    "unknown command: foo; rm -rf x");
+	check_json(&o, "{\"error\": {\"code\": \"unknown\", \"message\": "
+	    "\"unknown command: foo; rm -rf x\", "
+	    "\"hint\": \"aisc --list shows what you may run\"}}");
 }
 
 int
@@ -157,7 +145,7 @@ main(void)
 		cmocka_unit_test(classes),
 		cmocka_unit_test(codes),
 		cmocka_unit_test(ends),
-		cmocka_unit_test(hints)
+		cmocka_unit_test(foreign_text_has_no_hint)
 	};
 
 	return cmocka_run_group_tests_name("client_outcome", tests, NULL,
