@@ -23,7 +23,7 @@
 #include "common/wire/proto.h"
 #include "common/base/retry.h"
 #include "common/tls/tls.h"
-#include "daemon/advice.h"
+#include "daemon/explain.h"
 #include "daemon/record/audit.h"
 #include "daemon/exec/child.h"
 #include "daemon/front/door.h"
@@ -66,12 +66,11 @@ struct options {
 	bool verbose;
 	bool quiet;		/* A check is about errors alone. */
 	const char *explain;	/* Whose rights to explain, or NULL. */
-	const char *suggest;	/* The log to learn from, or NULL. */
 	char **argv;		/* What is to be explained. */
 };
 
 /* Options without a letter. */
-enum { OPTION_EXPLAIN = 256, OPTION_SUGGEST };
+enum { OPTION_EXPLAIN = 256 };
 
 static const struct option long_options[] = {
 	{ "config", required_argument, NULL, 'c' },
@@ -79,7 +78,6 @@ static const struct option long_options[] = {
 	{ "show-config", no_argument, NULL, 'T' },
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "explain", required_argument, NULL, OPTION_EXPLAIN },
-	{ "suggest", required_argument, NULL, OPTION_SUGGEST },
 	{ "port", required_argument, NULL, 'p' },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "version", no_argument, NULL, 'V' },
@@ -90,7 +88,6 @@ static const struct option long_options[] = {
 static const char usage[] =
     "Usage: aisd [-c FILE] [-p PORT] [-tqTvVh]\n"
     "       aisd [-c FILE] --explain WHO [-- PROGRAM [ARG...]]\n"
-    "       aisd --suggest LOG\n"
     "Serve commands over mutual TLS, in the foreground.\n"
     "\n"
     "  -c, --config FILE    read FILE and FILE.d/*.conf\n"
@@ -102,7 +99,6 @@ static const char usage[] =
     "  -v, --verbose        log to standard error as well, and more\n"
     "      --explain WHO    say what the rules do for WHO: a certificate's\n"
     "                       file, or names as CN=alice,FROM=192.0.2.1\n"
-    "      --suggest LOG    print rules for what was learned in LOG\n"
     "  -V, --version        print the version, and leave\n"
     "  -h, --help           print this, and leave\n"
     "\n"
@@ -141,9 +137,6 @@ parse_options(int argc, char **argv, struct options *o)
 			break;
 		case OPTION_EXPLAIN:
 			o->explain = optarg;
-			break;
-		case OPTION_SUGGEST:
-			o->suggest = optarg;
 			break;
 		case 'T':
 			o->show = true;
@@ -491,7 +484,7 @@ check(const struct options *o, struct settings **s)
 	int code, warnings = 0;
 
 	if (o->explain != NULL) {
-		code = advice_explain(stdout, *s, o->explain, o->argv);
+		code = explain_rights(stdout, *s, o->explain, o->argv);
 		return code == -1 ? EXIT_USAGE : told(code);
 	}
 	if (o->show) {
@@ -639,9 +632,6 @@ main(int argc, char **argv)
 		log_errno("cannot prepare to run");
 		return EXIT_FAILED;
 	}
-	if (o.suggest != NULL)
-		return advice_suggest(stdout, o.suggest) == 0 ?
-		    told(EXIT_DONE) : EXIT_FAILED;
 	if ((s = settings_load(o.config, &hope)) == NULL)
 		return failure(&hope);
 	if (o.check || o.show || o.explain != NULL) {

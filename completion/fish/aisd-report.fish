@@ -6,6 +6,8 @@ complete -c aisd-report -s n -l number -x -d 'show so many rows of each table'
 complete -c aisd-report -s p -l peer -x -d 'count only commands of a peer'
 complete -c aisd-report -s s -l since -x -a 'today yesterday 12h 7d' \
     -d 'count only records from a time on'
+complete -c aisd-report -l suggest \
+    -d 'print commands for the rules that have learned'
 complete -c aisd-report -s t -l tables -x -a 'peers days failures refusals longest slowest running' \
     -d 'show only these tables'
 complete -c aisd-report -s u -l until -x -a 'today yesterday 12h 7d' \

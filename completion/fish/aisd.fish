@@ -9,7 +9,5 @@ complete -c aisd -s T -l show-config \
     -d 'print the configuration in force and leave'
 complete -c aisd -s v -l verbose -d 'log to standard error as well, and more'
 complete -c aisd -l explain -r -F -d 'say what the rules do for a certificate'
-complete -c aisd -l suggest -r -F \
-    -d 'print rules for what was learned in a log'
 complete -c aisd -s V -l version -d 'print the version and leave'
 complete -c aisd -s h -l help -d 'print a summary of the options and leave'

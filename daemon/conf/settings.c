@@ -490,14 +490,14 @@ settings_warn(FILE *out, const struct settings *s)
 }
 
 void
-settings_world(const struct settings *s, struct policy_world *w)
+settings_policy_defaults(const struct settings *s, struct policy_defaults *d)
 {
-	memset(w, 0, sizeof *w);
-	w->path = s->path;
-	w->shell = s->shell_program;
-	w->user = s->command.name;
-	w->home = s->command.home;
-	w->start = s->start;
+	memset(d, 0, sizeof *d);
+	d->path = s->path;
+	d->shell = s->shell_program;
+	d->user = s->command.name;
+	d->home = s->command.home;
+	d->start = s->start;
 }
 
 void

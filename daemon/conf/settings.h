@@ -111,7 +111,8 @@ bool settings_old_crl(const struct settings *s);
 const struct account *settings_command_account(const struct settings *s);
 
 /* What the policy needs to know beside its rules; borrows from "s". */
-void settings_world(const struct settings *s, struct policy_world *w);
+void settings_policy_defaults(const struct settings *s,
+    struct policy_defaults *d);
 
 /*
  * Look at the rules by rules_warn(), with the eyes of the command user, whom a

@@ -417,7 +417,7 @@ start_command(struct session *s)
 
 /* May the words of the request be run?  Writes why; the exit status. */
 static int
-answer_can(struct session *s, const struct policy_world *world,
+answer_can(struct session *s, const struct policy_defaults *defaults,
     const struct policy_peer *peer, FILE *out)
 {
 	struct body run = s->body;
@@ -429,7 +429,7 @@ answer_can(struct session *s, const struct policy_world *world,
 		return 0;
 	}
 	run.operation = PROTO_RUN;
-	if (policy_decide(s->settings->rules, world, peer, &run, &d) == -1)
+	if (policy_decide(defaults, peer, &run, &d) == -1)
 		return 1;
 	status = d.allowed ? 0 : 1;
 	if (d.allowed)
@@ -444,7 +444,7 @@ answer_can(struct session *s, const struct policy_world *world,
 
 /* LIST and CAN: the answer is text, and goes the way of a command's. */
 static void
-answer_question(struct session *s, const struct policy_world *world,
+answer_question(struct session *s, const struct policy_defaults *defaults,
     const struct policy_peer *peer)
 {
 	int fd = memfd_create("answer", MFD_CLOEXEC), copy = -1, status = 0;
@@ -458,7 +458,7 @@ answer_question(struct session *s, const struct policy_world *world,
 	else if (s->body.operation == PROTO_LIST)
 		rule_list(out, s->rule);
 	else
-		status = answer_can(s, world, peer, out);
+		status = answer_can(s, defaults, peer, out);
 	failed = out == NULL || ferror(out) != 0;
 	if (out != NULL && fclose(out) == EOF)
 		failed = true;
@@ -487,7 +487,7 @@ begin_request(struct session *s)
 {
 	static const char unrecorded[] = "the command cannot be put on record, "
 	    "so it does not run; the server's log needs its operator";
-	struct policy_world world;
+	struct policy_defaults defaults;
 	struct policy_peer peer = {
 		.identity = &s->identity, .address = s->address,
 		.rule = s->rule, .session = s->peer.session,
@@ -495,9 +495,8 @@ begin_request(struct session *s)
 		.directory = *s->directory == '\0' ? NULL : s->directory
 	};
 
-	settings_world(s->settings, &world);
-	if (policy_decide(s->settings->rules, &world, &peer, &s->body,
-	    &s->decision) == -1) {
+	settings_policy_defaults(s->settings, &defaults);
+	if (policy_decide(&defaults, &peer, &s->body, &s->decision) == -1) {
 		refuse(s, PROTO_CODE_RESOURCES, "the server is out of memory");
 		reset_request(s);
 		return;
@@ -511,7 +510,7 @@ begin_request(struct session *s)
 		return;
 	}
 	if (is_question(s)) {
-		answer_question(s, &world, &peer);
+		answer_question(s, &defaults, &peer);
 		return;
 	}
 	if (s->body.operation != PROTO_CHDIR) {

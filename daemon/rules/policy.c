@@ -79,7 +79,7 @@ join_path(struct arena *a, char *const *path)
 /* Whether all of it could be made. */
 static bool
 own_environment(char *env[OWN_VARIABLES + 1], struct arena *a,
-    const struct policy_world *w, const struct policy_peer *peer)
+    const struct policy_defaults *w, const struct policy_peer *peer)
 {
 	const struct tls_identity *id = peer->identity;
 	char cn[TEXT_ESCAPED_MAX(TLS_NAME_MAX)];
@@ -153,7 +153,7 @@ refuse_directory(struct decision *d)
 
 /* What is decided on, so that it can be handed around as one. */
 struct question {
-	const struct policy_world *world;
+	const struct policy_defaults *defaults;
 	const struct policy_peer *peer;
 	const struct body *request;
 };
@@ -178,13 +178,13 @@ prepare(const struct rule *rule, const struct terms *terms,
 	d->wants_stdin = q->request->wants_stdin && terms->stdin;
 	/* The session's own directory, once it has one; else the rule's. */
 	d->base = terms->directory != NULL ? terms->directory :
-	    q->world->start;
+	    q->defaults->start;
 	if (peer->directory != NULL && chooses)
 		d->base = peer->directory;
 	d->directory = q->request->directory != NULL ? q->request->directory :
 	    ".";
-	if (!own_environment(own, &d->memory, q->world, peer) ||
-	    (d->paths = make_paths(&d->memory, q->world->path, name)) ==
+	if (!own_environment(own, &d->memory, q->defaults, peer) ||
+	    (d->paths = make_paths(&d->memory, q->defaults->path, name)) ==
 	    NULL ||
 	    (d->env = environ_build(&lists, &d->memory)) == NULL ||
 	    (d->base = arena_printf(&d->memory, "%s", d->base)) == NULL)
@@ -312,7 +312,7 @@ decide_shell(const struct rule *rule, const struct question *q,
 	argv[2] = q->request->words[0];
 	argv[3] = NULL;
 	d->argv.argv = argv;
-	return prepare(rule, &rule->terms, q, q->world->shell, d);
+	return prepare(rule, &rule->terms, q, q->defaults->shell, d);
 }
 
 /* A list of strings, as it is now: rules may go while a command runs. */
@@ -371,7 +371,7 @@ decide_chdir(const struct rule *rule, const struct question *q,
 		return -1;
 	d->directory = request->nwords > 0 ? request->words[0] :
 	    rule->terms.directory != NULL ? rule->terms.directory :
-	    q->world->start;
+	    q->defaults->start;
 	d->directory = arena_printf(&d->memory, "%s", d->directory);
 	return d->directory == NULL ? -1 : 0;
 }
@@ -531,17 +531,15 @@ policy_admits(const struct rules *rules, const struct tls_identity *identity,
 }
 
 int
-policy_decide(const struct rules *p, const struct policy_world *w,
+policy_decide(const struct policy_defaults *defaults,
     const struct policy_peer *peer, const struct body *request,
     struct decision *d)
 {
 	struct body settled = *request;
-	const struct question q = { w, peer, &settled };
+	const struct question q = { defaults, peer, &settled };
 	const struct rule *rule = peer->rule;
 
 	memset(d, 0, sizeof *d);
-	if (rule == NULL)
-		rule = rules_find(p, peer->identity, peer->address);
 	if (rule == NULL) {
 		d->code = PROTO_CODE_DENIED;
 		explain_no_rule(peer->identity, d->reason);
@@ -562,83 +560,4 @@ decision_free(struct decision *d)
 	arena_free(&d->memory);
 	d->paths = d->env = d->logged = d->argv.argv = NULL;
 	d->base = d->directory = NULL;
-}
-
-/* --- for people ----------------------------------------------------------- */
-
-static void
-print_limits(FILE *out, const struct limits *l)
-{
-	static const struct conf_key keys[] = {
-		{ "time_limit", CONF_SECONDS,
-		    offsetof(struct limits, time_limit), 0, 0 },
-		{ "output_limit", CONF_SIZE,
-		    offsetof(struct limits, output_limit), 0, 0 },
-		{ "memory_limit", CONF_SIZE,
-		    offsetof(struct limits, memory_limit), 0, 0 },
-		{ "cpu_limit", CONF_SECONDS,
-		    offsetof(struct limits, cpu_limit), 0, 0 },
-		{ "process_limit", CONF_INT,
-		    offsetof(struct limits, process_limit), 0, 0 },
-		{ "open_files", CONF_INT,
-		    offsetof(struct limits, open_files), 0, 0 },
-		{ "nice", CONF_INT, offsetof(struct limits, nice), 0, 0 },
-		{ "output_wait", CONF_SECONDS,
-		    offsetof(struct limits, output_wait), 0, 0 },
-		{ "no_new_privs", CONF_BOOL,
-		    offsetof(struct limits, no_new_privs), 0, 0 },
-	};
-
-	conf_print(out, keys, sizeof keys / sizeof keys[0], l, 1);
-}
-
-static void
-explain_decision(FILE *out, const struct decision *d)
-{
-	char *argv;
-
-	if (!d->allowed) {
-		fprintf(out, "refused: %s\n", d->reason);
-		return;
-	}
-	fprintf(out, "allowed by the rule \"%s\"%s%s%s\n", d->rule,
-	    d->learned ? ", which is learning" : "",
-	    *d->command == '\0' ? "" : ", as its command ", d->command);
-	if (d->argv.argv != NULL &&
-	    (argv = words_join(d->argv.argv, 4096)) != NULL) {
-		fprintf(out, "\targv: %s\n", argv);
-		free(argv);
-	}
-	for (char **p = d->paths; p != NULL && *p != NULL; p++)
-		fprintf(out, "\tprogram: %s\n", *p);
-	/* A question runs nothing, anywhere. */
-	if (d->directory == NULL)
-		return;
-	fprintf(out, "\tdirectory: %s\n", d->directory[0] == '.' ?
-	    d->base : d->directory);
-	print_limits(out, &d->limits);
-}
-
-bool
-policy_explain(FILE *out, const struct rules *p,
-    const struct policy_world *w, const struct policy_peer *peer,
-    const struct body *request)
-{
-	const struct rule *rule = rules_explain(out, p, peer->identity,
-	    peer->address);
-	struct decision d;
-	bool allowed;
-
-	if (rule == NULL)
-		fputs("no rule matches: everything is refused\n", out);
-	if (rule == NULL || request == NULL)
-		return rule != NULL;
-	if (policy_decide(p, w, peer, request, &d) == -1) {
-		fputs("out of memory\n", out);
-		return false;
-	}
-	allowed = d.allowed;
-	explain_decision(out, &d);
-	decision_free(&d);
-	return allowed;
 }

@@ -25,7 +25,7 @@ struct tls_identity;
 #define POLICY_REASON_MAX	512
 
 /* What holds for every decision of an instance. */
-struct policy_world {
+struct policy_defaults {
 	char *const *path;	/* Directories for names without a slash. */
 	const char *shell;	/* The program that is given a line. */
 	const char *user;	/* Of the command user: name and home. */
@@ -37,7 +37,7 @@ struct policy_world {
 struct policy_peer {
 	const struct tls_identity *identity;
 	const char *address;
-	const struct rule *rule;	/* Of rules_find(), or NULL. */
+	const struct rule *rule;	/* Of rules_find(), or NULL: refused. */
 	const char *session;
 	uint32_t request;
 	const char *directory;	/* The session's, or NULL: where it begins. */
@@ -75,23 +75,15 @@ bool policy_admits(const struct rules *rules,
     char reason[POLICY_REASON_MAX]);
 
 /*
- * May "peer" do what "request" asks?  Fills "d", which borrows from "rules",
- * "world", "peer" and "request".  0, or -1 if memory is out and "d" is
- * nothing.
+ * May "peer" do what "request" asks?  Fills "d", which borrows from "defaults",
+ * from "peer" and its rule, and from "request".  0, or -1 if memory is out and
+ * "d" is nothing.
  */
-int policy_decide(const struct rules *rules,
-    const struct policy_world *world, const struct policy_peer *peer,
-    const struct body *request, struct decision *d);
+int policy_decide(const struct policy_defaults *defaults,
+    const struct policy_peer *peer, const struct body *request,
+    struct decision *d);
 
 /* Free what a decision owns; it may be done twice. */
 void decision_free(struct decision *d);
-
-/*
- * Write, rule by rule, why it does or does not apply to "peer", and then what
- * is decided about "request" (NULL: nothing).  Returns whether it is allowed.
- */
-bool policy_explain(FILE *out, const struct rules *rules,
-    const struct policy_world *world, const struct policy_peer *peer,
-    const struct body *request);
 
 #endif

@@ -132,8 +132,8 @@ def test_suggestion_that_cannot_be_written(program, make_aisd, connect):
     assert connect(daemon=aisd).run(["ls", "/"]).status == 0
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            [*program("aisd"), "--suggest", str(aisd.log)], stdout=full,
-            stderr=subprocess.PIPE, check=False)
+            [*program("aisd-report"), "--suggest", str(aisd.log)],
+            stdout=full, stderr=subprocess.PIPE, check=False)
     assert done.returncode == 1
     assert b"cannot write standard output" in done.stderr
 

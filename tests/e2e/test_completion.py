@@ -160,7 +160,7 @@ def test_files(complete):
     assert "other.conf" not in complete("aisc", "-p", "")
     assert {"folder", "folder/"} & complete("ais-ca", "-d", "")
     assert "other.conf" not in complete("ais-ca", "--out", "")
-    assert "other.conf" in complete("aisd", "--suggest", "")
+    assert "other.conf" in complete("aisd", "--explain", "")
     assert "other.conf" in complete("aisd-report", "-j", "")
 
 

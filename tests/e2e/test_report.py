@@ -380,3 +380,36 @@ def test_manual_has_the_schema(srcdir):
                  for name in re.findall(r"[a-z_]+", line)}
     used = {*SCHEMA, *(name for row in ROWS.values() for name in row)}
     assert described == used
+
+
+def test_suggestions(report, tmp_path):
+    """Each once, of what rules have learned, and of whole words alone."""
+    start = "time=2026-01-01T00:00:0%d.000000Z level=notice " \
+        "event=command-start peer=%s rule=\"r \\\"x\" %s msg=\"x\"%s\n"
+    learned = [
+        (0, "a", "learned=true argv=\"/bin/printf 'a b\\\\' '' 'it'\\\\''s' "
+         "'***'\"", ""),
+        (1, "a", "learned=true argv=ls", ""),
+        (2, "b", "learned=true argv=ls", ""),
+        (3, "b", "learned=true line=\"\"", ""),
+        (4, "b", "learned=true line=x", ""),
+        (5, "b", "argv=id", ""),
+        (6, "b", "learned=true argv=\"echo x...\"", " cut=msg,argv"),
+        (6, "b", "learned=true argv=\"echo x\"", " cut=true"),
+        (6, "b", "learned=true argv=\"echo x ...\" argv_cut=true", ""),
+        (6, "b", "learned=true argv=\"echo 'x\"", "")]
+    (tmp_path / "log").write_text("".join(start % row for row in learned))
+    rule = '# for the rule "r \\"x"\n'
+    printf = rule + """{
+\tname = "printf";
+\tprogram = "/bin/printf";
+\targuments = ( { one_of = [ "a b\\\\" ]; }, { one_of = [ "" ]; }, \
+{ one_of = [ "it's" ]; }, { any = true; } );
+},
+"""
+    ls = rule + '{\n\tname = "ls";\n\tprogram = "ls";\t' \
+        '# its absolute path\n\targuments = ( );\n},\n'
+    shell = rule + "shell = true;\n"
+    assert report("--suggest", "log") == printf + ls + shell
+    assert report("--suggest", "-p", "b", "log") == ls + shell
+    assert report("--suggest", "-s", "2026-01-01T00:00:03Z", "log") == shell

@@ -340,14 +340,15 @@ def test_background(serve, tmp_path, choice):
 
 # Time.
 
-def test_learning(serve, make_aisd, builddir):
+def test_learning(serve, program):
     daemon, session = serve(commands('"/bin/echo"',
                                      more='learn_until = "2999-01-01";'))
     assert session.run(["echo", "x"]).stdout == b"x\n"
     assert "learned" not in last(daemon, "command-start")
     assert session.run(["/bin/printf", "a b"]).stdout == b"a b"
     assert daemon.events("command-start")[-1]["learned"] == "true"
-    text = subprocess.run([*daemon.words, "--suggest", str(daemon.log)],
+    text = subprocess.run([*program("aisd-report"), "--suggest",
+                           str(daemon.log)],
                           capture_output=True, check=True).stdout.decode()
     assert 'program = "/bin/printf"' in text and '"a b"' in text
     assert "echo" not in text

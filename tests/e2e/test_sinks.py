@@ -548,7 +548,7 @@ LEARNING = '{ name = "learns"; peers = [ "*" ]; ' \
 
 
 def test_json_is_read_like_logfmt(make_aisd, connect, program):
-    """By aisd-report and aisd --suggest, also where a log has both."""
+    """By aisd-report, also where a log has both."""
     logs, suggested, reports = [], [], []
     for log_format in "logfmt", "json":
         daemon = make_aisd(log_format=log_format, rules=LEARNING)
@@ -560,7 +560,7 @@ def test_json_is_read_like_logfmt(make_aisd, connect, program):
         daemon.wait_event("session-close")
         logs.append(daemon.log)
         suggested.append(subprocess.run(
-            [*program("aisd"), "--suggest", str(daemon.log)],
+            [*program("aisd-report"), "--suggest", str(daemon.log)],
             capture_output=True, check=True).stdout)
     assert suggested[0] == suggested[1]
     assert suggested[0].count(b"program = ") == len(HOSTILE) + 1

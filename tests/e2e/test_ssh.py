@@ -336,11 +336,12 @@ def test_no_line_without_a_shell(line):
     assert event["line"] == "''"
 
 
-def test_a_learning_rule_learns_the_shell_itself(line):
+def test_a_learning_rule_learns_the_shell_itself(line, program):
     rules = FEW.replace("peers", 'learn_until = "2100-01-01"; peers')
     assert line(rules, None, stdin=b"echo x").stdout == b"x\n"
-    done = subprocess.run([*line.daemon.words, "--suggest",
-                           str(line.daemon.log)], capture_output=True)
+    done = subprocess.run([*program("aisd-report"), "--suggest",
+                           str(line.daemon.log)],
+                          capture_output=True, check=True)
     assert b"shell = true;" in done.stdout
 
 

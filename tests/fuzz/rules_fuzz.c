@@ -317,15 +317,15 @@ ask(const struct settings *s, struct question *q, bool is_known)
 	struct policy_peer peer = { .identity = &q->identity,
 	    .address = q->address, .session = "fuzz", .request = 1,
 	    .now = 1700000000 };
-	struct policy_world world;
+	struct policy_defaults defaults;
 	struct decision d, again;
 	struct writing w;
 	char *rules;
 
-	settings_world(s, &world);
+	settings_policy_defaults(s, &defaults);
 	peer.rule = rules_find(s->rules, &q->identity, q->address);
-	must(policy_decide(s->rules, &world, &peer, &q->body, &d) == 0);
-	must(policy_decide(s->rules, &world, &peer, &q->body, &again) == 0);
+	must(policy_decide(&defaults, &peer, &q->body, &d) == 0);
+	must(policy_decide(&defaults, &peer, &q->body, &again) == 0);
 	check_same(&d, &again);
 	settings_print(fuzz_write(&w), s);
 	rules = fuzz_written(&w);
@@ -333,8 +333,8 @@ ask(const struct settings *s, struct question *q, bool is_known)
 	if (is_known)
 		check_known(q, &d);
 	free(rules);
-	must(policy_explain(fuzz_write(&w), s->rules, &world, &peer,
-	    &q->body) == d.allowed);
+	must(rules_explain(fuzz_write(&w), s->rules, &q->identity,
+	    q->address) == peer.rule);
 	free(fuzz_written(&w));
 	decision_free(&d);
 	decision_free(&again);

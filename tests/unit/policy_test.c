@@ -11,6 +11,8 @@
 #include "common/wire/body.h"
 #include "common/conf/conf.h"
 #include "common/tls/tls.h"
+#include "daemon/conf/settings.h"
+#include "daemon/explain.h"
 #include "daemon/rules/policy.h"
 
 #define COUNT(rows)	(sizeof rows / sizeof rows[0])
@@ -19,7 +21,7 @@
 static char usr_bin[] = "/usr/bin", bin[] = "/bin";
 static char *path[] = { usr_bin, bin, NULL };
 
-static const struct policy_world world = {
+static const struct policy_defaults defaults = {
 	.path = path, .shell = "/bin/sh", .user = "runner", .home = "/srv/r",
 	.start = "/start"
 };
@@ -28,7 +30,7 @@ static const struct policy_world world = {
 static struct rules *
 load(const char *rules)
 {
-	struct terms defaults;
+	struct terms terms;
 	struct conf *conf;
 	struct rules *p;
 	int errors = 0;
@@ -39,9 +41,9 @@ load(const char *rules)
 	assert_int_equal(fclose(f), 0);
 	conf = conf_open("p.conf", NULL);
 	assert_non_null(conf);
-	assert_int_equal(terms_init(&defaults), 0);
-	p = rules_load(conf, &defaults, &errors);
-	terms_free(&defaults);
+	assert_int_equal(terms_init(&terms), 0);
+	p = rules_load(conf, &terms, &errors);
+	terms_free(&terms);
 	conf_close(conf);
 	if (p == NULL || errors != 0)
 		fail_msg("not loaded: %s", messages);
@@ -111,7 +113,10 @@ question(const char *who, enum proto_operation operation, const char *line,
 static void
 ask(const struct rules *p, const struct question *q, struct decision *d)
 {
-	assert_int_equal(policy_decide(p, &world, &q->peer, &q->body, d), 0);
+	struct policy_peer peer = q->peer;
+
+	peer.rule = rules_find(p, &q->id, peer.address);
+	assert_int_equal(policy_decide(&defaults, &peer, &q->body, d), 0);
 	/* An answer is one or the other, and never both. */
 	assert_int_equal(d->allowed, d->code == PROTO_CODE_NONE);
 	if (!d->allowed)
@@ -843,18 +848,20 @@ learning(void **state)
 
 /* --- for people ----------------------------------------------------------- */
 
-/* What policy_explain() writes and answers has "text". */
+/* What explain_rights() writes and answers about a client and its words. */
 static void
-expect_explained(const struct rules *p, const struct question *q,
-    bool allowed, const char *wanted)
+expect_explained(struct rules *p, const char *who, const char *line,
+    int answer, const char *wanted)
 {
+	struct settings s = { .rules = p, .path = (char **)(uintptr_t)path,
+	    .start = "/start" };
+	struct question *q = question("", PROTO_RUN, line, "");
 	char *text = NULL;
 	size_t size = 0;
 	FILE *out = open_memstream(&text, &size);
 
 	assert_non_null(out);
-	assert_int_equal(policy_explain(out, p, &world, &q->peer,
-	    q->body.nwords == 0 ? NULL : &q->body), allowed);
+	assert_int_equal(explain_rights(out, &s, who, q->words), answer);
 	assert_int_equal(fclose(out), 0);
 	if (strstr(text, wanted) == NULL)
 		fail_msg("no \"%s\" in: %s", wanted, text);
@@ -867,26 +874,21 @@ explanations(void **state)
 	struct rules *p = load("{ name = \"a\"; peers = \"a\"; dns = \"d\"; },"
 	    "\n{ name = \"b\"; peers = [ \"a\", \"b\" ]; nice = 9;\n"
 	    "commands = ( \"/bin/ls\" ); }");
-	struct question *q = question("a", PROTO_RUN, "ls -l", "");
+	static const char ls[] = "ls -l";
 
 	(void)state;
-	expect_explained(p, q, true, "p.conf:2: rule \"a\": does not match, "
-	    "because of its key dns\np.conf:3: rule \"b\": matches\n");
-	expect_explained(p, q, true, "allowed by the rule \"b\"");
-	expect_explained(p, q, true, "argv: /bin/ls -l\n");
-	expect_explained(p, q, true, "program: /bin/ls\n");
-	expect_explained(p, q, true, "directory: /start\n");
-	expect_explained(p, q, true, "nice = 9;\n");
-	q = question("a", PROTO_RUN, "id", "");
-	expect_explained(p, q, false, "refused: the rule \"b\" does not grant "
-	    "the command id");
-	q = question("x", PROTO_RUN, "ls", "");
-	expect_explained(p, q, false, "because of its key peers\n");
-	expect_explained(p, q, false, "no rule matches");
-	expect_explained(p, question("b", PROTO_RUN, "", ""), true,
-	    "rule \"b\": matches\n");
-	expect_explained(p, question("b", PROTO_CAN, "id", ""), true,
-	    "allowed by the rule \"b\"\n");
+	expect_explained(p, "CN=a", ls, 0, "p.conf:2: rule \"a\": does not "
+	    "match, because of its key dns\np.conf:3: rule \"b\": matches\n");
+	expect_explained(p, "CN=a", ls, 0, "allowed by the rule \"b\"");
+	expect_explained(p, "CN=a", ls, 0, "argv: /bin/ls -l\n");
+	expect_explained(p, "CN=a", ls, 0, "program: /bin/ls\n");
+	expect_explained(p, "CN=a", ls, 0, "directory: /start\n");
+	expect_explained(p, "CN=a", ls, 0, "nice = 9;\n");
+	expect_explained(p, "CN=a", "id", 1, "refused: the rule \"b\" does not "
+	    "grant the command id");
+	expect_explained(p, "CN=x", "ls", 1, "because of its key peers\n");
+	expect_explained(p, "CN=x", "ls", 1, "no rule matches");
+	expect_explained(p, "CN=b", "", 0, "rule \"b\": matches\n");
 	rules_free(p);
 }
 
@@ -1001,9 +1003,10 @@ without_memory(void **state)
 		    rows[i].line, "");
 		int n = 0, result;
 
+		q->peer.rule = rules_find(p, &q->id, q->peer.address);
 		for (;; n++) {
 			memory_fail_at(n);
-			result = policy_decide(p, &world, &q->peer, &q->body,
+			result = policy_decide(&defaults, &q->peer, &q->body,
 			    &d);
 			if (!memory_has_failed())
 				break;

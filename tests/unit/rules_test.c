@@ -24,7 +24,7 @@
 
 static char usr_bin[] = "/usr/bin", bin[] = "/bin";
 static char *const path[] = { usr_bin, bin, NULL };
-static const struct policy_world world = {
+static const struct policy_defaults defaults = {
 	.path = path, .shell = "/bin/sh", .user = "u", .home = "/h",
 	.start = "/start"
 };
@@ -85,7 +85,8 @@ ask(const struct rules *p, enum proto_operation operation,
 {
 	struct policy_peer peer = {
 		.identity = &alice, .address = "192.0.2.7", .session = "s1",
-		.request = 1, .now = now
+		.request = 1, .now = now,
+		.rule = rules_find(p, &alice, "192.0.2.7")
 	};
 	struct body b = { .operation = operation };
 	static char *none[] = { NULL };
@@ -94,7 +95,7 @@ ask(const struct rules *p, enum proto_operation operation,
 	b.env = none;
 	while (words[b.nwords] != NULL)
 		b.nwords++;
-	assert_int_equal(policy_decide(p, &world, &peer, &b, d), 0);
+	assert_int_equal(policy_decide(&defaults, &peer, &b, d), 0);
 }
 
 /* --- whom a rule is for ------------------------------------------------- */
@@ -705,11 +706,12 @@ as_defined(void **state)
 			for (size_t w = 1; w < b.nwords; w++)
 				words[w] = args[unit_below(&seed,
 				    COUNT(args))];
+			peer.rule = rules_find(p, &id, peer.address);
 			want = naive(rules, count, id.common_name, dns, shell,
 			    words, &which);
 			if (want == 2 && peer.now == 978393600)
 				want = 0;
-			assert_int_equal(policy_decide(p, &world, &peer, &b,
+			assert_int_equal(policy_decide(&defaults, &peer, &b,
 			    &d), 0);
 			(void)snprintf(rule, sizeof rule, "%d", which);
 			if (d.allowed != (want != 0) ||
@@ -793,14 +795,15 @@ without_memory(void **state)
 	assert_true(failures > 50);
 	for (int i = 0;; i++) {
 		struct policy_peer peer = { .identity = &alice,
-		    .address = "::1", .session = "s" };
+		    .address = "::1", .session = "s",
+		    .rule = rules_find(p, &alice, "::1") };
 		static char *none[] = { NULL };
 		struct body b = { .operation = PROTO_RUN, .nwords = 6,
 		    .words = (char **)(uintptr_t)words, .env = none };
 		int result;
 
 		memory_fail_at(i);
-		result = policy_decide(p, &world, &peer, &b, &d);
+		result = policy_decide(&defaults, &peer, &b, &d);
 		if (!memory_has_failed()) {
 			assert_int_equal(result, 0);
 			assert_true(d.allowed);
@@ -869,7 +872,7 @@ many(void **state)
 		    .words = (char **)(uintptr_t)words, .env = none };
 		struct decision d;
 
-		assert_int_equal(policy_decide(p, &world, &peer, &b, &d), 0);
+		assert_int_equal(policy_decide(&defaults, &peer, &b, &d), 0);
 		assert_true(d.allowed);
 		decision_free(&d);
 	}

@@ -414,11 +414,11 @@ world(void **state)
 {
 	struct settings *s = load(SELF "path = [ \"/a\", \"/b\" ]; "
 	    "shell_program = \"/c\";");
-	struct policy_world w;
+	struct policy_defaults w;
 	struct stat st;
 
 	(void)state;
-	settings_world(s, &w);
+	settings_policy_defaults(s, &w);
 	assert_ptr_equal(w.path, s->path);
 	assert_string_equal(w.shell, "/c");
 	assert_string_equal(w.user, s->command.name);
