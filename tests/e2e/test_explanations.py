@@ -1014,8 +1014,9 @@ FAILURES = {
         "end of the one before"),
     "mark of an editor": Failure(
         lambda w: w.true(config="\ufeffport = 4773;\n"), 255, "config",
-        "aisc: config: the configuration {FILE} begins with a byte order "
-        "mark, which an editor has put there; save it as plain UTF-8"),
+        "aisc: config: cannot read the configuration {FILE}: it begins with a "
+        "byte order mark, which an editor has put there; save it as plain "
+        "UTF-8"),
     "unknown key": Failure(
         lambda w: w.true(config="prot = 4773;\n"), 255, "config",
         "aisc: config: {FILE}:1: prot: there is no such key here; see the "
