@@ -9,7 +9,6 @@
 
 #include "common/base/date.h"
 #include "common/base/text.h"
-#include "common/tls/serials.h"
 #include "common/tls/cert.h"
 
 bool
@@ -144,10 +143,10 @@ cert_name(X509_NAME *name, char *out, size_t size)
 	return length == 0 || n > 0 ? cut : -1;
 }
 
-static void
-get_serial(X509 *cert, char out[TLS_SERIAL_MAX])
+void
+cert_serial(const ASN1_INTEGER *serial, char out[TLS_SERIAL_MAX])
 {
-	BIGNUM *n = ASN1_INTEGER_to_BN(X509_get0_serialNumber(cert), NULL);
+	BIGNUM *n = ASN1_INTEGER_to_BN(serial, NULL);
 	char *text = n == NULL ? NULL : BN_bn2hex(n);
 
 	(void)snprintf(out, TLS_SERIAL_MAX, "%s", text == NULL ? "" : text);
@@ -161,7 +160,7 @@ cert_has_serial(X509 *cert)
 	/* A tag and a length stand before it. */
 	int size = i2d_ASN1_INTEGER(X509_get0_serialNumber(cert), NULL) - 2;
 
-	return size > 0 && size <= SERIALS_BYTES_MAX;
+	return size > 0 && size <= CERT_SERIAL_BYTES;
 }
 
 static void
@@ -261,7 +260,7 @@ cert_identity(X509 *cert, struct tls_identity *id)
 	if (subject == 1 || issuer == 1)
 		id->lacks = "a subject or an issuer of " TEXT_OF(TLS_DN_MAX)
 		    " bytes and more";
-	get_serial(cert, id->serial);
+	cert_serial(X509_get0_serialNumber(cert), id->serial);
 	get_fingerprint(cert, id->fingerprint);
 	if ((names = get_sans(cert, id->sans)) != NULL)
 		id->lacks = names;

@@ -47,6 +47,15 @@ bool cert_has_purpose(X509 *cert);
 /* Fill "id", which says itself what it lacks.  0, or -1: out of memory. */
 int cert_identity(X509 *cert, struct tls_identity *id);
 
+/*
+ * The longest serial number, in bytes of its DER.  RFC 5280, 4.1.2.2, allows
+ * 20, and one for the sign; there are authorities that take a whole hash.
+ */
+#define CERT_SERIAL_BYTES	64
+
+/* A serial number in hexadecimal, cut if it is too long; "": out of memory. */
+void cert_serial(const ASN1_INTEGER *serial, char out[TLS_SERIAL_MAX]);
+
 /* Has "cert" a serial number that is short enough to be looked up in lists? */
 bool cert_has_serial(X509 *cert);
 

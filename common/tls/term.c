@@ -5,7 +5,7 @@
 
 #include "common/base/date.h"
 #include "common/tls/cert.h"
-#include "common/tls/crl.h"
+#include "common/tls/revocation.h"
 #include "common/tls/term.h"
 
 static void

@@ -21,9 +21,8 @@
 #include "common/base/net.h"
 #include "common/wire/proto.h"
 #include "common/base/retry.h"
-#include "common/tls/serials.h"
 #include "common/tls/cert.h"
-#include "common/tls/crl.h"
+#include "common/tls/revocation.h"
 #include "common/tls/load.h"
 #include "common/tls/term.h"
 #include "common/tls/trial.h"
@@ -159,7 +158,10 @@ check_revocation(struct tls_context *c, X509_STORE_CTX *store)
 
 		e = revocation_check(c->crl, cert, sk_X509_value(chain,
 		    i + 1 < n ? i + 1 : i), c->old_crl);
-		if (e == X509_V_OK)
+		/* An authority that we trust by itself needs to be on no
+		 * list: its own may be for other certificates alone. */
+		if (e == X509_V_OK || (i > 0 && i + 1 == n &&
+		    e == X509_V_ERR_DIFFERENT_CRL_SCOPE))
 			continue;
 		X509_STORE_CTX_set_error(store, e);
 		X509_STORE_CTX_set_error_depth(store, i);
@@ -1239,17 +1241,12 @@ int
 tls_peer_list(const struct tls *tls, struct tls_term *list)
 {
 	STACK_OF(X509) *chain = SSL_get0_verified_chain(tls->ssl);
-	struct tls_term one;
 	int n = sk_X509_num(chain);
 
 	list->ends = 0;
-	for (int i = 0; i < n && tls->context->crl != NULL; i++) {
-		if (revocation_list(tls->context->crl, sk_X509_value(chain, i),
-		    sk_X509_value(chain, i + 1 < n ? i + 1 : i), &one) == 0 &&
-		    one.ends != 0 && (list->ends == 0 ||
-		    one.ends < list->ends))
-			*list = one;
-	}
+	for (int i = 0; i < n && tls->context->crl != NULL; i++)
+		revocation_first(tls->context->crl, sk_X509_value(chain, i),
+		    sk_X509_value(chain, i + 1 < n ? i + 1 : i), list);
 	return list->ends == 0 ? -1 : 0;
 }
 

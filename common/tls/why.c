@@ -6,9 +6,8 @@
 #include <openssl/x509v3.h>
 
 #include "common/base/date.h"
-#include "common/tls/serials.h"
 #include "common/tls/cert.h"
-#include "common/tls/crl.h"
+#include "common/tls/revocation.h"
 #include "common/tls/why.h"
 
 /* So much of a name is shown in a sentence. */
@@ -57,6 +56,7 @@ why_is_list(int e)
 	return e == X509_V_ERR_CRL_HAS_EXPIRED ||
 	    e == X509_V_ERR_CRL_NOT_YET_VALID ||
 	    e == X509_V_ERR_UNABLE_TO_GET_CRL ||
+	    e == X509_V_ERR_DIFFERENT_CRL_SCOPE ||
 	    e == X509_V_ERR_KEYUSAGE_NO_CRL_SIGN;
 }
 
@@ -201,6 +201,11 @@ explain_list(const struct parts *p)
 		say(p, "the certificate \"%s\" %s: the files of \"crl\" have "
 		    "no list that \"%s\" has signed; add one", p->subject,
 		    cannot, p->issuer);
+	else if (p->e == X509_V_ERR_DIFFERENT_CRL_SCOPE)
+		say(p, "the certificate \"%s\" %s: no list of \"%s\" in the "
+		    "files of \"crl\" is for certificates like it, by their "
+		    "issuingDistributionPoint; add one that is", p->subject,
+		    cannot, p->issuer);
 	else
 		say(p, "the certificate \"%s\" %s: %s; make a new revocation "
 		    "list of \"%s\"", p->subject, cannot,
@@ -216,7 +221,7 @@ explain_rest(const struct parts *p)
 	else if (p->e == X509_V_ERR_CERT_REJECTED && !cert_has_serial(p->cert))
 		say(p, "the certificate \"%s\" has a serial number of more "
 		    "than %d bytes, where RFC 5280 allows 20; make it anew "
-		    "with a shorter one", p->subject, SERIALS_BYTES_MAX);
+		    "with a shorter one", p->subject, CERT_SERIAL_BYTES);
 	else if (p->e == X509_V_ERR_INVALID_CA)
 		say(p, "\"%s\" is no authority, though others have been "
 		    "issued by it: its certificate lacks CA:TRUE as "

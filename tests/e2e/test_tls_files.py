@@ -278,18 +278,22 @@ class Site:
         self.server = self.signer.make("localhost", "server")
         self.alice = self.signer.make("alice")
 
-    def client(self, name, serial):
+    def client(self, name, serial, more=""):
         """Alice's key under another name and serial number."""
         made, config = self.directory / f"{name}.pem", \
             self.directory / "client.cnf"
         config.write_text("extendedKeyUsage = clientAuth\n"
-                          "keyUsage = digitalSignature\n")
+                          "keyUsage = digitalSignature\n" + more)
         request = pki.run("openssl", "req", "-new", "-key", self.alice.key,
                           "-subj", f"/CN={name}")
         pki.run("openssl", "x509", "-req", "-CA", self.signer.cert, "-CAkey",
                 self.signer.key, "-set_serial", hex(serial), "-days", "9",
                 "-extfile", config, "-out", made, data=request)
         return self.alice._replace(cert=str(made))
+
+    def point_server(self, more):
+        """A server's certificate with more extensions."""
+        return self.signer.make("localhost", "server", more=[more])
 
     def revoke(self, *serials):
         with open(self.index, "a", encoding="ascii") as file:
@@ -353,25 +357,24 @@ def test_serial_numbers_of_any_length(site, make_aisd, aisc):
             assert too_long or int(event["serial"], 16) == number
 
 
-# What openssl calls a list that is not a whole one, and what aisd does.
+# Extensions of lists that cannot be judged alone, and what aisd says of them.
 PARTS = {
-    "distribution point": (
-        ["issuingDistributionPoint = {}@p"],
-        "[p]\nfullname = URI:http://pki.example/1.crl\n",
-        "it is a list for the certificates of one distribution point alone"),
-    "users": (["issuingDistributionPoint = {}@p"], "[p]\nonlyuser = TRUE\n",
-              "it is a list for other certificates than authorities' alone"),
-    "authorities": (["issuingDistributionPoint = {}@p"],
-                    "[p]\nonlyCA = TRUE\n",
-                    "it is a list for authorities' certificates alone"),
     "reasons": (["issuingDistributionPoint = {}@p"],
                 "[p]\nonlysomereasons = keyCompromise\n",
-                "it is a list for some reasons of revocation alone"),
+                "it is only for some reasons of revocation, by its "),
     "indirect": (["issuingDistributionPoint = {}@p"],
                  "[p]\nindirectCRL = TRUE\n",
-                 "it is a list of several issuers (indirect) alone"),
+                 "it is only of several issuers (indirect), by its "),
+    "attributes": (["issuingDistributionPoint = {}@p"],
+                   "[p]\nonlyAA = TRUE\n",
+                   "it is only for attribute certificates, by its "),
+    "relative": (["issuingDistributionPoint = {}@p"],
+                 "[p]\nrelativename = r\n[r]\nCN = one\n",
+                 "it is only for a distribution point without a full name, "),
+    "malformed": (["2.5.29.28 = {}ASN1:INTEGER:1"], "",
+                  "it is only for what cannot be read, by its "),
     "delta": (["2.5.29.27 = {}ASN1:INTEGER:1"], "",
-              "it has the changes since another list alone (a delta list)"),
+              "it has only the changes since another list (a delta list)"),
 }
 
 
@@ -385,7 +388,102 @@ def test_list_that_is_not_whole(site, make_aisd, kind, critical):
                     sections=sections)
     daemon = make_aisd(start=False, pair=site.server, crl=crl)
     check_config(daemon, f": crl: cannot use the revocation list {crl}: "
-                 f"{says}; AIS takes whole lists alone")
+                 f"{says}")
+
+
+POINT = "URI:http://pki.example/1.crl"
+OTHER = "URI:http://pki.example/2.crl"
+# The lists' issuingDistributionPoint; the certificate's distribution point;
+# whether that certificate is judged by the list.
+SCOPES = {
+    "users": ("onlyuser = TRUE\n", "", True),
+    "authorities": ("onlyCA = TRUE\n", "", False),
+    "point": (f"fullname = {POINT}\n", POINT, True),
+    "one of two": (f"fullname = {OTHER}, {POINT}\n", POINT, True),
+    "point, users": (f"fullname = {POINT}\nonlyuser = TRUE\n", POINT, True),
+    "no point": (f"fullname = {POINT}\n", "", True),
+    "other point": (f"fullname = {POINT}\n", OTHER, False),
+}
+
+
+@pytest.mark.parametrize("critical", ["critical, ", ""],
+                         ids=["critical", "plain"])
+@pytest.mark.parametrize("kind", SCOPES)
+def test_list_with_a_scope(site, make_aisd, aisc, kind, critical):
+    """As step-ca and AD CS make them.  It counts for the certificates that it
+    covers; others are on no list, and so are not accepted."""
+    section, point, covered = SCOPES[kind]
+    points = f"crlDistributionPoints = {point}\n" if point else ""
+    site.server = site.point_server(points)
+    alice = site.client("alice", 0xa11ce, points)
+    bob = site.client("bob", 0xb0b, points)
+    site.revoke(0xb0b)
+    crl = site.list(f"issuingDistributionPoint = {critical}@p",
+                    sections="[p]\n" + section)
+    daemon = make_aisd(start=False, pair=site.server, crl=crl)
+    if not covered:
+        check_config(daemon, 'cannot be checked for revocation: no list of '
+                     '"CN=Site" in the files of "crl" is for certificates '
+                     "like it, by their issuingDistributionPoint")
+        return
+    daemon.start()
+    assert aisc.run(daemon.port, "true", pair=alice).returncode == 0
+    done = aisc.run(daemon.port, "true", pair=bob)
+    assert done.returncode == 255 and b"has been revoked" in done.stderr
+
+
+@pytest.mark.parametrize("order", ["ab", "ba"])
+def test_lists_of_two_distribution_points(site, make_aisd, aisc, tmp_path,
+                                          order):
+    """Each is for its own certificates; the newer one replaces no other, and
+    a certificate that names no point must be on neither."""
+    points = {"a": f"crlDistributionPoints = {POINT}\n",
+              "b": f"crlDistributionPoints = {OTHER}\n", "none": ""}
+    site.server = site.point_server(points["a"])
+    numbers = {name: 0xc0 + n for n, name in enumerate(points)}
+    made = {}
+    for name, point in ("a", POINT), ("b", OTHER):
+        site.index.write_text("")
+        site.revoke(numbers[name])
+        if name == "b":
+            site.revoke(numbers["none"])
+        made[name] = site.list(
+            "issuingDistributionPoint = critical, @p",
+            sections=f"[p]\nfullname = {point}\n", name=f"{name}.pem")
+    both = tmp_path / "both.pem"
+    both.write_text("".join(open(made[name], encoding="ascii").read()
+                            for name in order))
+    daemon = make_aisd(pair=site.server, crl=both)
+    good = site.client("good", 0x600d, points["b"])
+    assert aisc.run(daemon.port, "true", pair=good).returncode == 0
+    for name, number in numbers.items():
+        done = aisc.run(daemon.port, "true",
+                        pair=site.client(name, number, points[name]))
+        assert b"has been revoked" in done.stderr, name
+
+
+def test_list_for_users_and_an_authority(make_aisd, aisc, tmp_path):
+    """An authority below another one needs a list that is for it."""
+    root = pki.root(str(tmp_path / "root"), "Root")
+    branch = root.intermediate("Branch")
+    users = bytes.fromhex("300f0603551d1c0101ff04053003810101")
+    authorities = bytes.fromhex("300f0603551d1c0101ff04053003820101")
+    lists = {name: pki.revocations(signer, tmp_path / f"{name}.pem",
+                                   extensions=extensions).read_text()
+             for name, signer, extensions in (
+                 ("root", root, users), ("branch", branch, users),
+                 ("authorities", root, authorities))}
+    crl = tmp_path / "crl.pem"
+    crl.write_text(lists["root"] + lists["branch"])
+    daemon = make_aisd(pair=root.make("localhost", "server"), crl=crl)
+    alice = branch.make("alice")
+    done = aisc.run(daemon.port, "true", pair=alice)
+    assert done.returncode == 255
+    assert ('"CN=Branch" cannot be checked for revocation: no list of '
+            '"CN=Root"' in daemon.wait_event("handshake-failed")["reason"])
+    crl.write_text("".join(lists.values()))
+    daemon.reload()
+    assert aisc.run(daemon.port, "true", pair=alice).returncode == 0
 
 
 def test_list_with_an_unknown_extension(site, make_aisd):
@@ -397,16 +495,23 @@ def test_list_with_an_unknown_extension(site, make_aisd):
     check_config(daemon, "is good", status=0)
 
 
-def test_entry_that_is_not_understood(authority, make_aisd, tmp_path):
+@pytest.mark.parametrize("entry, says", [
+    # certificateIssuer, critical as it has to be, and not.
+    ("3012301006" "03551d1d" "0101ff" "0406" "3004a4023000",
+     "is for another issuer's certificate"),
+    ("300f300d06" "03551d1d" "0406" "3004a4023000",
+     "is for another issuer's certificate"),
+    # 1.2.3.4, critical.
+    ("300e300c06" "032a0304" "0101ff" "0402" "0500",
+     "has a critical extension")])
+def test_entry_that_is_not_understood(authority, make_aisd, tmp_path, entry,
+                                      says):
     """The entry is named, and why."""
-    issuer = bytes.fromhex("3012301006" "03551d1d" "0101ff" "0406" "3004a402"
-                           "3000")      # certificateIssuer, critical.
     crl = pki.revocations(authority, tmp_path / "list.pem",
-                          [0xabcdef, 0x123456], entry=issuer)
+                          [0xabcdef, 0x123456], entry=bytes.fromhex(entry))
     daemon = make_aisd(start=False, crl=crl)
-    check_config(daemon, "the entry number 1, of the certificate 00ABCDEF, "
-                 "has a critical extension, as one of another issuer's "
-                 "certificate has")
+    check_config(daemon, "the entry number 1, of the certificate ABCDEF, "
+                 + says)
 
 
 @pytest.mark.parametrize("directory", [False, True])

@@ -7,7 +7,6 @@ fuzz_targets = \
 	tests/fuzz/body_fuzz \
 	tests/fuzz/client_conf_fuzz \
 	tests/fuzz/conf_fuzz \
-	tests/fuzz/crl_fuzz \
 	tests/fuzz/frame_client_fuzz \
 	tests/fuzz/frame_server_fuzz \
 	tests/fuzz/identity_fuzz \
@@ -42,10 +41,6 @@ tests_fuzz_conf_fuzz_SOURCES = tests/fuzz/conf_fuzz.c tests/fuzz/accounts.c \
 	$(fuzz_common)
 tests_fuzz_conf_fuzz_LDADD = $(daemon_libs)
 tests_fuzz_conf_fuzz_LDFLAGS = $(fuzz_flags) $(fuzz_accounts)
-tests_fuzz_crl_fuzz_SOURCES = tests/fuzz/crl_fuzz.c tests/fuzz/pem.h \
-	$(fuzz_common)
-tests_fuzz_crl_fuzz_LDADD = $(daemon_libs)
-tests_fuzz_crl_fuzz_LDFLAGS = $(fuzz_flags)
 tests_fuzz_frame_client_fuzz_SOURCES = tests/fuzz/frame_client_fuzz.c \
 	tests/fuzz/frames.h $(fuzz_common)
 tests_fuzz_frame_client_fuzz_LDADD = $(client_libs)

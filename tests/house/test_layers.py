@@ -16,7 +16,7 @@ LIBRARIES = {
 # A flavour of a module, or a part of one that would be too long in one file.
 FLAVOURS = {
     "common/tls/cert": "common/tls/tls",
-    "common/tls/crl": "common/tls/tls",
+    "common/tls/revocation": "common/tls/tls",
     "common/tls/load": "common/tls/tls",
     "common/tls/term": "common/tls/tls",
     "common/tls/trial": "common/tls/tls",

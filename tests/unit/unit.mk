@@ -35,7 +35,6 @@ unit_tests = \
 	tests/unit/retry_test \
 	tests/unit/privilege_test \
 	tests/unit/rules_test \
-	tests/unit/serials_test \
 	tests/unit/service_test \
 	tests/unit/session_test \
 	tests/unit/settings_test \

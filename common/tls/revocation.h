@@ -1,15 +1,18 @@
 /*
- * crl.h - certificate revocation lists: a part of common/tls, and for it
- * alone.
+ * revocation.h - certificate revocation lists: a part of common/tls, and for
+ * it alone.
  *
- * OpenSSL's own check digests the whole list again at each handshake, and
- * keeps an object of some 300 bytes for each entry.  Here the signature is
- * verified once, and of the entries their serial numbers alone are kept.
+ * SPDX-License-Identifier: ISC
+ *
+ * A list is parsed and sorted when it is loaded, and its signature verified
+ * once.  OpenSSL's own check, X509_V_FLAG_CRL_CHECK, digests the whole list
+ * again at each handshake.
  */
-#ifndef AIS_TLS_CRL_H
-#define AIS_TLS_CRL_H
+#ifndef AIS_TLS_REVOCATION_H
+#define AIS_TLS_REVOCATION_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <openssl/x509.h>
@@ -20,9 +23,9 @@ struct revocation;
 
 /*
  * Read all lists of the file "path", in PEM, or the one that it has in DER; or
- * of the files *.pem of the directory "path".  NULL with a sentence in "why",
- * and errno being that of the call that failed, or 0 where a file says what it
- * must not.
+ * of the files *.pem of the directory "path".  If it takes long, the log says
+ * how long.  NULL with a sentence in "why", and errno being that of the call
+ * that failed, or 0 where the content of a file is wrong.
  */
 struct revocation *revocation_load(const char *path, char why[TLS_TEXT_MAX]);
 void revocation_free(struct revocation *r);
@@ -36,25 +39,24 @@ int revocation_verify(struct revocation *r, STACK_OF(X509) *certs,
     char why[TLS_TEXT_MAX]);
 
 /*
- * Is "cert", which "issuer" has signed, on the newest of its lists?  X509_V_OK
- * if there is one and the certificate is not on it, else an X509_V_ERR.  With
- * "old" a list past its nextUpdate will do.
+ * Is "cert", which "issuer" has signed, on the lists of its issuer that are for
+ * it?  Of lists for the same certificates (issuingDistributionPoint) the newest
+ * counts.  X509_V_OK if there is one at least and the certificate is on none,
+ * else an X509_V_ERR.  With "stale" a list after its nextUpdate is accepted.
  */
 int revocation_check(struct revocation *r, X509 *cert, X509 *issuer,
-    bool old);
+    bool stale);
 
-/*
- * Take down the newest list of the issuer of "cert", which is what
- * revocation_check() asks.  0, or -1: there is none.
- */
-int revocation_list(struct revocation *r, X509 *cert, X509 *issuer,
+/* Put the list of those that revocation_check() asks into "term" that ends
+ * first, unless the one in "term" does (ends == 0: there is none). */
+void revocation_first(struct revocation *r, X509 *cert, X509 *issuer,
     struct tls_term *term);
 
 /* How many lists there are. */
 size_t revocation_count(const struct revocation *r);
 
-/* Of the lists of each issuer take down the one that revocation_check() asks.
- * There is room for revocation_count() in "terms"; returns how many it was. */
+/* Put the newest lists of all issuers into "terms", which has room for
+ * revocation_count().  Returns how many it was. */
 size_t revocation_terms(const struct revocation *r, struct tls_term *terms);
 
 /*
