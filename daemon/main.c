@@ -1,18 +1,21 @@
+/*
+ * main.c - aisd: its options, the order of its start, its exit codes.
+ *
+ * SPDX-License-Identifier: ISC
+ */
 #include <config.h>
 
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
-#include <link.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -28,14 +31,12 @@
 #include "daemon/exec/child.h"
 #include "daemon/front/door.h"
 #include "daemon/exec/openfiles.h"
-#include "daemon/record/datagram.h"
-#include "daemon/record/journal.h"
 #include "daemon/record/logfile.h"
 #include "daemon/exec/privilege.h"
+#include "daemon/logs.h"
 #include "daemon/server.h"
 #include "daemon/service.h"
 #include "daemon/conf/settings.h"
-#include "daemon/record/syslog.h"
 #include "daemon/exec/tree.h"
 #include "daemon/upkeep.h"
 
@@ -65,25 +66,32 @@ struct options {
 	bool show;
 	bool verbose;
 	bool quiet;		/* A check is about errors alone. */
+	bool version;
+	bool help;
 	const char *explain;	/* Whose rights to explain, or NULL. */
 	char **argv;		/* What is to be explained. */
 };
 
-/* Options without a letter. */
-enum { OPTION_EXPLAIN = 256 };
-
-static const struct option long_options[] = {
-	{ "config", required_argument, NULL, 'c' },
-	{ "check-config", no_argument, NULL, 't' },
-	{ "show-config", no_argument, NULL, 'T' },
-	{ "quiet", no_argument, NULL, 'q' },
-	{ "explain", required_argument, NULL, OPTION_EXPLAIN },
-	{ "port", required_argument, NULL, 'p' },
-	{ "verbose", no_argument, NULL, 'v' },
-	{ "version", no_argument, NULL, 'V' },
-	{ "help", no_argument, NULL, 'h' },
-	{ NULL, 0, NULL, 0 }
+/* Every option; one with a letter above those of ASCII has none. */
+static const struct row {
+	int letter;
+	const char *name;
+	int argument;		/* The member is a text; else it is a bool. */
+	size_t offset;		/* In struct options. */
+} rows[] = {
+	{ 'c', "config", required_argument, offsetof(struct options, config) },
+	{ 't', "check-config", no_argument, offsetof(struct options, check) },
+	{ 'T', "show-config", no_argument, offsetof(struct options, show) },
+	{ 'q', "quiet", no_argument, offsetof(struct options, quiet) },
+	{ 256, "explain", required_argument,
+	    offsetof(struct options, explain) },
+	{ 'p', "port", required_argument, offsetof(struct options, port) },
+	{ 'v', "verbose", no_argument, offsetof(struct options, verbose) },
+	{ 'V', "version", no_argument, offsetof(struct options, version) },
+	{ 'h', "help", no_argument, offsetof(struct options, help) }
 };
+
+#define ROWS	(sizeof rows / sizeof rows[0])
 
 static const char usage[] =
     "Usage: aisd [-c FILE] [-p PORT] [-tqTvVh]\n"
@@ -93,14 +101,14 @@ static const char usage[] =
     "  -c, --config FILE    read FILE and FILE.d/*.conf\n"
     "                       (default: " DEFAULT_CONFIG ")\n"
     "  -p, --port PORT      listen on PORT, whatever \"listen\" says\n"
-    "  -t, --check-config   check the configuration, and leave\n"
+    "  -t, --check-config   check the configuration, and exit\n"
     "  -q, --quiet          with -t: errors of a reload alone\n"
-    "  -T, --show-config    print the configuration in force, and leave\n"
+    "  -T, --show-config    print the configuration in force, and exit\n"
     "  -v, --verbose        log to standard error as well, and more\n"
     "      --explain WHO    say what the rules do for WHO: a certificate's\n"
     "                       file, or names as CN=alice,FROM=192.0.2.1\n"
-    "  -V, --version        print the version, and leave\n"
-    "  -h, --help           print this, and leave\n"
+    "  -V, --version        print the version, and exit\n"
+    "  -h, --help           print this, and exit\n"
     "\n"
     "See aisd(8) and aisd.conf(5).\n";
 
@@ -114,54 +122,52 @@ told(int code)
 	return EXIT_FAILED;
 }
 
-/* 0 and 1: leave with that code; -1: go on. */
+/* Set the members that the options of the command line are for.  0, or -1
+ * after a message. */
+static int
+read_options(int argc, char **argv, struct options *o)
+{
+	struct option longs[ROWS + 1] = { 0 };
+	int c;
+
+	for (size_t i = 0; i < ROWS; i++)
+		longs[i] = (struct option){ rows[i].name, rows[i].argument,
+		    NULL, rows[i].letter };
+	while ((c = getopt_long(argc, argv, "c:tqTp:vVh", longs, NULL)) !=
+	    -1) {
+		const struct row *row = rows;
+
+		while (row < rows + ROWS && row->letter != c)
+			row++;
+		if (row == rows + ROWS)
+			return -1;
+		if (row->argument == required_argument)
+			*(const char **)((char *)o + row->offset) = optarg;
+		else
+			*(bool *)((char *)o + row->offset) = true;
+	}
+	o->argv = argv + optind;
+	return 0;
+}
+
+/* An exit code, or -1: go on. */
 static int
 parse_options(int argc, char **argv, struct options *o)
 {
 	int64_t port;
-	int c;
 
-	memset(o, 0, sizeof *o);
-	o->config = DEFAULT_CONFIG;
-	while ((c = getopt_long(argc, argv, "c:tqTp:vVh", long_options,
-	    NULL)) != -1) {
-		switch (c) {
-		case 'c':
-			o->config = optarg;
-			break;
-		case 't':
-			o->check = true;
-			break;
-		case 'q':
-			o->quiet = true;
-			break;
-		case OPTION_EXPLAIN:
-			o->explain = optarg;
-			break;
-		case 'T':
-			o->show = true;
-			break;
-		case 'p':
-			o->port = optarg;
-			break;
-		case 'v':
-			o->verbose = true;
-			break;
-		case 'V':
-			puts("aisd " PACKAGE_VERSION);
-			return told(EXIT_DONE);
-		case 'h':
-			fputs(usage, stdout);
-			return told(EXIT_DONE);
-		default:
-			fputs("Try: aisd --help\n", stderr);
-			return EXIT_USAGE;
-		}
+	*o = (struct options){ .config = DEFAULT_CONFIG };
+	if (read_options(argc, argv, o) == -1) {
+		fputs("Try: aisd --help\n", stderr);
+		return EXIT_USAGE;
 	}
-	o->argv = argv + optind;
-	if (optind < argc && o->explain == NULL) {
+	if (o->version || o->help) {
+		fputs(o->help ? usage : "aisd " PACKAGE_VERSION "\n", stdout);
+		return told(EXIT_DONE);
+	}
+	if (*o->argv != NULL && o->explain == NULL) {
 		fprintf(stderr, "aisd: there are no operands, but \"%s\" is "
-		    "one\n", argv[optind]);
+		    "one\n", *o->argv);
 		return EXIT_USAGE;
 	}
 	if (o->port != NULL &&
@@ -173,7 +179,7 @@ parse_options(int argc, char **argv, struct options *o)
 	return -1;
 }
 
-/* What to leave with after a failure of the configuration or its files. */
+/* What to exit with after a failure of the configuration or its files. */
 static int
 failure(const struct settings_hope *hope)
 {
@@ -225,118 +231,13 @@ be_sane(struct options *o)
 	return make_absolute(o);
 }
 
-/* The system's log, and whether it is there now; NULL: there is to be none. */
-static struct log_sink *
-open_system_log(const char *which, bool *there)
-{
-	bool automatic = strcmp(which, "auto") == 0;
-	const char *path = JOURNAL_SOCKET;
-
-	*there = datagram_is_there(path);
-	if (strcmp(which, "journal") == 0 || (automatic && *there))
-		return journal_open(path, "aisd");
-	path = SYSLOG_SOCKET;
-	*there = datagram_is_there(path);
-	if (strcmp(which, "syslog") == 0 || (automatic && *there))
-		return syslog_open(path, "aisd");
-	*there = false;
-	return NULL;
-}
-
-/* Where records go beside the system's log. */
-struct logs {
-	struct log_sink *file;	/* NULL: none. */
-	struct log_sink *shown;	/* For -v; or NULL. */
-};
-
-static struct log_sink *
-open_file(const struct settings *s)
-{
-	return logfile_open(s->log_file, strcmp(s->log_format, "json") == 0 ?
-	    LOGFILE_JSON : LOGFILE_LOGFMT);
-}
-
-/* Those of our own streams, which only the user that has started us may have
- * the right to open again. */
-static int
-open_streams(struct logs *l, const struct settings *s, bool verbose)
-{
-	if (verbose && (l->shown = logfile_open(LOGFILE_STDERR,
-	    LOGFILE_SHOWN)) == NULL)
-		return -1;
-	if (s->log_file != NULL && logfile_is_stream(s->log_file) &&
-	    (l->file = open_file(s)) == NULL)
-		return -1;
-	return 0;
-}
-
-/* Is there a log now that takes records? */
-static int
-check_logs(const struct logs *l, const struct settings *s, bool there)
-{
-	if (there || (l->file != NULL && logfile_is_open(l->file)))
-		return 0;
-	if (l->file != NULL)
-		log_error("nobody reads the pipe %s, and there is no other "
-		    "log; start its reader first", s->log_file);
-	else
-		log_error("there is %s here; set \"log_file\"",
-		    strcmp(s->log_system, "journal") == 0 ? "no journal" :
-		    strcmp(s->log_system, "syslog") == 0 ? "no syslog" :
-		    "neither a journal nor a syslog");
-	errno = ENOENT;
-	return -1;
-}
-
-/*
- * Warnings and errors of the start go to standard error; from here on to
- * where the configuration says.  Where one log has the records, another that is
- * not there is told and tried again, as at any other time.
- */
-static int
-open_logs(struct logs *l, const struct settings *s)
-{
-	struct log_sink *system, *all[3];
-	bool there;
-
-	if (s->log_file != NULL && l->file == NULL &&
-	    (l->file = open_file(s)) == NULL)
-		return -1;
-	system = open_system_log(s->log_system, &there);
-	if (check_logs(l, s, there) == -1)
-		return -1;
-	all[0] = l->shown;
-	all[1] = system;
-	all[2] = l->file;
-	for (size_t i = 0; i < 3; i++) {
-		if (all[i] != NULL && log_add_sink(all[i]) == -1)
-			return -1;
-	}
-	if (system == NULL && strcmp(s->log_system, "auto") == 0)
-		log_notice("there is neither a journal nor a syslog here, so "
-		    "%s alone has the records until aisd is started again",
-		    s->log_file);
-	return 0;
-}
-
-/* What to leave with if the log cannot be opened, as errno says.  A directory
+/* What to exit with if the log cannot be opened, as errno says.  A directory
  * on which a file system is mounted later is root's until then. */
 static int
 log_failure(void)
 {
 	return retry_may_help(errno) || errno == EACCES ? EXIT_TEMPORARY :
 	    EXIT_CONFIG;
-}
-
-static enum log_level
-level_of(const char *name)
-{
-	enum log_level level = LOG_LEVEL_ERROR;
-
-	while (level < LOG_LEVEL_DEBUG &&
-	    strcmp(name, log_level_name(level)) != 0)
-		level++;
-	return level;
 }
 
 /* Take what the service manager has passed.  1: it has; 0: nothing; -1. */
@@ -530,8 +431,6 @@ prepare(const struct options *o, struct server_start *start)
 {
 	struct settings *s = start->settings;
 	struct settings_hope hope;
-	/* They are there until the process ends. */
-	static struct logs logs;
 	int code;
 
 	if (openfiles_raise(files_at_most(s)) == -1)
@@ -540,7 +439,7 @@ prepare(const struct options *o, struct server_start *start)
 		return code;
 	if (child_init() == -1)
 		return EXIT_FAILED;
-	if (open_streams(&logs, s, o->verbose) == -1)
+	if (logs_open_streams(s, o->verbose) == -1)
 		return log_failure();
 	if (drop(s) == -1 || tree_init() == -1)
 		return EXIT_PRIVILEGE;
@@ -551,48 +450,11 @@ prepare(const struct options *o, struct server_start *start)
 	 * are no reason to leave it. */
 	if (start->count > 0 && upkeep_judge(s, start->context) == -1)
 		return EXIT_TEMPORARY;
-	if (open_logs(&logs, s) == -1)
-		return log_failure();
-	if (s->log_file != NULL && !logfile_is_stream(s->log_file))
-		start->file = logs.file;
-	log_set_level(o->verbose ? LOG_LEVEL_DEBUG : level_of(s->log_level));
-	return EXIT_DONE;
+	return logs_open(s, o->verbose, &start->file) == 0 ? EXIT_DONE :
+	    log_failure();
 }
 
-/* Takes over "s". */
-/* Forget one library's pages that cannot be written. */
-static int
-forget_object(struct dl_phdr_info *info, size_t size, void *context)
-{
-	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-
-	(void)size;
-	(void)context;
-	for (size_t i = 0; i < info->dlpi_phnum; i++) {
-		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
-		uintptr_t start = info->dlpi_addr + p->p_vaddr;
-		uintptr_t end = start + p->p_memsz;
-
-		start &= ~(page - 1);
-		if (p->p_type == PT_LOAD && (p->p_flags & PF_W) == 0)
-			(void)madvise((void *)start, end - start,
-			    MADV_DONTNEED);
-	}
-	return 0;
-}
-
-/*
- * The start goes through much of OpenSSL, and of what libsystemd brings along,
- * that an idle daemon does not need.  Pages of programs come back from the
- * cache when they are touched; so let them go, and what malloc has left over.
- */
-static void
-forget_start(void)
-{
-	(void)dl_iterate_phdr(forget_object, NULL);
-	(void)malloc_trim(0);
-}
-
+/* "s" is freed here. */
 static int
 serve(const struct options *o, struct settings *s)
 {
@@ -608,7 +470,6 @@ serve(const struct options *o, struct settings *s)
 		log_errno("cannot prepare to run");
 	else
 		code = prepare(o, &start);
-	forget_start();
 	if (code == EXIT_DONE)
 		return server_run(&start) == 0 ? EXIT_DONE : EXIT_FAILED;
 	tls_context_free(start.context);
