@@ -38,7 +38,7 @@
 #include "daemon/service.h"
 #include "daemon/conf/settings.h"
 #include "daemon/exec/tree.h"
-#include "daemon/upkeep.h"
+#include "daemon/certwatch.h"
 
 /* Exit codes, as the LSB has them for services. */
 enum {
@@ -400,12 +400,12 @@ check(const struct options *o, struct settings **s)
 		return EXIT_PRIVILEGE;
 	if ((context = settings_tls(*s, false, &hope)) == NULL)
 		return failure(&hope);
-	if (upkeep_judge(*s, context) == -1) {
+	if (certwatch_may_start(*s, context) == -1) {
 		tls_context_free(context);
 		return EXIT_TEMPORARY;
 	}
 	if (!o->quiet)
-		warnings = upkeep_warn(stderr, *s, context) +
+		warnings = certwatch_warn(stderr, *s, context) +
 		    settings_warn(stderr, *s);
 	tls_context_free(context);
 	if (!o->quiet && (code = check_start(o, *s)) != EXIT_DONE)
@@ -448,7 +448,7 @@ prepare(const struct options *o, struct server_start *start)
 		return failure(&hope);
 	/* One connection is judged by the lists for itself: those of others
 	 * are no reason to leave it. */
-	if (start->count > 0 && upkeep_judge(s, start->context) == -1)
+	if (start->count > 0 && certwatch_may_start(s, start->context) == -1)
 		return EXIT_TEMPORARY;
 	return logs_open(s, o->verbose, &start->file) == 0 ? EXIT_DONE :
 	    log_failure();

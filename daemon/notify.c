@@ -112,7 +112,7 @@ notify_status(struct notify *n, const char *status)
 }
 
 void
-notify_turn(struct notify *n)
+notify_dispatch(struct notify *n)
 {
 	if (n->owed[0] != '\0' && try(n, n->owed))
 		n->owed[0] = '\0';

@@ -40,9 +40,9 @@ void notify_state(struct notify *n, const char *format, ...)
 void notify_status(struct notify *n, const char *status);
 
 /* At each turn of the loop: what is owed, and the watchdog's due. */
-void notify_turn(struct notify *n);
+void notify_dispatch(struct notify *n);
 
-/* When notify_turn() has something to do. */
+/* When notify_dispatch() has something to do. */
 int64_t notify_deadline(const struct notify *n);
 
 #endif

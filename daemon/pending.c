@@ -7,7 +7,7 @@
 #include "common/base/date.h"
 #include "common/base/pollset.h"
 #include "daemon/pending.h"
-#include "daemon/upkeep.h"
+#include "daemon/certwatch.h"
 
 void
 pending_clear(struct pending *p)
@@ -43,7 +43,7 @@ pending_failed(struct pending *p, const struct settings_hope *hope,
 int64_t
 pending_second(const struct pending *p)
 {
-	return p->open && p->hope.when != 0 ? p->hope.when : UPKEEP_NEVER;
+	return p->open && p->hope.when != 0 ? p->hope.when : CERTWATCH_NEVER;
 }
 
 void

@@ -39,7 +39,7 @@ void pending_clear(struct pending *p);
 bool pending_failed(struct pending *p, const struct settings_hope *hope,
     const char *why);
 
-/* The second of the calendar at which to try again, or UPKEEP_NEVER; and the
+/* The second of the calendar at which to try again, or CERTWATCH_NEVER; and the
  * same by the pauses of retry.h, for this turn. */
 int64_t pending_second(const struct pending *p);
 void pending_poll(const struct pending *p, struct pollset *ps);

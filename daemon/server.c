@@ -1,3 +1,8 @@
+/*
+ * server.c - the loop: listeners, acceptor, session, signals, reload, stop.
+ *
+ * SPDX-License-Identifier: ISC
+ */
 #include <config.h>
 
 #include <errno.h>
@@ -28,10 +33,10 @@
 #include "daemon/front/session.h"
 #include "daemon/conf/settings.h"
 #include "daemon/exec/tree.h"
-#include "daemon/upkeep.h"
+#include "daemon/certwatch.h"
 
-/* At most so many children are reaped in a turn. */
-#define REAPS_PER_TURN	256
+/* At most so many children are reaped in a round. */
+#define REAPS_PER_ROUND	256
 /* How often the status is told while a command runs. */
 #define STATUS_INTERVAL	1000
 /* Descriptors of one session: the link, the command's five. */
@@ -47,7 +52,7 @@ struct server {
 	struct log_sink *file;
 	struct door *door;
 	struct session *session;
-	struct upkeep *upkeep;
+	struct certwatch *certwatch;
 	struct pending files;	/* Renewed files that are not in force, */
 	struct pending reload;	/* and a reload that was asked for. */
 	struct tree tree;
@@ -55,7 +60,7 @@ struct server {
 	sigset_t waiting_mask;
 	struct notify notify;
 	bool stopping;
-	bool single;		/* It serves one connection, and leaves. */
+	bool single;		/* It serves one connection, and exits. */
 	char idle[64];		/* "idle since...", or "". */
 };
 
@@ -113,7 +118,7 @@ fail:
 
 /* --- the session --------------------------------------------------------- */
 
-/* A name that is unique enough to find a session by in years of logs. */
+/* A name to find a session by in years of logs. */
 static void
 make_name(char out[AUDIT_SESSION_MAX])
 {
@@ -155,11 +160,11 @@ end_session(struct server *s)
 	s->session = NULL;
 }
 
-/* --- signals' work ------------------------------------------------------- */
+/* --- reload, stop, reap --------------------------------------------------- */
 
-/* Everybody who has proved itself is asked whether that holds now. */
+/* Verify again every client that has shaken hands. */
 static void
-judge_all(struct server *s)
+reverify_all(struct server *s)
 {
 	if (s->session != NULL)
 		session_judge(s->session, s->context);
@@ -174,22 +179,21 @@ renew(struct server *s, struct tls_context *context)
 	tls_context_free(s->context);
 	s->context = context;
 	door_configure(s->door, s->settings, context);
-	upkeep_configure(s->upkeep, s->settings, context);
-	judge_all(s);
+	certwatch_configure(s->certwatch, s->settings, context);
+	reverify_all(s);
 }
 
-/* A try that was "quietly" made has failed for the reason "why". */
+/* The new files or settings cannot be used.  What was said of it meanwhile is
+ * shown, unless it is tried "again" and the reason is that of before. */
 static void
 note_failure(struct pending *p, const struct settings_hope *hope,
-    const char *why, bool quietly, const char *changes, const char *text)
+    const char *why, bool again, const char *changes, const char *text)
 {
-	bool news = pending_failed(p, hope, why);
+	bool show = pending_failed(p, hope, why) || !again;
 
-	if (quietly && !news)
-		return;
-	if (quietly)
-		log_error("%s", why);
-	audit_reload(false, changes, text);
+	log_release(show);
+	if (show)
+		audit_reload(false, changes, text);
 }
 
 /* There are new files of the same names.  "again": they are those that could
@@ -201,20 +205,20 @@ renew_files(struct server *s, bool again)
 	struct tls_context *context;
 	char changes[SETTINGS_CHANGES_MAX], why[PENDING_WHY_MAX];
 
-	upkeep_mark(s->upkeep, s->settings);
+	certwatch_mark(s->certwatch, s->settings);
 	(void)settings_changes(s->settings, s->settings,
-	    upkeep_changes(s->upkeep), changes, sizeof changes);
-	log_watch(why, sizeof why, again);
+	    certwatch_changes(s->certwatch), changes, sizeof changes);
+	log_hold(why, sizeof why);
 	context = settings_tls(s->settings, true, &hope);
-	log_watch(NULL, 0, false);
 	if (context != NULL) {
+		log_release(true);
 		audit_reload(true, changes, again ? "the certificate files "
 		    "that could not be used before have been read" :
 		    "certificate files have changed, and have been read");
 		renew(s, context);
 		return;
 	}
-	upkeep_unused(s->upkeep);
+	certwatch_unused(s->certwatch);
 	if (!again)
 		pending_clear(&s->files);
 	note_failure(&s->files, &hope, why, again, changes, "certificate "
@@ -222,10 +226,10 @@ renew_files(struct server *s, bool again)
 	    "force, and the new ones are tried again until they can");
 }
 
-/* What the rules name is looked at again, and a word on each that is amiss
- * goes to the log. */
+/* Look at the programs that the rules name, and log a warning for each that is
+ * wrong. */
 static void
-warn(const struct settings *settings)
+warn_of_rules(const struct settings *settings)
 {
 	char *text = NULL, *line, *rest;
 	size_t size = 0;
@@ -248,28 +252,29 @@ warn(const struct settings *settings)
 /*
  * Read the configuration and its files.  NULL, or the settings with their
  * "context".  A failure that may pass, or is one of files that may be replaced,
- * is noted, to be tried again; "quietly" if it was told.
+ * is noted, to be tried "again".
  */
 static struct settings *
-read_again(struct server *s, struct tls_context **context, bool quietly)
+read_again(struct server *s, struct tls_context **context, bool again)
 {
 	struct settings_hope hope;
 	struct settings *settings;
 	char why[PENDING_WHY_MAX];
 	bool may_pass;
 
-	log_watch(why, sizeof why, quietly);
+	log_hold(why, sizeof why);
 	settings = settings_reload(s->config, s->settings, &hope);
 	if (settings != NULL) {
-		upkeep_mark(s->upkeep, settings);
+		certwatch_mark(s->certwatch, settings);
 		*context = settings_tls(settings, true, &hope);
 	}
-	log_watch(NULL, 0, false);
-	if (settings != NULL && *context != NULL)
+	if (settings != NULL && *context != NULL) {
+		log_release(true);
 		return settings;
+	}
 	may_pass = settings != NULL || hope.may_pass;
 	settings_free(settings);
-	note_failure(&s->reload, &hope, why, quietly, "", may_pass ?
+	note_failure(&s->reload, &hope, why, again, "", may_pass ?
 	    "the new configuration cannot be used; the old one stays in "
 	    "force, and the new one is tried again until it can" :
 	    "the new configuration cannot be used; the old one stays in "
@@ -280,29 +285,41 @@ read_again(struct server *s, struct tls_context **context, bool quietly)
 }
 
 static void
-reload(struct server *s)
+put_in_force(struct server *s, struct settings *settings,
+    struct tls_context *context)
 {
-	struct settings *settings, *old = s->settings;
-	struct tls_context *context;
+	struct settings *old = s->settings;
 	char changes[SETTINGS_CHANGES_MAX];
 
+	warn_of_rules(settings);
+	s->settings = settings;
+	if (s->session != NULL)
+		session_configure(s->session, settings);
+	(void)settings_changes(old, settings, certwatch_changes(s->certwatch),
+	    changes, sizeof changes);
+	/* On record once every client has been verified again. */
+	renew(s, context);
+	pending_clear(&s->reload);
+	audit_reload(true, changes, "the configuration has been read again");
+	settings_free(old);
+}
+
+/* Reload; or try a reload "again" that failed before. */
+static void
+reload(struct server *s, bool again)
+{
+	struct settings *settings;
+	struct tls_context *context;
+
+	if (!again)
+		pending_clear(&s->reload);
+	settings = read_again(s, &context, again);
+	if (again && settings == NULL)
+		return;
 	notify_state(&s->notify, "RELOADING=1\nMONOTONIC_USEC=%lld",
 	    (long long)clock_now_us());
-	pending_clear(&s->reload);
-	if ((settings = read_again(s, &context, false)) != NULL) {
-		warn(settings);
-		s->settings = settings;
-		if (s->session != NULL)
-			session_configure(s->session, settings);
-		(void)settings_changes(old, settings,
-		    upkeep_changes(s->upkeep), changes, sizeof changes);
-		/* Done is done: the record comes when all are judged. */
-		renew(s, context);
-		pending_clear(&s->reload);
-		audit_reload(true, changes,
-		    "the configuration has been read again");
-		settings_free(old);
-	}
+	if (settings != NULL)
+		put_in_force(s, settings, context);
 	notify_state(&s->notify, "READY=1");
 }
 
@@ -310,18 +327,10 @@ reload(struct server *s)
 static void
 try_again(struct server *s)
 {
-	struct settings *settings;
-	struct tls_context *context;
-
 	if (pending_is_due(&s->files))
 		renew_files(s, true);
-	if (!pending_is_due(&s->reload) ||
-	    (settings = read_again(s, &context, true)) == NULL)
-		return;
-	/* Once more, and aloud. */
-	tls_context_free(context);
-	settings_free(settings);
-	reload(s);
+	if (pending_is_due(&s->reload))
+		reload(s, true);
 }
 
 static void
@@ -352,8 +361,8 @@ reap(struct server *s)
 	int status;
 	pid_t pid;
 
-	/* A command may end processes as fast as we can count them. */
-	for (int i = 0; i < REAPS_PER_TURN; i++) {
+	/* Processes may end as fast as we can count them. */
+	for (int i = 0; i < REAPS_PER_ROUND; i++) {
 		pid = wait4(-1, &status, WNOHANG, &usage);
 		if (pid == -1 && errno == EINTR)
 			continue;
@@ -382,7 +391,7 @@ handle_signals(struct server *s)
 	}
 	if (got_reload && !s->stopping) {
 		got_reload = 0;
-		reload(s);
+		reload(s, false);
 	}
 	if (sig != 0) {
 		got_stop = 0;
@@ -430,7 +439,7 @@ tell_status(struct server *s)
 	pending_describe(&s->reload, "a reload has not been done", more,
 	    sizeof more);
 	add_status(status, sizeof status, more);
-	upkeep_describe(s->upkeep, more, sizeof more);
+	certwatch_describe(s->certwatch, more, sizeof more);
 	add_status(status, sizeof status, more);
 	notify_status(&s->notify, status);
 }
@@ -443,15 +452,15 @@ earlier(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
-/* When the first of those who have proved themselves cannot do it again, or
- * what is pending can be used. */
+/* When the first certificate of a client expires, or something pending can be
+ * used. */
 static int64_t
 next_second(const struct server *s)
 {
 	int64_t first;
 
 	if (s->stopping)
-		return UPKEEP_NEVER;
+		return CERTWATCH_NEVER;
 	first = earlier(door_expires(s->door), pending_second(&s->files));
 	first = earlier(first, pending_second(&s->reload));
 	if (s->session != NULL)
@@ -471,7 +480,7 @@ poll_all(struct server *s)
 	door_poll(s->door, &s->ps);
 	if (s->session != NULL)
 		session_poll(s->session, &s->ps);
-	upkeep_poll(s->upkeep, &s->ps, next_second(s));
+	certwatch_poll(s->certwatch, &s->ps, next_second(s));
 	if (!s->stopping) {
 		pending_poll(&s->files, &s->ps);
 		pending_poll(&s->reload, &s->ps);
@@ -481,21 +490,21 @@ poll_all(struct server *s)
 	if (s->notify.managed && s->session != NULL &&
 	    !session_is_idle(s->session))
 		pollset_deadline(&s->ps, clock_in(STATUS_INTERVAL));
-	/* There was more to reap than one turn's share. */
+	/* More children ended than one round reaps. */
 	if (got_child)
 		pollset_deadline(&s->ps, clock_now());
 }
 
 static void
-turn_all(struct server *s)
+dispatch_all(struct server *s)
 {
-	/* The session first: its commands are what all this is for. */
+	/* The session first: its commands matter most. */
 	if (s->session != NULL) {
 		session_turn(s->session, &s->ps);
 		if (session_is_over(s->session))
 			end_session(s);
 	}
-	door_turn(s->door, &s->ps, s->session != NULL);
+	door_dispatch(s->door, &s->ps, s->session != NULL);
 	for (size_t i = 0; i < s->listener_count; i++) {
 		if (pollset_events(&s->ps, s->slots[i]) != 0)
 			door_accept(s->door, s->listeners[i]);
@@ -507,18 +516,18 @@ turn_all(struct server *s)
 		session_others_wait(s->session, door_waiting(s->door) > 0);
 }
 
-/* What has become of the certificates? */
+/* Handle renewed files and expiry alarms. */
 static void
-keep_up(struct server *s)
+handle_certificates(struct server *s)
 {
-	int news = upkeep_turn(s->upkeep, &s->ps);
+	int found = certwatch_dispatch(s->certwatch, &s->ps);
 
 	if (s->stopping)
 		return;
-	if ((news & UPKEEP_FILES) != 0)
+	if ((found & CERTWATCH_FILES) != 0)
 		renew_files(s, false);
-	else if ((news & UPKEEP_ALARM) != 0)
-		judge_all(s);
+	else if ((found & CERTWATCH_ALARM) != 0)
+		reverify_all(s);
 	try_again(s);
 }
 
@@ -533,10 +542,10 @@ loop(struct server *s)
 			log_errno("cannot wait for events");
 			return -1;
 		}
-		notify_turn(&s->notify);
+		notify_dispatch(&s->notify);
 		handle_signals(s);
-		keep_up(s);
-		turn_all(s);
+		handle_certificates(s);
+		dispatch_all(s);
 	}
 	return 0;
 }
@@ -552,9 +561,9 @@ prepare(struct server *s)
 		log_error("cannot serve: out of memory");
 		return -1;
 	}
-	if ((s->upkeep = upkeep_new()) == NULL)
+	if ((s->certwatch = certwatch_new()) == NULL)
 		return -1;
-	upkeep_mark(s->upkeep, s->settings);
+	certwatch_mark(s->certwatch, s->settings);
 	pending_clear(&s->files);
 	pending_clear(&s->reload);
 	notify_init(&s->notify, service_watchdog());
@@ -569,7 +578,7 @@ finish(struct server *s)
 		fd_close(&s->listeners[i]);
 	pollset_free(&s->ps);
 	tree_free(&s->tree);
-	upkeep_free(s->upkeep);
+	certwatch_free(s->certwatch);
 	tls_context_free(s->context);
 	settings_free(s->settings);
 }
@@ -588,9 +597,9 @@ announce(struct server *s)
 			    sizeof text - used, "%s%s", i == 0 ? "" : ", ",
 			    net_text(&address, true, one));
 	}
-	/* What there is to warn of comes first: then it serves. */
-	upkeep_configure(s->upkeep, s->settings, s->context);
-	/* The session's own records say all about a single one. */
+	/* Warnings come before the record of the start. */
+	certwatch_configure(s->certwatch, s->settings, s->context);
+	/* A single connection has the records of its session. */
 	if (!s->single)
 		audit_start(PACKAGE_VERSION, text);
 	notify_state(&s->notify, "READY=1");
@@ -611,7 +620,7 @@ server_run(struct server_start *start)
 	memcpy(s.listeners, start->listeners, sizeof s.listeners);
 	s.single = start->count == 0;
 	s.tree.shared = s.single;
-	/* A place at the door is a process, and another cannot take it. */
+	/* Each handshake is a process here: newcomers cannot replace it. */
 	if (s.single)
 		s.settings->handshake_timeout /= 2;
 	result = prepare(&s);

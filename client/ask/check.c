@@ -25,7 +25,7 @@
 #include "client/ask/check.h"
 
 #define DAY		86400
-/* See SHARE in daemon/upkeep.c. */
+/* See SHARE in daemon/certwatch.c. */
 #define LIST_SHARE	5
 /* The most certificates of one side that are shown. */
 #define CHAIN_MAX	10

@@ -1,3 +1,8 @@
+/*
+ * log.c - events, and the sinks that they go to.
+ *
+ * SPDX-License-Identifier: ISC
+ */
 #include <config.h>
 
 #include <errno.h>
@@ -8,7 +13,6 @@
 #include <time.h>
 
 #include "common/base/text.h"
-
 #include "common/base/log.h"
 
 static struct log_sink *sinks[LOG_SINKS_MAX];
@@ -17,29 +21,32 @@ static enum log_level max_level = LOG_LEVEL_INFO;
 static const char *prefix = "";
 static const struct log_kind *kinds;
 static size_t kind_count;
-static uint64_t nowhere;	/* Events that no sink took. */
-static struct {			/* See log_watch(). */
-	char *first;
+static uint64_t lost_by_all;	/* Events that no sink took. */
+
+/* An event that is held back, with its fields and all bytes after it. */
+struct held {
+	struct held *next;
+	struct log_event event;
+	struct log_field fields[];
+};
+
+static struct {			/* See log_hold(). */
+	char *first;		/* NULL: nothing is held. */
 	size_t size;
-	bool quietly;
-} watch;
+	struct held *events;
+	struct held **end;
+} hold;
 
 const char *
 log_level_name(enum log_level level)
 {
-	switch (level) {
-	case LOG_LEVEL_ERROR:
-		return "error";
-	case LOG_LEVEL_WARNING:
-		return "warning";
-	case LOG_LEVEL_NOTICE:
-		return "notice";
-	case LOG_LEVEL_INFO:
-		return "info";
-	case LOG_LEVEL_DEBUG:
-		break;
-	}
-	return "debug";
+	static const char *const names[] = {
+		[LOG_LEVEL_ERROR] = "error", [LOG_LEVEL_WARNING] = "warning",
+		[LOG_LEVEL_NOTICE] = "notice", [LOG_LEVEL_INFO] = "info",
+		[LOG_LEVEL_DEBUG] = "debug"
+	};
+
+	return names[level];
 }
 
 char *
@@ -134,71 +141,67 @@ time_of_day_us(void)
 	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
-/* The MESSAGE_ID of events of this name, or NULL. */
-static const char *
-id_of(const char *name)
+/* Give "e" the time, and the MESSAGE_ID and level of its kind, where it has
+ * none of its own. */
+static void
+complete_event(struct log_event *e)
 {
+	e->time_us = time_of_day_us();
 	for (size_t i = 0; i < kind_count; i++) {
-		if (strcmp(kinds[i].name, name) == 0)
-			return kinds[i].message_id;
+		if (strcmp(kinds[i].name, e->name) != 0)
+			continue;
+		if (e->message_id == NULL)
+			e->message_id = kinds[i].message_id;
+		if (e->level == LOG_LEVEL_USUAL)
+			e->level = kinds[i].level;
+		return;
 	}
-	return NULL;
 }
 
-/* What there is to say of a sink. */
-struct report {
-	enum log_level level;
-	const char *state;	/* "failing", "working", "renewed". */
-	uint64_t lost;		/* Events, there... */
-	uint64_t nowhere;	/* ...and of them, everywhere. */
-};
-
-static void tell_failing(const struct log_sink *s, int error);
-
-/* "s" has not taken a record, or a report of another sink; returns errno. */
-static int
-lose(struct log_sink *s)
-{
-	s->lost++;
-	s->failing = true;
-	return errno;
-}
-
-/* Tell every sink that works about "about", which may be one of them; where
- * it is the only one, its own records say that some are missing.  Whether that
- * one, if it works, has taken it; it is the first to get it. */
+/* Give "e" to a sink, and count it there if it is lost.  Whether the sink has
+ * taken it. */
 static bool
-tell(const struct log_sink *about, const struct report *r, const char *text)
+give_sink(struct log_sink *s, const struct log_event *e)
 {
-	int errors[LOG_SINKS_MAX] = { 0 };
+	if (s->take(s->context, e) == 0)
+		return true;
+	if (!s->failing)
+		s->error = errno;
+	s->failing = true;
+	s->lost++;
+	return false;
+}
+
+/*
+ * Report a change of "about" to every sink that works, "about" itself first if
+ * it does.  Returns false, without a report to the others, if "about" does not
+ * take it.
+ */
+static bool
+report_sink(const struct log_sink *about, enum log_level level,
+    const char *state, const char *text)
+{
+	bool working = strcmp(state, "working") == 0;
 	char lost[24], none[24];
 	const struct log_field fields[] = {
 		{ "sink", about->name, strlen(about->name) },
-		{ "state", r->state, strlen(r->state) },
+		{ "state", state, strlen(state) },
 		{ "lost", lost, (size_t)snprintf(lost, sizeof lost, "%llu",
-		    (unsigned long long)r->lost) },
+		    (unsigned long long)about->lost) },
 		{ "nowhere", none, (size_t)snprintf(none, sizeof none, "%llu",
-		    (unsigned long long)r->nowhere) },
+		    working ? (unsigned long long)lost_by_all : 0) },
 	};
-	struct log_event e = {
-		.level = r->level, .name = "log-sink", .text = text,
-		.message_id = id_of("log-sink"), .fields = fields,
-		.count = sizeof fields / sizeof fields[0],
-		.time_us = time_of_day_us()
-	};
+	struct log_event e = { .level = level, .name = "log-sink",
+	    .text = text, .fields = fields,
+	    .count = sizeof fields / sizeof fields[0] };
 
-	if (!about->failing && about->take(about->context, &e) == -1)
+	complete_event(&e);
+	if ((working || !about->failing) &&
+	    about->take(about->context, &e) == -1)
 		return false;
 	for (size_t i = 0; i < sink_count; i++) {
-		/* One that fails as well says so at its own next event. */
-		if (sinks[i] != about && !sinks[i]->failing &&
-		    sinks[i]->take(sinks[i]->context, &e) == -1)
-			errors[i] = lose(sinks[i]);
-	}
-	/* Only now: all have to hear of "about" first. */
-	for (size_t i = 0; i < sink_count; i++) {
-		if (errors[i] != 0)
-			tell_failing(sinks[i], errors[i]);
+		if (sinks[i] != about && !sinks[i]->failing)
+			(void)give_sink(sinks[i], &e);
 	}
 	return true;
 }
@@ -206,80 +209,104 @@ tell(const struct log_sink *about, const struct report *r, const char *text)
 void
 log_sink_renewed(const struct log_sink *sink, const char *text)
 {
-	const struct report r = { .level = LOG_LEVEL_WARNING,
-	    .state = "renewed" };
-
-	(void)tell(sink, &r, text);
+	(void)report_sink(sink, LOG_LEVEL_WARNING, "renewed", text);
 }
 
+/* "s" was failing and has taken an event.  It works again once it has taken
+ * the report of what is missing there as well. */
 static void
-tell_failing(const struct log_sink *s, int error)
+recover_sink(struct log_sink *s)
 {
-	const struct report r = { .level = LOG_LEVEL_ERROR,
-	    .state = "failing", .lost = s->lost };
-	char text[LOG_TEXT_MAX];
-
-	(void)snprintf(text, sizeof text, "cannot write to %s: %s; its records "
-	    "are lost until it can be written again", s->name,
-	    error == EAGAIN ? "it does not take any more" : strerror(error));
-	(void)tell(s, &r, text);
-}
-
-/* Whether the sink has taken that: it has to know what it has "lost". */
-static bool
-tell_working(const struct log_sink *s, uint64_t lost)
-{
-	const struct report r = { .level = nowhere > 0 ? LOG_LEVEL_ERROR :
-	    LOG_LEVEL_NOTICE, .state = "working", .lost = lost,
-	    .nowhere = nowhere };
 	char text[LOG_TEXT_MAX], all[80] = "";
 
-	if (nowhere > 0)
+	if (lost_by_all > 0)
 		(void)snprintf(all, sizeof all, ", and %llu of them "
-		    "everywhere", (unsigned long long)nowhere);
+		    "everywhere", (unsigned long long)lost_by_all);
 	(void)snprintf(text, sizeof text, "%s can be written again; %llu "
 	    "records are missing there%s", s->name,
-	    (unsigned long long)lost, all);
-	return tell(s, &r, text);
+	    (unsigned long long)s->lost, all);
+	if (!report_sink(s, lost_by_all > 0 ? LOG_LEVEL_ERROR :
+	    LOG_LEVEL_NOTICE, "working", text))
+		return;
+	s->failing = false;
+	s->lost = 0;
+	lost_by_all = 0;
 }
 
-/* Give "e" to one sink, and keep account of its failing.  Whether it took. */
-static bool
-offer(struct log_sink *s, const struct log_event *e)
+/* Report each sink that has begun to fail; others may do so by that. */
+static void
+report_failing(void)
 {
-	bool failed = s->failing;
-	uint64_t lost;
+	char text[LOG_TEXT_MAX];
 	int error;
 
-	if (s->take(s->context, e) == -1) {
-		error = lose(s);
-		if (!failed)
-			tell_failing(s, error);
+	for (size_t i = 0; i < sink_count; i++) {
+		struct log_sink *s = sinks[i];
+
+		if ((error = s->error) == 0)
+			continue;
+		s->error = 0;
+		(void)snprintf(text, sizeof text, "cannot write to %s: %s; "
+		    "its records are lost until it can be written again",
+		    s->name, error == EAGAIN ? "it does not take any more" :
+		    strerror(error));
+		(void)report_sink(s, LOG_LEVEL_ERROR, "failing", text);
+		i = (size_t)-1;		/* From the first sink on. */
+	}
+}
+
+/* Copy "e" to those that are held back.  Whether there was memory. */
+static bool
+hold_event(const struct log_event *e)
+{
+	size_t fields = e->count * sizeof e->fields[0];
+	size_t size = sizeof(struct held) + fields + strlen(e->text) + 1;
+	struct held *h;
+	char *p;
+
+	for (size_t i = 0; i < e->count; i++)
+		size += e->fields[i].length;
+	if ((h = malloc(size)) == NULL)
 		return false;
+	h->next = NULL;
+	h->event = *e;
+	p = (char *)h->fields + fields;
+	for (size_t i = 0; i < e->count; i++) {
+		h->fields[i] = e->fields[i];
+		h->fields[i].value = memcpy(p, e->fields[i].value,
+		    e->fields[i].length);
+		p += e->fields[i].length;
 	}
-	if (failed) {
-		/* While that is told it may begin to fail again. */
-		lost = s->lost;
-		s->failing = false;
-		s->lost = 0;
-		if (tell_working(s, lost))
-			nowhere = 0;
-		else {
-			s->failing = true;
-			s->lost += lost;
-		}
-	}
+	h->event.fields = h->fields;
+	h->event.text = memcpy(p, e->text, strlen(e->text) + 1);
+	*hold.end = h;
+	hold.end = &h->next;
 	return true;
 }
 
 void
-log_watch(char *first, size_t size, bool quietly)
+log_hold(char *first, size_t size)
 {
-	watch.first = first;
-	watch.size = size;
-	watch.quietly = quietly;
-	if (first != NULL)
-		*first = '\0';
+	hold.first = first;
+	hold.size = size;
+	hold.events = NULL;
+	hold.end = &hold.events;
+	*first = '\0';
+}
+
+void
+log_release(bool emit)
+{
+	struct held *next;
+
+	hold.first = NULL;
+	for (struct held *h = hold.events; h != NULL; h = next) {
+		next = h->next;
+		if (emit)
+			(void)log_emit(&h->event);
+		free(h);
+	}
+	hold.events = NULL;
 }
 
 int
@@ -287,22 +314,26 @@ log_emit(struct log_event *e)
 {
 	int taken = 0, keep = errno;
 
-	if (watch.first != NULL) {
-		if (watch.first[0] == '\0' && e->level == LOG_LEVEL_ERROR)
-			(void)text_printable(watch.first, watch.size,
-			    e->text, strlen(e->text));
-		if (watch.quietly)
+	if (hold.first != NULL) {
+		if (hold.first[0] == '\0' && e->level == LOG_LEVEL_ERROR)
+			(void)text_printable(hold.first, hold.size, e->text,
+			    strlen(e->text));
+		if (hold_event(e))
 			return (int)log_sinks();
 	}
-	e->time_us = time_of_day_us();
-	if (e->message_id == NULL)
-		e->message_id = id_of(e->name);
+	complete_event(e);
 	if (sink_count == 0)
 		taken += show(e);
-	for (size_t i = 0; i < sink_count; i++)
-		taken += offer(sinks[i], e) && !sinks[i]->shows;
+	for (size_t i = 0; i < sink_count; i++) {
+		if (give_sink(sinks[i], e)) {
+			taken += !sinks[i]->shows;
+			if (sinks[i]->failing)
+				recover_sink(sinks[i]);
+		}
+		report_failing();
+	}
 	if (taken == 0)
-		nowhere++;
+		lost_by_all++;
 	errno = keep;
 	return taken;
 }
@@ -314,27 +345,20 @@ log_set_kinds(const struct log_kind *table, size_t count)
 	kind_count = count;
 }
 
-static void __attribute__((format(printf, 2, 0)))
-emit_message(enum log_level level, const char *format, va_list ap)
-{
-	struct log_event e = { .level = level, .name = "message" };
-	char text[LOG_TEXT_MAX];
-
-	if (level > max_level)
-		return;
-	(void)vsnprintf(text, sizeof text, format, ap);
-	e.text = text;
-	(void)log_emit(&e);
-}
-
 void
 log_message(enum log_level level, const char *format, ...)
 {
+	struct log_event e = { .level = level, .name = "message" };
+	char text[LOG_TEXT_MAX];
 	va_list ap;
 
+	if (level > max_level)
+		return;
 	va_start(ap, format);
-	emit_message(level, format, ap);
+	(void)vsnprintf(text, sizeof text, format, ap);
 	va_end(ap);
+	e.text = text;
+	(void)log_emit(&e);
 }
 
 void
@@ -363,7 +387,7 @@ void
 log_reset(void)
 {
 	sink_count = 0;
-	nowhere = 0;
+	lost_by_all = 0;
 }
 
 size_t

@@ -16,6 +16,7 @@
 
 /* The levels, numbered as syslog(3) does. */
 enum log_level {
+	LOG_LEVEL_USUAL = 0,	/* As log_set_kinds() has it. */
 	LOG_LEVEL_ERROR = 3,
 	LOG_LEVEL_WARNING = 4,
 	LOG_LEVEL_NOTICE = 5,
@@ -67,7 +68,8 @@ struct log_sink {
 	void *context;
 	bool shows;		/* It only shows what happens: what it takes is
 				 * not on record. */
-	bool failing;		/* Kept by log_emit(). */
+	bool failing;		/* Kept by log_emit(), as is what follows. */
+	int error;		/* Why it fails; 0: that has been reported. */
 	uint64_t lost;		/* Events lost since it began to fail. */
 };
 
@@ -109,11 +111,13 @@ void log_set_level(enum log_level level);
 int log_emit(struct log_event *e);
 
 /*
- * From now on keep the text of the first error in "first" of "size" bytes,
- * which is "" until there is one; and let no event go to a sink, if "quietly":
- * what is tried again and again is put on record once.  NULL ends it.
+ * Hold all events back from now on, and keep the text of the first error in
+ * "first" of "size" bytes, which is "" until there is one.  log_release() ends
+ * that: it gives the events to the sinks if "emit", and drops them if not.  An
+ * event for which there is no memory is not held back.
  */
-void log_watch(char *first, size_t size, bool quietly);
+void log_hold(char *first, size_t size);
+void log_release(bool emit);
 
 /* The number of sinks that have an event on record if all of them take it,
  * which is at least one. */

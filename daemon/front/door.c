@@ -621,7 +621,7 @@ turn_handshake(struct door *d, const struct pollset *ps, struct peer *p)
 	}
 	if (clock_past(handshake_deadline(d, p)))
 		refuse_peer(d, p, true, p->heard == 0 ?
-		    "it has not said anything" : "the handshake took too long");
+		    "no data received" : "the handshake took too long");
 }
 
 /* --- the line ------------------------------------------------------------ */
@@ -847,7 +847,7 @@ door_poll(struct door *d, struct pollset *ps)
 }
 
 void
-door_turn(struct door *d, const struct pollset *ps, bool serving)
+door_dispatch(struct door *d, const struct pollset *ps, bool serving)
 {
 	for (size_t i = 0; i < d->count; i++) {
 		struct peer *p = &d->peers[i];

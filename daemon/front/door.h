@@ -60,7 +60,7 @@ void door_admit(struct door *d, int fd, const struct net_address *address);
 
 /* Add to this turn what is waited for; do what it has brought. */
 void door_poll(struct door *d, struct pollset *ps);
-void door_turn(struct door *d, const struct pollset *ps, bool serving);
+void door_dispatch(struct door *d, const struct pollset *ps, bool serving);
 
 /*
  * Take the first connection out of the line, with the text of its peer's

@@ -1,3 +1,8 @@
+/*
+ * audit.c - one structured record for each thing that operators ask about.
+ *
+ * SPDX-License-Identifier: ISC
+ */
 #include <config.h>
 
 #include <stdarg.h>
@@ -9,6 +14,7 @@
 #include "common/base/date.h"
 #include "common/base/log.h"
 #include "common/base/text.h"
+#include "common/base/text.h"
 #include "common/tls/tls.h"
 #include "common/base/words.h"
 #include "daemon/record/audit.h"
@@ -17,8 +23,8 @@
 #define ARGV_MAX	(64 * 1024)
 #define FIELDS_MAX	32
 #define NUMBERS_MAX	512
-/* Of a name, and of a command's words, a sentence has so many bytes, so that
- * how it ended is in each, whatever the bytes are. */
+/* A sentence has so many bytes of a name and of a command's words, so that
+ * there is always room for how the command ended. */
 #define NAME_SHOWN	128
 #define WORDS_SHOWN	400
 #define COMMAND_SHOWN	(WORDS_SHOWN + sizeof "\"\"...")
@@ -30,48 +36,32 @@ struct record {
 	char numbers[NUMBERS_MAX];
 	size_t used;
 	char *argv;
+	char peer[NAME_SHOWN];		/* Both as a sentence has them. */
+	char command[COMMAND_SHOWN];
 };
 
-enum kind {
-	START, STOP, RELOAD, HANDSHAKE_FAILED, DROPPED, SESSION_OPEN,
-	SESSION_CLOSE, COMMAND_START, COMMAND_END, COMMAND_REFUSED, LIMIT_HIT,
-	EXPIRY, CLOCK_JUMP,
-	CONFIG_ERROR,		/* Of common/conf. */
-	LOG_SINK		/* Of common/log. */
-};
-
-/* The level is the usual one: what has failed is more urgent. */
+/* The level is the usual one: a failure has a more urgent one.  The last two
+ * are events of common/conf and common/base/log. */
 static const struct log_kind kinds[] = {
-	[START] = { "start", "0ccc175dcd15a3d46d7614c1303b91ac",
-	    LOG_LEVEL_NOTICE },
-	[STOP] = { "stop", "d2ec233de56a11fb19db0a577edb46f3",
-	    LOG_LEVEL_NOTICE },
-	[RELOAD] = { "reload", "f2379fb38971a9d4733d183b9b6a25e5",
-	    LOG_LEVEL_NOTICE },
-	[HANDSHAKE_FAILED] = { "handshake-failed",
-	    "703073d4200f02bd9e85385ade67ca56", LOG_LEVEL_WARNING },
-	[DROPPED] = { "connections-dropped",
-	    "ba24a823afbf42beaa89ecc0fc2c63c8", LOG_LEVEL_WARNING },
-	[SESSION_OPEN] = { "session-open",
-	    "4198a280296285705f5936226fb19ffb", LOG_LEVEL_INFO },
-	[SESSION_CLOSE] = { "session-close",
-	    "49cc2f154488e8aa4c780d6c2d78127a", LOG_LEVEL_INFO },
-	[COMMAND_START] = { "command-start",
-	    "c8ca3bb4edb7358fd8396cafaa63de6b", LOG_LEVEL_NOTICE },
-	[COMMAND_END] = { "command-end",
-	    "0031263d89a02fcbedc03a01e2e07e92", LOG_LEVEL_NOTICE },
-	[COMMAND_REFUSED] = { "command-refused",
-	    "501616ff489ad9dbda9509995c9661a4", LOG_LEVEL_WARNING },
-	[LIMIT_HIT] = { "limit-hit", "c6b6e8a8a96545dda9963644e86c577d",
+	{ "start", "0ccc175dcd15a3d46d7614c1303b91ac", LOG_LEVEL_NOTICE },
+	{ "stop", "d2ec233de56a11fb19db0a577edb46f3", LOG_LEVEL_NOTICE },
+	{ "reload", "f2379fb38971a9d4733d183b9b6a25e5", LOG_LEVEL_NOTICE },
+	{ "handshake-failed", "703073d4200f02bd9e85385ade67ca56",
 	    LOG_LEVEL_WARNING },
-	[EXPIRY] = { "expiry", "79242e230ff9b8121f9c808792aa3714",
+	{ "connections-dropped", "ba24a823afbf42beaa89ecc0fc2c63c8",
 	    LOG_LEVEL_WARNING },
-	[CLOCK_JUMP] = { "clock-jump", "f8644787707e4648a0b0c879c77737fc",
+	{ "session-open", "4198a280296285705f5936226fb19ffb", LOG_LEVEL_INFO },
+	{ "session-close", "49cc2f154488e8aa4c780d6c2d78127a", LOG_LEVEL_INFO },
+	{ "command-start", "c8ca3bb4edb7358fd8396cafaa63de6b",
+	    LOG_LEVEL_NOTICE },
+	{ "command-end", "0031263d89a02fcbedc03a01e2e07e92", LOG_LEVEL_NOTICE },
+	{ "command-refused", "501616ff489ad9dbda9509995c9661a4",
 	    LOG_LEVEL_WARNING },
-	[CONFIG_ERROR] = { "config-error", "4489898d697b4a20a2821b33abe309c1",
-	    LOG_LEVEL_ERROR },
-	[LOG_SINK] = { "log-sink", "a49e99c1580b491c8919ccc71aa1080a",
-	    LOG_LEVEL_ERROR },
+	{ "limit-hit", "c6b6e8a8a96545dda9963644e86c577d", LOG_LEVEL_WARNING },
+	{ "expiry", "79242e230ff9b8121f9c808792aa3714", LOG_LEVEL_WARNING },
+	{ "clock-jump", "f8644787707e4648a0b0c879c77737fc", LOG_LEVEL_WARNING },
+	{ "config-error", "4489898d697b4a20a2821b33abe309c1", LOG_LEVEL_ERROR },
+	{ "log-sink", "a49e99c1580b491c8919ccc71aa1080a", LOG_LEVEL_ERROR }
 };
 
 void
@@ -85,13 +75,13 @@ audit_init(void)
 static char daemon_name[256];
 
 static void
-begin(struct record *r, enum kind kind)
+audit_begin(struct record *r, const char *kind)
 {
-	memset(r, 0, sizeof *r);
-	r->event.name = kinds[kind].name;
-	r->event.message_id = kinds[kind].message_id;
-	r->event.level = kinds[kind].level;
+	memset(&r->event, 0, sizeof r->event);
+	r->event.name = kind;
 	r->event.fields = r->fields;
+	r->used = 0;
+	r->argv = NULL;
 }
 
 static void
@@ -143,16 +133,45 @@ put_bytes(struct record *r, uint64_t in, uint64_t out, uint64_t err)
 static void
 put_peer(struct record *r, const struct audit_peer *p)
 {
+	const struct tls_identity *id = p->identity;
+	const char *shown;
+
 	if (p->session[0] != '\0')
 		put(r, "session", p->session);
 	put(r, "address", p->address);
-	if (p->identity == NULL)
+	if (id == NULL)
 		return;
-	put(r, "peer", p->identity->common_name);
-	put(r, "subject", p->identity->subject);
-	put(r, "issuer", p->identity->issuer);
-	put(r, "serial", p->identity->serial);
-	put(r, "fingerprint", p->identity->fingerprint);
+	put(r, "peer", id->common_name);
+	put(r, "subject", id->subject);
+	put(r, "issuer", id->issuer);
+	put(r, "serial", id->serial);
+	put(r, "fingerprint", id->fingerprint);
+	shown = id->common_name[0] != '\0' ? id->common_name : id->subject;
+	(void)text_printable(r->peer, sizeof r->peer, shown, strlen(shown));
+}
+
+const char *
+audit_command_name(const struct audit_command *c)
+{
+	return c->shell ? "a shell line" : c->argv[0];
+}
+
+/* The command in a sentence: its words in double quotes; "..." after them: the
+ * field has more. */
+static void
+show_command(const struct audit_command *c, char out[COMMAND_SHOWN])
+{
+	char words[WORDS_SHOWN];
+	bool whole;
+
+	if (c->shell) {
+		(void)snprintf(out, COMMAND_SHOWN, "%s", *c->argv[0] == '\0' ?
+		    "a shell" : audit_command_name(c));
+		return;
+	}
+	whole = words_show(words, sizeof words, c->argv);
+	(void)snprintf(out, COMMAND_SHOWN, "\"%s\"%s", words,
+	    whole ? "" : "...");
 }
 
 static void
@@ -172,10 +191,21 @@ put_command(struct record *r, const struct audit_command *c)
 	/* The cut of words_join() can be told from no word of a client. */
 	if (r->argv != NULL && strlen(r->argv) > ARGV_MAX)
 		put(r, "argv_cut", "true");
+	show_command(c, r->command);
+}
+
+/* Begin a record about a command of a peer. */
+static void
+begin_command(struct record *r, const char *kind, const struct audit_peer *p,
+    const struct audit_command *c)
+{
+	audit_begin(r, kind);
+	put_peer(r, p);
+	put_command(r, c);
 }
 
 static int __attribute__((format(printf, 2, 3)))
-emit(struct record *r, const char *format, ...)
+audit_emit(struct record *r, const char *format, ...)
 {
 	char text[LOG_TEXT_MAX];
 	va_list ap;
@@ -188,38 +218,6 @@ emit(struct record *r, const char *format, ...)
 	taken = log_emit(&r->event);
 	free(r->argv);
 	return taken;
-}
-
-/* How people see the peer in a sentence. */
-static const char *
-peer_name(const struct audit_peer *p, char out[NAME_SHOWN])
-{
-	const char *name = p->identity->common_name[0] != '\0' ?
-	    p->identity->common_name : p->identity->subject;
-
-	return text_printable(out, NAME_SHOWN, name, strlen(name));
-}
-
-const char *
-audit_command_name(const struct audit_command *c)
-{
-	return c->shell ? "a shell line" : c->argv[0];
-}
-
-/* The command in a sentence: its words in double quotes; "..." behind them: the
- * field has more. */
-static const char *
-show_command(const struct audit_command *c, char out[COMMAND_SHOWN])
-{
-	char words[WORDS_SHOWN];
-	bool whole;
-
-	if (c->shell)
-		return *c->argv[0] == '\0' ? "a shell" : audit_command_name(c);
-	whole = words_show(words, sizeof words, c->argv);
-	(void)snprintf(out, COMMAND_SHOWN, "\"%s\"%s", words,
-	    whole ? "" : "...");
-	return out;
 }
 
 /* How long it took, for people. */
@@ -237,8 +235,8 @@ show_duration(int64_t us, char out[32])
 	return out;
 }
 
-/* What is said in a sentence for a reason that is one word in its field; the
- * reason itself where it is a sentence. */
+/* The words of a sentence for a reason that is one word in its field; the
+ * reason itself if it has no words of its own. */
 static const char *
 show_reason(const char *reason)
 {
@@ -246,7 +244,7 @@ show_reason(const char *reason)
 		const char *reason;
 		const char *text;
 	} table[] = {
-		{ "done", "the client has left" },
+		{ "done", "the client ended it" },
 		{ "idle", "it was idle for too long" },
 		{ "turn", "its turn was over, and others waited" },
 		{ "session-timeout", "session_timeout" },
@@ -274,7 +272,7 @@ show_reason(const char *reason)
 	return reason;
 }
 
-/* Two daemons at a time are not at one address of one machine. */
+/* One address of one machine has one daemon at a time. */
 static void
 name_daemon(const char *listen)
 {
@@ -291,11 +289,11 @@ audit_start(const char *version, const char *listen)
 	struct record r;
 
 	name_daemon(listen);
-	begin(&r, START);
+	audit_begin(&r, "start");
 	put(&r, "version", version);
 	put(&r, "listen", listen);
 	put(&r, "daemon", daemon_name);
-	(void)emit(&r, "aisd %s serves on %s", version, listen);
+	(void)audit_emit(&r, "aisd %s serves on %s", version, listen);
 }
 
 void
@@ -303,9 +301,9 @@ audit_stop(const char *reason)
 {
 	struct record r;
 
-	begin(&r, STOP);
+	audit_begin(&r, "stop");
 	put(&r, "reason", reason);
-	(void)emit(&r, "aisd stops: %s", reason);
+	(void)audit_emit(&r, "aisd stops: %s", reason);
 }
 
 void
@@ -313,13 +311,13 @@ audit_reload(bool done, const char *changed, const char *text)
 {
 	struct record r;
 
-	begin(&r, RELOAD);
+	audit_begin(&r, "reload");
 	if (!done)
 		r.event.level = LOG_LEVEL_ERROR;
 	put(&r, "result", done ? "done" : "failed");
 	put(&r, "changed", changed);
-	(void)emit(&r, "%s%s%s", text, *changed == '\0' ? "" : "; changed: ",
-	    changed);
+	(void)audit_emit(&r, "%s%s%s", text,
+	    *changed == '\0' ? "" : "; changed: ", changed);
 }
 
 void
@@ -328,12 +326,12 @@ audit_expiry(const char *file, int64_t ends, bool bad, const char *text)
 	struct record r;
 	char date[DATE_TEXT_MAX];
 
-	begin(&r, EXPIRY);
+	audit_begin(&r, "expiry");
 	if (bad)
 		r.event.level = LOG_LEVEL_ERROR;
 	put(&r, "file", file);
 	put(&r, "ends", date_record(ends, date));
-	(void)emit(&r, "%s", text);
+	(void)audit_emit(&r, "%s", text);
 }
 
 void
@@ -342,11 +340,11 @@ audit_clock_jump(int64_t seconds, int64_t before)
 	struct record r;
 	char date[DATE_TEXT_MAX], from[DATE_TEXT_MAX], to[DATE_TEXT_MAX];
 
-	begin(&r, CLOCK_JUMP);
+	audit_begin(&r, "clock-jump");
 	put_number(&r, "seconds", "%lld", (long long)seconds);
 	put(&r, "before", date_record(before, date));
-	(void)emit(&r, "the clock was set %s by %lld seconds, from %s to %s; "
-	    "certificates and lists are judged by it now", seconds < 0 ?
+	(void)audit_emit(&r, "the clock was set %s by %lld seconds, from %s to "
+	    "%s; certificates and lists are judged by it now", seconds < 0 ?
 	    "back" : "forward", (long long)(seconds < 0 ? -seconds : seconds),
 	    date_words(before, from), date_words(before + seconds, to));
 }
@@ -354,15 +352,17 @@ audit_clock_jump(int64_t seconds, int64_t before)
 void
 audit_handshake_failed(const struct audit_peer *p, const char *reason)
 {
-	char name[NAME_SHOWN];
 	struct record r;
 
-	begin(&r, HANDSHAKE_FAILED);
+	audit_begin(&r, "handshake-failed");
 	put_peer(&r, p);
 	put(&r, "reason", reason);
-	(void)emit(&r, "connection%s%s from %s refused: %s",
-	    p->identity == NULL ? "" : " of ", p->identity == NULL ? "" :
-	    peer_name(p, name), p->address, reason);
+	if (p->identity == NULL)
+		(void)audit_emit(&r, "TLS handshake failed for %s: %s",
+		    p->address, reason);
+	else
+		(void)audit_emit(&r, "connection of %s from %s refused: %s",
+		    r.peer, p->address, reason);
 }
 
 void
@@ -370,12 +370,12 @@ audit_dropped(const char *reason, uint64_t count, const char *address)
 {
 	struct record r;
 
-	begin(&r, DROPPED);
+	audit_begin(&r, "connections-dropped");
 	put(&r, "address", address);
 	put(&r, "reason", reason);
 	put_number(&r, "count", "%llu", (unsigned long long)count);
-	(void)emit(&r, "%llu %s closed before the handshake was done, the last "
-	    "one from %s: %s", (unsigned long long)count, count == 1 ?
+	(void)audit_emit(&r, "%llu %s closed before the handshake was done, "
+	    "the last one from %s: %s", (unsigned long long)count, count == 1 ?
 	    "connection was" : "connections were", address,
 	    show_reason(reason));
 }
@@ -383,23 +383,21 @@ audit_dropped(const char *reason, uint64_t count, const char *address)
 void
 audit_session_open(const struct audit_peer *p)
 {
-	char name[NAME_SHOWN];
 	struct record r;
 
-	begin(&r, SESSION_OPEN);
+	audit_begin(&r, "session-open");
 	put_peer(&r, p);
-	(void)emit(&r, "session of %s from %s opened", peer_name(p, name),
-	    p->address);
+	(void)audit_emit(&r, "session opened: %s from %s", r.peer, p->address);
 }
 
 void
 audit_session_close(const struct audit_peer *p, const char *reason,
     const struct audit_sums *sums)
 {
-	char name[NAME_SHOWN], time[32];
+	char time[32];
 	struct record r;
 
-	begin(&r, SESSION_CLOSE);
+	audit_begin(&r, "session-close");
 	put_peer(&r, p);
 	put(&r, "reason", reason);
 	put_number(&r, "commands", "%lu", (unsigned long)sums->commands);
@@ -407,8 +405,8 @@ audit_session_close(const struct audit_peer *p, const char *reason,
 	put_bytes(&r, sums->in_bytes, sums->out_bytes, sums->err_bytes);
 	if (sums->ended > 0)
 		put_number(&r, "ended", "%d", sums->ended);
-	(void)emit(&r, "session of %s from %s closed after %s and %lu "
-	    "command%s: %s", peer_name(p, name), p->address,
+	(void)audit_emit(&r, "session closed: %s from %s, after %s and %lu "
+	    "command%s: %s", r.peer, p->address,
 	    show_duration(sums->duration_us, time),
 	    (unsigned long)sums->commands, sums->commands == 1 ? "" : "s",
 	    show_reason(reason));
@@ -418,52 +416,35 @@ bool
 audit_command_start(const struct audit_peer *p, const struct audit_command *c,
     bool strict)
 {
-	char name[NAME_SHOWN], shown[COMMAND_SHOWN];
 	size_t needed = strict ? log_sinks() : 1;
 	struct record r;
 
-	begin(&r, COMMAND_START);
+	audit_begin(&r, "command-start");
 	if (daemon_name[0] != '\0')
 		put(&r, "daemon", daemon_name);
 	put_peer(&r, p);
 	put_command(&r, c);
-	return (size_t)emit(&r, "%s starts %s", peer_name(p, name),
-	    show_command(c, shown)) >= needed;
+	return (size_t)audit_emit(&r, "%s starts %s", r.peer, r.command) >=
+	    needed;
 }
 
 void
 audit_limit_hit(const struct audit_peer *p, const struct audit_command *c,
     const char *limit, int64_t value)
 {
-	bool bytes = strcmp(limit, "output_limit") == 0;
-	char name[NAME_SHOWN], shown[COMMAND_SHOWN], most[32];
+	char most[32];
 	struct record r;
 
-	begin(&r, LIMIT_HIT);
-	put_peer(&r, p);
-	put_command(&r, c);
+	begin_command(&r, "limit-hit", p, c);
 	put(&r, "limit", limit);
 	put_number(&r, "value", "%lld", (long long)value);
-	if (bytes)
+	if (strcmp(limit, "output_limit") == 0)
 		(void)snprintf(most, sizeof most, "%lld bytes",
 		    (long long)value);
 	else
 		(void)show_duration(value * 1000, most);
-	(void)emit(&r, "%s: %s has reached its %s of %s",
-	    peer_name(p, name), show_command(c, shown), limit, most);
-}
-
-/* The name of a signal, as "SIGTERM". */
-static const char *
-signal_name(int sig, char out[24])
-{
-	const char *name = sigabbrev_np(sig);
-
-	if (name == NULL)
-		(void)snprintf(out, 24, "signal %d", sig);
-	else
-		(void)snprintf(out, 24, "SIG%.16s", name);
-	return out;
+	(void)audit_emit(&r, "%s: %s has reached its %s of %s",
+	    r.peer, r.command, limit, most);
 }
 
 /* How a command has ended, as the rest of a sentence about it. */
@@ -472,23 +453,27 @@ describe_end(const struct audit_end *e, char *out, size_t size)
 {
 	bool own = strcmp(e->reason, "exit") == 0 ||
 	    strcmp(e->reason, "signal") == 0;
-	char time[32], sig[24], memory[64] = "";
+	const char *why = own ? "" : show_reason(e->reason);
+	const char *colon = own ? "" : ": ", *name;
+	char time[32], number[16], memory[64] = "";
 
 	(void)show_duration(e->duration_us, time);
-	if (e->signal > 0 && e->memory_limit > 0)
-		(void)snprintf(memory, sizeof memory, ", with a memory_limit "
-		    "of %lld bytes", (long long)e->memory_limit);
 	if (strcmp(e->reason, "abandoned") == 0)
 		(void)snprintf(out, size, "is left alone after %s: SIGKILL did "
 		    "not end it", time);
-	else if (e->signal > 0)
-		(void)snprintf(out, size, "ended by %s after %s%s%s%s",
-		    signal_name(e->signal, sig), time, memory, own ? "" : ": ",
-		    own ? "" : show_reason(e->reason));
-	else if (e->exit >= 0)
+	else if (e->signal > 0) {
+		name = sigabbrev_np(e->signal);
+		(void)snprintf(number, sizeof number, "%d", e->signal);
+		if (e->memory_limit > 0)
+			(void)snprintf(memory, sizeof memory, ", with a "
+			    "memory_limit of %lld bytes",
+			    (long long)e->memory_limit);
+		(void)snprintf(out, size, "ended by %s%s after %s%s%s%s",
+		    name == NULL ? "signal " : "SIG", name == NULL ? number :
+		    name, time, memory, colon, why);
+	} else if (e->exit >= 0)
 		(void)snprintf(out, size, "exited with status %d after %s%s%s",
-		    e->exit, time, own ? "" : ": ",
-		    own ? "" : show_reason(e->reason));
+		    e->exit, time, colon, why);
 	else
 		(void)snprintf(out, size, "did not start: %s", e->reason);
 }
@@ -497,18 +482,16 @@ void
 audit_command_end(const struct audit_peer *p, const struct audit_command *c,
     const struct audit_end *e)
 {
-	char name[NAME_SHOWN], shown[COMMAND_SHOWN], how[LOG_TEXT_MAX];
+	char how[LOG_TEXT_MAX];
 	struct record r;
 
-	begin(&r, COMMAND_END);
-	put_peer(&r, p);
-	put_command(&r, c);
+	begin_command(&r, "command-end", p, c);
 	put(&r, "reason", e->reason);
 	if (e->exit >= 0)
 		put_number(&r, "exit", "%d", e->exit);
 	if (e->signal > 0)
 		put_number(&r, "signal", "%d", e->signal);
-	/* Want of memory is not seen from here, but this much is known. */
+	/* Whether memory was the reason is not known; the limit is. */
 	if (e->signal > 0 && e->memory_limit > 0)
 		put_number(&r, "memory_limit", "%lld",
 		    (long long)e->memory_limit);
@@ -518,21 +501,17 @@ audit_command_end(const struct audit_peer *p, const struct audit_command *c,
 	if (e->left > 0)
 		put_number(&r, e->kept ? "kept" : "left", "%d", e->left);
 	describe_end(e, how, sizeof how);
-	(void)emit(&r, "%s: %s %s", peer_name(p, name),
-	    show_command(c, shown), how);
+	(void)audit_emit(&r, "%s: %s %s", r.peer, r.command, how);
 }
 
 void
 audit_command_refused(const struct audit_peer *p,
     const struct audit_command *c, const char *reason)
 {
-	char name[NAME_SHOWN], shown[COMMAND_SHOWN];
 	struct record r;
 
-	begin(&r, COMMAND_REFUSED);
-	put_peer(&r, p);
-	put_command(&r, c);
+	begin_command(&r, "command-refused", p, c);
 	put(&r, "reason", reason);
-	(void)emit(&r, "%s: %s refused: %s", peer_name(p, name),
-	    show_command(c, shown), reason);
+	(void)audit_emit(&r, "%s: %s refused: %s", r.peer, r.command,
+	    reason);
 }

@@ -1,3 +1,8 @@
+/*
+ * datagram.c - messages to a log of this machine, by a socket.
+ *
+ * SPDX-License-Identifier: ISC
+ */
 #include <config.h>
 
 #include <errno.h>
@@ -89,7 +94,7 @@ send_once(struct datagram *d, const struct msghdr *m)
 	return -1;
 }
 
-/* Was there somebody, who has gone? */
+/* Has the reader closed its socket? */
 static bool
 has_gone(int error)
 {
@@ -125,4 +130,24 @@ datagram_send(struct datagram *d, const struct msghdr *m, bool patient)
 		if (fresh)
 			return -1;
 	}
+}
+
+struct log_sink *
+datagram_sink_open(struct datagram_sink *s, const char *name,
+    int (*take)(void *context, const struct log_event *e), const char *path,
+    const char *ident)
+{
+	if (s->ident != NULL)
+		datagram_close(&s->socket);
+	*s = (struct datagram_sink){
+		.sink = { .name = name, .take = take, .context = s },
+		.socket = DATAGRAM(path), .ident = ident
+	};
+	return &s->sink;
+}
+
+int
+datagram_sink_send(struct datagram_sink *s, const struct msghdr *m)
+{
+	return datagram_send(&s->socket, m, !s->sink.failing);
 }

@@ -1,15 +1,18 @@
 /*
  * datagram.h - messages to a log of this machine, by a socket in the file
- * system, of which none holds the daemon.
+ * system, without waiting for its reader.
  *
- * Whoever reads such a socket can be stopped, hang, or be started anew: then
- * the message is not taken, the caller is told so at once, and the next one is
- * tried again.
+ * The reader can be stopped, hang, or be restarted: then the message is not
+ * taken, the caller is told so at once, and the next one is tried again.
+ *
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_DATAGRAM_H
 #define AIS_DATAGRAM_H
 
 #include <stdbool.h>
+
+#include "common/base/log.h"
 
 struct msghdr;
 
@@ -20,12 +23,12 @@ struct datagram {
 };
 
 /* Not connected; datagram_send() connects when there is something to send. */
-#define DATAGRAM(path)	{ (path), -1, false }
+#define DATAGRAM(where)	{ .path = (where), .fd = -1 }
 
 /* The most parts of one message. */
 #define DATAGRAM_PARTS_MAX	2
 
-/* Does anybody listen at "path"? */
+/* Is there a reader at "path"? */
 bool datagram_is_there(const char *path);
 
 /*
@@ -40,5 +43,22 @@ int datagram_send(struct datagram *d, const struct msghdr *m, bool patient);
 
 /* Not connected any more. */
 void datagram_close(struct datagram *d);
+
+/* A sink of the log that sends messages; it needs no closing. */
+struct datagram_sink {
+	struct log_sink sink;
+	struct datagram socket;
+	const char *ident;	/* What the records say that we are. */
+};
+
+/* Make "s", which the caller keeps for good, a sink called "name" that sends
+ * to "path" by "take", whose context is "s".  Returns the sink.  It connects
+ * when there is an event. */
+struct log_sink *datagram_sink_open(struct datagram_sink *s, const char *name,
+    int (*take)(void *context, const struct log_event *e), const char *path,
+    const char *ident);
+
+/* As datagram_send(); a sink that fails does not wait. */
+int datagram_sink_send(struct datagram_sink *s, const struct msghdr *m);
 
 #endif

@@ -1,3 +1,8 @@
+/*
+ * journal.c - the journal of systemd as a sink of the log.
+ *
+ * SPDX-License-Identifier: ISC
+ */
 #include <config.h>
 
 #include <errno.h>
@@ -22,12 +27,6 @@
 /* The fields that every record has: their names, and all but the text. */
 #define FIXED_MAX	1024
 
-struct journal {
-	struct log_sink sink;
-	struct datagram socket;
-	const char *ident;
-};
-
 /* A record that is put together in memory of its own. */
 struct record {
 	char *bytes;
@@ -42,7 +41,7 @@ put_bytes(struct record *r, const void *bytes, size_t n)
 	r->used += n;
 }
 
-/* The value behind a name: in the line, or with its length, 64 bits and little
+/* The value after a name: in the line, or with its length, 64 bits and little
  * endian, where a newline in it would end that. */
 static void
 put_value(struct record *r, const void *value, size_t n)
@@ -80,7 +79,7 @@ put_field(struct record *r, const struct log_field *f)
 
 /* 0 with a record whose bytes the caller frees, or -1 with errno set. */
 static int
-put_together(struct record *r, const struct journal *j,
+put_together(struct record *r, const struct datagram_sink *j,
     const struct log_event *e)
 {
 	char text[LOG_TEXT_MAX], level[16];
@@ -105,8 +104,8 @@ put_together(struct record *r, const struct journal *j,
 	return 0;
 }
 
-/* A file in memory with the record, which nobody can change any more, as the
- * journal demands; -1 with errno set. */
+/* A file in memory with the record, sealed as the journal
+ * demands; -1 with errno set. */
 static int
 sealed_file(const struct record *r)
 {
@@ -127,7 +126,7 @@ sealed_file(const struct record *r)
 
 /* The record in a file, whose descriptor is all that is sent. */
 static int
-send_file(struct journal *j, const struct record *r)
+send_file(struct datagram_sink *j, const struct record *r)
 {
 	union {
 		struct cmsghdr head;
@@ -144,7 +143,7 @@ send_file(struct journal *j, const struct record *r)
 	control.head.cmsg_type = SCM_RIGHTS;
 	control.head.cmsg_len = CMSG_LEN(sizeof fd);
 	memcpy(CMSG_DATA(&control.head), &fd, sizeof fd);
-	result = datagram_send(&j->socket, &m, !j->sink.failing);
+	result = datagram_sink_send(j, &m);
 	fd_close(&fd);
 	return result;
 }
@@ -152,7 +151,7 @@ send_file(struct journal *j, const struct record *r)
 static int
 take(void *context, const struct log_event *e)
 {
-	struct journal *j = context;
+	struct datagram_sink *j = context;
 	struct record r;
 	struct iovec whole;
 	struct msghdr m = { .msg_iov = &whole, .msg_iovlen = 1 };
@@ -162,7 +161,7 @@ take(void *context, const struct log_event *e)
 		return -1;
 	whole.iov_base = r.bytes;
 	whole.iov_len = r.used;
-	result = datagram_send(&j->socket, &m, !j->sink.failing);
+	result = datagram_sink_send(j, &m);
 	if (result == -1 && (errno == EMSGSIZE || errno == ENOBUFS))
 		result = send_file(j, &r);
 	free(r.bytes);
@@ -172,15 +171,7 @@ take(void *context, const struct log_event *e)
 struct log_sink *
 journal_open(const char *path, const char *ident)
 {
-	static struct journal j = {
-		.sink = { .name = "the journal", .take = take, .context = &j },
-		.socket = DATAGRAM(NULL)
-	};
+	static struct datagram_sink j;
 
-	datagram_close(&j.socket);
-	j.socket = (struct datagram)DATAGRAM(path);
-	j.ident = ident;
-	j.sink.failing = false;
-	j.sink.lost = 0;
-	return &j.sink;
+	return datagram_sink_open(&j, "the journal", take, path, ident);
 }

@@ -1,3 +1,8 @@
+/*
+ * syslog.c - the system's syslog as a sink of the log.
+ *
+ * SPDX-License-Identifier: ISC
+ */
 #include <config.h>
 
 #include <stdio.h>
@@ -13,15 +18,9 @@
 /* "daemon", as RFC 3164, section 4.1.1 numbers it. */
 #define FACILITY	3
 
-struct syslog {
-	struct log_sink sink;
-	struct datagram socket;
-	const char *ident;
-};
-
 /* What stands before the text; returns its length. */
 static size_t
-format_head(char *out, size_t size, const struct syslog *s,
+format_head(char *out, size_t size, const struct datagram_sink *s,
     const struct log_event *e)
 {
 	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
@@ -42,7 +41,7 @@ static int
 take(void *context, const struct log_event *e)
 {
 	static char line[LOG_LINE_MAX];
-	struct syslog *s = context;
+	struct datagram_sink *s = context;
 	char head[128], *text;
 	size_t n = log_format(line, sizeof line, e);
 	struct iovec parts[2];
@@ -55,23 +54,15 @@ take(void *context, const struct log_event *e)
 	parts[0].iov_len = format_head(head, sizeof head, s, e);
 	parts[1].iov_base = text == NULL ? line : text;
 	parts[1].iov_len = strlen(parts[1].iov_base);
-	return datagram_send(&s->socket, &m, !s->sink.failing);
+	return datagram_sink_send(s, &m);
 }
 
 struct log_sink *
 syslog_open(const char *path, const char *ident)
 {
-	static struct syslog s = {
-		.sink = { .name = "syslog", .take = take, .context = &s },
-		.socket = DATAGRAM(NULL)
-	};
+	static struct datagram_sink s;
 
 	/* localtime_r(3) need not look at the time zone. */
 	tzset();
-	datagram_close(&s.socket);
-	s.socket = (struct datagram)DATAGRAM(path);
-	s.ident = ident;
-	s.sink.failing = false;
-	s.sink.lost = 0;
-	return &s.sink;
+	return datagram_sink_open(&s, "syslog", take, path, ident);
 }

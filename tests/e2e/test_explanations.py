@@ -483,8 +483,8 @@ class Record(NamedTuple):
 def not_in(who, why):
     """A client, or None for a stranger, does not get a session."""
     return Record("handshake-failed", "warning",
-                  f"connection{who and f' of {who}' or ''} from 127.0.0.1 "
-                  f"refused: {why}",
+                  f"connection of {who} from 127.0.0.1 refused: {why}" if who
+                  else f"TLS handshake failed for 127.0.0.1: {why}",
                   {"reason": why, **({"peer": who} if who else {})},
                   PEER if who else {"address"})
 
@@ -515,7 +515,7 @@ def not_started(who, what, why):
 
 def left(reason, text=None, commands="{COMMANDS}", who="alice"):
     return Record("session-close", "info",
-                  f"session of {who} from 127.0.0.1 closed after {{SECONDS}} "
+                  f"session closed: {who} from 127.0.0.1, after {{SECONDS}} "
                   f"s and {commands}: {text or reason}",
                   {"reason": reason, "peer": who},
                   PEER | USED - {"cpu_ms"} | {"session", "commands"})

@@ -14,8 +14,8 @@ import pytest
 DAY = "2026-01-"
 SCHEMA = {
     "from": str, "to": str, "records": int, "unreadable": int,
-    "sessions": int, "handshakes_failed": int, "commands": int, "failed": int,
-    "refused": int, "seconds": float, "end_unknown": int, "peers": list,
+    "clock_jumps": int, "sessions": int, "handshakes_failed": int,
+    "commands": int, "failed": int, "refused": int, "seconds": float, "end_unknown": int, "peers": list,
     "days": list, "failures": list, "refusals": list, "longest": list,
     "slowest": list, "running": list}
 COMMAND = {"time": str, "peer": str, "address": str, "session": str,
@@ -92,6 +92,8 @@ LOG = "".join([
     start(day=2, peer="bob", session="s2", request=3, argv="lost"),
     line("session-close", 2, peer="bob", session="s2", reason="altered"),
     line("handshake-failed", 2, peer="eve"),
+    f"time={DAY}03T11:59:00.000000Z level=warning event=clock-jump "
+    f"seconds=90 before={DAY}03T11:57:30Z msg=\"the clock was set\"\n",
     start(day=3, session="s3", argv="vi"),
 ])
 
@@ -113,7 +115,8 @@ def test_all(report, tmp_path):
     check_schema(result)
     assert (result["from"], result["to"]) == (
         DAY + "01T00:00:00.000000Z", DAY + "03T12:00:00.000000Z")
-    assert (result["records"], result["unreadable"]) == (17, 0)
+    assert (result["records"], result["unreadable"],
+            result["clock_jumps"]) == (18, 0, 1)
     assert (result["sessions"], result["handshakes_failed"]) == (2, 1)
     assert (result["commands"], result["failed"], result["refused"],
             result["end_unknown"]) == (6, 2, 1, 1)
@@ -203,6 +206,7 @@ def test_plain(report, tmp_path):
     assert text.startswith("2026-01-01 00:00:00 to 2026-01-03 12:00:00 UTC: "
                            "6 commands in 2 sessions, 2 failed, 1 refused, "
                            "1 without an end; 1 connections refused\n")
+    assert "\nthe clock was set once: " in text
     assert "  peer   commands  failed  refused  " in text
     assert re.search(r"^  alice +4 +1 +0 +0:01:41$", text, re.M)
     assert re.search(r"^  2026-01-02 12:00:00  bob +no rule of this .* "

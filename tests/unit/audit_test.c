@@ -153,18 +153,18 @@ session(void **state)
 	audit_session_open(&peer);
 	check("session-open", LOG_LEVEL_INFO);
 	has(" session=0123 address=192.0.2.1 peer=alice subject=\"CN=alice\" "
-	    "issuer=\"CN=AIS_CA\" serial=0A fingerprint=ff msg=\"session of "
-	    "alice from 192.0.2.1 opened\"\n");
+	    "issuer=\"CN=AIS_CA\" serial=0A fingerprint=ff msg=\"session "
+	    "opened: alice from 192.0.2.1\"\n");
 	audit_session_close(&peer, "done", &sums);
 	check("session-close", LOG_LEVEL_INFO);
 	has(" reason=done commands=2 duration_ms=12.003 stdin_bytes=1 "
 	    "stdout_bytes=18446744073709551615 stderr_bytes=3 ended=2 "
-	    "msg=\"session of alice from 192.0.2.1 closed after 0.01 s and 2 "
-	    "commands: the client has left\"\n");
+	    "msg=\"session closed: alice from 192.0.2.1, after 0.01 s and 2 "
+	    "commands: the client ended it\"\n");
 	audit_handshake_failed(&stranger, "no certificate");
 	check("handshake-failed", LOG_LEVEL_WARNING);
 	has("event=handshake-failed address=192.0.2.9 reason=\"no "
-	    "certificate\" msg=\"connection from 192.0.2.9 refused: no "
+	    "certificate\" msg=\"TLS handshake failed for 192.0.2.9: no "
 	    "certificate\"\n");
 	audit_handshake_failed(&(struct audit_peer){ .address = "x",
 	    .identity = &alice }, "expired");

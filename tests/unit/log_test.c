@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <time.h>
 
+#include "tests/unit/memory.h"
 #include "tests/unit/unit.h"
 
 #include "common/base/log.h"
@@ -128,6 +129,7 @@ struct sample {
 	char text[LOG_TEXT_MAX];
 	char name[64];
 	char id[40];
+	char field[4];		/* The first bytes of the first one. */
 	enum log_level level;
 	int64_t time_us;
 };
@@ -148,6 +150,8 @@ take(void *context, const struct log_event *e)
 	if (s->room > 0 && --s->room == 0)
 		s->room = -1;
 	s->taken++;
+	if (e->count > 0 && e->fields[0].length < sizeof s->field)
+		memcpy(s->field, e->fields[0].value, e->fields[0].length);
 	s->level = e->level;
 	s->time_us = e->time_us;
 	(void)snprintf(s->text, sizeof s->text, "%s", e->text);
@@ -334,6 +338,49 @@ report_of_failing(void **state)
 	assert_int_equal(log_emit(&e), 2);
 	assert_non_null(strstr(good.text, "9 records are missing there"));
 	assert_null(strstr(good.text, "everywhere"));
+}
+
+/* Events that are held back are given later, whole and in order, or dropped. */
+static void
+held(void **state)
+{
+	char foreign[] = "a\0b";
+	const struct log_field field = { "word", foreign, 3 };
+	struct log_event e = { .level = LOG_LEVEL_WARNING, .name = "event",
+	    .text = "second", .fields = &field, .count = 1 };
+	struct sample s;
+	char first[32];
+
+	(void)state;
+	open_sample(&s, "sink");
+	log_hold(first, sizeof first);
+	assert_string_equal(first, "");
+	log_info("first");
+	assert_int_equal(log_emit(&e), 1);
+	memset(foreign, 'x', sizeof foreign);
+	log_error("an \033 error");
+	log_error("another");
+	assert_string_equal(first, "an \\x1b error");
+	assert_int_equal(s.taken, 0);
+	log_release(false);
+	assert_int_equal(s.taken, 0);
+	memcpy(foreign, "a\0b", 3);
+	log_hold(first, sizeof first);
+	log_info("first");
+	(void)log_emit(&e);
+	memset(foreign, 'x', sizeof foreign);
+	log_release(true);
+	assert_int_equal(s.taken, 2);
+	assert_string_equal(s.text, "second");
+	assert_memory_equal(s.field, "a\0b", 3);
+	/* Without memory they come at once. */
+	log_hold(first, sizeof first);
+	memory_fail_at(0);
+	log_info("now");
+	assert_true(memory_has_failed());
+	assert_string_equal(s.text, "now");
+	log_release(true);
+	assert_int_equal(s.taken, 3);
 }
 
 /* What it lacks has to stand in it: a sink that takes a record, and has no room
@@ -605,6 +652,7 @@ main(void)
 		cmocka_unit_test_teardown(so_many_sinks, reset),
 		cmocka_unit_test_teardown(threshold, reset),
 		cmocka_unit_test_teardown(with_errno, reset),
+		cmocka_unit_test_teardown(held, reset),
 		cmocka_unit_test_teardown(failing, reset),
 		cmocka_unit_test_teardown(report_of_failing, reset),
 		cmocka_unit_test_teardown(report_that_is_not_taken, reset),

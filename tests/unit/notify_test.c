@@ -91,7 +91,7 @@ wait_and_turn(struct notify *n)
 	assert_int_not_equal(left, -1);
 	assert_true(left <= 1000);
 	(void)usleep((useconds_t)left * 1000);
-	notify_turn(n);
+	notify_dispatch(n);
 }
 
 static void
@@ -110,7 +110,7 @@ told_at_once(void **state)
 	expect_told(fd, "STATUS=serving");
 	/* Not twice. */
 	notify_status(&n, "serving");
-	notify_turn(&n);
+	notify_dispatch(&n);
 	expect_told(fd, NULL);
 	assert_int_equal(notify_deadline(&n), CLOCK_NEVER);
 	assert_int_equal(close(fd), 0);
@@ -136,7 +136,7 @@ nobody_to_notify(void **state)
 	assert_false(n.managed);
 	notify_state(&n, "READY=1");
 	notify_status(&n, "idle");
-	notify_turn(&n);
+	notify_dispatch(&n);
 	assert_int_equal(notify_deadline(&n), CLOCK_NEVER);
 	memset(longer, 'x', sizeof longer);
 	longer[0] = '/';
@@ -169,7 +169,7 @@ owed(void **state)
 	notify_state(&n, "READY=1");
 	notify_status(&n, "two");
 	for (int i = 0; i < 1000; i++)
-		notify_turn(&n);
+		notify_dispatch(&n);
 	assert_true(clock_now() - before < 5000);
 	drain(fd, count);
 	expect_told(fd, NULL);
@@ -184,7 +184,7 @@ owed(void **state)
 	notify_status(&n, "two");
 	drain(fd, count);
 	assert_int_equal(notify_deadline(&n), CLOCK_NEVER);
-	notify_turn(&n);
+	notify_dispatch(&n);
 	expect_told(fd, NULL);
 	assert_int_equal(close(fd), 0);
 }
@@ -198,9 +198,9 @@ watchdog(void **state)
 
 	(void)state;
 	notify_init(&n, 100);
-	notify_turn(&n);
+	notify_dispatch(&n);
 	expect_told(fd, "WATCHDOG=1");
-	notify_turn(&n);
+	notify_dispatch(&n);
 	expect_told(fd, NULL);
 	assert_true(clock_left(notify_deadline(&n)) <= 100);
 	wait_and_turn(&n);

@@ -44,7 +44,7 @@ unit_tests = \
 	tests/unit/tls_test \
 	tests/unit/tree_test \
 	tests/unit/trust_test \
-	tests/unit/upkeep_test \
+	tests/unit/certwatch_test \
 	tests/unit/words_test
 # The daemon has functions of the same names.
 tests_unit_client_outcome_test_LDADD = $(client_libs) $(CMOCKA_LIBS) \

@@ -1,3 +1,8 @@
+/*
+ * certwatch.c - renewed files, and certificates and lists that expire.
+ *
+ * SPDX-License-Identifier: ISC
+ */
 #include <config.h>
 
 #include <dirent.h>
@@ -19,7 +24,7 @@
 #include "common/tls/tls.h"
 #include "daemon/record/audit.h"
 #include "daemon/conf/settings.h"
-#include "daemon/upkeep.h"
+#include "daemon/certwatch.h"
 
 #define DAY		86400
 /* Files that have changed must look the same for so long before they are
@@ -28,13 +33,13 @@
 /* The clock that is set by more than so many seconds is worth a record.  What
  * keeps the time right sets it by less, except when a machine starts. */
 #define JUMP		60
-/* The timer is always set, for it tells of a clock that is set as well. */
+/* The timer is always armed: it also reports a clock that was set. */
 #define FAR		(sizeof(time_t) > 4 ? INT64_C(253402300799) : INT32_MAX)
 /* time(2) may lag behind the clock that wakes us by one tick. */
 #define TICK		(20 * 1000 * 1000)
 
-/* Nothing is spoken of before the last fifth of its own time: who renews a
- * list each day, or a certificate each month, has no end to be told of. */
+/* No warning comes before the last fifth of a term: a list that is renewed each
+ * day, or a certificate each month, needs none. */
 #define SHARE		5
 
 struct term {
@@ -52,13 +57,13 @@ struct looks {
 	uint64_t hash[FILES];
 };
 
-struct upkeep {
+struct certwatch {
 	const struct settings *settings;
 	const struct tls_context *context;
 	struct term *terms;
 	size_t count;
-	int64_t next;		/* When one of them is to be spoken of. */
-	int64_t begins;		/* When another list takes one's place; 0. */
+	int64_t next;		/* When the next warning is due. */
+	int64_t begins;		/* When a later list comes into use; 0. */
 	int timer;
 	size_t slot;
 	int64_t armed;		/* The timer's second. */
@@ -84,7 +89,7 @@ mix(uint64_t *hash, const void *data, size_t size)
 		*hash = (*hash ^ *p++) * UINT64_C(0x100000001b3);
 }
 
-/* Links are followed: what counts is which file there is, and its age. */
+/* Links are followed: the file at the end counts, and its age. */
 static void
 mix_file(uint64_t *hash, int directory, const char *name, struct stat *st)
 {
@@ -103,7 +108,7 @@ mix_file(uint64_t *hash, int directory, const char *name, struct stat *st)
 	mix(hash, numbers, sizeof numbers);
 }
 
-/* The files of a directory, in whatever order it has them. */
+/* The files of a directory, in any order. */
 static void
 mix_directory(uint64_t *hash, const char *path)
 {
@@ -159,59 +164,58 @@ compare(const struct looks *a, const struct looks *b)
 }
 
 void
-upkeep_mark(struct upkeep *u, const struct settings *settings)
+certwatch_mark(struct certwatch *w, const struct settings *settings)
 {
-	u->read = look(settings);
-	u->changes = compare(&u->read, &u->used);
+	w->read = look(settings);
+	w->changes = compare(&w->read, &w->used);
 }
 
 void
-upkeep_unused(struct upkeep *u)
+certwatch_unused(struct certwatch *w)
 {
-	u->tried = u->read;
+	w->tried = w->read;
 }
 
 unsigned
-upkeep_changes(const struct upkeep *u)
+certwatch_changes(const struct certwatch *w)
 {
-	return u->changes;
+	return w->changes;
 }
 
 /* Have the files changed since they were tried, and settled? */
 static bool
-have_changed(struct upkeep *u)
+have_changed(struct certwatch *w)
 {
-	struct looks now = look(u->settings), before = u->seen;
-	unsigned changes = compare(&now, &u->tried);
+	struct looks now = look(w->settings), before = w->seen;
+	unsigned changes = compare(&now, &w->tried);
 
-	u->seen = now;
-	u->next_look = clock_in(changes == 0 ||
-	    u->settings->watch_interval < SETTLE_TIME ?
-	    u->settings->watch_interval : SETTLE_TIME);
+	w->seen = now;
+	w->next_look = clock_in(changes == 0 ||
+	    w->settings->watch_interval < SETTLE_TIME ?
+	    w->settings->watch_interval : SETTLE_TIME);
 	return changes != 0 && compare(&now, &before) == 0;
 }
 
 /* --- what runs out ------------------------------------------------------- */
 
-/* How many seconds before its end a term is first spoken of. */
+/* How many seconds before its end the first warning of a term is due. */
 static int64_t
-lead(const struct upkeep *u, const struct tls_term *t)
+lead(const struct certwatch *w, const struct tls_term *t)
 {
-	int64_t days = u->settings->expiry_warning * DAY;
+	int64_t days = w->settings->expiry_warning * DAY;
 	int64_t share = (t->ends - t->begins) / SHARE;
 
 	return share < 0 ? 0 : share < days ? share : days;
 }
 
 /*
- * How many seconds before the end to speak, the next time from "warned" on: at
- * first, when 14, 7 and 1 days are left, and at the end itself.  -1: not any
- * more.
+ * How many seconds before the end the next warning after "warned" is due: the
+ * first one, then with 14, 7 and 1 days left, and at the end.  -1: none.
  */
 static int64_t
-next_warning(const struct upkeep *u, const struct term *t)
+next_warning(const struct certwatch *w, const struct term *t)
 {
-	int64_t left[] = { lead(u, &t->what), 14 * DAY, 7 * DAY, DAY, 0 };
+	int64_t left[] = { lead(w, &t->what), 14 * DAY, 7 * DAY, DAY, 0 };
 
 	for (size_t k = 0; k < 5; k++) {
 		if (left[k] <= left[0] && left[k] < t->warned)
@@ -220,16 +224,16 @@ next_warning(const struct upkeep *u, const struct term *t)
 	return -1;
 }
 
-/* The second at which the term is next to be spoken of.  A list that is
- * overdue shuts people out, which is always worth a word. */
+/* The second at which the next warning of a term is due.  An overdue list locks
+ * clients out, so it has its warnings even where they are off. */
 static int64_t
-next_second(const struct upkeep *u, const struct term *t)
+next_second(const struct certwatch *w, const struct term *t)
 {
-	int64_t left = next_warning(u, t);
+	int64_t left = next_warning(w, t);
 
 	if (t->what.ends == 0 || (t->what.kind != TLS_TERM_LIST &&
-	    u->settings->expiry_warning == 0))
-		return UPKEEP_NEVER;
+	    w->settings->expiry_warning == 0))
+		return CERTWATCH_NEVER;
 	return left == -1 ? t->warned_at + DAY : t->what.ends - left;
 }
 
@@ -259,9 +263,9 @@ describe(const struct tls_term *t, int64_t now, char *out, size_t size)
 		    (long long)(left / DAY), left < 2 * DAY ? "" : "s");
 }
 
-/* Who is shut out by an overdue list, and from when on. */
+/* Which clients an overdue list locks out, and from when on. */
 static void
-describe_victims(const struct settings *s, const struct tls_term *t,
+describe_locked_out(const struct settings *s, const struct tls_term *t,
     int64_t now, char *out, size_t size)
 {
 	const char *when = t->ends <= now ? "until then" :
@@ -285,34 +289,34 @@ file_of(const struct settings *s, const struct tls_term *t)
 	    t->kind == TLS_TERM_AUTHORITY ? s->authority : s->certificate;
 }
 
-/* What there is to say of a term and what to do. */
+/* How a term stands, and what to do. */
 static void
 explain(const struct settings *s, const struct tls_term *t, int64_t now,
     char out[LOG_TEXT_MAX])
 {
 	static const char *const advice[] = { "renew it",
-	    "renew it, and put it behind the server's own",
+	    "renew it, and put it after the server's own",
 	    "make a new one, and give it to all servers and clients",
 	    "make a new one" };
-	char what[256], victims[256];
+	char what[256], locked_out[256];
 
 	describe(t, now, what, sizeof what);
-	describe_victims(s, t, now, victims, sizeof victims);
+	describe_locked_out(s, t, now, locked_out, sizeof locked_out);
 	(void)snprintf(out, LOG_TEXT_MAX, "%s: %s, of the file %.600s%s", what,
-	    advice[t->kind], file_of(s, t), victims);
+	    advice[t->kind], file_of(s, t), locked_out);
 }
 
-/* Speak of a term, if it is time. */
+/* Put a warning of a term on record, if one is due. */
 static void
-warn(const struct upkeep *u, struct term *t, int64_t now)
+warn_of_term(const struct certwatch *w, struct term *t, int64_t now)
 {
-	const struct settings *s = u->settings;
+	const struct settings *s = w->settings;
 	char text[LOG_TEXT_MAX];
 	int64_t left;
 
-	if (next_second(u, t) > now)
+	if (next_second(w, t) > now)
 		return;
-	while ((left = next_warning(u, t)) != -1 && t->what.ends - left <= now)
+	while ((left = next_warning(w, t)) != -1 && t->what.ends - left <= now)
 		t->warned = left;
 	t->warned_at = now;
 	explain(s, &t->what, now, text);
@@ -321,31 +325,31 @@ warn(const struct upkeep *u, struct term *t, int64_t now)
 }
 
 static void
-warn_all(struct upkeep *u)
+warn_all(struct certwatch *w)
 {
 	int64_t now = date_now(), second;
 
-	u->next = UPKEEP_NEVER;
-	for (size_t i = 0; i < u->count; i++) {
-		warn(u, &u->terms[i], now);
-		second = next_second(u, &u->terms[i]);
-		if (second < u->next)
-			u->next = second;
+	w->next = CERTWATCH_NEVER;
+	for (size_t i = 0; i < w->count; i++) {
+		warn_of_term(w, &w->terms[i], now);
+		second = next_second(w, &w->terms[i]);
+		if (second < w->next)
+			w->next = second;
 	}
 }
 
-/* When has this been spoken of?  An overdue list is spoken of again with each
- * reading of the files, as if it were new. */
+/* Keep the warnings that were given of the same term.  An overdue list is new
+ * with each reading of the files: its warning comes again. */
 static void
-remember(const struct upkeep *u, struct term *t)
+remember(const struct certwatch *w, struct term *t)
 {
 	const struct tls_term *what = &t->what;
 
 	t->warned = NOT_YET;
 	if (what->kind == TLS_TERM_LIST && what->ends <= date_now())
 		return;
-	for (size_t i = 0; i < u->count; i++) {
-		const struct term *old = &u->terms[i];
+	for (size_t i = 0; i < w->count; i++) {
+		const struct term *old = &w->terms[i];
 
 		if (old->what.kind == what->kind &&
 		    old->what.ends == what->ends &&
@@ -357,9 +361,9 @@ remember(const struct upkeep *u, struct term *t)
 	}
 }
 
-/* Watch what ends of "context".  0, or -1 after a message: that is nothing. */
+/* Watch the terms of "context".  -1 after a message: none is watched. */
 static int
-take_terms(struct upkeep *u, const struct tls_context *context)
+take_terms(struct certwatch *w, const struct tls_context *context)
 {
 	size_t count;
 	struct tls_term *found = tls_context_terms(context, &count);
@@ -372,84 +376,84 @@ take_terms(struct upkeep *u, const struct tls_context *context)
 	}
 	for (size_t i = 0; i < count; i++) {
 		terms[i].what = found[i];
-		remember(u, &terms[i]);
+		remember(w, &terms[i]);
 	}
 	free(found);
-	free(u->terms);
-	u->terms = terms;
-	u->count = count;
-	u->begins = tls_context_crl_begins(context);
+	free(w->terms);
+	w->terms = terms;
+	w->count = count;
+	w->begins = tls_context_crl_begins(context);
 	return count == 0 ? -1 : 0;
 }
 
 void
-upkeep_configure(struct upkeep *u, const struct settings *settings,
+certwatch_configure(struct certwatch *w, const struct settings *settings,
     const struct tls_context *context)
 {
-	u->settings = settings;
-	u->context = context;
-	u->used = u->tried = u->seen = u->read;
-	(void)take_terms(u, context);
-	u->next_look = clock_in(settings->watch_interval);
-	warn_all(u);
+	w->settings = settings;
+	w->context = context;
+	w->used = w->tried = w->seen = w->read;
+	(void)take_terms(w, context);
+	w->next_look = clock_in(settings->watch_interval);
+	warn_all(w);
 }
 
 /* Is the term about to end? */
 static bool
-is_near(const struct upkeep *u, const struct term *t, int64_t now)
+is_near(const struct certwatch *w, const struct term *t, int64_t now)
 {
-	return next_second(u, t) != UPKEEP_NEVER &&
-	    t->what.ends - lead(u, &t->what) <= now;
+	return next_second(w, t) != CERTWATCH_NEVER &&
+	    t->what.ends - lead(w, &t->what) <= now;
 }
 
 void
-upkeep_describe(const struct upkeep *u, char *out, size_t size)
+certwatch_describe(const struct certwatch *w, char *out, size_t size)
 {
 	int64_t now = date_now();
 	size_t used = 0;
 	char what[256];
 
 	*out = '\0';
-	for (size_t i = 0; i < u->count && used < size; i++) {
-		if (!is_near(u, &u->terms[i], now))
+	for (size_t i = 0; i < w->count && used < size; i++) {
+		if (!is_near(w, &w->terms[i], now))
 			continue;
-		describe(&u->terms[i].what, now, what, sizeof what);
+		describe(&w->terms[i].what, now, what, sizeof what);
 		used += (size_t)snprintf(out + used, size - used, "; %s",
 		    what);
 	}
 }
 
 int
-upkeep_warn(FILE *out, const struct settings *settings,
+certwatch_warn(FILE *out, const struct settings *settings,
     const struct tls_context *context)
 {
-	struct upkeep u = { .settings = settings };
+	struct certwatch w = { .settings = settings };
 	int64_t now = date_now();
 	char text[LOG_TEXT_MAX];
-	int n = take_terms(&u, context) == 0 ? 0 : 1;
+	int n = take_terms(&w, context) == 0 ? 0 : 1;
 
-	for (size_t i = 0; i < u.count; i++) {
-		if (!is_near(&u, &u.terms[i], now))
+	for (size_t i = 0; i < w.count; i++) {
+		if (!is_near(&w, &w.terms[i], now))
 			continue;
-		explain(settings, &u.terms[i].what, now, text);
+		explain(settings, &w.terms[i].what, now, text);
 		(void)fprintf(out, "%s\n", text);
 		n++;
 	}
-	free(u.terms);
+	free(w.terms);
 	return n;
 }
 
 int
-upkeep_judge(const struct settings *settings,
+certwatch_may_start(const struct settings *settings,
     const struct tls_context *context)
 {
-	struct upkeep u = { .settings = settings };
+	struct certwatch w = { .settings = settings };
 	int64_t now = date_now();
-	int result = take_terms(&u, context);
+	int result = take_terms(&w, context);
 	char what[256];
 
-	for (size_t i = 0; i < u.count && !settings_old_crl(settings); i++) {
-		const struct tls_term *t = &u.terms[i].what;
+	for (size_t i = 0; i < w.count && !settings_old_crl(settings); i++) {
+		const struct tls_term *t = &w.terms[i].what;
 
 		if (t->kind != TLS_TERM_LIST || t->ends == 0 || t->ends > now)
 			continue;
@@ -459,86 +463,86 @@ upkeep_judge(const struct settings *settings,
 		    "\"warning\" to go on with the old one", what, t->file);
 		result = -1;
 	}
-	free(u.terms);
+	free(w.terms);
 	return result;
 }
 
 /* --- the timer ----------------------------------------------------------- */
 
-struct upkeep *
-upkeep_new(void)
+struct certwatch *
+certwatch_new(void)
 {
-	struct upkeep *u = calloc(1, sizeof *u);
+	struct certwatch *w = calloc(1, sizeof *w);
 
-	if (u != NULL && (u->timer = timerfd_create(CLOCK_REALTIME,
+	if (w != NULL && (w->timer = timerfd_create(CLOCK_REALTIME,
 	    TFD_NONBLOCK | TFD_CLOEXEC)) != -1) {
-		u->slot = POLLSET_NONE;
-		(void)date_ahead(&u->ahead);
-		return u;
+		w->slot = POLLSET_NONE;
+		(void)date_ahead(&w->ahead);
+		return w;
 	}
 	log_errno("cannot make a timer");
-	free(u);
+	free(w);
 	return NULL;
 }
 
 void
-upkeep_free(struct upkeep *u)
+certwatch_free(struct certwatch *w)
 {
-	if (u == NULL)
+	if (w == NULL)
 		return;
-	fd_close(&u->timer);
-	free(u->terms);
-	free(u);
+	fd_close(&w->timer);
+	free(w->terms);
+	free(w);
 }
 
 /*
- * Let the timer end at "second".  What is due before the last alarm was looked
- * at then, and may be so again a second later: a verdict that differs from
- * ours about what has passed must not keep the loop from sleeping.
+ * Let the timer end at "second".  If that was due at the last alarm already, it
+ * comes again a second later at the earliest: where others see the same second
+ * as still ahead, the loop must not spin.
  */
 static void
-arm(struct upkeep *u, int64_t second)
+arm(struct certwatch *w, int64_t second)
 {
 	struct itimerspec t;
 
-	if (second <= u->alarmed && u->alarmed <= date_now())
-		second = u->alarmed + 1;
+	if (second <= w->alarmed && w->alarmed <= date_now())
+		second = w->alarmed + 1;
 	if (second > FAR)
 		second = FAR;
-	if (u->armed == second)
+	if (w->armed == second)
 		return;
 	memset(&t, 0, sizeof t);
 	t.it_value.tv_sec = (time_t)(second > 0 ? second : 1);
 	t.it_value.tv_nsec = TICK;
-	if (timerfd_settime(u->timer, TFD_TIMER_ABSTIME |
+	if (timerfd_settime(w->timer, TFD_TIMER_ABSTIME |
 	    TFD_TIMER_CANCEL_ON_SET, &t, NULL) == -1 && errno != ECANCELED)
 		log_errno("cannot set a timer");
-	u->armed = second;
+	w->armed = second;
 }
 
 void
-upkeep_poll(struct upkeep *u, struct pollset *ps, int64_t second)
+certwatch_poll(struct certwatch *w, struct pollset *ps, int64_t second)
 {
-	if (u->next < second)
-		second = u->next;
-	if (u->begins != 0 && u->begins < second)
-		second = u->begins;
-	arm(u, second);
-	u->slot = pollset_add(ps, u->timer, POLLIN);
-	if (u->settings->watch_interval > 0)
-		pollset_deadline(ps, u->next_look);
+	if (w->next < second)
+		second = w->next;
+	if (w->begins != 0 && w->begins < second)
+		second = w->begins;
+	arm(w, second);
+	w->slot = pollset_add(ps, w->timer, POLLIN);
+	if (w->settings->watch_interval > 0)
+		pollset_deadline(ps, w->next_look);
 }
 
-/* Was the clock set by more than a bit since the last turn?  The kernel wakes
- * us when it is, but what it says is that it was. */
+/* Was the clock set by more than JUMP since the last call?  The kernel wakes us
+ * when it is set, without saying by how much. */
 static bool
-has_jumped(struct upkeep *u)
+has_jumped(struct certwatch *w)
 {
-	int64_t before = u->ahead, by;
+	int64_t before = w->ahead, by;
 
-	/* What cannot be seen is no jump; the next turn looks again. */
-	(void)date_ahead(&u->ahead);
-	by = u->ahead - before;
+	/* Without an answer there is no jump; the next call asks again. */
+	(void)date_ahead(&w->ahead);
+	by = w->ahead - before;
 	if (by >= -JUMP && by <= JUMP)
 		return false;
 	audit_clock_jump(by, date_now() - by);
@@ -546,23 +550,23 @@ has_jumped(struct upkeep *u)
 }
 
 int
-upkeep_turn(struct upkeep *u, const struct pollset *ps)
+certwatch_dispatch(struct certwatch *w, const struct pollset *ps)
 {
 	uint64_t times;
-	int news = 0;
+	int found = 0;
 
-	if (has_jumped(u) || pollset_events(ps, u->slot) != 0) {
+	if (has_jumped(w) || pollset_events(ps, w->slot) != 0) {
 		/* ECANCELED: the clock was set, and the timer is off. */
-		(void)!read(u->timer, &times, sizeof times);
-		u->armed = 0;
-		u->alarmed = date_now();
-		if (u->begins != 0 && u->begins <= u->alarmed)
-			(void)take_terms(u, u->context);
-		warn_all(u);
-		news |= UPKEEP_ALARM;
+		(void)!read(w->timer, &times, sizeof times);
+		w->armed = 0;
+		w->alarmed = date_now();
+		if (w->begins != 0 && w->begins <= w->alarmed)
+			(void)take_terms(w, w->context);
+		warn_all(w);
+		found |= CERTWATCH_ALARM;
 	}
-	if (u->settings->watch_interval > 0 && clock_past(u->next_look) &&
-	    have_changed(u))
-		news |= UPKEEP_FILES;
-	return news;
+	if (w->settings->watch_interval > 0 && clock_past(w->next_look) &&
+	    have_changed(w))
+		found |= CERTWATCH_FILES;
+	return found;
 }

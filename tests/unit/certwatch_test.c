@@ -11,12 +11,12 @@
 #include "common/base/pollset.h"
 #include "common/tls/tls.h"
 #include "daemon/conf/settings.h"
-#include "daemon/upkeep.h"
+#include "daemon/certwatch.h"
 
 static char directory[UNIT_PATH_MAX];
 static struct tls_context *context;
 static struct settings settings;
-static struct upkeep *upkeep;
+static struct certwatch *certwatch;
 static struct pollset ps;
 
 static int
@@ -48,9 +48,9 @@ static int
 begin(void **state)
 {
 	(void)state;
-	assert_non_null(upkeep = upkeep_new());
+	assert_non_null(certwatch = certwatch_new());
 	memset(&settings, 0, sizeof settings);
-	upkeep_configure(upkeep, &settings, context);
+	certwatch_configure(certwatch, &settings, context);
 	return 0;
 }
 
@@ -58,7 +58,7 @@ static int
 end(void **state)
 {
 	(void)state;
-	upkeep_free(upkeep);
+	certwatch_free(certwatch);
 	return 0;
 }
 
@@ -73,9 +73,10 @@ turns(int64_t second, int64_t ms, int *alarms)
 	for (*alarms = 0; !clock_past(deadline); count++) {
 		pollset_clear(&ps);
 		pollset_deadline(&ps, deadline);
-		upkeep_poll(upkeep, &ps, second);
+		certwatch_poll(certwatch, &ps, second);
 		assert_true(pollset_wait(&ps, NULL) >= 0);
-		*alarms += upkeep_turn(upkeep, &ps) == UPKEEP_ALARM;
+		*alarms += certwatch_dispatch(certwatch, &ps) ==
+		    CERTWATCH_ALARM;
 	}
 	return count;
 }
@@ -117,7 +118,7 @@ second_of_2050(void **state)
 	(void)state;
 	assert_true(turns(INT64_C(2524608000), 100, &alarms) < 10);
 	assert_int_equal(alarms, 0);
-	assert_true(turns(UPKEEP_NEVER, 100, &alarms) < 10);
+	assert_true(turns(CERTWATCH_NEVER, 100, &alarms) < 10);
 	assert_int_equal(alarms, 0);
 }
 
@@ -131,5 +132,5 @@ main(void)
 		cmocka_unit_test_setup_teardown(second_of_2050, begin, end),
 	};
 
-	return cmocka_run_group_tests_name("upkeep", tests, enter, leave);
+	return cmocka_run_group_tests_name("certwatch", tests, enter, leave);
 }
