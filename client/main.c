@@ -1,8 +1,11 @@
+/*
+ * main.c - the options of aisc, its standard streams, its exit status.
+ * SPDX-License-Identifier: ISC
+ */
 #include <config.h>
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -15,32 +18,31 @@
 
 #include "common/wire/body.h"
 #include "common/base/net.h"
-#include "common/base/number.h"
 #include "common/wire/proto.h"
 #include "common/base/text.h"
 
 #include "client/core/outcome.h"
+#include "client/core/memory.h"
 #include "client/core/settings.h"
 #include "client/core/signals.h"
 #include "client/core/stream.h"
-#include "client/ask/mistakes.h"
 #include "client/core/printer.h"
 #include "client/session/request.h"
 #include "client/ask/check.h"
 #include "client/ask/question.h"
 #include "client/ask/report.h"
+#include "client/ask/run.h"
 #include "client/prompt/commands.h"
+#include "client/options.h"
 #include "client/ssh.h"
 
 /* Long names of hosts, and of ports. */
 #define HOST_MAX	256
 #define PORT_MAX	8
-/* A year is no limit. */
-#define SECONDS_MAX	(365.0 * 86400)
+#define SEE		"aisc --help"
+#define usage(...)	options_usage(SEE, __VA_ARGS__)
 /* A century. */
 #define DAYS_MAX	36500
-/* Where the words of --help begin, unless the options need more. */
-#define HELP_COLUMN	30
 
 /* What the command line says, and what the files add to it. */
 struct call {
@@ -68,108 +70,74 @@ struct call {
 	size_t argc;
 };
 
-/* The options that have no letter. */
-enum {
-	LONG_CA = 256, LONG_CERT, LONG_KEY, LONG_TIMEOUT, LONG_CONNECT_TIMEOUT,
-	LONG_WAIT, LONG_LIST, LONG_CAN, LONG_CHECK, LONG_JSON, LONG_WARN_DAYS,
-	LONG_CRITICAL_DAYS, LONG_SHOW_CONFIG, LONG_STOP_ON_ERROR,
-	LONG_STATUS_FD, LONG_CAPTURE, LONG_PROGRESS, LONG_NO_PROGRESS,
-	LONG_KEEP_GOING
-};
-
 #define SETTING(name)	offsetof(struct call, settings.name)
 #define CALL(name)	offsetof(struct call, name)
 
-/* What an option's value becomes. */
-enum kind {
-	KIND_FLAG,		/* bool */
-	KIND_TEXT,		/* char * */
-	KIND_PORT,		/* int64_t */
-	KIND_SECONDS,		/* int64_t, milliseconds */
-	KIND_DAYS,		/* int64_t */
-	KIND_FD,		/* int64_t */
-	KIND_VARIABLE		/* Added to the environment. */
-};
-
 /* Every option: parsing, --help and the manual page agree on this table. */
-static const struct row {
-	int letter;
-	const char *name;
-	const char *argument;	/* NULL: it takes none. */
-	const char *help;	/* NULL: it shares the line of the next. */
-	enum kind kind;
-	size_t offset;		/* In struct call. */
-} rows[] = {
-	{ 'c', "command", "LINE", "let the server's shell run LINE",
-	    KIND_TEXT, CALL(shell) },
-	{ 'C', "directory", "DIR", "run in the directory DIR",
-	    KIND_TEXT, SETTING(directory) },
-	{ 'e', "env", "NAME=VALUE", "set a variable for the command",
-	    KIND_VARIABLE, 0 },
-	{ 'f', "file", "FILE", "run the commands in FILE",
-	    KIND_TEXT, CALL(script) },
-	{ LONG_STOP_ON_ERROR, "stop-on-error", NULL,
+static const struct option_row rows[] = {
+	{ "command", 'c', "LINE", "let the server's shell run LINE",
+	    OPTION_TEXT, CALL(shell), 0, 0 },
+	{ "directory", 'C', "DIR", "run in the directory DIR",
+	    OPTION_TEXT, SETTING(directory), 0, 0 },
+	{ "env", 'e', "NAME=VALUE", "set a variable for the command",
+	    OPTION_VARIABLE, CALL(settings), 0, 0 },
+	{ "file", 'f', "FILE", "run the commands in FILE",
+	    OPTION_TEXT, CALL(script), 0, 0 },
+	{ "stop-on-error", 0, NULL,
 	    "end a script with the first status that is not 0",
-	    KIND_FLAG, CALL(stop_on_error) },
-	{ LONG_KEEP_GOING, "keep-going", NULL,
+	    OPTION_FLAG, CALL(stop_on_error), 0, 0 },
+	{ "keep-going", 0, NULL,
 	    "go on after a command that the server refuses",
-	    KIND_FLAG, CALL(keep_going) },
-	{ 'F', "config", "FILE", "read FILE in place of all aisc.conf",
-	    KIND_TEXT, CALL(file) },
-	{ 'n', "no-stdin", NULL, "give the command no standard input",
-	    KIND_FLAG, SETTING(no_stdin) },
-	{ 'p', "port", "PORT", "connect to PORT (" PROTO_PORT_TEXT ")",
-	    KIND_PORT, SETTING(port) },
-	{ 'q', "quiet", NULL, NULL,
-	    KIND_FLAG, SETTING(quiet) },
-	{ 'v', "verbose", NULL, "say nothing but errors; say what is done",
-	    KIND_FLAG, SETTING(verbose) },
-	{ LONG_CA, "ca", "FILE", NULL,
-	    KIND_TEXT, SETTING(authority) },
-	{ LONG_CERT, "cert", "FILE", NULL,
-	    KIND_TEXT, SETTING(certificate) },
-	{ LONG_KEY, "key", "FILE", "the authority, who you are, your key",
-	    KIND_TEXT, SETTING(key) },
-	{ LONG_TIMEOUT, "timeout", "SECONDS", "time limit for everything",
-	    KIND_SECONDS, SETTING(timeout) },
-	{ LONG_CONNECT_TIMEOUT, "connect-timeout", "SECONDS",
-	    "time limit for connecting (10)",
-	    KIND_SECONDS, SETTING(connect_timeout) },
-	{ LONG_WAIT, "wait", "SECONDS",
+	    OPTION_FLAG, CALL(keep_going), 0, 0 },
+	{ "config", 'F', "FILE", "read FILE in place of all aisc.conf",
+	    OPTION_TEXT, CALL(file), 0, 0 },
+	{ "no-stdin", 'n', NULL, "give the command no standard input",
+	    OPTION_FLAG, SETTING(no_stdin), 0, 0 },
+	{ "port", 'p', "PORT", "connect to PORT (" PROTO_PORT_TEXT ")",
+	    OPTION_NUMBER, SETTING(port), 1, 65535 },
+	{ "quiet", 'q', NULL, NULL,
+	    OPTION_FLAG, SETTING(quiet), 0, 0 },
+	{ "verbose", 'v', NULL, "say nothing but errors; say what is done",
+	    OPTION_FLAG, SETTING(verbose), 0, 0 },
+	{ "ca", 0, "FILE", NULL,
+	    OPTION_TEXT, SETTING(authority), 0, 0 },
+	{ "cert", 0, "FILE", NULL,
+	    OPTION_TEXT, SETTING(certificate), 0, 0 },
+	{ "key", 0, "FILE", "the authority, who you are, your key",
+	    OPTION_TEXT, SETTING(key), 0, 0 },
+	{ "timeout", 0, "SECONDS", "time limit for everything",
+	    OPTION_SECONDS, SETTING(timeout), 0, 0 },
+	{ "connect-timeout", 0, "SECONDS", "time limit for connecting (10)",
+	    OPTION_SECONDS, SETTING(connect_timeout), 0, 0 },
+	{ "wait", 0, "SECONDS",
 	    "give up when others are served for so long (600)",
-	    KIND_SECONDS, SETTING(wait) },
-	{ LONG_LIST, "list", NULL, NULL,
-	    KIND_FLAG, CALL(list) },
-	{ LONG_CAN, "can", NULL, "show what you may run; ask if you may run it",
-	    KIND_FLAG, CALL(can) },
-	{ LONG_CHECK, "check", NULL,
-	    "check files, server, certificates, as a plugin",
-	    KIND_FLAG, CALL(checks) },
-	{ LONG_WARN_DAYS, "warn-days", "N", NULL,
-	    KIND_DAYS, CALL(check.warn_days) },
-	{ LONG_CRITICAL_DAYS, "critical-days", "N",
-	    "days that are too few for it (30, 7)",
-	    KIND_DAYS, CALL(check.critical_days) },
-	{ LONG_JSON, "json", NULL, NULL,
-	    KIND_FLAG, CALL(check.json) },
-	{ LONG_CAPTURE, "capture", NULL,
-	    "answer as JSON, with a command's output in it",
-	    KIND_FLAG, CALL(capture) },
-	{ LONG_STATUS_FD, "status-fd", "N",
-	    "tell descriptor N what came of it, as JSON",
-	    KIND_FD, CALL(status_fd) },
-	{ LONG_PROGRESS, "progress", NULL, NULL,
-	    KIND_FLAG, CALL(progress) },
-	{ LONG_NO_PROGRESS, "no-progress", NULL,
-	    "always or never show how much has passed",
-	    KIND_FLAG, CALL(no_progress) },
-	{ LONG_SHOW_CONFIG, "show-config", NULL,
-	    "show the settings for HOST and exit",
-	    KIND_FLAG, CALL(show_config) },
-	{ 'h', "help", NULL, NULL,
-	    KIND_FLAG, CALL(help) },
-	{ 'V', "version", NULL, "show this, or the version, and exit",
-	    KIND_FLAG, CALL(version) }
+	    OPTION_SECONDS, SETTING(wait), 0, 0 },
+	{ "list", 0, NULL, NULL,
+	    OPTION_FLAG, CALL(list), 0, 0 },
+	{ "can", 0, NULL, "show what you may run; ask if you may run it",
+	    OPTION_FLAG, CALL(can), 0, 0 },
+	{ "check", 0, NULL, "check files, server, certificates, as a plugin",
+	    OPTION_FLAG, CALL(checks), 0, 0 },
+	{ "warn-days", 0, "N", NULL,
+	    OPTION_NUMBER, CALL(check.warn_days), 0, DAYS_MAX },
+	{ "critical-days", 0, "N", "days that are too few for it (30, 7)",
+	    OPTION_NUMBER, CALL(check.critical_days), 0, DAYS_MAX },
+	{ "json", 0, NULL, NULL,
+	    OPTION_FLAG, CALL(check.json), 0, 0 },
+	{ "capture", 0, NULL, "answer as JSON, with a command's output in it",
+	    OPTION_FLAG, CALL(capture), 0, 0 },
+	{ "status-fd", 0, "N", "tell descriptor N what came of it, as JSON",
+	    OPTION_NUMBER, CALL(status_fd), 1, INT_MAX },
+	{ "progress", 0, NULL, NULL,
+	    OPTION_FLAG, CALL(progress), 0, 0 },
+	{ "no-progress", 0, NULL, "always or never show how much has passed",
+	    OPTION_FLAG, CALL(no_progress), 0, 0 },
+	{ "show-config", 0, NULL, "show the settings for HOST and exit",
+	    OPTION_FLAG, CALL(show_config), 0, 0 },
+	{ "help", 'h', NULL, NULL,
+	    OPTION_FLAG, CALL(help), 0, 0 },
+	{ "version", 'V', NULL, "show this, or the version, and exit",
+	    OPTION_FLAG, CALL(version), 0, 0 }
 };
 
 #define ROWS	(sizeof rows / sizeof rows[0])
@@ -177,103 +145,11 @@ static const struct row {
 static void
 print_help(FILE *out)
 {
-	int width = 0;
-
 	(void)fputs(
 	    "usage: aisc [OPTION...] HOST[:PORT] [PROGRAM [ARG...]]\n"
 	    "       aisc --rsh [SSH-OPTION...] HOST [WORD...]\n",
 	    out);
-	for (size_t i = 0; i < ROWS; i++) {
-		const struct row *r = &rows[i];
-
-		width += fprintf(out, "%s", width == 0 ? "  " : ", ");
-		if (r->letter < LONG_CA)
-			width += fprintf(out, "-%c, ", r->letter);
-		width += fprintf(out, "--%s%s%s", r->name,
-		    r->argument == NULL ? "" : " ",
-		    r->argument == NULL ? "" : r->argument);
-		if (r->help == NULL)
-			continue;
-		(void)fprintf(out, "%*s %s\n", width < HELP_COLUMN ?
-		    HELP_COLUMN - width : 1, "", r->help);
-		width = 0;
-	}
-}
-
-static int
-usage(const char *what, const char *which)
-{
-	outcome_say("usage: %s%s; see aisc --help", what, which);
-	return -1;
-}
-
-/* Make what getopt_long(3) wants of the table. */
-static void
-make_tables(char letters[2 * ROWS + 3], struct option longs[ROWS + 1])
-{
-	/* "+": options end at HOST.  ":": we say ourselves what is wrong. */
-	char *p = letters;
-
-	*p++ = '+';
-	*p++ = ':';
-	memset(longs, 0, (ROWS + 1) * sizeof *longs);
-	for (size_t i = 0; i < ROWS; i++) {
-		longs[i].name = rows[i].name;
-		longs[i].has_arg = rows[i].argument != NULL;
-		longs[i].val = rows[i].letter;
-		if (rows[i].letter >= LONG_CA)
-			continue;
-		*p++ = (char)rows[i].letter;
-		if (rows[i].argument != NULL)
-			*p++ = ':';
-	}
-	*p = '\0';
-}
-
-/* Set what "row" is for to "text".  0, or -1 if that cannot be. */
-static int
-take_value(struct call *call, const struct row *row, const char *text)
-{
-	void *place = (char *)call + row->offset;
-	const char *end;
-	double seconds;
-
-	switch (row->kind) {
-	case KIND_FLAG:
-		*(bool *)place = true;
-		return 0;
-	case KIND_TEXT:
-		return settings_set(place, text);
-	case KIND_VARIABLE:
-		return settings_add_environment(&call->settings, text);
-	case KIND_PORT:
-		return number_whole(text, 1, 65535, place);
-	case KIND_FD:
-		return number_whole(text, 1, INT_MAX, place);
-	case KIND_DAYS:
-		return number_whole(text, 0, DAYS_MAX, place);
-	case KIND_SECONDS:
-		if ((end = number_decimal(text, &seconds)) == NULL ||
-		    *end != '\0' || seconds > SECONDS_MAX)
-			return -1;
-		*(int64_t *)place = (int64_t)(seconds * 1000);
-		return 0;
-	}
-	return -1;
-}
-
-static int
-take_option(struct call *call, int letter)
-{
-	const struct row *row = rows;
-
-	while (row->letter != letter)
-		row++;
-	if (take_value(call, row, optarg) == 0)
-		return 0;
-	outcome_say("usage: %s is no %s for --%s; see aisc --help", optarg,
-	    row->argument, row->name);
-	return -1;
+	options_help(rows, ROWS, out);
 }
 
 /* "word" cannot be HOST[:PORT].  What was it meant to be? */
@@ -313,33 +189,12 @@ take_rest(struct call *call, int argc, char **argv)
 	return 0;
 }
 
-/*
- * All options are looked at, also behind one that is wrong: whether this is a
- * check decides how that is told.
- */
 static int
 parse(struct call *call, int argc, char **argv)
 {
-	char letters[2 * ROWS + 3];
-	struct option longs[ROWS + 1];
-	int c, result = 0;
+	int n = options_take(rows, ROWS, call, argc, argv);
 
-	make_tables(letters, longs);
-	optind = 0;		/* Begin anew. */
-	while ((c = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
-		if (result == -1 && c != LONG_CHECK && c != LONG_JSON)
-			continue;
-		if (c == ':')
-			result = usage("there is something missing behind ",
-			    argv[optind - 1]);
-		else if (c == '?')
-			result = usage("this option does not exist or takes "
-			    "no value: ", argv[optind - 1]);
-		else if (take_option(call, c) == -1)
-			result = -1;
-	}
-	return result == -1 ? -1 :
-	    take_rest(call, argc - optind, argv + optind);
+	return n == -1 ? -1 : take_rest(call, argc - n, argv + n);
 }
 
 /* Is there one thing to do, and what it needs? */
@@ -349,36 +204,35 @@ check_call(const struct call *call)
 	int questions = call->list + call->can + call->checks;
 
 	if (call->host[0] == '\0' && !call->show_config)
-		return usage("there is no HOST", "");
+		return usage("there is no HOST");
 	if (questions + (call->shell != NULL) + (call->script != NULL) > 1)
 		return usage("-c, -f, --list, --can and --check exclude each "
-		    "other", "");
+		    "other");
 	if (questions > 0 && (call->capture || call->status_fd != -1))
-		return usage("--capture and --status-fd are for commands", "");
+		return usage("--capture and --status-fd are for commands");
 	if (call->capture && !call->check.json)
-		return usage("--capture goes with --json", "");
+		return usage("--capture goes with --json");
 	if (call->check.json && questions == 0 && !call->capture &&
 	    call->status_fd == -1)
 		return usage("--json of a command would mix with its output; "
-		    "add --status-fd N or --capture", "");
+		    "add --status-fd N or --capture");
 	if (call->status_fd == STDOUT_FILENO && !call->capture)
 		return usage("--status-fd 1 would mix with the output; take "
-		    "another, or add --capture", "");
+		    "another, or add --capture");
 	if (call->stop_on_error && call->keep_going)
 		return usage("--stop-on-error and --keep-going exclude each "
-		    "other", "");
+		    "other");
 	if (call->progress && call->no_progress)
-		return usage("--progress and --no-progress exclude each other",
-		    "");
+		return usage("--progress and --no-progress exclude each other");
 	if (call->status_fd == STDERR_FILENO)
 		return usage("--status-fd 2 would mix with messages; take "
-		    "another", "");
+		    "another");
 	if (call->argv == NULL)
 		return 0;
 	if (call->shell != NULL)
-		return usage("-c LINE leaves no place for ", call->argv[0]);
+		return usage("-c LINE leaves no place for %s", call->argv[0]);
 	if (call->list || call->checks || call->script != NULL)
-		return usage("-f, --list and --check leave no place for ",
+		return usage("-f, --list and --check leave no place for %s",
 		    call->argv[0]);
 	return 0;
 }
@@ -387,10 +241,8 @@ check_call(const struct call *call)
 static int
 take_port(struct call *call)
 {
-	if (call->port[0] == '\0' || number_whole(call->port, 1, 65535,
-	    &call->settings.port) == 0)
-		return 0;
-	return usage("this is no port: ", call->port);
+	return call->port[0] == '\0' ? 0 : options_number(SEE, "HOST:PORT",
+	    call->port, 1, 65535, &call->settings.port);
 }
 
 /*
@@ -415,7 +267,7 @@ configure(struct call *call, int argc, char **argv)
 	call->settings.progress = call->progress ? PROGRESS_ON :
 	    call->no_progress || call->settings.quiet || call->list ||
 	    call->can || call->checks ? PROGRESS_OFF : PROGRESS_AUTO;
-	/* Who monitors wants an answer in time, and nothing but one. */
+	/* A monitoring system wants an answer in time, and nothing else. */
 	if (call->checks) {
 		call->settings.quiet = true;
 		if (call->settings.timeout == 0)
@@ -432,14 +284,13 @@ run_one(const struct call *call, struct request *r, struct report *report,
 	const struct settings *s = &call->settings;
 	char *line[] = { call->shell, NULL };
 	struct body body = { .operation = PROTO_RUN, .words = call->argv,
-	    .nwords = call->argc, .env = s->environment,
-	    .directory = s->directory, .wants_stdin = !s->no_stdin };
+	    .nwords = call->argc, .directory = s->directory,
+	    .wants_stdin = !s->no_stdin };
 
-	while (body.env != NULL && body.env[body.nenv] != NULL)
-		body.nenv++;
 	if (call->can) {
 		body.operation = PROTO_CAN;
 		body.wants_stdin = false;
+		run_prepare(s, &body);
 		return question_can(s, r, &body, call->check.json, o);
 	}
 	if (call->shell != NULL) {
@@ -447,14 +298,7 @@ run_one(const struct call *call, struct request *r, struct report *report,
 		body.words = line;
 		body.nwords = 1;
 	}
-	report_begin(report, s, r, &body, 0);
-	report_ask(report, r, &body, o);
-	mistakes_explain(o, &body);
-	report_tell(report, o);
-	outcome_report(o);
-	if (s->verbose)
-		outcome_summary(o);
-	return o->status;
+	return run_once(s, r, report, &body, o);
 }
 
 /* Open what is told of each command, if anything.  0, or -1 after a message. */
@@ -491,10 +335,8 @@ run(const struct call *call, struct report *report)
 	struct outcome outcome = { .class = OUTCOME_DONE };
 	int status;
 
-	if (r == NULL) {
-		outcome_say("resources: out of memory");
-		return OUTCOME_FAILED;
-	}
+	if (r == NULL)
+		memory_out();
 	if (call->list)
 		status = question_list(&call->settings, r, call->check.json,
 		    &outcome);
@@ -517,10 +359,8 @@ tell(const struct call *call)
 	struct outcome o = { .class = OUTCOME_DONE };
 	struct printer p;
 
-	if (printer_open(&p, STDOUT_FILENO) == -1) {
-		outcome_say("resources: out of memory");
-		return OUTCOME_FAILED;
-	}
+	if (printer_open(&p, STDOUT_FILENO) == -1)
+		memory_out();
 	if (call->help)
 		print_help(p.out);
 	else if (call->version)
@@ -534,8 +374,8 @@ tell(const struct call *call)
 	return o.status;
 }
 
-/* A message has said what is wrong with the options or the settings.  Say it to
- * those who read no messages. */
+/* A message has said what is wrong with the options or the settings.  Say it in
+ * the plugin's line or in JSON as well. */
 static int
 refuse(const struct call *call)
 {

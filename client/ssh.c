@@ -1,3 +1,7 @@
+/*
+ * ssh.c - the command line of ssh(1), and what comes of it.
+ * SPDX-License-Identifier: ISC
+ */
 #include <config.h>
 
 #include <errno.h>
@@ -16,17 +20,22 @@
 #include "common/base/words.h"
 
 #include "client/core/outcome.h"
+#include "client/core/memory.h"
 #include "client/core/settings.h"
 #include "client/core/stream.h"
 #include "client/session/request.h"
+#include "client/ask/run.h"
+#include "client/options.h"
 
 #include "client/ssh.h"
 
+#define SEE		"aisc-ssh(1)"
+#define usage(...)	options_usage(SEE, __VA_ARGS__)
 /* A year, in seconds, is no limit. */
-#define SECONDS_MAX	(365L * 86400)
-#define ATTEMPTS_MAX	1000000L
-/* How long we wait in the server's line by default, in ms.  A tool that needs
- * two sessions at once waits for itself: it is to fail, and not to hang. */
+#define SECONDS_MAX	(365 * 86400)
+#define ATTEMPTS_MAX	1000000
+/* How long we wait in the server's queue by default, in ms.  A tool that needs
+ * two sessions at once waits for itself: it must fail, and not hang. */
 #define WAIT		120000
 
 /* What the command line says, and what the files add to it. */
@@ -37,7 +46,7 @@ struct ssh {
 	char *line;		/* The command; "" is the shell itself. */
 	uint64_t set;		/* Which of "keys" are, as bits. */
 	char *no_key;		/* A key that is not there, or NULL. */
-	bool has_key;		/* No other is looked at. */
+	bool has_key;		/* No other is used. */
 	bool subsystem;
 	bool bare;		/* -T: no terminal is wanted. */
 	bool show;		/* -G */
@@ -45,179 +54,123 @@ struct ssh {
 	bool master;		/* -O: to talk to a master connection. */
 };
 
-/* Says what is wrong with the command line.  Always -1. */
-static int __attribute__((format(printf, 1, 2)))
-usage(const char *format, ...)
-{
-	char text[OUTCOME_TEXT_MAX];
-	va_list ap;
-
-	va_start(ap, format);
-	(void)vsnprintf(text, sizeof text, format, ap);
-	va_end(ap);
-	outcome_say("usage: %s; see aisc-ssh(1)", text);
-	return -1;
-}
-
-static int
-take_text(char **place, const char *text)
-{
-	if (settings_set(place, text) == 0)
-		return 0;
-	outcome_say("resources: out of memory");
-	return -1;
-}
-
-/* A decimal number from "min" to "max". */
-static int
-take_number(const char *name, const char *text, long min, long max,
-    long *value)
-{
-	char *end;
-
-	errno = 0;
-	*value = strtol(text, &end, 10);
-	if (*text >= '0' && *text <= '9' && *end == '\0' && errno == 0 &&
-	    *value >= min && *value <= max)
-		return 0;
-	return usage("%s takes a number from %ld to %ld and not \"%s\"", name,
-	    min, max, text);
-}
-
 /* --- options by name: -o NAME=VALUE ------------------------------------ */
 
-static int
-set_port(struct ssh *s, const char *name, const char *value)
-{
-	long port;
+/* What an option does.  Those before KEY_EACH are set by their first value,
+ * the others by each. */
+enum key_kind {
+	KEY_REFUSED, KEY_FAMILY, KEY_CERTIFICATE, KEY_TIMEOUT, KEY_ATTEMPTS,
+	KEY_NAME, KEY_ADDRESS, KEY_LEVEL, KEY_PORT, KEY_TERMINAL, KEY_SESSION,
+	KEY_NO_STDIN, KEY_EACH, KEY_IDENTITY = KEY_EACH, KEY_SEND, KEY_VARIABLE
+};
 
-	if (take_number(name, value, 1, 65535, &port) == -1)
-		return -1;
-	s->settings.port = port;
-	return 0;
+static const struct key {
+	const char *name;
+	enum key_kind kind;
+} keys[] = {
+	{ "AddressFamily", KEY_FAMILY },
+	{ "CertificateFile", KEY_CERTIFICATE },
+	{ "ConnectTimeout", KEY_TIMEOUT },
+	{ "ConnectionAttempts", KEY_ATTEMPTS },
+	{ "DynamicForward", KEY_REFUSED },
+	{ "ForkAfterAuthentication", KEY_REFUSED },
+	{ "ForwardAgent", KEY_REFUSED },
+	{ "ForwardX11", KEY_REFUSED },
+	{ "ForwardX11Trusted", KEY_REFUSED },
+	{ "HostKeyAlias", KEY_NAME },
+	{ "HostName", KEY_ADDRESS },
+	{ "IdentityFile", KEY_IDENTITY },
+	{ "LocalForward", KEY_REFUSED },
+	{ "LogLevel", KEY_LEVEL },
+	{ "Port", KEY_PORT },
+	{ "ProxyCommand", KEY_REFUSED },
+	{ "ProxyJump", KEY_REFUSED },
+	{ "RemoteCommand", KEY_REFUSED },
+	{ "RemoteForward", KEY_REFUSED },
+	{ "RequestTTY", KEY_TERMINAL },
+	{ "SendEnv", KEY_SEND },
+	{ "SessionType", KEY_SESSION },
+	{ "SetEnv", KEY_VARIABLE },
+	{ "StdinNull", KEY_NO_STDIN },
+	{ "Tunnel", KEY_REFUSED }
+};
+
+/* Is "word" one of "list", ignoring case? */
+static bool
+is_one(const char *word, const char *const *list)
+{
+	while (*list != NULL && strcasecmp(*list, word) != 0)
+		list++;
+	return *list != NULL;
 }
 
 static int
-set_timeout(struct ssh *s, const char *name, const char *value)
-{
-	long seconds = 0;
-
-	if (strcasecmp(value, "none") != 0 &&
-	    take_number(name, value, 0, SECONDS_MAX, &seconds) == -1)
-		return -1;
-	s->settings.connect_timeout = (int64_t)seconds * 1000;
-	/* A place in the line is no connection yet. */
-	if (seconds > 0 && s->settings.wait > s->settings.connect_timeout)
-		s->settings.wait = s->settings.connect_timeout;
-	return 0;
-}
-
-static int
-set_attempts(struct ssh *s, const char *name, const char *value)
-{
-	long attempts;
-
-	if (take_number(name, value, 1, ATTEMPTS_MAX, &attempts) == -1)
-		return -1;
-	s->settings.attempts = attempts;
-	return 0;
-}
-
-static int
-set_family(struct ssh *s, const char *name, const char *value)
+set_family(struct settings *s, const char *name, const char *value)
 {
 	if (strcasecmp(value, "any") == 0)
-		s->settings.family = AF_UNSPEC;
+		s->family = AF_UNSPEC;
 	else if (strcasecmp(value, "inet") == 0)
-		s->settings.family = AF_INET;
+		s->family = AF_INET;
 	else if (strcasecmp(value, "inet6") == 0)
-		s->settings.family = AF_INET6;
+		s->family = AF_INET6;
 	else
 		return usage("%s is \"any\", \"inet\" or \"inet6\" and not "
 		    "\"%s\"", name, value);
 	return 0;
 }
 
-/* An empty file, and one called "none", is none. */
-static bool
-is_none(const char *file)
+static int
+set_timeout(struct settings *s, const char *name, const char *value)
 {
-	return *file == '\0' || strcasecmp(file, "none") == 0;
+	int64_t seconds = 0;
+
+	if (strcasecmp(value, "none") != 0 && options_number(SEE, name, value,
+	    0, SECONDS_MAX, &seconds) == -1)
+		return -1;
+	s->connect_timeout = seconds * 1000;
+	/* While it waits in the queue it is not connected yet. */
+	if (seconds > 0 && s->wait > s->connect_timeout)
+		s->wait = s->connect_timeout;
+	return 0;
 }
 
-static int
-take_file(char **place, const char *file)
+static void
+set_level(struct settings *s, const char *value)
 {
-	if (take_text(place, file) == -1)
-		return -1;
-	if (settings_resolve(place, "") == 0)
-		return 0;
-	outcome_say("resources: out of memory");
-	return -1;
+	static const char *const quiet[] = { "quiet", "fatal", "error", NULL };
+
+	s->quiet = is_one(value, quiet);
+	s->verbose = strcasecmp(value, "verbose") == 0 ||
+	    strncasecmp(value, "debug", 5) == 0;
+}
+
+/* Put the path "file" in the place of the one at "place"; an empty one, and one
+ * called "none", is none.  Whether there is one. */
+static bool
+set_file(char **place, const char *file)
+{
+	if (*file == '\0' || strcasecmp(file, "none") == 0)
+		return false;
+	memory_set(place, file);
+	if (settings_resolve(place, "") == -1)
+		memory_out();
+	return true;
 }
 
 /* The first key that is there; ssh(1) goes on without one that is not. */
-static int
+static void
 add_key(struct ssh *s, const char *value)
 {
 	char *file = NULL;
 
 	if (s->has_key)
-		return 0;
-	s->has_key = true;
-	if (is_none(value))
-		return 0;
-	if (take_file(&file, value) == -1)
-		return -1;
-	if (access(file, F_OK) == 0) {
-		free(s->settings.key);
-		s->settings.key = file;
-		return 0;
-	}
-	s->has_key = false;
-	free(s->no_key);
-	s->no_key = file;
-	return 0;
-}
-
-static int
-set_certificate(struct ssh *s, const char *name, const char *value)
-{
-	(void)name;
-	return is_none(value) ? 0 : take_file(&s->settings.certificate, value);
-}
-
-static int
-set_address(struct ssh *s, const char *name, const char *value)
-{
-	(void)name;
-	return take_text(&s->settings.host_name, value);
-}
-
-static int
-set_server_name(struct ssh *s, const char *name, const char *value)
-{
-	(void)name;
-	return take_text(&s->settings.server_name, value);
-}
-
-static int
-set_level(struct ssh *s, const char *name, const char *value)
-{
-	(void)name;
-	s->settings.quiet = strcasecmp(value, "quiet") == 0 ||
-	    strcasecmp(value, "fatal") == 0 || strcasecmp(value, "error") == 0;
-	s->settings.verbose = strcasecmp(value, "verbose") == 0 ||
-	    strncasecmp(value, "debug", 5) == 0;
-	return 0;
-}
-
-static int
-set_no_stdin(struct ssh *s, const char *name, const char *value)
-{
-	(void)name;
-	s->settings.no_stdin = strcasecmp(value, "yes") == 0;
-	return 0;
+		return;
+	s->has_key = !set_file(&file, value) || access(file, F_OK) == 0;
+	if (s->has_key && file != NULL)
+		memory_set(&s->settings.key, file);
+	else if (file != NULL)
+		memory_set(&s->no_key, file);
+	free(file);
 }
 
 static int
@@ -228,111 +181,101 @@ add_variable(struct ssh *s, const char *variable)
 	return usage("%s is not NAME=VALUE", variable);
 }
 
-/* Does "variable", NAME=VALUE, have a name that "pattern" matches? */
-static bool
-is_named(const char *variable, const char *pattern)
+/* Send the variables of ours whose names "pattern" matches. */
+static int
+send_variables(struct ssh *s, const char *pattern)
 {
-	size_t length = strcspn(variable, "=");
-	char *name = strndup(variable, length);
-	bool matches = name != NULL && length > 0 &&
-	    pattern_match(pattern, name);
+	int result = 0;
+	char *name;
 
-	free(name);
-	return matches;
+	for (char **v = environ; result == 0 && *v != NULL; v++) {
+		name = memory_copy(*v);
+		name[strcspn(name, "=")] = '\0';
+		if (*name != '\0' && pattern_match(pattern, name))
+			result = add_variable(s, *v);
+		free(name);
+	}
+	return result;
 }
 
 static int
-send_variable(struct ssh *s, const char *pattern)
+set_key(struct ssh *s, const struct key *key, const char *value)
 {
-	for (char **v = environ; *v != NULL; v++) {
-		if (is_named(*v, pattern) && add_variable(s, *v) == -1)
-			return -1;
+	static const char *const off[] = { "no", "none", NULL };
+	struct settings *to = &s->settings;
+
+	switch (key->kind) {
+	case KEY_FAMILY:
+		return set_family(to, key->name, value);
+	case KEY_CERTIFICATE:
+		(void)set_file(&to->certificate, value);
+		break;
+	case KEY_TIMEOUT:
+		return set_timeout(to, key->name, value);
+	case KEY_ATTEMPTS:
+		return options_number(SEE, key->name, value, 1, ATTEMPTS_MAX,
+		    &to->attempts);
+	case KEY_NAME:
+		memory_set(&to->server_name, value);
+		break;
+	case KEY_ADDRESS:
+		memory_set(&to->host_name, value);
+		break;
+	case KEY_LEVEL:
+		set_level(to, value);
+		break;
+	case KEY_PORT:
+		return options_number(SEE, key->name, value, 1, 65535,
+		    &to->port);
+	case KEY_TERMINAL:
+		s->bare = strcasecmp(value, "no") == 0;
+		break;
+	case KEY_SESSION:
+		s->subsystem = strcasecmp(value, "subsystem") == 0;
+		return strcasecmp(value, "none") != 0 ? 0 :
+		    usage("%s=none is not supported", key->name);
+	case KEY_NO_STDIN:
+		to->no_stdin = strcasecmp(value, "yes") == 0;
+		break;
+	case KEY_IDENTITY:
+		add_key(s, value);
+		break;
+	case KEY_SEND:
+		return send_variables(s, value);
+	case KEY_VARIABLE:
+		return add_variable(s, value);
+	case KEY_REFUSED:
+		/* It may be switched off, and not on. */
+		return is_one(value, off) ? 0 :
+		    usage("%s is not supported", key->name);
 	}
 	return 0;
 }
-
-static int
-set_session(struct ssh *s, const char *name, const char *value)
-{
-	if (strcasecmp(value, "none") == 0)
-		return usage("%s=none is nothing that AIS does", name);
-	s->subsystem = strcasecmp(value, "subsystem") == 0;
-	return 0;
-}
-
-static int
-set_terminal(struct ssh *s, const char *name, const char *value)
-{
-	(void)name;
-	s->bare = strcasecmp(value, "no") == 0;
-	return 0;
-}
-
-/* What AIS does not do may be switched off, and not on. */
-static int
-refuse_unless_off(struct ssh *s, const char *name, const char *value)
-{
-	(void)s;
-	if (strcasecmp(value, "no") == 0 || strcasecmp(value, "none") == 0)
-		return 0;
-	return usage("%s is nothing that AIS does", name);
-}
-
-static const struct {
-	const char *name;
-	int (*set)(struct ssh *s, const char *name, const char *value);
-	int (*each)(struct ssh *s, const char *value);	/* Of several. */
-} keys[] = {
-	{ "AddressFamily", set_family, NULL },
-	{ "CertificateFile", set_certificate, NULL },
-	{ "ConnectTimeout", set_timeout, NULL },
-	{ "ConnectionAttempts", set_attempts, NULL },
-	{ "DynamicForward", refuse_unless_off, NULL },
-	{ "ForkAfterAuthentication", refuse_unless_off, NULL },
-	{ "ForwardAgent", refuse_unless_off, NULL },
-	{ "ForwardX11", refuse_unless_off, NULL },
-	{ "ForwardX11Trusted", refuse_unless_off, NULL },
-	{ "HostKeyAlias", set_server_name, NULL },
-	{ "HostName", set_address, NULL },
-	{ "IdentityFile", NULL, add_key },
-	{ "LocalForward", refuse_unless_off, NULL },
-	{ "LogLevel", set_level, NULL },
-	{ "Port", set_port, NULL },
-	{ "ProxyCommand", refuse_unless_off, NULL },
-	{ "ProxyJump", refuse_unless_off, NULL },
-	{ "RemoteCommand", refuse_unless_off, NULL },
-	{ "RemoteForward", refuse_unless_off, NULL },
-	{ "RequestTTY", set_terminal, NULL },
-	{ "SendEnv", NULL, send_variable },
-	{ "SessionType", set_session, NULL },
-	{ "SetEnv", NULL, add_variable },
-	{ "StdinNull", set_no_stdin, NULL },
-	{ "Tunnel", refuse_unless_off, NULL }
-};
 
 /*
  * Set the option "name" to "values", unless it is set already: as with ssh,
- * the first one wins.  One that AIS has no use for is left.
+ * the first one wins.  One that means nothing to AIS is passed over.
  */
 static int
-set_named(struct ssh *s, const char *name, char **values)
+set_named(struct ssh *s, const char *name, const char *const *values)
 {
-	size_t i = 0;
+	const struct key *key = keys;
+	uint64_t bit = 1;
 	int result = 0;
 
-	while (strcasecmp(keys[i].name, name) != 0) {
-		if (++i == sizeof keys / sizeof keys[0])
+	while (strcasecmp(key->name, name) != 0) {
+		bit <<= 1;
+		if (++key == keys + sizeof keys / sizeof keys[0])
 			return 0;
 	}
-	if (keys[i].set != NULL) {
-		if ((s->set & UINT64_C(1) << i) != 0)
+	if (key->kind < KEY_EACH) {
+		if ((s->set & bit) != 0)
 			return 0;
-		s->set |= UINT64_C(1) << i;
-		return keys[i].set(s, keys[i].name,
-		    values[0] == NULL ? "" : values[0]);
+		s->set |= bit;
+		return set_key(s, key, values[0] == NULL ? "" : values[0]);
 	}
 	for (; result == 0 && *values != NULL; values++)
-		result = keys[i].each(s, *values);
+		result = set_key(s, key, *values);
 	return result;
 }
 
@@ -341,150 +284,125 @@ set_named(struct ssh *s, const char *name, char **values)
 static int
 set_option(struct ssh *s, const char *text)
 {
-	size_t length, count, at;
-	char *name, **values;
+	char *copy = memory_copy(text + strspn(text, " \t")), *value, **values;
+	size_t length = strcspn(copy, " \t="), count, at;
 	int result;
 
-	text += strspn(text, " \t");
-	length = strcspn(text, " \t=");
-	if ((name = strndup(text, length)) == NULL)
-		return usage("out of memory");
-	text += length + strspn(text + length, " \t");
-	text += *text == '=';
-	if (words_split(text, 0, &values, &count, &at) != WORDS_OK) {
-		result = usage("-o %s has no value that can be read", name);
+	value = copy + length + strspn(copy + length, " \t");
+	value += *value == '=';
+	if (words_split(value, 0, &values, &count, &at) != WORDS_OK) {
+		result = usage("-o %.*s has no value that can be read",
+		    (int)length, copy);
 	} else {
-		result = set_named(s, name, values);
+		copy[length] = '\0';
+		result = set_named(s, copy, (const char *const *)values);
 		words_free(values);
 	}
-	free(name);
+	free(copy);
 	return result;
 }
 
 /* --- options by letter -------------------------------------------------- */
 
-enum act {
-	ACT_NOTHING,		/* It does no harm, and means nothing here. */
-	ACT_REFUSE,		/* AIS does not do this. */
-	ACT_NAMED,		/* As -o with this name; "yes" by itself. */
-	ACT_FLAG,		/* A truth in struct ssh. */
-	ACT_FILE,
-	ACT_OPTION
-};
+/*
+ * All that ssh(1) has, for getopt(3).  "+": options end at the first other
+ * word.  ":": the messages are ours.  Those that the tables below do not name
+ * do no harm, and mean nothing here.
+ */
+#define LETTERS	"+:1246AB:CD:E:F:GI:J:KL:MNO:P:Q:R:S:TVW:XYab:c:e:fgi:kl:m:" \
+		"no:p:qstvw:xy"
 
-static const struct letter {
+/* Those that do what an option by name does, with this value or their own. */
+static const struct {
 	char letter;
-	bool value;
-	enum act act;
-	const char *name;	/* Of -o, or of what AIS does not do. */
-	const char *constant;	/* The value where none follows. */
-	size_t offset;		/* Of the flag. */
-} letters[] = {
-	{ '1', false, ACT_NOTHING, NULL, NULL, 0 },
-	{ '2', false, ACT_NOTHING, NULL, NULL, 0 },
-	{ '4', false, ACT_NAMED, "AddressFamily", "inet", 0 },
-	{ '6', false, ACT_NAMED, "AddressFamily", "inet6", 0 },
-	{ 'A', false, ACT_REFUSE, "agent forwarding", NULL, 0 },
-	{ 'B', true, ACT_REFUSE, "a source interface", NULL, 0 },
-	{ 'C', false, ACT_NOTHING, NULL, NULL, 0 },
-	{ 'D', true, ACT_REFUSE, "port forwarding", NULL, 0 },
-	{ 'E', true, ACT_REFUSE, "a log file of the client", NULL, 0 },
-	{ 'F', true, ACT_FILE, NULL, NULL, offsetof(struct ssh, file) },
-	{ 'G', false, ACT_FLAG, NULL, NULL, offsetof(struct ssh, show) },
-	{ 'I', true, ACT_REFUSE, "keys on a token", NULL, 0 },
-	{ 'J', true, ACT_REFUSE, "a jump host", NULL, 0 },
-	{ 'K', false, ACT_REFUSE, "Kerberos", NULL, 0 },
-	{ 'L', true, ACT_REFUSE, "port forwarding", NULL, 0 },
-	{ 'M', false, ACT_NOTHING, NULL, NULL, 0 },
-	{ 'N', false, ACT_REFUSE, "a session without a command", NULL, 0 },
-	{ 'O', true, ACT_FLAG, NULL, NULL, offsetof(struct ssh, master) },
-	{ 'P', true, ACT_NOTHING, NULL, NULL, 0 },
-	{ 'Q', true, ACT_REFUSE, "a list of algorithms", NULL, 0 },
-	{ 'R', true, ACT_REFUSE, "port forwarding", NULL, 0 },
-	{ 'S', true, ACT_NOTHING, NULL, NULL, 0 },
-	{ 'T', false, ACT_NAMED, "RequestTTY", "no", 0 },
-	{ 'V', false, ACT_FLAG, NULL, NULL, offsetof(struct ssh, version) },
-	{ 'W', true, ACT_REFUSE, "port forwarding", NULL, 0 },
-	{ 'X', false, ACT_REFUSE, "X11 forwarding", NULL, 0 },
-	{ 'Y', false, ACT_REFUSE, "X11 forwarding", NULL, 0 },
-	{ 'a', false, ACT_NOTHING, NULL, NULL, 0 },
-	{ 'b', true, ACT_REFUSE, "a source address", NULL, 0 },
-	{ 'c', true, ACT_NOTHING, NULL, NULL, 0 },
-	{ 'e', true, ACT_NOTHING, NULL, NULL, 0 },
-	{ 'f', false, ACT_REFUSE, "going to the background", NULL, 0 },
-	{ 'g', false, ACT_REFUSE, "port forwarding", NULL, 0 },
-	{ 'i', true, ACT_NAMED, "IdentityFile", NULL, 0 },
-	{ 'k', false, ACT_NOTHING, NULL, NULL, 0 },
-	{ 'l', true, ACT_NOTHING, NULL, NULL, 0 },
-	{ 'm', true, ACT_NOTHING, NULL, NULL, 0 },
-	{ 'n', false, ACT_NAMED, "StdinNull", "yes", 0 },
-	{ 'o', true, ACT_OPTION, NULL, NULL, 0 },
-	{ 'p', true, ACT_NAMED, "Port", NULL, 0 },
-	{ 'q', false, ACT_NAMED, "LogLevel", "quiet", 0 },
-	{ 's', false, ACT_FLAG, NULL, NULL, offsetof(struct ssh, subsystem) },
-	{ 't', false, ACT_NAMED, "RequestTTY", "yes", 0 },
-	{ 'v', false, ACT_NAMED, "LogLevel", "verbose", 0 },
-	{ 'w', true, ACT_REFUSE, "tunnels", NULL, 0 },
-	{ 'x', false, ACT_NOTHING, NULL, NULL, 0 },
-	{ 'y', false, ACT_NOTHING, NULL, NULL, 0 }
+	const char *name;
+	const char *value;
+} named[] = {
+	{ '4', "AddressFamily", "inet" },
+	{ '6', "AddressFamily", "inet6" },
+	{ 'T', "RequestTTY", "no" },
+	{ 'i', "IdentityFile", NULL },
+	{ 'n', "StdinNull", "yes" },
+	{ 'p', "Port", NULL },
+	{ 'q', "LogLevel", "quiet" },
+	{ 't', "RequestTTY", "yes" },
+	{ 'v', "LogLevel", "verbose" }
 };
 
-#define LETTERS		(sizeof letters / sizeof letters[0])
+/* What AIS does not do. */
+static const struct {
+	const char *letters;
+	const char *what;
+} refused[] = {
+	{ "A", "agent forwarding" },
+	{ "B", "a source interface" },
+	{ "DLRWg", "port forwarding" },
+	{ "E", "a log file of the client" },
+	{ "I", "keys on a token" },
+	{ "J", "a jump host" },
+	{ "K", "Kerberos" },
+	{ "N", "a session without a command" },
+	{ "Q", "a list of algorithms" },
+	{ "XY", "X11 forwarding" },
+	{ "b", "a source address" },
+	{ "f", "going to the background" },
+	{ "w", "tunnels" }
+};
 
 static int
-take_letter(struct ssh *s, int letter, char *value)
+take_letter(struct ssh *s, int letter, const char *value)
 {
-	const struct letter *l = letters;
-	char *values[] = { value, NULL };
+	const char *words[] = { value, NULL };
 
-	while (l->letter != letter)
-		l++;
-	switch (l->act) {
-	case ACT_NOTHING:
-		return 0;
-	case ACT_REFUSE:
-		return usage("-%c, %s, is nothing that AIS does", letter,
-		    l->name);
-	case ACT_NAMED:
-		/* It is only read. */
-		if (!l->value)
-			values[0] = (char *)(uintptr_t)l->constant;
-		return set_named(s, l->name, values);
-	case ACT_FLAG:
-		*(bool *)((char *)s + l->offset) = true;
-		return 0;
-	case ACT_FILE:
-		/* By these, tools leave out ssh_config(5) alone. */
-		if (is_none(value) || strcmp(value, "/dev/null") == 0)
-			return 0;
-		return take_text(&s->file, value);
-	case ACT_OPTION:
-		return set_option(s, value);
+	for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+		if (strchr(refused[i].letters, letter) != NULL)
+			return usage("-%c, %s, is not supported", letter,
+			    refused[i].what);
 	}
-	return -1;
+	for (size_t i = 0; i < sizeof named / sizeof named[0]; i++) {
+		if (named[i].letter != letter)
+			continue;
+		if (named[i].value != NULL)
+			words[0] = named[i].value;
+		return set_named(s, named[i].name, words);
+	}
+	switch (letter) {
+	case 'F':
+		/* By /dev/null, tools leave out ssh_config(5) alone. */
+		if (strcmp(value, "/dev/null") != 0 && *value != '\0' &&
+		    strcasecmp(value, "none") != 0)
+			memory_set(&s->file, value);
+		break;
+	case 'G':
+		s->show = true;
+		break;
+	case 'O':
+		s->master = true;
+		break;
+	case 'V':
+		s->version = true;
+		break;
+	case 'o':
+		return set_option(s, value);
+	case 's':
+		s->subsystem = true;
+		break;
+	}
+	return 0;
 }
 
 /* Take the options at the beginning; how many words they are, or -1. */
 static int
 take_letters(struct ssh *s, int argc, char **argv)
 {
-	/* "+": options end at the first other word.  ":": we say ourselves
-	 * what is wrong. */
-	char string[2 * LETTERS + 3] = "+:", *p = string + 2;
 	int c;
 
-	for (size_t i = 0; i < LETTERS; i++) {
-		*p++ = letters[i].letter;
-		if (letters[i].value)
-			*p++ = ':';
-	}
-	*p = '\0';
 	optind = 0;		/* Begin anew. */
-	while ((c = getopt(argc, argv, string)) != -1) {
+	while ((c = getopt(argc, argv, LETTERS)) != -1) {
 		if (c == ':')
 			return usage("-%c needs a value", optopt);
 		if (c == '?')
-			return usage("there is no option -%c", optopt);
+			return usage("unknown option -%c", optopt);
 		if (take_letter(s, c, optarg) == -1)
 			return -1;
 	}
@@ -497,52 +415,47 @@ take_letters(struct ssh *s, int argc, char **argv)
 static int
 take_host(struct ssh *s, const char *text)
 {
-	static char port_name[] = "Port";
 	bool is_uri = strncmp(text, "ssh://", 6) == 0;
-	const char *at = strrchr(text, '@'), *port = NULL;
-	const char *host = at != NULL ? at + 1 : is_uri ? text + 6 : text;
-	char *values[] = { NULL, NULL }, *end;
+	const char *at = strrchr(text, '@');
+	const char *values[] = { NULL, NULL };
+	char *port, *end;
 
-	if (take_text(&s->host, host) == -1)
-		return -1;
-	host = s->host;
+	memory_set(&s->host, at != NULL ? at + 1 : is_uri ? text + 6 : text);
 	if (is_uri)
-		s->host[strcspn(host, "/")] = '\0';
-	if (is_uri && (port = strrchr(host, ':')) != NULL &&
+		s->host[strcspn(s->host, "/")] = '\0';
+	if (is_uri && (port = strrchr(s->host, ':')) != NULL &&
 	    strchr(port, ']') == NULL) {
-		s->host[port - host] = '\0';
-		values[0] = s->host + (port - host) + 1;
-		if (set_named(s, port_name, values) == -1)
+		*port = '\0';
+		values[0] = port + 1;
+		if (set_named(s, "Port", values) == -1)
 			return -1;
 	}
 	end = s->host + strlen(s->host);
-	if (*host == '[' && end[-1] == ']') {
+	if (*s->host == '[' && end[-1] == ']') {
 		end[-1] = '\0';
 		memmove(s->host, s->host + 1, (size_t)(end - s->host) - 1);
 	}
 	return *s->host == '\0' ? usage("there is no HOST") : 0;
 }
 
-/* Keep the words of the command as one line; an empty one is none. */
-static int
+/* Keep the words of the command as one line; without any it is empty. */
+static void
 join(struct ssh *s, int argc, char **argv)
 {
-	size_t size = 1, used = 0;
+	size_t size = 1;
+	char *end;
 
 	for (int i = 0; i < argc; i++)
 		size += strlen(argv[i]) + 1;
-	if ((s->line = malloc(size)) == NULL) {
-		outcome_say("resources: out of memory");
-		return -1;
+	end = s->line = memory_get(size);
+	for (int i = 0; i < argc; i++) {
+		if (i > 0)
+			*end++ = ' ';
+		end = stpcpy(end, argv[i]);
 	}
-	for (int i = 0; i < argc; i++)
-		used += (size_t)snprintf(s->line + used, size - used, "%s%s",
-		    i == 0 ? "" : " ", argv[i]);
-	s->line[used] = '\0';
-	return 0;
 }
 
-/* Take the options and HOST; options stand behind it as well.  How many words
+/* Take the options and HOST; options may follow it as well.  How many words
  * come before the command, or -1. */
 static int
 take_words(struct ssh *s, int argc, char **argv)
@@ -556,13 +469,13 @@ take_words(struct ssh *s, int argc, char **argv)
 		return n;
 	if (take_host(s, argv[n]) == -1)
 		return -1;
-	/* HOST stands where argv[0] does, and is not looked at. */
+	/* HOST stands where argv[0] does, which getopt(3) passes over. */
 	more = take_letters(s, argc - n, argv + n);
 	return more == -1 ? -1 : n + more;
 }
 
-/* What the command line and the files say; twice, as the files depend on the
- * one and are overruled by it. */
+/* What the command line and the files say.  The words are read twice: the files
+ * depend on them and are overruled by them. */
 static int
 configure(struct ssh *s, int argc, char **argv)
 {
@@ -588,7 +501,8 @@ configure(struct ssh *s, int argc, char **argv)
 		    s->no_key);
 	if (s->subsystem && argc - n != 1 && !s->show)
 		return usage("-s takes one word, the name of a subsystem");
-	return join(s, argc - n, argv + n);
+	join(s, argc - n, argv + n);
+	return 0;
 }
 
 /* -G: as ssh shows them. */
@@ -616,31 +530,22 @@ show(const struct ssh *s)
 	return OUTCOME_FAILED;
 }
 
-static void
-ask(const struct ssh *s, struct request *r, struct outcome *o)
-{
-	char *words[] = { s->line, NULL };
-	struct body body = { .operation = s->subsystem ? PROTO_SUBSYSTEM :
-	    PROTO_LINE, .words = words, .nwords = *s->line != '\0',
-	    .env = s->settings.environment,
-	    .directory = s->settings.directory,
-	    .wants_stdin = !s->settings.no_stdin };
-
-	while (body.env != NULL && body.env[body.nenv] != NULL)
-		body.nenv++;
-	request_ask(r, &body, o);
-}
-
 /*
  * Without a command the server's shell reads our standard input.  Where that
- * is a terminal, ssh(1) would make one on the server; whoever waits for its
- * prompt, a person or a program, is told that there is none.
+ * is a terminal, ssh(1) would make one on the server; a person or a program
+ * that waits for its prompt is told that there is none.
  */
 static int
 run(const struct ssh *s)
 {
+	char *words[] = { s->line, NULL };
+	struct body body = { .operation = s->subsystem ? PROTO_SUBSYSTEM :
+	    PROTO_LINE, .words = words, .nwords = *s->line != '\0',
+	    .directory = s->settings.directory,
+	    .wants_stdin = !s->settings.no_stdin };
 	struct request *r;
-	struct outcome outcome;
+	struct outcome o;
+	int status;
 
 	if (*s->line == '\0' && !s->bare && !s->settings.no_stdin &&
 	    isatty(STDIN_FILENO) == 1) {
@@ -649,16 +554,11 @@ run(const struct ssh *s)
 		    "prompt of AIS", s->host);
 		return OUTCOME_FAILED;
 	}
-	if ((r = request_new(&s->settings)) == NULL) {
-		outcome_say("resources: out of memory");
-		return OUTCOME_FAILED;
-	}
-	ask(s, r, &outcome);
+	if ((r = request_new(&s->settings)) == NULL)
+		memory_out();
+	status = run_once(&s->settings, r, NULL, &body, &o);
 	request_free(r);
-	outcome_report(&outcome);
-	if (s->settings.verbose)
-		outcome_summary(&outcome);
-	return outcome.status;
+	return status;
 }
 
 bool
@@ -676,21 +576,20 @@ ssh_run(int argc, char **argv)
 	struct ssh s = { .host = NULL };
 	int status = OUTCOME_FAILED;
 
-	/* As ssh(1) does it: who starts several transports may have left us
-	 * the other end of our own standard input, whose end we wait for. */
+	/* As ssh(1) does it: a program that starts several transports may have
+	 * passed on the other end of our own standard input, for whose end we
+	 * would wait. */
 	stream_close_others();
 	if (configure(&s, argc, argv) == -1)
-		status = OUTCOME_FAILED;
+		;		/* A message has said why. */
 	else if (s.version)
 		status = fputs("aisc (" PACKAGE_NAME ") " PACKAGE_VERSION
 		    "\n", stderr) == EOF ? OUTCOME_FAILED : 0;
 	else if (s.master)
 		outcome_say("there is no master connection: each aisc-ssh has "
 		    "its own");
-	else if (s.show)
-		status = show(&s);
 	else
-		status = run(&s);
+		status = s.show ? show(&s) : run(&s);
 	settings_free(&s.settings);
 	free(s.file);
 	free(s.host);

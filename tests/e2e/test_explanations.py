@@ -1023,8 +1023,7 @@ FAILURES = {
         "manual page for those there are"),
     "wrong option": Failure(
         lambda w: w.true(options=["--frob"]), 255, "usage",
-        "aisc: usage: this option does not exist or takes no value: --frob; "
-        "see aisc --help"),
+        "aisc: usage: unknown option --frob; see aisc --help"),
 }
 
 

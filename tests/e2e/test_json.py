@@ -431,9 +431,10 @@ def test_reader_that_reads_nothing(aisc, aisd):
     (["--capture"], b"--capture goes with --json"),
     (["--status-fd", "1"], b"--status-fd 1 would mix"),
     (["--status-fd", "99"], b"descriptor 99 is not open for writing"),
-    (["--status-fd", "0"], b"0 is no N for --status-fd"),
-    (["--status-fd", "x"], b"x is no N for --status-fd"),
-    (["--status-fd", "1.5"], b"1.5 is no N for --status-fd"),
+    (["--status-fd", "0"],
+     b'--status-fd takes a number from 1 to 2147483647 and not "0"'),
+    (["--status-fd", "x"], b'not "x"'),
+    (["--status-fd", "1.5"], b'not "1.5"'),
     (["--status-fd", "2"], b"--status-fd 2 would mix"),
     (["--list", "--capture", "--json"], b"are for commands"),
 ])
