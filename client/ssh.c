@@ -144,17 +144,20 @@ set_level(struct settings *s, const char *value)
 	    strncasecmp(value, "debug", 5) == 0;
 }
 
-/* Put the path "file" in the place of the one at "place"; an empty one, and one
- * called "none", is none.  Whether there is one. */
+/* An empty file, and one called "none", is none. */
 static bool
+is_none(const char *file)
+{
+	return *file == '\0' || strcasecmp(file, "none") == 0;
+}
+
+/* Put the path "file" in the place of the one at "place". */
+static void
 set_file(char **place, const char *file)
 {
-	if (*file == '\0' || strcasecmp(file, "none") == 0)
-		return false;
 	memory_set(place, file);
 	if (settings_resolve(place, "") == -1)
 		memory_out();
-	return true;
 }
 
 /* The first key that is there; ssh(1) goes on without one that is not. */
@@ -163,13 +166,13 @@ add_key(struct ssh *s, const char *value)
 {
 	char *file = NULL;
 
-	if (s->has_key)
+	if (s->has_key || is_none(value)) {
+		s->has_key = true;
 		return;
-	s->has_key = !set_file(&file, value) || access(file, F_OK) == 0;
-	if (s->has_key && file != NULL)
-		memory_set(&s->settings.key, file);
-	else if (file != NULL)
-		memory_set(&s->no_key, file);
+	}
+	set_file(&file, value);
+	s->has_key = access(file, F_OK) == 0;
+	memory_set(s->has_key ? &s->settings.key : &s->no_key, file);
 	free(file);
 }
 
@@ -208,7 +211,8 @@ set_key(struct ssh *s, const struct key *key, const char *value)
 	case KEY_FAMILY:
 		return set_family(to, key->name, value);
 	case KEY_CERTIFICATE:
-		(void)set_file(&to->certificate, value);
+		if (!is_none(value))
+			set_file(&to->certificate, value);
 		break;
 	case KEY_TIMEOUT:
 		return set_timeout(to, key->name, value);
@@ -306,71 +310,28 @@ set_option(struct ssh *s, const char *text)
 
 /*
  * All that ssh(1) has, for getopt(3).  "+": options end at the first other
- * word.  ":": the messages are ours.  Those that the tables below do not name
- * do no harm, and mean nothing here.
+ * word.  ":": the messages are ours.  REFUSED is what AIS does not do; those
+ * that are nowhere below do no harm, and mean nothing here.
  */
 #define LETTERS	"+:1246AB:CD:E:F:GI:J:KL:MNO:P:Q:R:S:TVW:XYab:c:e:fgi:kl:m:" \
 		"no:p:qstvw:xy"
-
-/* Those that do what an option by name does, with this value or their own. */
-static const struct {
-	char letter;
-	const char *name;
-	const char *value;
-} named[] = {
-	{ '4', "AddressFamily", "inet" },
-	{ '6', "AddressFamily", "inet6" },
-	{ 'T', "RequestTTY", "no" },
-	{ 'i', "IdentityFile", NULL },
-	{ 'n', "StdinNull", "yes" },
-	{ 'p', "Port", NULL },
-	{ 'q', "LogLevel", "quiet" },
-	{ 't', "RequestTTY", "yes" },
-	{ 'v', "LogLevel", "verbose" }
-};
-
-/* What AIS does not do. */
-static const struct {
-	const char *letters;
-	const char *what;
-} refused[] = {
-	{ "A", "agent forwarding" },
-	{ "B", "a source interface" },
-	{ "DLRWg", "port forwarding" },
-	{ "E", "a log file of the client" },
-	{ "I", "keys on a token" },
-	{ "J", "a jump host" },
-	{ "K", "Kerberos" },
-	{ "N", "a session without a command" },
-	{ "Q", "a list of algorithms" },
-	{ "XY", "X11 forwarding" },
-	{ "b", "a source address" },
-	{ "f", "going to the background" },
-	{ "w", "tunnels" }
-};
+#define REFUSED	"ABDEIJKLNQRWXYbfgw"
 
 static int
 take_letter(struct ssh *s, int letter, const char *value)
 {
-	const char *words[] = { value, NULL };
+	const char *values[] = { value, NULL };
 
-	for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
-		if (strchr(refused[i].letters, letter) != NULL)
-			return usage("-%c, %s, is not supported", letter,
-			    refused[i].what);
-	}
-	for (size_t i = 0; i < sizeof named / sizeof named[0]; i++) {
-		if (named[i].letter != letter)
-			continue;
-		if (named[i].value != NULL)
-			words[0] = named[i].value;
-		return set_named(s, named[i].name, words);
-	}
+	if (strchr(REFUSED, letter) != NULL)
+		return usage("-%c is not supported", letter);
 	switch (letter) {
+	case '4':
+		return set_option(s, "AddressFamily=inet");
+	case '6':
+		return set_option(s, "AddressFamily=inet6");
 	case 'F':
-		/* By /dev/null, tools leave out ssh_config(5) alone. */
-		if (strcmp(value, "/dev/null") != 0 && *value != '\0' &&
-		    strcasecmp(value, "none") != 0)
+		/* By these, tools leave out ssh_config(5) alone. */
+		if (!is_none(value) && strcmp(value, "/dev/null") != 0)
 			memory_set(&s->file, value);
 		break;
 	case 'G':
@@ -379,14 +340,28 @@ take_letter(struct ssh *s, int letter, const char *value)
 	case 'O':
 		s->master = true;
 		break;
+	case 'T':
+		return set_option(s, "RequestTTY=no");
 	case 'V':
 		s->version = true;
 		break;
+	case 'i':
+		return set_named(s, "IdentityFile", values);
+	case 'n':
+		return set_option(s, "StdinNull=yes");
 	case 'o':
 		return set_option(s, value);
+	case 'p':
+		return set_named(s, "Port", values);
+	case 'q':
+		return set_option(s, "LogLevel=quiet");
 	case 's':
 		s->subsystem = true;
 		break;
+	case 't':
+		return set_option(s, "RequestTTY=yes");
+	case 'v':
+		return set_option(s, "LogLevel=verbose");
 	}
 	return 0;
 }

@@ -1,6 +1,7 @@
 /*
  * ssh.h - aisc-ssh: the command line of ssh(1), for programs that run commands
  * on other machines by way of it.
+ * SPDX-License-Identifier: ISC
  *
  * What AIS does differently and nobody can be harmed by is accepted and does
  * nothing; what AIS does not do is refused by its name.

@@ -1,3 +1,7 @@
+/*
+ * printer.c - a descriptor of ours as a FILE that is written whole.
+ * SPDX-License-Identifier: ISC
+ */
 #include <config.h>
 
 #include <errno.h>
@@ -10,7 +14,7 @@
 
 #include "client/core/printer.h"
 
-/* Wait until it takes more.  0, or -1 if a signal tells us to leave. */
+/* Wait until it takes more.  0, or -1 if a signal ends us. */
 static int
 wait_for_reader(struct printer *p)
 {

@@ -1,9 +1,10 @@
 /*
  * printer.h - a descriptor of ours as a FILE that is written whole.
+ * SPDX-License-Identifier: ISC
  *
  * stdio takes EAGAIN of a descriptor that does not block for a failure, and
  * heeds no signal while it writes one that blocks.  A printer waits until its
- * reader takes more, or until a signal tells us to leave.
+ * reader takes more, or until a signal ends us.
  */
 #ifndef AIS_PRINTER_H
 #define AIS_PRINTER_H

@@ -1,3 +1,7 @@
+/*
+ * stream.c - our own standard streams, read and written without blocking.
+ * SPDX-License-Identifier: ISC
+ */
 #include <config.h>
 
 #include <errno.h>

@@ -1,5 +1,6 @@
 /*
  * stream.h - our own standard streams, read and written without blocking.
+ * SPDX-License-Identifier: ISC
  *
  * Descriptors 0 to 2 are inherited, and so is the open file behind them: to
  * set O_NONBLOCK there would set it for the shell, the pager and every other

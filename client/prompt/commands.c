@@ -1,3 +1,7 @@
+/*
+ * commands.c - command after command, from a prompt or a script.
+ * SPDX-License-Identifier: ISC
+ */
 #include <config.h>
 
 #include <errno.h>
@@ -16,16 +20,17 @@
 #include "common/base/text.h"
 
 #include "client/core/outcome.h"
+#include "client/core/memory.h"
 #include "client/core/settings.h"
 #include "client/core/signals.h"
-#include "client/ask/mistakes.h"
 #include "client/core/printer.h"
 #include "client/session/request.h"
 #include "client/prompt/complete.h"
+#include "client/prompt/editor.h"
 #include "client/prompt/lines.h"
 #include "client/ask/question.h"
 #include "client/ask/report.h"
-#include "client/prompt/prompt.h"
+#include "client/ask/run.h"
 
 #include "client/prompt/commands.h"
 
@@ -38,8 +43,9 @@ struct commands {
 	const struct settings *settings;
 	const struct script *script;
 	struct request *request;
-	struct complete *complete;	/* Of the prompt. */
-	struct prompt *prompt;	/* One of these two is there. */
+	bool prompt;		/* A person types, and no script is read. */
+	struct complete *complete;	/* Of a prompt, or NULL. */
+	struct editor *editor;	/* One of these two gives the lines. */
 	struct lines *lines;
 	size_t number;		/* Of the line in the script. */
 	char *directory;	/* On the server, or NULL: not known. */
@@ -53,17 +59,17 @@ static void
 set_status(struct commands *c, int status)
 {
 	c->status = status;
-	if (status != 0 && c->lines != NULL && c->script->stop_on_error)
+	if (status != 0 && !c->prompt && c->script->stop_on_error)
 		c->done = true;
 }
 
-/* A line begins: the command "body", or NULL for what is none. */
+/* A line begins: the command "body", or NULL where it is none. */
 static void
-begin(struct commands *c, const struct body *body)
+commands_begin(struct commands *c, const struct body *body)
 {
 	c->looked = true;
 	report_begin(c->script->report, c->settings, c->request, body,
-	    c->lines != NULL ? c->number : 0);
+	    c->prompt ? 0 : c->number);
 }
 
 /* Does a failure mean that there is nothing more to run or to tell? */
@@ -72,20 +78,16 @@ is_final(const struct commands *c, const struct outcome *o)
 {
 	return o->class == OUTCOME_INTERRUPTED || o->class == OUTCOME_PIPE ||
 	    o->class == OUTCOME_OUTPUT || o->class == OUTCOME_INPUT ||
-	    (c->lines != NULL && !o->answered && !request_is_open(c->request));
+	    (!c->prompt && !o->answered && !request_is_open(c->request));
 }
 
 /* Report how a request ended. */
 static void
-conclude(struct commands *c, struct outcome *o)
+commands_conclude(struct commands *c, struct outcome *o)
 {
-	report_tell(c->script->report, o);
-	outcome_report(o);
-	if (c->settings->verbose)
-		outcome_summary(o);
-	set_status(c, o->status);
+	set_status(c, run_tell(c->settings, c->script->report, o));
 	/* A command that has ended by Ctrl-C ends a script, as in a shell. */
-	if (is_final(c, o) || (c->lines != NULL && outcome_signo(o) != 0)) {
+	if (is_final(c, o) || (!c->prompt && outcome_signo(o) != 0)) {
 		c->done = true;
 		signals_end_by(outcome_signo(o));
 	}
@@ -102,7 +104,7 @@ conclude_line(struct commands *c, struct outcome *o, bool may_go_on)
 {
 	const char *file = c->script->file;
 
-	if (c->lines != NULL && o->class != OUTCOME_DONE &&
+	if (!c->prompt && o->class != OUTCOME_DONE &&
 	    o->class != OUTCOME_INTERRUPTED) {
 		c->done = !may_go_on || !c->script->keep_going ||
 		    is_final(c, o);
@@ -110,12 +112,12 @@ conclude_line(struct commands *c, struct outcome *o, bool may_go_on)
 		    file == NULL ? "" : file, file == NULL ? "line " : ":",
 		    c->number, c->done ? ": the script ends here" : "");
 	}
-	conclude(c, o);
+	commands_conclude(c, o);
 }
 
 /* Say what is wrong with a line. */
 static void
-complain(struct commands *c, const char *text)
+commands_complain(struct commands *c, const char *text)
 {
 	struct outcome o = { .class = OUTCOME_DONE };
 
@@ -129,7 +131,7 @@ say_again(const struct commands *c, const struct outcome *o)
 {
 	char why[FAILURE_MAX];
 
-	if (c->prompt != NULL || c->settings->verbose)
+	if (c->prompt || c->settings->verbose)
 		outcome_say("%s; beginning another session",
 		    failure_sentence(&o->failure, why));
 }
@@ -152,9 +154,8 @@ change_directory(struct commands *c, char *path, struct outcome *o)
 	}
 	if (o->class != OUTCOME_DONE)
 		return;
-	if (settings_set(&c->directory, o->directory) == -1)
-		outcome_fail(o, OUTCOME_RESOURCES, "out of memory");
-	else if (c->complete != NULL)
+	memory_set(&c->directory, o->directory);
+	if (c->complete != NULL)
 		complete_visited(c->complete, o->directory);
 }
 
@@ -187,28 +188,26 @@ run_command(struct commands *c, char **words, size_t count)
 {
 	const struct settings *s = c->settings;
 	struct body body = { .operation = PROTO_RUN, .words = words,
-	    .nwords = count, .env = s->environment };
+	    .nwords = count };
 	struct outcome o;
 
-	while (body.env != NULL && body.env[body.nenv] != NULL)
-		body.nenv++;
-	body.wants_stdin = c->prompt != NULL && !s->no_stdin &&
+	run_prepare(s, &body);
+	body.wants_stdin = c->prompt && !s->no_stdin &&
 	    !is_typed_ahead();
 	if (!come_back(c))
 		return;
-	report_ask(c->script->report, c->request, &body, &o);
+	run_ask(c->request, c->script->report, &body, &o);
 	if (o.again) {
 		say_again(c, &o);
 		if (!come_back(c))
 			return;
-		report_ask(c->script->report, c->request, &body, &o);
+		run_ask(c->request, c->script->report, &body, &o);
 	}
 	/* The terminal has shown "^C"; the prompt begins on a line of its
 	 * own, as a shell's does. */
-	if (c->prompt != NULL && o.class == OUTCOME_DONE &&
+	if (c->prompt && o.class == OUTCOME_DONE &&
 	    o.status == OUTCOME_SIGNAL + SIGINT)
 		outcome_write("\n");
-	mistakes_explain(&o, &body);
 	conclude_line(c, &o, true);
 }
 
@@ -216,16 +215,14 @@ run_command(struct commands *c, char **words, size_t count)
 
 /* Give out what a command of our own has to say; "o" is what comes of it. */
 static void
-show(struct commands *c, const char *text, struct outcome *o)
+commands_show(struct commands *c, const char *text, struct outcome *o)
 {
 	struct printer p;
 
 	if (report_take(c->script->report, text))
 		return;
-	if (printer_open(&p, STDOUT_FILENO) == -1) {
-		outcome_fail(o, OUTCOME_RESOURCES, "out of memory");
-		return;
-	}
+	if (printer_open(&p, STDOUT_FILENO) == -1)
+		memory_out();
 	(void)fputs(text, p.out);
 	printer_finish(&p, o);
 	printer_close(&p);
@@ -237,7 +234,7 @@ do_cd(struct commands *c, char **words)
 	struct outcome o;
 
 	if (words[1] != NULL && words[2] != NULL) {
-		complain(c, "cd takes one directory");
+		commands_complain(c, "cd takes one directory");
 		return;
 	}
 	if (words[1] != NULL && !come_back(c))
@@ -259,10 +256,10 @@ do_pwd(struct commands *c, char **words)
 		change_directory(c, here, &o);
 	/* A terminal is shown no foreign bytes; a program gets what is. */
 	if (o.class == OUTCOME_DONE) {
-		(void)snprintf(text, sizeof text, "%s\n", c->prompt == NULL ?
+		(void)snprintf(text, sizeof text, "%s\n", !c->prompt ?
 		    c->directory : text_printable(shown, sizeof shown,
 		    c->directory, strlen(c->directory)));
-		show(c, text, &o);
+		commands_show(c, text, &o);
 	}
 	conclude_line(c, &o, false);
 }
@@ -277,7 +274,7 @@ do_exit(struct commands *c, char **words)
 	c->status = (int)(status & 255);
 	if (end != NULL && (*end != '\0' || end == words[1] ||
 	    words[2] != NULL))
-		complain(c, "exit takes one number");
+		commands_complain(c, "exit takes one number");
 }
 
 static void
@@ -286,7 +283,7 @@ do_list(struct commands *c, char **words)
 	struct outcome o = { .class = OUTCOME_DONE };
 
 	if (words[1] != NULL)
-		complain(c, "list takes no word");
+		commands_complain(c, "list takes no word");
 	else if (report_captures(c->script->report)) {
 		outcome_fail(&o, OUTCOME_INVALID, "list does not go with "
 		    "--capture");
@@ -297,7 +294,7 @@ do_list(struct commands *c, char **words)
 		(void)question_list(c->settings, c->request, false, &o);
 		report_tell(c->script->report, &o);
 		set_status(c, o.status);
-		if (c->lines != NULL && o.class != OUTCOME_DONE) {
+		if (!c->prompt && o.class != OUTCOME_DONE) {
 			c->done = true;
 			signals_end_by(outcome_signo(&o));
 		}
@@ -310,7 +307,7 @@ do_help(struct commands *c, char **words)
 	struct outcome o = { .class = OUTCOME_DONE };
 
 	(void)words;
-	show(c,
+	commands_show(c,
 	    "A line is split into words as a shell does it, and run by the\n"
 	    "server without a shell: quote what is not meant literally in\n"
 	    "one.  Besides there are:\n"
@@ -321,7 +318,7 @@ do_help(struct commands *c, char **words)
 	    "  help       show this\n"
 	    "Ctrl-C goes to the running command, and twice within a second\n"
 	    "ends aisc.  \"aisc -c LINE HOST\" asks for a shell.\n", &o);
-	conclude(c, &o);
+	commands_conclude(c, &o);
 }
 
 static const struct {
@@ -343,7 +340,7 @@ run_words(struct commands *c, char **words, size_t count)
 	const struct body body = { .operation = PROTO_RUN, .words = words,
 	    .nwords = count };
 
-	begin(c, &body);
+	commands_begin(c, &body);
 	for (size_t i = 0; i < sizeof builtins / sizeof builtins[0]; i++) {
 		if (strcmp(words[0], builtins[i].name) == 0) {
 			builtins[i].run(c, words);
@@ -364,7 +361,7 @@ run_line(struct commands *c, const char *line)
 	line += strspn(line, " \t");
 	if (*line == '\0' || *line == '#')
 		return;
-	begin(c, NULL);
+	commands_begin(c, NULL);
 	e = words_split(line, 1, &words, &count, &at);
 	if (e == WORDS_SHELL) {
 		outcome_fail(&o, OUTCOME_INVALID, "%.*s needs a shell, and "
@@ -375,7 +372,7 @@ run_line(struct commands *c, const char *line)
 		    c->settings->host);
 		conclude_line(c, &o, false);
 	} else if (e != WORDS_OK)
-		complain(c, words_strerror(e));
+		commands_complain(c, words_strerror(e));
 	if (e != WORDS_OK)
 		return;
 	if (count > 0)
@@ -383,25 +380,42 @@ run_line(struct commands *c, const char *line)
 	words_free(words);
 }
 
+/* Show the prompt "text" and read a line, as editor_read() does, also without
+ * an editor. */
+static int
+typed_line(struct commands *c, const char *text, const char **line,
+    struct outcome *o)
+{
+	int n;
+
+	if (c->editor != NULL)
+		return editor_read(c->editor, text, line, o);
+	outcome_write(text);
+	n = lines_read(c->lines, line, o);
+	if (n != 1)
+		outcome_write("\n");
+	/* Ctrl-C gives up the line, and not the prompt. */
+	return n == 0 && outcome_signo(o) == SIGINT ? -1 : n;
+}
+
 static int
 next_line(struct commands *c, const char **line, struct outcome *o)
 {
-	char text[SHOWN_MAX * 2 + 16], directory[SHOWN_MAX], status[8];
+	char text[SHOWN_MAX * 2 + 16], directory[SHOWN_MAX] = "";
+	char status[8] = "";
 
 	c->number++;
-	if (c->lines != NULL)
+	if (!c->prompt)
 		return lines_read(c->lines, line, o);
-	directory[0] = '\0';
 	if (c->directory != NULL)
 		text_printable(directory, sizeof directory, c->directory,
 		    strlen(c->directory));
-	status[0] = '\0';
 	if (c->status != 0)
 		(void)snprintf(status, sizeof status, " [%d]", c->status);
 	(void)snprintf(text, sizeof text, "%.*s%s%s%s> ", SHOWN_MAX,
 	    c->settings->host, directory[0] == '\0' ? "" : ":", directory,
 	    status);
-	return prompt_read(c->prompt, text, line, o);
+	return typed_line(c, text, line, o);
 }
 
 static void
@@ -416,35 +430,35 @@ run_all(struct commands *c)
 			run_line(c, line);
 		else if (o.again)
 			say_again(c, &o);
-		else if (c->lines != NULL) {
-			begin(c, NULL);
+		else if (!c->prompt) {
+			commands_begin(c, NULL);
 			if (o.class == OUTCOME_INVALID)
 				conclude_line(c, &o, false);
 			else
-				conclude(c, &o);
+				commands_conclude(c, &o);
 		} else
 			outcome_report(&o);
 	}
 	if (!c->done && o.class == OUTCOME_INTERRUPTED) {
-		begin(c, NULL);
-		conclude(c, &o);
+		commands_begin(c, NULL);
+		commands_conclude(c, &o);
 	}
 }
 
 /* Begin where we are told to; a prompt shows where that is. */
 static void
-start(struct commands *c)
+commands_start(struct commands *c)
 {
 	struct outcome o;
 
-	if (c->lines != NULL && c->settings->directory == NULL)
+	if (!c->prompt && c->settings->directory == NULL)
 		return;
-	begin(c, NULL);
+	commands_begin(c, NULL);
 	change_directory(c, c->settings->directory, &o);
 	if (o.class == OUTCOME_DONE)
 		return;
-	conclude(c, &o);
-	if (c->lines != NULL || !request_is_open(c->request))
+	commands_conclude(c, &o);
+	if (!c->prompt || !request_is_open(c->request))
 		c->done = true;
 }
 
@@ -461,10 +475,10 @@ greet(struct commands *c)
 	struct buf answer;
 
 	buf_init(&answer, ANSWER_MAX);
-	begin(c, NULL);
+	commands_begin(c, NULL);
 	request_answer(c->request, &body, &answer, NULL, &o);
 	if (o.class != OUTCOME_DONE)
-		conclude(c, &o);
+		commands_conclude(c, &o);
 	buf_free(&answer);
 }
 
@@ -478,27 +492,24 @@ open_source(struct commands *c)
 
 	for (size_t i = 0; i < sizeof builtins / sizeof builtins[0]; i++)
 		own[i] = builtins[i].name;
-	if (file == NULL && isatty(STDIN_FILENO) == 1) {
-		if (report_captures(c->script->report)) {
-			outcome_say("usage: --capture is not for a prompt; "
-			    "see aisc --help");
-			return -1;
-		}
+	c->prompt = file == NULL && isatty(STDIN_FILENO) == 1;
+	if (c->prompt && report_captures(c->script->report)) {
+		outcome_say("usage: --capture is not for a prompt; "
+		    "see aisc --help");
+		return -1;
+	}
+	if (c->prompt) {
 		c->complete = complete_new(c->request, own);
-		if (c->complete != NULL)
-			c->prompt = prompt_open(c->request, c->complete);
-	} else
-		c->lines = lines_open(c->request, file);
-	if (c->prompt != NULL || c->lines != NULL)
+		c->editor = editor_open(c->request, c->complete);
+		if (c->editor != NULL)
+			return 0;
+	}
+	if ((c->lines = lines_open(c->request, file)) != NULL)
 		return 0;
-	if (file == NULL)
-		outcome_fail(&o, OUTCOME_RESOURCES, "out of memory");
-	else
-		outcome_fail(&o, OUTCOME_INPUT, "cannot read %s: %s", file,
-		    strerror(errno));
-	begin(c, NULL);
-	report_tell(c->script->report, &o);
-	outcome_report(&o);
+	outcome_fail(&o, OUTCOME_INPUT, "cannot read %s: %s", file,
+	    strerror(errno));
+	commands_begin(c, NULL);
+	(void)run_tell(c->settings, c->script->report, &o);
 	return -1;
 }
 
@@ -511,13 +522,13 @@ commands_run(const struct settings *settings, const struct script *script,
 
 	if (open_source(&c) == 0) {
 		c.status = 0;
-		start(&c);
+		commands_start(&c);
 		run_all(&c);
 		if (!c.looked)
 			greet(&c);
 	}
 	lines_close(c.lines);
-	prompt_close(c.prompt);
+	editor_close(c.editor);
 	complete_free(c.complete);
 	free(c.directory);
 	return c.status;

@@ -1,6 +1,7 @@
 /*
  * commands.h - command after command on one session, from a prompt or from a
  * script.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_COMMANDS_H
 #define AIS_COMMANDS_H

@@ -1,3 +1,7 @@
+/*
+ * complete.c - what Tab makes of a line.
+ * SPDX-License-Identifier: ISC
+ */
 #include <config.h>
 
 #include <stdbool.h>
@@ -9,6 +13,7 @@
 #include "common/base/text.h"
 
 #include "client/core/outcome.h"
+#include "client/core/memory.h"
 #include "client/session/request.h"
 
 #include "client/prompt/complete.h"
@@ -32,16 +37,8 @@ struct complete {
 	struct list visited;
 };
 
-static int
-compare(const void *a, const void *b)
-{
-	char *const *x = a, *const *y = b;
-
-	return strcmp(*x, *y);
-}
-
 static void
-clear(struct list *l)
+complete_clear(struct list *l)
 {
 	for (size_t i = 0; i < l->count; i++)
 		free(l->words[i]);
@@ -51,55 +48,38 @@ clear(struct list *l)
 
 /* Would the word be shown as it is? */
 static bool
-is_plain(const char *word, size_t n)
+complete_is_plain(const char *word)
 {
 	char text[4 * WORD_MAX + 1];
+	size_t n = strlen(word);
 
 	return n > 0 && n <= WORD_MAX && strcmp(text_printable(text,
 	    sizeof text, word, n), word) == 0;
 }
 
-/* Add a word, unless it is nothing that is shown as it is.  Want of memory
- * leaves it out.  sort() is due. */
+/* Add a word that is shown as it is, in its place, unless it is there. */
 static void
-add(struct list *l, const char *word)
+complete_add(struct list *l, const char *word)
 {
-	char **words;
+	size_t at = 0;
 
-	if (l->count == WORDS_MAX || !is_plain(word, strlen(word)) ||
-	    (words = realloc(l->words, (l->count + 1) * sizeof *words)) ==
-	    NULL)
+	while (at < l->count && strcmp(l->words[at], word) < 0)
+		at++;
+	if (l->count == WORDS_MAX || !complete_is_plain(word) ||
+	    (at < l->count && strcmp(l->words[at], word) == 0))
 		return;
-	l->words = words;
-	if ((words[l->count] = strdup(word)) != NULL)
-		l->count++;
-}
-
-/* Put the words in order, each once. */
-static void
-sort(struct list *l)
-{
-	size_t n = 0;
-
-	if (l->count == 0)
-		return;
-	qsort(l->words, l->count, sizeof *l->words, compare);
-	for (size_t i = 1; i < l->count; i++) {
-		if (strcmp(l->words[n], l->words[i]) == 0)
-			free(l->words[i]);
-		else
-			l->words[++n] = l->words[i];
-	}
-	l->count = n + 1;
+	l->words = memory_grow(l->words, l->count + 1, sizeof *l->words);
+	memmove(l->words + at + 1, l->words + at,
+	    (l->count - at) * sizeof *l->words);
+	l->words[at] = memory_copy(word);
+	l->count++;
 }
 
 struct complete *
 complete_new(struct request *r, const char *const *own)
 {
-	struct complete *c = calloc(1, sizeof *c);
+	struct complete *c = memory_get(sizeof *c);
 
-	if (c == NULL)
-		return NULL;
 	c->request = r;
 	c->own = own;
 	return c;
@@ -110,8 +90,8 @@ complete_free(struct complete *c)
 {
 	if (c == NULL)
 		return;
-	clear(&c->commands);
-	clear(&c->visited);
+	complete_clear(&c->commands);
+	complete_clear(&c->visited);
 	free(c->session);
 	free(c);
 }
@@ -119,13 +99,12 @@ complete_free(struct complete *c)
 void
 complete_visited(struct complete *c, const char *directory)
 {
-	add(&c->visited, directory);
-	sort(&c->visited);
+	complete_add(&c->visited, directory);
 }
 
 /* Take the names from the answer to LIST: a line each, up to a tab. */
 static void
-take_names(struct complete *c, char *text)
+complete_take_names(struct complete *c, char *text)
 {
 	char *line, *rest, *name;
 
@@ -135,77 +114,63 @@ take_names(struct complete *c, char *text)
 		name[strcspn(name, "\t")] = '\0';
 		/* "*" and "-c LINE" say what else is granted. */
 		if (*name != '-' && *name != '*')
-			add(&c->commands, name);
+			complete_add(&c->commands, name);
 	}
 }
 
 /* Ask the server for its commands. */
 static void
-ask(struct complete *c)
+complete_ask(struct complete *c)
 {
 	const struct body body = { .operation = PROTO_LIST };
 	struct outcome o;
 	struct buf answer;
-	char *text;
 
 	buf_init(&answer, ANSWER_MAX);
 	request_answer(c->request, &body, &answer, NULL, &o);
 	if (o.class == OUTCOME_DONE && o.status == 0 &&
-	    buf_used(&answer) > 0 && (text = strndup((const char *)
-	    buf_data(&answer), buf_used(&answer))) != NULL) {
-		take_names(c, text);
-		free(text);
-	}
+	    buf_put_u8(&answer, '\0') == 0)
+		complete_take_names(c, (char *)answer.data + answer.start);
 	buf_free(&answer);
 }
 
 /* Know the commands, if this is another session than the last. */
 static void
-learn(struct complete *c)
+complete_learn(struct complete *c)
 {
 	const char *session = request_greeting(c->request)->session;
 
 	if (c->session != NULL && (!request_is_open(c->request) ||
 	    strcmp(c->session, session) == 0))
 		return;
-	free(c->session);
-	c->session = strdup(session);
-	clear(&c->commands);
+	memory_set(&c->session, session);
+	complete_clear(&c->commands);
 	for (const char *const *own = c->own; *own != NULL; own++)
-		add(&c->commands, *own);
+		complete_add(&c->commands, *own);
 	if (request_is_open(c->request))
-		ask(c);
-	sort(&c->commands);
-}
-
-/* How many bytes do two words begin with alike? */
-static size_t
-alike(const char *a, const char *b)
-{
-	size_t n = 0;
-
-	while (a[n] != '\0' && a[n] == b[n])
-		n++;
-	return n;
+		complete_ask(c);
 }
 
 /* The part of a sorted list that begins with the "n" bytes of "text". */
 static struct completion
-find(const struct list *l, const char *text, size_t n)
+complete_find(const struct list *l, const char *text, size_t n)
 {
 	struct completion out = { .start = 0 };
-	size_t first = 0, end;
+	const char *first, *last;
 
-	while (first < l->count && strncmp(l->words[first], text, n) != 0)
-		first++;
-	for (end = first; end < l->count &&
-	    strncmp(l->words[end], text, n) == 0; end++)
-		;
-	if (end == first)
+	for (size_t i = 0; i < l->count; i++) {
+		if (strncmp(l->words[i], text, n) != 0)
+			continue;
+		if (out.count++ == 0)
+			out.words = l->words + i;
+	}
+	if (out.count == 0)
 		return out;
-	out.words = l->words + first;
-	out.count = end - first;
-	out.common = alike(l->words[first], l->words[end - 1]);
+	first = out.words[0];
+	last = out.words[out.count - 1];
+	while (first[out.common] != '\0' &&
+	    first[out.common] == last[out.common])
+		out.common++;
 	return out;
 }
 
@@ -228,10 +193,10 @@ complete_line(struct complete *c, const char *line, size_t n)
 	    strchr(" \t", line[first + 2]) == NULL))
 		return out;
 	if (start <= first) {
-		learn(c);
-		out = find(&c->commands, line + start, n - start);
+		complete_learn(c);
+		out = complete_find(&c->commands, line + start, n - start);
 	} else
-		out = find(&c->visited, line + start, n - start);
+		out = complete_find(&c->visited, line + start, n - start);
 	out.start = start;
 	return out;
 }

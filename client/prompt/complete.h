@@ -1,9 +1,10 @@
 /*
  * complete.h - what Tab makes of a line: the words that may stand where the
  * cursor is.
+ * SPDX-License-Identifier: ISC
  *
  * The first word is one of aisc's own or one of those that the server's rules
- * list; behind "cd" it is a directory where this prompt has been.
+ * list; after "cd" it is a directory where this prompt has been.
  */
 #ifndef AIS_COMPLETE_H
 #define AIS_COMPLETE_H
@@ -21,8 +22,7 @@ struct completion {
 	size_t common;		/* So many bytes they all begin with. */
 };
 
-/* "own" are the words of aisc itself, NULL terminated; they are borrowed.
- * NULL if memory is out. */
+/* "own" are the words of aisc itself, NULL terminated; they are borrowed. */
 struct complete *complete_new(struct request *r, const char *const *own);
 void complete_free(struct complete *c);
 

@@ -1,3 +1,7 @@
+/*
+ * editor.c - lines from a terminal, with editing, history and Tab, by libedit.
+ * SPDX-License-Identifier: ISC
+ */
 #include <config.h>
 
 #include <dlfcn.h>
@@ -17,6 +21,7 @@
 #include "common/base/words.h"
 
 #include "client/core/outcome.h"
+#include "client/core/memory.h"
 #include "client/core/signals.h"
 #include "client/prompt/history.h"
 #include "client/session/request.h"
@@ -27,26 +32,25 @@
 /* More words than this are not shown, but only counted. */
 #define SHOWN_MAX	200
 
+/* The most lines that a prompt remembers. */
+#define HISTORY_LINES	1000
+
 /*
  * libedit is loaded by the first prompt and not with the program: it and what
  * it brings along would cost each command more than all that aisc itself does.
+ * The name of a function is looked up at each call, which is nothing beside a
+ * key that is pressed; LIBEDIT_SONAME says that all of them are there.  By way
+ * of a number, since C converts no pointer to one to a function.
  */
-#define LIBEDIT(X) \
-	X(el_init) X(el_end) X(el_reset) X(el_resize) X(el_gets) X(el_set) \
-	X(el_get) X(el_source) X(el_line) X(el_insertstr) X(el_deletestr) \
-	X(history_init) X(history_end) X(history)
-#define MEMBER(name)	__typeof__(name) *(name);
-#define FIND(name)	&& find(library, #name, &lib.name)
+#define LIB(name)	((__typeof__(name) *)(uintptr_t)dlsym(libedit, #name))
 
-static struct {
-	LIBEDIT(MEMBER)
-} lib;
+static void *libedit;
 
 struct editor {
 	struct request *request;
 	EditLine *edit;
 	History *history;
-	struct history_file *file;	/* Or NULL. */
+	int file;		/* Of the history; -1: none. */
 	struct complete *complete;
 	const char *text;
 	char *line;
@@ -55,52 +59,28 @@ struct editor {
 	mbstate_t state;	/* Of a character that is not yet complete. */
 };
 
-/* Put the address of a function to where "place" points; whether there is
- * one. */
-static bool
-find(void *library, const char *name, void *place)
-{
-	void *address = dlsym(library, name);
-
-	/* As POSIX wants it; C has no conversion. */
-	memcpy(place, &address, sizeof address);
-	return address != NULL;
-}
-
-/* Whether libedit is there; if not, after a message. */
-static bool
-load(void)
-{
-	void *library = dlopen(LIBEDIT_SONAME, RTLD_NOW | RTLD_LOCAL);
-
-	if (library != NULL LIBEDIT(FIND))
-		return true;
-	outcome_say("lines cannot be edited: %s", dlerror());
-	return false;
-}
-
 static char *
 show(EditLine *edit)
 {
 	struct editor *e;
 
-	(void)lib.el_get(edit, EL_CLIENTDATA, &e);
+	(void)LIB(el_get)(edit, EL_CLIENTDATA, &e);
 	/* libedit does not write to it, but says that it might. */
 	return (char *)(uintptr_t)e->text;
 }
 
-/* Heed the signals that matter to someone who types.  Whether to go on. */
+/* Handle the signals that matter at a prompt.  Whether to go on. */
 static bool
-heed_signals(struct editor *e)
+handle_signals(struct editor *e)
 {
 	int signo;
 
 	if (signals_take(SIGWINCH))
-		lib.el_resize(e->edit);
+		LIB(el_resize)(e->edit);
 	if (signals_take(SIGCONT)) {
 		/* The shell has had the terminal in its own mode. */
-		(void)lib.el_set(e->edit, EL_PREP_TERM, 1);
-		(void)lib.el_set(e->edit, EL_REFRESH);
+		(void)LIB(el_set)(e->edit, EL_PREP_TERM, 1);
+		(void)LIB(el_set)(e->edit, EL_REFRESH);
 	}
 	if ((signo = signals_take_end()) == 0)
 		return true;
@@ -135,10 +115,10 @@ read_character(EditLine *edit, wchar_t *c)
 	char byte;
 	int n;
 
-	(void)lib.el_get(edit, EL_CLIENTDATA, &e);
+	(void)LIB(el_get)(edit, EL_CLIENTDATA, &e);
 	for (;;) {
 		n = request_wait(e->request, STDIN_FILENO, e->outcome);
-		if (n == -1 || (n == 0 && !heed_signals(e)))
+		if (n == -1 || (n == 0 && !handle_signals(e)))
 			return -1;
 		if (n == 1 && read(STDIN_FILENO, &byte, 1) != 1) {
 			e->ended = true;
@@ -184,9 +164,9 @@ insert_word(EditLine *edit, char *word, size_t n)
 
 	if (quoted == NULL)
 		return CC_ERROR;
-	lib.el_deletestr(edit, (int)n);
-	done = lib.el_insertstr(edit, quoted) == 0 &&
-	    lib.el_insertstr(edit, " ") == 0;
+	LIB(el_deletestr)(edit, (int)n);
+	done = LIB(el_insertstr)(edit, quoted) == 0 &&
+	    LIB(el_insertstr)(edit, " ") == 0;
 	free(quoted);
 	return done ? CC_REFRESH : CC_ERROR;
 }
@@ -195,14 +175,14 @@ insert_word(EditLine *edit, char *word, size_t n)
 static unsigned char
 complete_word(EditLine *edit, int key)
 {
-	const LineInfo *info = lib.el_line(edit);
+	const LineInfo *info = LIB(el_line)(edit);
 	size_t n = (size_t)(info->cursor - info->buffer), typed, characters;
 	char more[1024 + 1];
 	struct completion found;
 	struct editor *e;
 
 	(void)key;
-	(void)lib.el_get(edit, EL_CLIENTDATA, &e);
+	(void)LIB(el_get)(edit, EL_CLIENTDATA, &e);
 	found = complete_line(e->complete, info->buffer, n);
 	if (found.count == 0)
 		return CC_ERROR;
@@ -217,21 +197,27 @@ complete_word(EditLine *edit, int key)
 		more[found.common - typed] = '\0';
 		/* Not half of what is to stand in quotes. */
 		if (more[strcspn(more, " \t'\"\\$`|&;<>()*?[]{}#~!")] == '\0')
-			return lib.el_insertstr(edit, more) == 0 ? CC_REFRESH :
+			return LIB(el_insertstr)(edit, more) == 0 ? CC_REFRESH :
 			    CC_ERROR;
 	}
 	show_words(&found);
 	return CC_REDISPLAY;
 }
 
-/* A line of an earlier prompt. */
+/* Take what earlier prompts have left. */
 static void
-recall(void *context, const char *line)
+editor_recall(struct editor *e)
 {
-	struct editor *e = context;
+	char *lines, *line, *rest;
 	HistEvent event;
 
-	(void)lib.history(e->history, &event, H_ENTER, line);
+	e->file = history_open(&lines);
+	if (e->file == -1)
+		return;
+	for (line = strtok_r(lines, "\n", &rest); line != NULL;
+	    line = strtok_r(NULL, "\n", &rest))
+		(void)LIB(history)(e->history, &event, H_ENTER, line);
+	free(lines);
 }
 
 struct editor *
@@ -241,41 +227,39 @@ editor_open(struct request *r, struct complete *complete)
 	HistEvent event;
 	const char *mode;
 
-	if (!load())
+	if (libedit == NULL)
+		libedit = dlopen(LIBEDIT_SONAME, RTLD_NOW | RTLD_LOCAL);
+	if (libedit == NULL) {
+		outcome_say("lines cannot be edited: %s", dlerror());
 		return NULL;
-	if ((e = calloc(1, sizeof *e)) == NULL)
-		goto fail;
+	}
+	e = memory_get(sizeof *e);
 	e->request = r;
 	e->complete = complete;
 	/* So that a character of several bytes is one. */
 	(void)setlocale(LC_CTYPE, "");
-	e->edit = lib.el_init("aisc", stdin, stderr, stderr);
-	e->history = lib.history_init();
+	e->edit = LIB(el_init)("aisc", stdin, stderr, stderr);
+	e->history = LIB(history_init)();
 	if (e->edit == NULL || e->history == NULL)
-		goto fail;
-	(void)lib.history(e->history, &event, H_SETSIZE, HISTORY_LINES);
-	(void)lib.history(e->history, &event, H_SETUNIQUE, 1);
-	(void)lib.el_set(e->edit, EL_CLIENTDATA, e);
-	(void)lib.el_set(e->edit, EL_PROMPT, show);
-	(void)lib.el_set(e->edit, EL_EDITOR, "emacs");
-	(void)lib.el_set(e->edit, EL_HIST, lib.history, e->history);
-	(void)lib.el_set(e->edit, EL_GETCFN, read_character);
-	(void)lib.el_set(e->edit, EL_ADDFN, "ais-complete", "complete a word",
+		memory_out();
+	(void)LIB(history)(e->history, &event, H_SETSIZE, HISTORY_LINES);
+	(void)LIB(history)(e->history, &event, H_SETUNIQUE, 1);
+	(void)LIB(el_set)(e->edit, EL_CLIENTDATA, e);
+	(void)LIB(el_set)(e->edit, EL_PROMPT, show);
+	(void)LIB(el_set)(e->edit, EL_EDITOR, "emacs");
+	(void)LIB(el_set)(e->edit, EL_HIST, LIB(history), e->history);
+	(void)LIB(el_set)(e->edit, EL_GETCFN, read_character);
+	(void)LIB(el_set)(e->edit, EL_ADDFN, "ais-complete", "complete a word",
 	    complete_word);
-	(void)lib.el_set(e->edit, EL_BIND, "^R", "em-inc-search-prev", NULL);
-	(void)lib.el_set(e->edit, EL_BIND, "^I", "ais-complete", NULL);
-	(void)lib.el_source(e->edit, NULL);
+	(void)LIB(el_set)(e->edit, EL_BIND, "^R", "em-inc-search-prev", NULL);
+	(void)LIB(el_set)(e->edit, EL_BIND, "^I", "ais-complete", NULL);
+	(void)LIB(el_source)(e->edit, NULL);
 	/* "bind -v" takes all other keys back. */
-	if (lib.el_get(e->edit, EL_EDITOR, &mode) == 0 &&
+	if (LIB(el_get)(e->edit, EL_EDITOR, &mode) == 0 &&
 	    strcmp(mode, "vi") == 0)
-		(void)lib.el_set(e->edit, EL_BIND, "^I", "ais-complete", NULL);
-	e->file = history_open(recall, e);
+		(void)LIB(el_set)(e->edit, EL_BIND, "^I", "ais-complete", NULL);
+	editor_recall(e);
 	return e;
-
-fail:
-	outcome_say("lines cannot be edited: out of memory");
-	editor_close(e);
-	return NULL;
 }
 
 void
@@ -283,23 +267,25 @@ editor_close(struct editor *e)
 {
 	if (e == NULL)
 		return;
-	if (e->edit != NULL)
-		lib.el_end(e->edit);
-	if (e->history != NULL)
-		lib.history_end(e->history);
-	history_close(e->file);
+	LIB(el_end)(e->edit);
+	LIB(history_end)(e->history);
+	if (e->file != -1)
+		(void)close(e->file);
 	free(e->line);
 	free(e);
 }
 
-/* Keep a line, unless it is blank or begins with a blank. */
+/* Keep a line, unless it is blank or begins with a blank, or is the same as the
+ * last one. */
 static void
-remember(struct editor *e, const char *line)
+editor_remember(struct editor *e, const char *line)
 {
-	if (*line == '\0' || strchr(" \t", line[0]) != NULL)
-		return;
-	recall(e, line);
-	if (e->file != NULL)
+	HistEvent event;
+
+	/* 1: it is new. */
+	if (*line != '\0' && strchr(" \t", line[0]) == NULL &&
+	    LIB(history)(e->history, &event, H_ENTER, line) == 1 &&
+	    e->file != -1)
 		history_add(e->file, line);
 }
 
@@ -313,21 +299,19 @@ editor_read(struct editor *e, const char *text, const char **line,
 	e->text = text;
 	e->outcome = o;
 	memset(o, 0, sizeof *o);
-	/* Whoever sees the prompt may type: libedit would show it first, and
+	/* Before the prompt is shown, as libedit would do it after that: a
 	 * Ctrl-D between the two would be lost. */
-	(void)lib.el_set(e->edit, EL_PREP_TERM, 1);
-	got = lib.el_gets(e->edit, &n);
+	(void)LIB(el_set)(e->edit, EL_PREP_TERM, 1);
+	got = LIB(el_gets)(e->edit, &n);
 	if (got == NULL || n <= 0) {
-		lib.el_reset(e->edit);
+		LIB(el_reset)(e->edit);
 		outcome_write("\n");
-		/* Ctrl-D on an empty line leaves nothing behind. */
+		/* Ctrl-D on an empty line is the end. */
 		return e->ended || o->class == OUTCOME_DONE ? 0 : -1;
 	}
-	free(e->line);
-	if ((e->line = strdup(got)) == NULL)
-		return 0;
+	memory_set(&e->line, got);
 	e->line[strcspn(e->line, "\n")] = '\0';
-	remember(e, e->line);
+	editor_remember(e, e->line);
 	*line = e->line;
 	return 1;
 }

@@ -1,3 +1,7 @@
+/*
+ * lines.c - lines from standard input or a file, the session kept alive.
+ * SPDX-License-Identifier: ISC
+ */
 #include <config.h>
 
 #include <errno.h>
@@ -11,6 +15,7 @@
 #include "common/base/fd.h"
 
 #include "client/core/outcome.h"
+#include "client/core/memory.h"
 #include "client/core/signals.h"
 #include "client/core/stream.h"
 #include "client/session/request.h"
@@ -29,17 +34,15 @@ struct lines {
 struct lines *
 lines_open(struct request *r, const char *file)
 {
-	struct lines *l = calloc(1, sizeof *l);
+	int fd = file == NULL ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC);
+	struct lines *l;
 
-	if (l == NULL)
+	if (fd == -1)
 		return NULL;
+	l = memory_get(sizeof *l);
 	l->request = r;
 	l->file = file;
-	l->fd = file == NULL ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC);
-	if (l->fd == -1) {
-		free(l);
-		return NULL;
-	}
+	l->fd = fd;
 	/* Room for the newline, or for the NUL in its place. */
 	buf_init(&l->buf, LINES_MAX + 1);
 	return l;
@@ -56,11 +59,11 @@ lines_close(struct lines *l)
 	free(l);
 }
 
-/* Turn the first "n" bytes, with one more behind them, into a line. */
+/* Turn the first "n" bytes, which one more follows, into a line. */
 static int
-give_line(struct lines *l, size_t n, const char **line, struct outcome *o)
+lines_give(struct lines *l, size_t n, const char **line, struct outcome *o)
 {
-	/* The buffer is ours, and its front is not looked at again. */
+	/* The buffer is ours, and its front is not read again. */
 	char *text = (char *)l->buf.data + l->buf.start;
 
 	l->taken = n + 1;
@@ -75,7 +78,7 @@ give_line(struct lines *l, size_t n, const char **line, struct outcome *o)
 /* The input cannot be read, for errno.  A line of which a part is there may
  * mean something else than all of it. */
 static int
-lose(struct lines *l, struct outcome *o)
+lines_lose(struct lines *l, struct outcome *o)
 {
 	outcome_fail(o, OUTCOME_INPUT, "cannot read %s: %s",
 	    l->file == NULL ? "standard input" : l->file, strerror(errno));
@@ -86,9 +89,10 @@ lose(struct lines *l, struct outcome *o)
 
 /* Read more.  1: go on; 0: the end; -1: see lines_read(). */
 static int
-fill(struct lines *l, struct outcome *o)
+lines_fill(struct lines *l, struct outcome *o)
 {
 	int n = request_wait(l->request, l->fd, o), signo;
+	enum io io;
 
 	if (n == 0) {
 		if ((signo = signals_take_end()) == 0)
@@ -98,19 +102,10 @@ fill(struct lines *l, struct outcome *o)
 	}
 	if (n == -1)
 		return -1;
-	switch (fd_fill(l->fd, &l->buf, 65536)) {
-	case IO_ERROR:
-		if (l->file != NULL || stream_input_is_lost())
-			return lose(l, o);
-		l->eof = true;
-		break;
-	case IO_EOF:
-		l->eof = true;
-		break;
-	case IO_OK:
-	case IO_WAIT:
-		break;
-	}
+	io = fd_fill(l->fd, &l->buf, 65536);
+	if (io == IO_ERROR && (l->file != NULL || stream_input_is_lost()))
+		return lines_lose(l, o);
+	l->eof = io == IO_ERROR || io == IO_EOF;
 	return 1;
 }
 
@@ -128,7 +123,7 @@ lines_read(struct lines *l, const char **line, struct outcome *o)
 		used = buf_used(&l->buf);
 		end = used == 0 ? NULL : memchr(buf_data(&l->buf), '\n', used);
 		if (end != NULL)
-			return give_line(l, (size_t)(end - buf_data(&l->buf)),
+			return lines_give(l, (size_t)(end - buf_data(&l->buf)),
 			    line, o);
 		if (l->eof && used == 0)
 			return 0;
@@ -140,7 +135,7 @@ lines_read(struct lines *l, const char **line, struct outcome *o)
 			    "than %d bytes", LINES_MAX);
 			return -1;
 		}
-		if ((n = fill(l, o)) != 1)
+		if ((n = lines_fill(l, o)) != 1)
 			return n;
 	}
 }

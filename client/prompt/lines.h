@@ -1,6 +1,7 @@
 /*
  * lines.h - lines from standard input or a file, while the session is kept
  * alive.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_LINES_H
 #define AIS_LINES_H

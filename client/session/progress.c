@@ -1,3 +1,7 @@
+/*
+ * progress.c - how much of a request has passed, in a line on the terminal.
+ * SPDX-License-Identifier: ISC
+ */
 #include <config.h>
 
 #include <signal.h>
@@ -28,9 +32,10 @@
 /* The columns of a terminal that does not know, and the most of a line. */
 #define COLUMNS		80
 #define LINE_SIZE	200
-/* The columns of the bar. */
+/* The bar, at its longest, and its least columns. */
+#define FULL		"########################################"
+#define EMPTY		"........................................"
 #define BAR_MIN		8
-#define BAR_MAX		40
 
 void
 progress_open(struct progress *p, enum settings_progress mode)
@@ -42,7 +47,7 @@ progress_open(struct progress *p, enum settings_progress mode)
 		return;
 	for (int fd = 0; fd <= STDERR_FILENO; fd++)
 		p->terminal[fd] = isatty(fd) == 1;
-	/* Whoever asks for it gets it anywhere. */
+	/* --progress shows it anywhere. */
 	if (mode == PROGRESS_AUTO && !p->terminal[STDERR_FILENO])
 		p->mode = PROGRESS_OFF;
 }
@@ -146,28 +151,22 @@ put_bar(const struct progress *p, char line[LINE_SIZE], size_t n, size_t width)
 	double part = p->in >= (uint64_t)p->size ? 1 :
 	    (double)p->in / (double)p->size;
 	char tail[64], left[32] = "?";
-	size_t bar, full;
+	int bar, full;
 
 	if (p->rate >= 1)
 		(void)put_time((int64_t)((double)p->size * (1 - part) /
 		    p->rate + 0.5), left);
-	(void)snprintf(tail, sizeof tail, " %d%%, %s left", (int)(part * 100),
-	    left);
-	/* " [", "]" and the tail. */
-	bar = n + 3 + strlen(tail) < width ?
-	    width - n - 3 - strlen(tail) : 0;
-	if (bar > BAR_MAX)
-		bar = BAR_MAX;
-	full = (size_t)(part * (double)bar);
-	if (bar >= BAR_MIN) {
-		n += (size_t)snprintf(line + n, LINE_SIZE - n, " [");
-		memset(line + n, '#', full);
-		memset(line + n + full, '.', bar - full);
-		n += bar;
-		line[n++] = ']';
-	} else
-		line[n++] = ',';
-	(void)snprintf(line + n, LINE_SIZE - n, "%s", tail);
+	/* " [" and "]" stand around the bar. */
+	bar = (int)width - (int)n - 3 - snprintf(tail, sizeof tail,
+	    " %d%%, %s left", (int)(part * 100), left);
+	if (bar > (int)sizeof FULL - 1)
+		bar = (int)sizeof FULL - 1;
+	full = (int)(part * bar);
+	if (bar >= BAR_MIN)
+		(void)snprintf(line + n, LINE_SIZE - n, " [%.*s%.*s]%s", full,
+		    FULL, bar - full, EMPTY, tail);
+	else
+		(void)snprintf(line + n, LINE_SIZE - n, ",%s", tail);
 	return strlen(line);
 }
 
@@ -189,19 +188,13 @@ columns(void)
 static void
 put_line(struct progress *p, const char *line, size_t n, size_t width)
 {
-	char text[2 * LINE_SIZE + 2];
-	size_t at = 0, done, blanks = p->shown > n ? p->shown - n : 0;
+	size_t all = p->shown < width ? p->shown : width, done;
+	char text[2 * LINE_SIZE];
 
-	if (n + blanks > width)
-		blanks = width > n ? width - n : 0;
-	text[at++] = '\r';
-	memcpy(text + at, line, n);
-	memset(text + at + n, ' ', blanks);
-	at += n + blanks;
-	if (n == 0)
-		text[at++] = '\r';
+	(void)snprintf(text, sizeof text, "\r%-*.*s%s", (int)(n > all ? n :
+	    all), (int)n, line, n == 0 ? "\r" : "");
 	/* One go: what it does not take now comes with the next. */
-	(void)stream_write(&p->out, text, at, &done);
+	(void)stream_write(&p->out, text, strlen(text), &done);
 	p->shown = n;
 }
 

@@ -1,9 +1,10 @@
 /*
  * progress.h - how much of a request's input and output has passed, in one
  * line on standard error that is drawn again and again.
+ * SPDX-License-Identifier: ISC
  *
- * What goes through pipes and files counts; whoever types or reads at a
- * terminal sees for himself.  While nothing is shown, nothing is waited for.
+ * What goes through pipes and files counts, but not what is typed or read at a
+ * terminal.  While nothing is shown, nothing is waited for.
  */
 #ifndef AIS_PROGRESS_H
 #define AIS_PROGRESS_H
@@ -49,7 +50,7 @@ void progress_turn(struct progress *p, uint64_t in, uint64_t out);
 
 /*
  * Make way for what goes to the stream "fd", 1 or 2: "n" bytes, or those of
- * which we have been told before, with NULL.  Nothing is drawn behind a line
+ * which we have been told before, with NULL.  Nothing is drawn after a line
  * that has no end.
  */
 void progress_make_way(struct progress *p, int fd, const void *bytes,

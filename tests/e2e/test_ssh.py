@@ -156,13 +156,13 @@ def test_a_key_of_openssh(ssh, tmp_path):
 
 
 @pytest.mark.parametrize("words, what", [
-    (["-A"], b"-A, agent forwarding"),
-    (["-L", "1:b:2"], b"-L, port forwarding"),
-    (["-R1:b:2"], b"-R, port forwarding"),
-    (["-D", "1"], b"-D, port forwarding"),
-    (["-W", "a:1"], b"-W, port forwarding"),
-    (["-X"], b"-X, X11 forwarding"),
-    (["-J", "gate"], b"-J, a jump host"),
+    (["-A"], b"-A is not supported"),
+    (["-L", "1:b:2"], b"-L is not supported"),
+    (["-R1:b:2"], b"-R is not supported"),
+    (["-D", "1"], b"-D is not supported"),
+    (["-W", "a:1"], b"-W is not supported"),
+    (["-X"], b"-X is not supported"),
+    (["-J", "gate"], b"-J is not supported"),
     (["-oProxyCommand=nc a"], b"ProxyCommand is not supported"),
     (["-oForwardAgent=yes"], b"ForwardAgent is not supported"),
     (["-oSessionType=none"], b"SessionType=none is not supported"),

@@ -130,7 +130,7 @@ def test_no_circle(srcdir):
      "belongs to common/tls"),
     ("daemon/main.c", "#include <histedit.h>\n",
      "belongs to client/prompt/editor"),
-    ("daemon/main.c", '#include "client/prompt/prompt.h"\n', "do not know"),
+    ("daemon/main.c", '#include "client/prompt/lines.h"\n', "do not know"),
     ("daemon/stray.c", "", "not in the table"),
 ])
 def test_the_check_itself(tmp_path, table, name, text, says):
