@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/base/number.h"
+#include "common/base/text.h"
 
 #include "client/core/memory.h"
 #include "client/core/outcome.h"
@@ -30,13 +31,14 @@
 int
 options_usage(const char *see, const char *format, ...)
 {
-	char text[OUTCOME_TEXT_MAX];
+	char text[OUTCOME_TEXT_MAX / 4], shown[OUTCOME_TEXT_MAX];
 	va_list ap;
 
 	va_start(ap, format);
 	(void)vsnprintf(text, sizeof text, format, ap);
 	va_end(ap);
-	outcome_say("usage: %s; see %s", text, see);
+	outcome_say("usage: %s%s%s", text_printable(shown, sizeof shown, text,
+	    strlen(text)), see == NULL ? "" : "; see ", see == NULL ? "" : see);
 	return -1;
 }
 
@@ -130,13 +132,21 @@ option_find(const struct option_row *rows, int c)
 static int
 option_unknown(const struct option_row *rows, size_t count, const char *word)
 {
+	char name[64];
+	const char *close;
+
 	if (strncmp(word, "--", 2) != 0)
 		return options_usage(SEE, "unknown option -%c", optopt);
 	if (optopt != 0)
 		return options_usage(SEE, "--%s takes no value",
 		    option_find(rows, optopt)->name);
-	(void)count;
-	return options_usage(SEE, "unknown option %s", word);
+	(void)snprintf(name, sizeof name, "%.*s", (int)strcspn(word, "="),
+	    word);
+	close = text_closest(name + 2, &rows->name, count, sizeof *rows);
+	if (close == NULL)
+		return options_usage(SEE, "unknown option %s", name);
+	return options_usage(NULL, "unknown option %s; did you mean --%s?",
+	    name, close);
 }
 
 int

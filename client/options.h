@@ -29,7 +29,8 @@ struct option_row {
 };
 
 /* Say on standard error what is wrong with the command line, as a failure of
- * class "usage"; "see" names where the options are described.  Always -1. */
+ * class "usage"; "see" names where the options are described, or is NULL where
+ * the message says what to do.  Foreign bytes are escaped.  Always -1. */
 int options_usage(const char *see, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

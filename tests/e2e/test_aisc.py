@@ -990,6 +990,11 @@ def test_missing_setting(aisc, alice, missing, option):
 @pytest.mark.parametrize("words, says", [
     ([], b"no HOST"), (["-p"], b"-p"), (["-p", "0", "h", "x"], b"--port"),
     (["-p", "65536", "h", "x"], b"--port"), (["--frob", "h"], b"--frob"),
+    (["--jsn", "h"], b"unknown option --jsn; did you mean --json?"),
+    (["--prot=1", "h"], b"unknown option --prot; did you mean --port?"),
+    (["-Z", "h"], b"unknown option -Z; see aisc --help"),
+    (["--json=1", "h"], b"--json takes no value"),
+    (["--\x1b[1mx", "h"], rb"unknown option --\x1b[1mx; see"),
     (["-p", "47731.9", "h", "x"], b"--port"),
     (["-p", "4.77e4", "h", "x"], b"--port"),
     (["--timeout", "1e3", "h", "x"], b"--timeout"),
