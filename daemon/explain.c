@@ -216,8 +216,7 @@ explain_rights(FILE *out, const struct settings *s, const char *who,
 		    "cannot be compared with the rules", who, id.lacks);
 		return -1;
 	}
-	while (argv[request.nwords] != NULL)
-		request.nwords++;
+	request.nwords = text_list_length(argv);
 	peer.rule = rules_explain(out, s->rules, &id, from);
 	if (peer.rule == NULL) {
 		fputs("no rule matches: everything is refused\n", out);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/pattern.h"
+#include "common/base/text.h"
 
 /* "c" as a small letter, if it is one of ASCII. */
 static char
@@ -151,8 +152,7 @@ pattern_compile(char *const *patterns, char why[PATTERN_WHY_MAX])
 	struct pattern_set *set;
 	size_t n = 0;
 
-	while (patterns[n] != NULL)
-		n++;
+	n = text_list_length(patterns);
 	set = calloc(1, sizeof *set + n * sizeof set->patterns[0]);
 	if (set == NULL) {
 		(void)snprintf(why, PATTERN_WHY_MAX, "out of memory");

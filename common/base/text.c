@@ -180,6 +180,16 @@ text_put_field(char *out, size_t limit, size_t *used, const char *name,
 	return true;
 }
 
+size_t
+text_list_length(char *const *list)
+{
+	size_t n = 0;
+
+	while (list != NULL && list[n] != NULL)
+		n++;
+	return n;
+}
+
 char *
 text_count(char out[TEXT_COUNT_MAX], double n, const char *unit)
 {

@@ -42,6 +42,10 @@ char *text_printable(char *out, size_t size, const void *bytes, size_t n);
 bool text_put_field(char *out, size_t limit, size_t *used, const char *name,
     const char *value);
 
+/* How many strings there are before the NULL that ends "list", which may itself
+ * be NULL. */
+size_t text_list_length(char *const *list);
+
 #define TEXT_COUNT_MAX	48
 /* Write "n" and "unit", in the plural unless "n" is 1, as in "1 second" and
  * "2.5 seconds"; returns "out". */

@@ -17,6 +17,7 @@
 #include <libconfig.h>
 
 #include "common/base/log.h"
+#include "common/base/text.h"
 #include "common/conf/conf-files.h"
 #include "common/conf/conf.h"
 
@@ -258,6 +259,21 @@ conf_close(struct conf *conf)
 
 /* --- values ------------------------------------------------------------ */
 
+/* Say that "s" is no key of "table", and which of them may be meant. */
+static int
+complain_unknown(const config_setting_t *s, const struct conf_key *table,
+    size_t n)
+{
+	const char *name = config_setting_name(s);
+	const char *meant = text_closest(name, &table->name, n, sizeof *table);
+
+	if (meant != NULL)
+		return complain(s, "unknown key \"%s\"; did you mean \"%s\"?",
+		    name, meant);
+	return complain(s, "unknown key \"%s\"; the manual page says which "
+	    "keys stand here", name);
+}
+
 static int
 read_settings(const config_setting_t *group, const struct conf_key *table,
     size_t n, void *base)
@@ -274,9 +290,7 @@ read_settings(const config_setting_t *group, const struct conf_key *table,
 		    strcmp(key->name, config_setting_name(s)) != 0)
 			key++;
 		if (key == table + n)
-			errors += complain(s, "%s: there is no such key here; "
-			    "see the manual page for those there are",
-			    config_setting_name(s));
+			errors += complain_unknown(s, table, n);
 		else if (value_read(s, key, base, why) == -1)
 			errors += complain(s, "%s: %s", key->name, why);
 	}

@@ -243,15 +243,9 @@ static const char *const tls_keys[] = {
 static int
 check_terms(struct conf *conf, struct settings *s)
 {
-	char why[256], *text;
+	const char *why, *key = terms_check(&s->terms, &why);
 
-	if (terms_check(&s->terms, why, sizeof why) == NULL)
-		return 0;
-	/* "KEY: what it must be" */
-	if ((text = strstr(why, ": ")) == NULL)
-		return complain(conf, "rules", why);
-	*text = '\0';
-	return complain(conf, why, text + 2);
+	return key == NULL ? 0 : complain(conf, key, why);
 }
 
 /* The home of the command user, or the root where it has none. */

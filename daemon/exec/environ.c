@@ -4,6 +4,7 @@
 
 #include "daemon/exec/arena.h"
 #include "common/base/pattern.h"
+#include "common/base/text.h"
 #include "daemon/exec/environ.h"
 
 static const char *const dangerous[] = {
@@ -63,16 +64,6 @@ environ_value_is_accepted(const char *name, const char *value)
 	return strchr(value, '/') == NULL;
 }
 
-static size_t
-length(char *const *list)
-{
-	size_t n = 0;
-
-	while (list != NULL && list[n] != NULL)
-		n++;
-	return n;
-}
-
 /* Does a later entry set what "variable" sets? */
 static bool
 is_overridden(const char *variable, char *const *later, size_t n)
@@ -94,7 +85,7 @@ environ_build(const struct environ_lists *lists, struct arena *a)
 	char **env;
 
 	for (size_t i = 0; i < 3; i++)
-		most += length(parts[i]);
+		most += text_list_length(parts[i]);
 	if ((env = arena_alloc(a, (most + 1) * sizeof *env)) == NULL)
 		return NULL;
 	for (size_t i = 0; i < 3; i++) {

@@ -79,29 +79,23 @@ choose(const char *word, const char *zero, const char *one)
 }
 
 const char *
-terms_check(struct terms *t, char *why, size_t size)
+terms_check(struct terms *t, const char **why)
 {
 	int finish = choose(t->on_disconnect, "kill", "finish");
 	int keep = choose(t->background, "kill", "keep");
 
-	if (finish == -1) {
-		(void)snprintf(why, size, "on_disconnect: must be \"kill\" or "
-		    "\"finish\"");
-		return why;
-	}
-	if (keep == -1) {
-		(void)snprintf(why, size, "background: must be \"kill\" or "
-		    "\"keep\"");
-		return why;
-	}
+	*why = "must be \"kill\" or \"finish\"";
+	if (finish == -1)
+		return "on_disconnect";
+	*why = "must be \"kill\" or \"keep\"";
+	if (keep == -1)
+		return "background";
 	t->limits.finish = finish == 1;
 	t->limits.keep = keep == 1;
+	*why = "must be a list of \"NAME=VALUE\"";
 	for (char **p = t->environment; p != NULL && *p != NULL; p++) {
-		if (**p != '=' && strchr(*p, '=') != NULL)
-			continue;
-		(void)snprintf(why, size, "environment: must be a list of "
-		    "\"NAME=VALUE\"");
-		return why;
+		if (**p == '=' || strchr(*p, '=') == NULL)
+			return "environment";
 	}
 	return NULL;
 }

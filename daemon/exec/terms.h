@@ -89,10 +89,8 @@ int terms_copy(struct terms *t, const struct terms *from);
 /* Free what the terms own. */
 void terms_free(struct terms *t);
 
-/*
- * Check what has been read into "t", and derive from it.  NULL, or a sentence
- * that begins with the key at fault, in "why" of "size" bytes.
- */
-const char *terms_check(struct terms *t, char *why, size_t size);
+/* Check what has been read into "t", and derive from it.  NULL, or the key at
+ * fault, and in "*why" what it must be. */
+const char *terms_check(struct terms *t, const char **why);
 
 #endif

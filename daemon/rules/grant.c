@@ -9,6 +9,7 @@
 
 #include "daemon/exec/arena.h"
 #include "common/base/number.h"
+#include "common/base/text.h"
 #include "common/base/pattern.h"
 #include "common/wire/proto.h"
 #include "daemon/rules/grant.h"
@@ -145,7 +146,7 @@ load_path(struct grant *g, const struct conf_group *group, const char *text)
 static int
 load_group(struct grant *g, const struct conf_group *group)
 {
-	char why[256];
+	const char *key, *why;
 	int errors;
 
 	if (conf_read_group(group, grant_keys, GRANT_KEYS, g) > 0)
@@ -159,8 +160,8 @@ load_group(struct grant *g, const struct conf_group *group)
 	if (strchr(g->name, '/') != NULL)
 		return conf_complain(group, "name", "must have no \"/\"");
 	errors = conf_each_in(group, "arguments", add_slot, g);
-	if (terms_check(&g->terms, why, sizeof why) != NULL)
-		errors += conf_complain(group, NULL, "%s", why);
+	if ((key = terms_check(&g->terms, &why)) != NULL)
+		errors += conf_complain(group, key, "%s", why);
 	return errors;
 }
 
@@ -348,8 +349,7 @@ grant_fit(const struct grant *g, char *const *words, struct arena *a,
 	size_t n = 0, k = 0;
 	int fits = 1;
 
-	while (words[n] != NULL)
-		n++;
+	n = text_list_length(words);
 	memset(out, 0, sizeof *out);
 	if ((argv = arena_alloc(a, (n + g->count + 2) * sizeof *argv)) == NULL)
 		return -1;
@@ -396,8 +396,7 @@ grant_open(const struct grant *g, char *const *words, struct arena *a)
 	size_t n = 0, k = 0;
 	char **argv;
 
-	while (words[n] != NULL)
-		n++;
+	n = text_list_length(words);
 	if ((argv = arena_alloc(a, (n + g->count + 1) * sizeof *argv)) == NULL)
 		return NULL;
 	argv[k++] = g->program;
@@ -452,8 +451,7 @@ grant_mask(const struct grant *g, char *const *words, struct arena *a)
 	size_t n = 0;
 	char **out;
 
-	while (words[n] != NULL)
-		n++;
+	n = text_list_length(words);
 	if ((out = arena_alloc(a, (n + 1) * sizeof *out)) == NULL)
 		return NULL;
 	memcpy(out, words, (n + 1) * sizeof *out);

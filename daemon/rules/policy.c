@@ -114,8 +114,7 @@ make_paths(struct arena *a, char *const *path, const char *name)
 	size_t n = 0;
 	char **out;
 
-	while (path[n] != NULL)
-		n++;
+	n = text_list_length(path);
 	if ((out = arena_alloc(a, (n + 2) * sizeof *out)) == NULL)
 		return NULL;
 	/* With a slash it is a path, if need be from the directory that the
@@ -322,8 +321,7 @@ copy_words(char *const *words, struct arena *a)
 	size_t n = 0;
 	char **copy;
 
-	while (words[n] != NULL)
-		n++;
+	n = text_list_length(words);
 	if ((copy = arena_alloc(a, (n + 1) * sizeof *copy)) == NULL)
 		return NULL;
 	for (size_t i = 0; i < n; i++) {

@@ -50,7 +50,7 @@ end_of_day(const char *text)
 static int
 check_rule(const struct conf_group *group, struct rule *rule)
 {
-	char why[256];
+	const char *key, *why;
 	int errors = match_prepare(&rule->match, group);
 
 	if (rule->name != NULL && strlen(rule->name) >= RULE_NAME_MAX)
@@ -59,8 +59,8 @@ check_rule(const struct conf_group *group, struct rule *rule)
 	if (rule->anything && conf_has(group, "commands"))
 		errors += conf_complain(group, "commands", "the rule grants "
 		    "anything already; remove one of the two");
-	if (terms_check(&rule->terms, why, sizeof why) != NULL)
-		errors += conf_complain(group, NULL, "%s", why);
+	if ((key = terms_check(&rule->terms, &why)) != NULL)
+		errors += conf_complain(group, key, "%s", why);
 	if (rule->sftp_server != NULL && (rule->sftp_server[0] == NULL ||
 	    rule->sftp_server[0][0] != '/'))
 		errors += conf_complain(group, "sftp_server", "must begin with "

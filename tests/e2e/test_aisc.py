@@ -1078,9 +1078,9 @@ def test_file_in_the_home_directory(aisc):
 
 @pytest.mark.parametrize("text, says", [
     ("port = 0;", b":1: port: out of range"),
-    ("\nprot = 1;", b":2: prot: there is no such key"),
+    ("\nprot = 1;", b":2: unknown key \"prot\"; did you mean \"port\"?"),
     ("port = ;", b":1: syntax error"),
-    ("match = \"x\";", b"match: there is no such key"),
+    ("match = \"x\";", b"unknown key \"match\""),
     ("hosts = ( { port = 1; } );", b"needs \"match\""),
     ("hosts = ( { match = \"other\"; port = \"x\"; } );", b"port: must be"),
     ("environment = [ \"A\" ];", b"A is not NAME=VALUE")])

@@ -1019,8 +1019,8 @@ FAILURES = {
         "UTF-8"),
     "unknown key": Failure(
         lambda w: w.true(config="prot = 4773;\n"), 255, "config",
-        "aisc: config: {FILE}:1: prot: there is no such key here; see the "
-        "manual page for those there are"),
+        "aisc: config: {FILE}:1: unknown key \"prot\"; did you mean "
+        '"port"?'),
     "wrong option": Failure(
         lambda w: w.true(options=["--frob"]), 255, "usage",
         "aisc: usage: unknown option --frob; see aisc --help"),

@@ -175,7 +175,8 @@ static const struct {
 	int line;
 	const char *message;
 } mistakes[] = {
-	{ "listne = 1;", 2, "listne: there is no such key here" },
+	{ "listne = 1;", 2, "unknown key \"listne\"; did you mean "
+	    "\"listen\"?" },
 	{ "listen = 4773;", 2, "listen: must be a string or a list" },
 	{ "\n\nlisten = [ \"a:b\" ];", 4, "\"a:b\" is no address" },
 	{ "listen = [ \"*:4773\", \"*:70000\" ];", 2, "\"*:70000\" is no" },
@@ -241,8 +242,8 @@ static const struct {
 	{ "rules = ( { network = \"10.0.0/8\"; } );", 2, "is no network" },
 	{ "rules = ( { network = \"::/129\"; } );", 2, "is no network" },
 	{ "rules = ( { network = \"::/ 1\"; } );", 2, "is no network" },
-	{ "rules = ( { peers = \"*\"; user = \"x\"; } );", 2, "user: there "
-	    "is no such key here" },
+	{ "rules = ( { peers = \"*\"; user = \"x\"; } );", 2, "unknown "
+	    "key \"user\"" },
 	{ "rules = ( { peers = \"*\"; learn_until = \"2027-1-1\"; } );", 2,
 	    "learn_until: must be a day" },
 	{ "rules = ( { peers = \"*\"; learn_until = \"tomorrow\"; } );", 2,

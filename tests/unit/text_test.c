@@ -283,6 +283,18 @@ counts(void **state)
 }
 
 static void
+lists(void **state)
+{
+	char one[] = "one", two[] = "two";
+	char *list[] = { one, two, NULL };
+
+	(void)state;
+	assert_int_equal(text_list_length(list), 2);
+	assert_int_equal(text_list_length(list + 2), 0);
+	assert_int_equal(text_list_length(NULL), 0);
+}
+
+static void
 closest(void **state)
 {
 	static const struct {
@@ -332,6 +344,7 @@ main(void)
 		cmocka_unit_test(printable),
 		cmocka_unit_test(characters),
 		cmocka_unit_test(counts),
+		cmocka_unit_test(lists),
 		cmocka_unit_test(closest)
 	};
 
