@@ -198,29 +198,36 @@ text_count(char out[TEXT_COUNT_MAX], double n, const char *unit)
 	return out;
 }
 
-/* How many letters to add, drop or replace to make "a" of "b" (Levenshtein's
- * distance); both are at most CLOSEST_MAX long. */
+static size_t
+smaller(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* How many letters to add, drop, replace, or swap with the next one, to make
+ * "a" of "b"; both are at most CLOSEST_MAX long. */
 static size_t
 distance(const char *a, const char *b)
 {
-	size_t row[CLOSEST_MAX + 1], n = strlen(b), above, best;
+	size_t d[CLOSEST_MAX + 1][CLOSEST_MAX + 1];
+	size_t rows = strlen(a), columns = strlen(b);
 
-	for (size_t k = 0; k <= n; k++)
-		row[k] = k;
-	for (size_t i = 0; a[i] != '\0'; i++) {
-		above = row[0];
-		row[0] = i + 1;
-		for (size_t k = 0; k < n; k++) {
-			best = above + (a[i] != b[k]);
-			above = row[k + 1];
-			if (above + 1 < best)
-				best = above + 1;
-			if (row[k] + 1 < best)
-				best = row[k] + 1;
-			row[k + 1] = best;
+	for (size_t i = 0; i <= rows; i++) {
+		for (size_t k = 0; k <= columns; k++) {
+			if (i == 0 || k == 0) {
+				d[i][k] = i + k;
+				continue;
+			}
+			d[i][k] = smaller(d[i - 1][k - 1] +
+			    (a[i - 1] != b[k - 1]),
+			    smaller(d[i - 1][k], d[i][k - 1]) + 1);
+			if (i > 1 && k > 1 && a[i - 1] == b[k - 2] &&
+			    a[i - 2] == b[k - 1])
+				d[i][k] = smaller(d[i][k],
+				    d[i - 2][k - 2] + 1);
 		}
 	}
-	return row[n];
+	return d[rows][columns];
 }
 
 const char *

@@ -309,7 +309,8 @@ closest(void **state)
 		const char *meant;
 	} cases[] = {
 		{ "lissten", "listen" }, { "lisetn", "listen" },
-		{ "jsn", "json" }, { "kye", NULL }, { "kay", "key" },
+		{ "jsn", "json" }, { "kye", "key" }, { "yek", NULL },
+		{ "kay", "key" },
 		{ "certifcat", "certificate" }, { "", NULL }, { "x", NULL },
 		{ "conect_timout", "connect_timeout" },
 		{ "something else", NULL }
