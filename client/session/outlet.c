@@ -66,7 +66,7 @@ outlet_take(struct outlet *o, const uint8_t *bytes, size_t n)
 	o->window -= (uint32_t)n;
 	if (o->keep != NULL) {
 		settle(o, n);
-		errno = EMSGSIZE;
+		errno = buf_room(o->keep) < n ? EMSGSIZE : ENOMEM;
 		return buf_put(o->keep, bytes, n);
 	}
 	while (io == IO_OK && n > 0 && !o->dead && !outlet_waits(o)) {

@@ -32,7 +32,7 @@ void outlet_open(struct outlet *o, int fd);
 void outlet_close(struct outlet *o);
 
 /* Put what comes from now on into "keep", and write nothing; NULL: write it
- * again.  Where "keep" is full, outlet_take() fails with EMSGSIZE. */
+ * again.  outlet_take() fails with EMSGSIZE where "keep" is full. */
 void outlet_keep(struct outlet *o, struct buf *keep);
 
 /* Begin a request: nothing is queued, and the window is OUTLET_WINDOW. */

@@ -235,7 +235,7 @@ is_late(struct request *r)
 static int
 output_failed(struct request *r, const struct outlet *o)
 {
-	if (o == &r->outlets[ERR] && (errno != EMSGSIZE || r->deaf))
+	if (o == &r->outlets[ERR] && (o->keep == NULL || r->deaf))
 		return 0;	/* Like ssh, we can do without. */
 	/* A finished command has failed to deliver as well. */
 	r->asked = true;
@@ -244,6 +244,9 @@ output_failed(struct request *r, const struct outlet *o)
 		fail(r, OUTCOME_RESOURCES, "the output is longer than the "
 		    "%zu bytes that aisc can keep; the server ends the "
 		    "command", o->keep->limit);
+	else if (o->keep != NULL)
+		fail(r, OUTCOME_RESOURCES, "cannot keep the output: %s",
+		    strerror(errno));
 	else if (errno == EPIPE)
 		fail(r, OUTCOME_PIPE, "nobody reads our standard output");
 	else
@@ -718,11 +721,13 @@ dial(struct request *r)
 	signals_release();
 	r->conn = dial_connect(r->settings, r->tls, r->deadline <
 	    r->connected ? r->deadline : r->connected, r->outcome);
+	signals_catch();
 	if (r->conn == NULL) {
-		(void)is_late(r);
+		/* Why there is none is told already, but for the time limit. */
+		if (clock_past(r->deadline))
+			out_of_time(r);
 		return -1;
 	}
-	signals_catch();
 	r->number = 0;
 	r->state = STATE_GREETING;
 	shake_hands(r);
@@ -875,6 +880,8 @@ prepare_body(struct request *r)
 	buf_free(&r->body);
 	if (body_put(&r->body, &r->ask) == 0)
 		return 0;
+	/* A part may be in it, which must not be sent. */
+	buf_free(&r->body);
 	outcome_fail(r->outcome, OUTCOME_INVALID, "the command is longer than "
 	    "the %d bytes that a request may have", PROTO_BODY_MAX);
 	return -1;

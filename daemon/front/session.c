@@ -415,7 +415,8 @@ start_command(struct session *s)
 	drop_request(s, PROTO_CODE_RESOURCES, text);
 }
 
-/* May the words of the request be run?  Writes why; the exit status. */
+/* May the words of the request be run?  Writes why; the exit status, or -1 if
+ * memory is out. */
 static int
 answer_can(struct session *s, const struct policy_defaults *defaults,
     const struct policy_peer *peer, FILE *out)
@@ -430,7 +431,7 @@ answer_can(struct session *s, const struct policy_defaults *defaults,
 	}
 	run.operation = PROTO_RUN;
 	if (policy_decide(defaults, peer, &run, &d) == -1)
-		return 1;
+		return -1;
 	status = d.allowed ? 0 : 1;
 	if (d.allowed)
 		fprintf(out, "the rule \"%s\" grants it%s%s%s\n", d.rule,
@@ -459,11 +460,10 @@ answer_question(struct session *s, const struct policy_defaults *defaults,
 		rule_list(out, s->rule);
 	else
 		status = answer_can(s, defaults, peer, out);
-	failed = out == NULL || ferror(out) != 0;
+	failed = out == NULL || status == -1 || ferror(out) != 0;
 	if (out != NULL && fclose(out) == EOF)
 		failed = true;
-	if (failed ||
-	    lseek(fd, 0, SEEK_SET) == -1) {
+	if (failed || lseek(fd, 0, SEEK_SET) == -1) {
 		fd_close(&fd);
 		refuse(s, PROTO_CODE_RESOURCES, "the server cannot answer: it "
 		    "lacks memory or descriptors; try again later");
@@ -527,6 +527,15 @@ begin_request(struct session *s)
 	start_command(s);
 }
 
+/* Is "error" one of the server's own lacks?  EBADF: a descriptor's number is
+ * above the limit "open_files", see dup(2). */
+static bool
+is_lack(int error)
+{
+	return error == EAGAIN || error == ENOMEM || error == ENFILE ||
+	    error == EMFILE || error == EBADF;
+}
+
 /* A sentence for the peer, and its code, for a start that has failed. */
 static enum proto_code
 explain_failure(const struct session *s, const struct child_failure *f,
@@ -534,13 +543,17 @@ explain_failure(const struct session *s, const struct child_failure *f,
 {
 	const char *name = s->decision.shell ?
 	    s->settings->shell_program : s->record.argv[0];
+	const char *directory = s->decision.directory;
 
 	if (f->stage == CHILD_STAGE_DIRECTORY) {
+		/* "." is the directory of the rule or of the session. */
 		(void)snprintf(out, size, "cannot enter the directory %.500s: "
-		    "%s", s->decision.directory, strerror(f->error));
+		    "%s", strcmp(directory, ".") == 0 &&
+		    s->decision.base != NULL ? s->decision.base : directory,
+		    strerror(f->error));
 		return PROTO_CODE_DIRECTORY;
 	}
-	if (f->stage == CHILD_STAGE_PATH) {
+	if (f->stage == CHILD_STAGE_PATH && !is_lack(f->error)) {
 		(void)snprintf(out, size, "a path in the arguments of %.500s "
 		    "%s%s", name, f->error == EXDEV ? "leads out of its "
 		    "directory" : "cannot be opened: ", f->error == EXDEV ? "" :
@@ -560,8 +573,7 @@ explain_failure(const struct session *s, const struct child_failure *f,
 		    "there", name);
 		return PROTO_CODE_NOT_EXECUTABLE;
 	}
-	if (f->stage != CHILD_STAGE_EXEC || f->error == EAGAIN ||
-	    f->error == ENOMEM || f->error == ENFILE || f->error == EMFILE) {
+	if (f->stage != CHILD_STAGE_EXEC || is_lack(f->error)) {
 		(void)snprintf(out, size, "cannot start %.500s: %s; the server "
 		    "lacks resources", name, strerror(f->error));
 		return PROTO_CODE_RESOURCES;

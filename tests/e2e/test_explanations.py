@@ -5,6 +5,7 @@ aisc ends, every line that it prints, and every record that aisd writes of it.
 Where aisd cannot know of a failure, there are no records.
 """
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -299,6 +300,19 @@ def says(data):
 def silent(w):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return w.true(port=listener.getsockname()[1],
+                      options=["--connect-timeout", "0.3"])
+
+
+def dropping(w):
+    """A backlog that is full drops what asks to connect, as firewalls do."""
+    with socket.socket() as listener, contextlib.ExitStack() as stack:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        return w.true(host="127.0.0.1", port=listener.getsockname()[1],
                       options=["--connect-timeout", "0.3"])
 
 
@@ -718,6 +732,11 @@ FAILURES = {
     "host does not answer": Failure(
         failing("connect", errno.ETIMEDOUT), 255, "connect",
         "aisc: connect: 127.0.0.1 port {PORT} does not answer within 10 "
+        "seconds; look whether the machine is up and a firewall lets you "
+        "through"),
+    "packets are dropped": Failure(
+        dropping, 255, "connect",
+        "aisc: connect: 127.0.0.1 port {PORT} does not answer within 0.3 "
         "seconds; look whether the machine is up and a firewall lets you "
         "through"),
     "host is unknown": Failure(

@@ -304,7 +304,13 @@ def test_lost_line(screen, place):
     s.type("echo x\r")
     wait_until(lambda: any("aisc: connect: " in line for line in s.lines()),
                "it has tried", 10 * s.slowness)
-    s.shows(prompt[:-1] + " [255]>")
+    failed = prompt[:-1] + " [255]>"
+    s.shows(failed)
+    # Ctrl-C is the line's still.
+    s.type("half a line")
+    s.shows(failed + " half a line")
+    s.keys("C-c")
+    s.shows(failed + " half a line", failed)
     place.configure(listen=[f"127.0.0.1:{port}"])
     place.start()
     s.keys("Up", "Enter")
@@ -351,6 +357,15 @@ def test_file(script):
     done = script("# A comment\n\necho one\ncd sub\npwd\nsh -c 'exit 4'\n")
     assert done.stdout.startswith(b"one\n/") and done.returncode == 4
     assert done.stdout.endswith(b"/there/sub\n") and done.stderr == b""
+
+
+def test_line_that_is_too_long(script):
+    """It is not sent, nor is a part of it, and the next one is run."""
+    long = "echo" + 60000 * " is-too-long-x"   # Each word costs 5 bytes.
+    done = script(f"echo one\n{long}\n# {'x' * 500000}\necho two\n",
+                  "--keep-going")
+    assert (done.stdout, said(done.stderr)) == (b"one\ntwo\n", "invalid")
+    assert b"protocol" not in done.stderr
 
 
 def test_file_and_standard_input(script):

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/socket.h>
 
+#include "tests/unit/memory.h"
 #include "tests/unit/unit.h"
 
 #include "client/session/outlet.h"
@@ -249,6 +250,14 @@ kept(void **state)
 	assert_int_equal(outlet_take(&o, (const uint8_t *)"x", 1), 0);
 	assert_int_equal(read(pair[0], &byte, 1), 1);
 	assert_int_equal(byte, 'x');
+	buf_free(&keep);
+
+	/* Lack of memory is not a length. */
+	outlet_keep(&o, &keep);
+	memory_fail_at(0);
+	assert_int_equal(outlet_take(&o, zeros, 100), -1);
+	assert_int_equal(errno, ENOMEM);
+	assert_true(memory_has_failed());
 	buf_free(&keep);
 	outlet_close(&o);
 	assert_int_equal(close(pair[0]), 0);

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 
 #include "tests/unit/certificates.h"
+#include "tests/unit/memory.h"
 #include "tests/unit/unit.h"
 
 #include "common/wire/body.h"
@@ -1346,6 +1347,71 @@ judged(void **state)
 	tls_context_free(other);
 }
 
+/* Lack of memory is no answer to "may I?". */
+static void
+can_without_memory(void **state)
+{
+	bool failed = true, refused = false;
+
+	(void)state;
+	for (int n = 0; failed; n++) {
+		begin(EVERYTHING, "");
+		ask_word(PROTO_CAN, "true");
+		(void)conn_write(client);
+		pollset_clear(&ps);
+		session_poll(session, &ps);
+		assert_true(pollset_wait(&ps, NULL) > 0);
+		memory_fail_at(n);
+		session_turn(session, &ps);
+		failed = memory_has_failed();
+		while (got_seen == got_count && !session_is_over(session))
+			turn();
+		if (got_seen < got_count &&
+		    got[got_seen].type == PROTO_STARTED) {
+			(void)expect_started();
+			assert_int_equal(expect_exit().status, 0);
+		} else if (got_seen < got_count &&
+		    got[got_seen].type == PROTO_REFUSED) {
+			(void)expect_code(PROTO_REFUSED,
+			    PROTO_CODE_RESOURCES);
+			refused = true;
+		}
+		end();
+	}
+	assert_true(refused);
+}
+
+/* What keeps a command from its start is told by its own name. */
+static void
+not_started(void **state)
+{
+	char rule[512], look[] = "look", file[] = "file";
+	char *words[] = { look, file, NULL }, *env[] = { NULL };
+	struct body b = { .operation = PROTO_RUN, .words = words,
+	    .nwords = 2, .env = env, .windows = { PLENTY, PLENTY } };
+
+	(void)state;
+	/* The path is handed over as a descriptor above the limit. */
+	unit_write("file", "x");
+	(void)snprintf(rule, sizeof rule, "{ peers = \"*\"; open_files = 8; "
+	    "commands = ( { name = \"look\"; program = \"/bin/cat\"; "
+	    "arguments = ( { below = \"%s\"; pinned = true; } ); } ); }",
+	    directory);
+	begin(rule, "");
+	put_body(&b);
+	(void)expect_code(PROTO_REFUSED, PROTO_CODE_RESOURCES);
+	end();
+
+	/* The rule's directory, and not ".", cannot be entered. */
+	begin("{ peers = \"*\"; shell = true; directory = "
+	    "\"/no/such/place\"; }", "");
+	ask_shell("true", false, PLENTY);
+	assert_non_null(strstr(expect_code(PROTO_REFUSED,
+	    PROTO_CODE_DIRECTORY), "cannot enter the directory "
+	    "/no/such/place: "));
+	end();
+}
+
 int
 main(void)
 {
@@ -1378,6 +1444,8 @@ main(void)
 		cmocka_unit_test(stuck_before_its_start),
 		cmocka_unit_test(reloaded),
 		cmocka_unit_test(judged),
+		cmocka_unit_test(can_without_memory),
+		cmocka_unit_test(not_started),
 	};
 
 	return cmocka_run_group_tests_name("session", tests, enter, leave);
