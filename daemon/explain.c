@@ -162,15 +162,15 @@ explain_decision(FILE *out, const struct decision *d)
 	fprintf(out, "allowed by the rule \"%s\"%s%s%s\n", d->rule,
 	    d->learned ? ", which is learning" : "",
 	    *d->command == '\0' ? "" : ", as its command ", d->command);
-	if ((argv = words_join(d->argv.argv, 4096)) != NULL) {
+	if ((argv = words_join(d->plan.argv, 4096)) != NULL) {
 		fprintf(out, "\targv: %s\n", argv);
 		free(argv);
 	}
-	for (char **p = d->paths; *p != NULL; p++)
+	for (char **p = d->plan.paths; *p != NULL; p++)
 		fprintf(out, "\tprogram: %s\n", *p);
-	fprintf(out, "\tdirectory: %s\n", d->directory[0] == '.' ?
-	    d->base : d->directory);
-	print_limits(out, &d->limits);
+	fprintf(out, "\tdirectory: %s\n", d->plan.directory[0] == '.' ?
+	    d->plan.base : d->plan.directory);
+	print_limits(out, &d->plan.limits);
 }
 
 /* Write what is decided about "request"; as explain_rights(). */

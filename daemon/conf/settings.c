@@ -492,6 +492,8 @@ settings_policy_defaults(const struct settings *s, struct policy_defaults *d)
 	d->user = s->command.name;
 	d->home = s->command.home;
 	d->start = s->start;
+	d->account = settings_command_account(s);
+	d->allow_setuid = s->allow_setuid;
 }
 
 void

@@ -29,9 +29,6 @@
  * begins with all of them as they should be. */
 #define SIGRTMIN_KERNEL	32
 
-/* The two programs that a child can turn into. */
-enum purpose { EXECUTE, REPORT_DIRECTORY };
-
 /* A process that has used up its processor time gets SIGXCPU, and KILL so many
  * seconds later. */
 #define CPU_GRACE	5
@@ -39,7 +36,6 @@ enum purpose { EXECUTE, REPORT_DIRECTORY };
 /* What the child needs from its parent. */
 struct start {
 	const struct child_plan *plan;
-	enum purpose purpose;
 	int fds[3];		/* What become 0, 1 and 2. */
 	int report;
 	sigset_t none;		/* The empty mask. */
@@ -313,8 +309,7 @@ become(struct start *s)
 	if (setsid() == -1 || arrange(s) == -1)
 		give_up(s->report, CHILD_STAGE_SETUP, errno);
 	(void)umask(plan->umask);
-	if (openfiles_restore() == -1 ||
-	    (plan->limits != NULL && set_limits(plan->limits) == -1))
+	if (openfiles_restore() == -1 || set_limits(&plan->limits) == -1)
 		give_up(s->report, CHILD_STAGE_SETUP, errno);
 	if (privilege_enter(plan->account) == -1)
 		give_up(s->report, CHILD_STAGE_USER, errno);
@@ -327,9 +322,9 @@ become(struct start *s)
 		check_program(plan, user, s->report);
 	if (sigprocmask(SIG_SETMASK, &s->none, NULL) == -1)
 		give_up(s->report, CHILD_STAGE_SETUP, errno);
-	if (privilege_become(plan->account, plan->no_new_privs) == -1)
+	if (privilege_become(plan->account, plan->limits.no_new_privs) == -1)
 		give_up(s->report, CHILD_STAGE_USER, errno);
-	if (s->purpose == REPORT_DIRECTORY)
+	if (plan->chdir)
 		report_directory(s->report);
 	execute(plan, s->report);
 }
@@ -384,12 +379,11 @@ keep(struct child *c, struct pipes *p)
 	fd_close(&p->report[1]);
 }
 
-static int
-start(struct child *c, const struct child_plan *plan, bool alone,
-    enum purpose purpose)
+int
+child_start(struct child *c, const struct child_plan *plan, bool alone)
 {
 	struct pipes p = { { -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 } };
-	struct start s = { .plan = plan, .purpose = purpose };
+	struct start s = { .plan = plan };
 	pid_t pid;
 
 	memset(c, 0, sizeof *c);
@@ -419,18 +413,6 @@ start(struct child *c, const struct child_plan *plan, bool alone,
 fail:
 	close_pipes(&p);
 	return -1;
-}
-
-int
-child_start(struct child *c, const struct child_plan *plan, bool alone)
-{
-	return start(c, plan, alone, EXECUTE);
-}
-
-int
-child_start_chdir(struct child *c, const struct child_plan *plan, bool alone)
-{
-	return start(c, plan, alone, REPORT_DIRECTORY);
 }
 
 int

@@ -13,9 +13,9 @@
 #include <sys/types.h>
 
 #include "common/base/fd.h"
+#include "daemon/exec/terms.h"
 
 struct account;
-struct limits;
 
 /* The most paths in one argv that have to lie below a directory. */
 #define CHILD_PATHS_MAX	16
@@ -33,7 +33,7 @@ enum child_pin {
 
 /*
  * A path that has to be below a directory when the program is executed.  Its
- * word of argv is the path; whoever hands over a descriptor exchanges it.
+ * word of argv is the path, until it is replaced by one for a descriptor.
  */
 struct child_path {
 	const char *below;	/* The directory. */
@@ -49,20 +49,21 @@ struct child_path {
 
 /* What is to be started, and as whom.  All is borrowed by child_start(). */
 struct child_plan {
-	char *const *paths;	/* To try in this order. */
+	bool chdir;		/* No program: enter "directory" as the account,
+				 * and write its absolute name. */
+	char **paths;		/* To try in this order. */
 	bool checked;		/* The first, and there is no other, unless
 				 * the account can change it. */
-	char *const *argv;
-	const struct child_path *below;	/* What has to be there, and where. */
+	char **argv;
+	struct child_path below[CHILD_PATHS_MAX];	/* In argv. */
 	size_t below_count;
-	const struct limits *limits;
-	char *const *env;
+	struct limits limits;
+	char **env;
 	const char *base;	/* Absolute; what "directory" is seen from. */
 	const char *directory;	/* To run in. */
 	mode_t umask;
 	int order;		/* Of its outputs, by outputs_open(). */
 	bool wants_stdin;	/* Else its standard input is /dev/null. */
-	bool no_new_privs;
 	const struct account *account;	/* NULL: the daemon's own. */
 };
 
@@ -106,13 +107,6 @@ int child_init(void);
  * and child_begun() knows the answer at once.
  */
 int child_start(struct child *c, const struct child_plan *plan, bool alone);
-
-/*
- * Start a child that enters plan->directory as the command's user, writes
- * its absolute name to standard output, and ends with status 0.
- */
-int child_start_chdir(struct child *c, const struct child_plan *plan,
-    bool alone);
 
 /*
  * Has the exec worked?  1: yes; 0: not known yet, wait for c->report; -1: no,

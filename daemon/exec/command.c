@@ -97,8 +97,8 @@ command_reset(struct command *c)
 }
 
 int
-command_start(struct command *c, uint32_t number, bool is_chdir,
-    const struct child_plan *plan, const uint32_t windows[2])
+command_start(struct command *c, uint32_t number, struct child_plan *plan,
+    const uint32_t windows[2], int64_t grace)
 {
 	bool empty = tree_is_empty();
 	int before = empty ? 0 : tree_count(c->tree);
@@ -108,15 +108,17 @@ command_start(struct command *c, uint32_t number, bool is_chdir,
 	 * nobody has entered before may be on a server that is gone: then it
 	 * has to be fork(2).
 	 */
-	bool alone = !is_chdir && plan->directory[0] == '.' &&
+	bool alone = !plan->chdir && plan->directory[0] == '.' &&
 	    plan->directory[1] == '\0' && empty;
 
-	if ((is_chdir ? child_start_chdir(&c->child, plan, alone) :
-	    child_start(&c->child, plan, alone)) == -1)
+	plan->order = c->order;
+	if (child_start(&c->child, plan, alone) == -1)
 		return -1;
 	c->state = COMMAND_STARTING;
 	c->number = number;
-	c->chdir = is_chdir;
+	c->chdir = plan->chdir;
+	c->limits = plan->limits;
+	c->grace = grace;
 	c->before = before;
 	input_begin(&c->input, &c->child.in, plan->wants_stdin);
 	output_begin(&c->outputs[0], PROTO_STDOUT, &c->child.out, windows[0]);
@@ -157,7 +159,7 @@ command_begun(struct command *c, struct child_failure *f)
 	}
 	if (begun == 1)
 		c->state = COMMAND_RUNNING;
-	/* Whatever it is that runs, it is not to be trusted. */
+	/* The result of exec is unknown: kill the child. */
 	if (begun == 1 && c->child.unknown)
 		command_cut(c, PROTO_CODE_RESOURCES, "stream-lost");
 	if (begun == -1)

@@ -33,7 +33,7 @@ enum command_state {
 struct command {
 	enum command_state state;
 	uint32_t number;	/* Of its request. */
-	bool chdir;		/* No program: see child_start_chdir(). */
+	bool chdir;		/* No program: see struct child_plan. */
 	struct child child;
 	struct input input;
 	struct output outputs[2];	/* Standard output and error. */
@@ -62,11 +62,12 @@ void command_init(struct command *c, struct tree *tree);
 void command_free(struct command *c);
 
 /*
- * Start "plan" under "limits", with the credit that the peer has given for
- * the two outputs.  "grace" is in ms.  0, or -1 with errno set and no command.
+ * Start "plan", whose "order" is set here, with the credit that the peer has
+ * given for the two outputs; after a cut its processes have "grace" ms from
+ * TERM to KILL.  0, or -1 with errno set and no command.
  */
-int command_start(struct command *c, uint32_t number, bool is_chdir,
-    const struct child_plan *plan, const uint32_t windows[2]);
+int command_start(struct command *c, uint32_t number, struct child_plan *plan,
+    const uint32_t windows[2], int64_t grace);
 
 /*
  * Take for a command what has run nothing: its output is the file "fd", which

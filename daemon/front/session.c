@@ -351,35 +351,12 @@ fill_record(struct session *s)
 	s->record.command = s->decision.command;
 	s->record.learned = s->decision.learned;
 	s->record.directory = s->body.directory != NULL ? s->body.directory :
-	    s->decision.base != NULL ? s->decision.base :
+	    s->decision.plan.base != NULL ? s->decision.plan.base :
 	    *s->directory != '\0' ? s->directory : s->settings->start;
 	s->record.argv = s->body.nwords > 0 ? s->body.words : none;
 	if (s->decision.logged != NULL)
 		s->record.argv = s->decision.logged;
 	s->record.shell = s->decision.shell;
-}
-
-static void
-plan_child(const struct session *s, struct child_plan *plan)
-{
-	const struct decision *d = &s->decision;
-
-	memset(plan, 0, sizeof *plan);
-	plan->paths = d->paths;
-	plan->checked = d->checked;
-	plan->argv = d->argv.argv;
-	plan->below = d->argv.paths;
-	plan->below_count = d->argv.count;
-	plan->limits = &d->limits;
-	plan->env = d->env;
-	plan->base = d->base;
-	plan->directory = d->directory;
-	plan->umask = (mode_t)d->umask;
-	plan->order = s->command.order;
-	plan->wants_stdin = d->wants_stdin;
-	plan->no_new_privs = d->limits.no_new_privs ||
-	    !s->settings->allow_setuid;
-	plan->account = settings_command_account(s->settings);
 }
 
 /* The end of a request whose command never ran. */
@@ -397,15 +374,12 @@ drop_request(struct session *s, enum proto_code code, const char *text)
 static void
 start_command(struct session *s)
 {
-	struct child_plan plan;
+	struct child_plan *plan = &s->decision.plan;
 	char text[256];
 
-	plan_child(s, &plan);
-	s->command.limits = s->decision.limits;
-	s->command.grace = s->settings->kill_grace;
-	if (command_start(&s->command, s->record.request,
-	    s->body.operation == PROTO_CHDIR, &plan, s->body.windows) == 0) {
-		if (s->body.wants_stdin && !plan.wants_stdin)
+	if (command_start(&s->command, s->record.request, plan,
+	    s->body.windows, s->settings->kill_grace) == 0) {
+		if (s->body.wants_stdin && !plan->wants_stdin)
 			input_decline(&s->command.input);
 		return;
 	}
@@ -543,14 +517,13 @@ explain_failure(const struct session *s, const struct child_failure *f,
 {
 	const char *name = s->decision.shell ?
 	    s->settings->shell_program : s->record.argv[0];
-	const char *directory = s->decision.directory;
+	const struct child_plan *plan = &s->decision.plan;
 
 	if (f->stage == CHILD_STAGE_DIRECTORY) {
 		/* "." is the directory of the rule or of the session. */
 		(void)snprintf(out, size, "cannot enter the directory %.500s: "
-		    "%s", strcmp(directory, ".") == 0 &&
-		    s->decision.base != NULL ? s->decision.base : directory,
-		    strerror(f->error));
+		    "%s", strcmp(plan->directory, ".") == 0 ? plan->base :
+		    plan->directory, strerror(f->error));
 		return PROTO_CODE_DIRECTORY;
 	}
 	if (f->stage == CHILD_STAGE_PATH && !is_lack(f->error)) {

@@ -268,31 +268,31 @@ cut_path(struct child_path *p, size_t number, struct arena *a)
  */
 static int
 fit_path(const struct slot *s, char *word, struct arena *a,
-    struct grant_argv *out, char **result)
+    struct child_plan *plan, char **result)
 {
-	struct child_path *path = &out->paths[out->count];
+	struct child_path *path = &plan->below[plan->below_count];
 	bool inside;
 
-	if (out->count == CHILD_PATHS_MAX)
+	if (plan->below_count == CHILD_PATHS_MAX)
 		return 0;
 	path->below = s->below;
 	path->pin = s->pin;
 	path->relative = relative_path(s->below, word, a, &inside);
 	if (path->relative == NULL)
 		return inside ? -1 : 0;
-	if (cut_path(path, out->count, a) == -1)
+	if (cut_path(path, plan->below_count, a) == -1)
 		return -1;
 	*result = *word == '/' ? word : arena_printf(a, "%s%s%s", s->below,
 	    s->below[strlen(s->below) - 1] == '/' ? "" : "/", word);
 	path->word = result;
-	out->count++;
+	plan->below_count++;
 	return *result == NULL ? -1 : 1;
 }
 
 /* Does "word" fit the slot?  1, 0, -1 as grant_fit(). */
 static int
 fit_word(const struct slot *s, char *word, struct arena *a,
-    struct grant_argv *out, char **result)
+    struct child_plan *plan, char **result)
 {
 	int64_t number;
 
@@ -309,7 +309,7 @@ fit_word(const struct slot *s, char *word, struct arena *a,
 	case INTEGER:
 		return number_whole(word, s->min, s->max, &number) == 0;
 	case BELOW:
-		return fit_path(s, word, a, out, result);
+		return fit_path(s, word, a, plan, result);
 	case ANY:
 	case FIXED:
 		break;
@@ -342,15 +342,13 @@ wanted(const struct slot *s, char out[128])
 
 int
 grant_fit(const struct grant *g, char *const *words, struct arena *a,
-    struct grant_argv *out, char *why, size_t size)
+    struct child_plan *plan, char *why, size_t size)
 {
 	char *const *word = words + 1;
 	char text[128], **argv;
-	size_t n = 0, k = 0;
+	size_t n = text_list_length(words), k = 0;
 	int fits = 1;
 
-	n = text_list_length(words);
-	memset(out, 0, sizeof *out);
 	if ((argv = arena_alloc(a, (n + g->count + 2) * sizeof *argv)) == NULL)
 		return -1;
 	argv[k++] = g->program;
@@ -369,7 +367,8 @@ grant_fit(const struct grant *g, char *const *words, struct arena *a,
 		}
 		do {
 			if (*word != NULL)
-				fits = fit_word(s, *word++, a, out, &argv[k++]);
+				fits = fit_word(s, *word++, a, plan,
+				    &argv[k++]);
 		} while (s->rest && *word != NULL && fits == 1);
 		if (fits == 0)
 			(void)snprintf(why, size, "the argument %zu of %.100s "
@@ -386,7 +385,7 @@ grant_fit(const struct grant *g, char *const *words, struct arena *a,
 		return 0;
 	}
 	argv[k] = NULL;
-	out->argv = argv;
+	plan->argv = argv;
 	return 1;
 }
 

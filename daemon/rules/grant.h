@@ -29,13 +29,6 @@ struct grant {
 	char *where;		/* FILE:LINE. */
 };
 
-/* The argv that a client's words make. */
-struct grant_argv {
-	char **argv;		/* NULL terminated. */
-	struct child_path paths[CHILD_PATHS_MAX];
-	size_t count;		/* Of paths. */
-};
-
 /*
  * Read one entry of a rule's list "commands": a group, or a path as "text".
  * "defaults" are the rule's terms.  Returns the number of errors, each after a
@@ -46,12 +39,12 @@ int grant_load(struct grant *g, const struct conf_group *group,
 void grant_free(struct grant *g);
 
 /*
- * Make the argv of the program from the client's "words", its first included.
- * Memory comes from "a".  1 and "*out"; 0 and a sentence in "why" of "size"
- * bytes if they do not fit; -1 if memory is out.
+ * Make argv of "plan", and the paths in it, from the client's "words", the
+ * first included.  Memory comes from "a".  1; 0 and a sentence in "why" of
+ * "size" bytes if they do not fit; -1 if memory is out.
  */
 int grant_fit(const struct grant *g, char *const *words, struct arena *a,
-    struct grant_argv *out, char *why, size_t size);
+    struct child_plan *plan, char *why, size_t size);
 
 /*
  * The argv that the client's words make if its slots take anything: the

@@ -163,6 +163,7 @@ prepare(const struct rule *rule, const struct terms *terms,
     const struct question *q, const char *name, struct decision *d)
 {
 	const struct policy_peer *peer = q->peer;
+	struct child_plan *plan = &d->plan;
 	bool chooses = chooses_directory(rule, terms);
 	char *own[OWN_VARIABLES + 1];
 	struct environ_lists lists = {
@@ -172,21 +173,24 @@ prepare(const struct rule *rule, const struct terms *terms,
 	if (q->request->directory != NULL && !chooses)
 		return refuse_directory(d);
 	d->allowed = true;
-	d->limits = terms->limits;
-	d->umask = terms->umask;
-	d->wants_stdin = q->request->wants_stdin && terms->stdin;
+	plan->account = q->defaults->account;
+	plan->chdir = q->request->operation == PROTO_CHDIR;
+	plan->limits = terms->limits;
+	plan->limits.no_new_privs |= !q->defaults->allow_setuid;
+	plan->umask = (mode_t)terms->umask;
+	plan->wants_stdin = q->request->wants_stdin && terms->stdin;
 	/* The session's own directory, once it has one; else the rule's. */
-	d->base = terms->directory != NULL ? terms->directory :
+	plan->base = terms->directory != NULL ? terms->directory :
 	    q->defaults->start;
 	if (peer->directory != NULL && chooses)
-		d->base = peer->directory;
-	d->directory = q->request->directory != NULL ? q->request->directory :
-	    ".";
+		plan->base = peer->directory;
+	plan->directory = q->request->directory != NULL ?
+	    q->request->directory : ".";
+	plan->paths = make_paths(&d->memory, q->defaults->path, name);
+	plan->base = arena_printf(&d->memory, "%s", plan->base);
 	if (!own_environment(own, &d->memory, q->defaults, peer) ||
-	    (d->paths = make_paths(&d->memory, q->defaults->path, name)) ==
-	    NULL ||
-	    (d->env = environ_build(&lists, &d->memory)) == NULL ||
-	    (d->base = arena_printf(&d->memory, "%s", d->base)) == NULL)
+	    (plan->env = environ_build(&lists, &d->memory)) == NULL ||
+	    plan->paths == NULL || plan->base == NULL)
 		return -1;
 	return 0;
 }
@@ -205,14 +209,14 @@ decide_granted(const struct rule *rule, const struct grant *g,
 	check_environment(&g->terms, q->request, d);
 	if (d->code != PROTO_CODE_NONE)
 		return 0;
-	fits = grant_fit(g, q->request->words, &d->memory, &d->argv, why,
+	fits = grant_fit(g, q->request->words, &d->memory, &d->plan, why,
 	    sizeof why);
 	if (fits == 0)
 		return refuse(d, PROTO_CODE_DENIED, "the rule \"%s\" does not "
 		    "grant this: %s", d->rule, why);
 	if (fits == -1)
 		return -1;
-	d->checked = true;
+	d->plan.checked = true;
 	return prepare(rule, &g->terms, q, g->program, d);
 }
 
@@ -223,7 +227,7 @@ decide_anything(const struct rule *rule, const struct question *q,
 	check_environment(&rule->terms, q->request, d);
 	if (d->code != PROTO_CODE_NONE)
 		return 0;
-	d->argv.argv = q->request->words;
+	d->plan.argv = q->request->words;
 	return prepare(rule, &rule->terms, q, q->request->words[0], d);
 }
 
@@ -310,7 +314,7 @@ decide_shell(const struct rule *rule, const struct question *q,
 	argv[1] = q->request->nwords == 0 ? NULL : option;
 	argv[2] = q->request->words[0];
 	argv[3] = NULL;
-	d->argv.argv = argv;
+	d->plan.argv = argv;
 	return prepare(rule, &rule->terms, q, q->defaults->shell, d);
 }
 
@@ -349,9 +353,9 @@ decide_subsystem(const struct rule *rule, const struct question *q,
 	check_environment(&rule->terms, q->request, d);
 	if (d->code != PROTO_CODE_NONE)
 		return 0;
-	d->checked = true;
-	d->argv.argv = copy_words(rule->sftp_server, &d->memory);
-	if ((d->logged = d->argv.argv) == NULL)
+	d->plan.checked = true;
+	d->plan.argv = copy_words(rule->sftp_server, &d->memory);
+	if ((d->logged = d->plan.argv) == NULL)
 		return -1;
 	return prepare(rule, &rule->terms, q, rule->sftp_server[0], d);
 }
@@ -367,11 +371,11 @@ decide_chdir(const struct rule *rule, const struct question *q,
 		return refuse_directory(d);
 	if (prepare(rule, &rule->terms, q, "chdir", d) == -1)
 		return -1;
-	d->directory = request->nwords > 0 ? request->words[0] :
+	d->plan.directory = request->nwords > 0 ? request->words[0] :
 	    rule->terms.directory != NULL ? rule->terms.directory :
 	    q->defaults->start;
-	d->directory = arena_printf(&d->memory, "%s", d->directory);
-	return d->directory == NULL ? -1 : 0;
+	d->plan.directory = arena_printf(&d->memory, "%s", d->plan.directory);
+	return d->plan.directory == NULL ? -1 : 0;
 }
 
 static int
@@ -433,7 +437,7 @@ learn(const struct rule *rule, const struct question *q, struct decision *d)
 		return 0;
 	if (g == NULL)
 		result = decide(&open, q, d);
-	else if ((d->argv.argv = grant_open(g, q->request->words,
+	else if ((d->plan.argv = grant_open(g, q->request->words,
 	    &d->memory)) == NULL)
 		result = -1;
 	else
@@ -556,6 +560,6 @@ void
 decision_free(struct decision *d)
 {
 	arena_free(&d->memory);
-	d->paths = d->env = d->logged = d->argv.argv = NULL;
-	d->base = d->directory = NULL;
+	memset(&d->plan, 0, sizeof d->plan);
+	d->logged = NULL;
 }

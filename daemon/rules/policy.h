@@ -31,6 +31,8 @@ struct policy_defaults {
 	const char *user;	/* Of the command user: name and home. */
 	const char *home;
 	const char *start;	/* Where a session begins. */
+	const struct account *account;	/* Of commands; NULL: the daemon's. */
+	bool allow_setuid;	/* Rules may waive no_new_privs. */
 };
 
 /* Who asks, from where, when, in which session. */
@@ -53,16 +55,8 @@ struct decision {
 	char reason[POLICY_REASON_MAX];	/* Why not, for people. */
 	char rule[RULE_NAME_MAX];	/* Which rule decided; "" for none. */
 	char command[RULE_NAME_MAX];	/* Which of its commands; or "". */
-	bool checked;		/* paths[0] must not be others' to change. */
-	char **paths;		/* What execve(2) is to try, in order. */
-	struct grant_argv argv;
-	char **env;		/* All of the command's environment. */
 	char **logged;		/* What was asked, as the log may see it. */
-	const char *base;	/* Where "directory" is seen from. */
-	const char *directory;
-	bool wants_stdin;
-	int64_t umask;
-	struct limits limits;
+	struct child_plan plan;	/* What to start, but for its "order". */
 	struct arena memory;
 };
 

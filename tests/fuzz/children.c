@@ -113,11 +113,11 @@ child_init(void)
 
 /* What a decision promises about what is started. */
 static void
-check_plan(const struct child_plan *plan, bool is_chdir)
+check_plan(const struct child_plan *plan)
 {
 	must(plan->env != NULL && plan->directory != NULL);
 	must(plan->directory[0] == '/' || plan->base != NULL);
-	if (is_chdir)
+	if (plan->chdir)
 		return;
 	must(plan->argv != NULL && plan->argv[0] != NULL);
 	must(plan->paths != NULL && plan->paths[0] != NULL);
@@ -139,10 +139,11 @@ open_pipe(int *ours, int which)
 	return ends[1 - which];
 }
 
-static int
-start(struct child *c, const struct child_plan *plan, bool is_chdir)
+int
+child_start(struct child *c, const struct child_plan *plan, bool alone)
 {
-	check_plan(plan, is_chdir);
+	must(!alone || (children.others == 0 && !plan->chdir));
+	check_plan(plan);
 	must(!children.alive);
 	memset(c, 0, sizeof *c);
 	c->in = c->out = c->err = c->report = -1;
@@ -155,7 +156,7 @@ start(struct child *c, const struct child_plan *plan, bool is_chdir)
 	children.alive = true;
 	children.ended = false;
 	children.begun = 0;
-	children.chdir = is_chdir;
+	children.chdir = plan->chdir;
 	if (plan->wants_stdin)
 		children.in = open_pipe(&c->in, 1);
 	children.out = open_pipe(&c->out, 0);
@@ -164,20 +165,6 @@ start(struct child *c, const struct child_plan *plan, bool is_chdir)
 	c->pid = children.pid;
 	c->started_us = clock_now_us();
 	return 0;
-}
-
-int
-child_start(struct child *c, const struct child_plan *plan, bool alone)
-{
-	must(!alone || children.others == 0);
-	return start(c, plan, false);
-}
-
-int
-child_start_chdir(struct child *c, const struct child_plan *plan, bool alone)
-{
-	must(!alone);
-	return start(c, plan, true);
 }
 
 int

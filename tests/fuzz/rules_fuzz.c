@@ -146,19 +146,21 @@ static void
 check_same(const struct decision *a, const struct decision *b)
 {
 	must(a->allowed == b->allowed && a->learned == b->learned);
-	must(a->code == b->code && a->checked == b->checked);
+	must(a->code == b->code && a->plan.checked == b->plan.checked);
 	must(strcmp(a->reason, b->reason) == 0);
 	must(strcmp(a->rule, b->rule) == 0);
 	must(strcmp(a->command, b->command) == 0);
-	must(same_list(a->paths, b->paths));
-	must(same_list(a->argv.argv, b->argv.argv));
-	must(a->argv.count == b->argv.count);
-	must(same_list(a->env, b->env) && same_list(a->logged, b->logged));
-	must(same_text(a->base, b->base));
-	must(same_text(a->directory, b->directory));
-	must(a->wants_stdin == b->wants_stdin && a->umask == b->umask);
-	must(a->limits.time_limit == b->limits.time_limit);
-	must(a->limits.no_new_privs == b->limits.no_new_privs);
+	must(same_list(a->plan.paths, b->plan.paths));
+	must(same_list(a->plan.argv, b->plan.argv));
+	must(a->plan.below_count == b->plan.below_count);
+	must(same_list(a->plan.env, b->plan.env) &&
+	    same_list(a->logged, b->logged));
+	must(same_text(a->plan.base, b->plan.base));
+	must(same_text(a->plan.directory, b->plan.directory));
+	must(a->plan.wants_stdin == b->plan.wants_stdin &&
+	    a->plan.umask == b->plan.umask);
+	must(a->plan.limits.time_limit == b->plan.limits.time_limit);
+	must(a->plan.limits.no_new_privs == b->plan.limits.no_new_privs);
 }
 
 /* Does the configuration hold this text in quotes?  One that is printed with
@@ -202,13 +204,13 @@ check_run(const char *rules, const struct question *q,
 {
 	const struct body *b = &q->body;
 
-	must(d->argv.argv != NULL && d->argv.argv[0] != NULL);
-	must(d->paths != NULL && d->paths[0] != NULL);
-	must(d->env != NULL && d->directory != NULL);
-	for (char **p = d->paths; *p != NULL; p++)
+	must(d->plan.argv != NULL && d->plan.argv[0] != NULL);
+	must(d->plan.paths != NULL && d->plan.paths[0] != NULL);
+	must(d->plan.env != NULL && d->plan.directory != NULL);
+	for (char **p = d->plan.paths; *p != NULL; p++)
 		must(**p == '/' || strchr(*p, '/') != NULL);
-	for (size_t i = 0; i < d->argv.count; i++)
-		check_path(rules, &d->argv.paths[i]);
+	for (size_t i = 0; i < d->plan.below_count; i++)
+		check_path(rules, &d->plan.below[i]);
 	if (d->learned) {
 		must(strstr(rules, "learn_until") != NULL);
 		return;
@@ -216,8 +218,8 @@ check_run(const char *rules, const struct question *q,
 	if (b->operation == PROTO_SHELL)
 		must(strstr(rules, "shell = true") != NULL);
 	else if (strstr(rules, "anything = true") == NULL)
-		must(d->checked && d->paths[1] == NULL &&
-		    holds(rules, d->paths[0]));
+		must(d->plan.checked && d->plan.paths[1] == NULL &&
+		    holds(rules, d->plan.paths[0]));
 	if (b->directory != NULL)
 		must(strstr(rules, "any_directory = true") != NULL ||
 		    strstr(rules, "anything = true") != NULL ||
@@ -289,7 +291,7 @@ check_known(const struct question *q, const struct decision *d)
 	if (b->operation == PROTO_LIST || b->operation == PROTO_CAN)
 		return;
 	if (b->operation == PROTO_LINE) {
-		must(!d->shell && strcmp(d->argv.argv[0], "/opt/show") == 0);
+		must(!d->shell && strcmp(d->plan.argv[0], "/opt/show") == 0);
 		return;
 	}
 	must(b->operation == PROTO_RUN && b->nwords >= 4);
@@ -301,12 +303,12 @@ check_known(const struct question *q, const struct decision *d)
 	must(is_number(b->words[2]));
 	must(*b->words[3] != '/' ||
 	    strncmp(b->words[3], "/srv/www", 8) == 0);
-	must(d->argv.count == 1);
+	must(d->plan.below_count == 1);
 	for (size_t i = 4; i < b->nwords; i++)
 		must(is_expression(b->words[i]));
-	must(strcmp(d->argv.argv[0], "/opt/show") == 0);
-	must(strcmp(d->argv.argv[1], "-v") == 0);
-	must(strcmp(d->argv.argv[2], b->words[1]) == 0);
+	must(strcmp(d->plan.argv[0], "/opt/show") == 0);
+	must(strcmp(d->plan.argv[1], "-v") == 0);
+	must(strcmp(d->plan.argv[2], b->words[1]) == 0);
 }
 
 /* --- */

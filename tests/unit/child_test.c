@@ -36,7 +36,7 @@ set_up(void **state)
 	plan.base = top;
 	plan.directory = ".";
 	plan.umask = 027;
-	plan.no_new_privs = true;
+	plan.limits.no_new_privs = true;
 	changing = false;
 	return child_init();
 }
@@ -252,14 +252,14 @@ change_of_directory(void **state)
 	assert_true(mkdir("sub", 0755) == 0 || errno == EEXIST);
 	set_words("/bin/true", NULL, NULL);
 	plan.directory = "sub/../sub";
-	changing = true;
-	assert_int_equal(child_start_chdir(&child, &plan, alone), 0);
+	changing = plan.chdir = true;
+	assert_int_equal(child_start(&child, &plan, alone), 0);
 	assert_int_equal(wait_begun(&f), 1);
 	assert_int_equal(WEXITSTATUS(finish()), 0);
 	(void)snprintf(expected, sizeof expected, "%s/sub", top);
 	assert_string_equal(output, expected);
 	plan.directory = "nowhere";
-	assert_int_equal(child_start_chdir(&child, &plan, alone), 0);
+	assert_int_equal(child_start(&child, &plan, alone), 0);
 	assert_int_equal(wait_begun(&f), -1);
 	assert_int_equal(f.stage, CHILD_STAGE_DIRECTORY);
 	assert_int_equal(waitpid(child.pid, NULL, 0), child.pid);
@@ -275,11 +275,12 @@ limits(void **state)
 
 	(void)state;
 	memset(&l, 0, sizeof l);
-	plan.limits = &l;
 	l.open_files = 17;
 	l.cpu_limit = 2500;
 	l.memory_limit = 1 << 30;
 	l.nice = 3;
+	l.no_new_privs = true;
+	plan.limits = l;
 	set_words("/bin/sh", "-c", "ulimit -n; ulimit -t; ulimit -v; "
 	    "ps -o ni= -p $$");
 	assert_int_equal(WEXITSTATUS(run()), 0);
@@ -296,7 +297,6 @@ below(const char *directory, const char *last, enum child_pin pin,
 {
 	static char relative[256], place[256], name[UNIT_PATH_MAX + 256];
 	static char open_file[] = "/proc/self/fd/10", open_place[256];
-	static struct child_path p;
 	int begun;
 
 	(void)snprintf(place, sizeof place, "%s", directory);
@@ -304,13 +304,12 @@ below(const char *directory, const char *last, enum child_pin pin,
 	(void)snprintf(name, sizeof name, "%s/%s/%s", top, directory, last);
 	(void)snprintf(open_place, sizeof open_place, "%s/%s", open_file,
 	    last);
-	p = (struct child_path){ .below = top, .relative = relative,
+	plan.below[0] = (struct child_path){ .below = top, .relative = relative,
 	    .directory = place, .last = last, .way = top, .pin = pin,
 	    .open_file = open_file, .open_place = open_place,
 	    .word = &words[3] };
 	words[3] = name;
 	words[4] = NULL;
-	plan.below = &p;
 	plan.below_count = 1;
 	assert_int_equal(child_start(&child, &plan, alone), 0);
 	begun = wait_begun(f);

@@ -22,6 +22,7 @@ static char usr_bin[] = "/usr/bin", bin[] = "/bin";
 static char *path[] = { usr_bin, bin, NULL };
 
 static const struct policy_defaults defaults = {
+	.allow_setuid = true,
 	.path = path, .shell = "/bin/sh", .user = "runner", .home = "/srv/r",
 	.start = "/start"
 };
@@ -122,7 +123,7 @@ ask(const struct rules *p, const struct question *q, struct decision *d)
 	if (!d->allowed)
 		assert_string_not_equal(d->reason, "");
 	else if (q->body.operation <= PROTO_CHDIR)
-		assert_non_null(d->env);
+		assert_non_null(d->plan.env);
 }
 
 static void
@@ -216,7 +217,7 @@ commands(void **state)
 			fail_msg("%s: %s: %d %s", rows[i].who, rows[i].line,
 			    (int)d.code, d.reason);
 		if (d.allowed)
-			expect_words(d.argv.argv, rows[i].argv);
+			expect_words(d.plan.argv, rows[i].argv);
 		decision_free(&d);
 		decision_free(&d);
 	}
@@ -283,16 +284,16 @@ paths(void **state)
 	(void)state;
 	/* A name is looked for in the directories; a path is itself. */
 	ask_run(p, "all", "ls", &d);
-	expect_words(d.paths, "/usr/bin/ls /bin/ls");
-	assert_false(d.checked);
+	expect_words(d.plan.paths, "/usr/bin/ls /bin/ls");
+	assert_false(d.plan.checked);
 	decision_free(&d);
 	ask_run(p, "all", "../x", &d);
-	expect_words(d.paths, "../x");
+	expect_words(d.plan.paths, "../x");
 	decision_free(&d);
 	/* What a rule lists is that file, by whatever name it is called. */
 	ask_run(p, "few", "tool", &d);
-	expect_words(d.paths, "/opt/tool");
-	assert_true(d.checked);
+	expect_words(d.plan.paths, "/opt/tool");
+	assert_true(d.plan.checked);
 	decision_free(&d);
 	/* No file has a longer name than this. */
 	memset(name, 'a', sizeof name - 1);
@@ -338,20 +339,20 @@ path_slots(void **state)
 		if (d.allowed != (rows[i].relative != NULL))
 			fail_msg("%s: %s", rows[i].line, d.reason);
 		if (d.allowed) {
-			assert_int_equal(d.argv.count, 1);
-			assert_string_equal(d.argv.paths[0].below,
+			assert_int_equal(d.plan.below_count, 1);
+			assert_string_equal(d.plan.below[0].below,
 			    "/srv/data");
-			assert_string_equal(d.argv.paths[0].relative,
+			assert_string_equal(d.plan.below[0].relative,
 			    rows[i].relative);
-			assert_int_equal(d.argv.paths[0].pin,
+			assert_int_equal(d.plan.below[0].pin,
 			    CHILD_PIN_NEEDED);
 			/* The word is what was asked, made absolute. */
-			assert_ptr_equal(d.argv.paths[0].word,
-			    &d.argv.argv[1]);
+			assert_ptr_equal(d.plan.below[0].word,
+			    &d.plan.argv[1]);
 			(void)snprintf(word, sizeof word, "%s%.*s",
 			    d.logged[1][0] == '/' ? "" : "/srv/data/", 100,
 			    d.logged[1]);
-			assert_string_equal(d.argv.argv[1], word);
+			assert_string_equal(d.plan.argv[1], word);
 		}
 		decision_free(&d);
 	}
@@ -367,17 +368,17 @@ shells(void **state)
 	(void)state;
 	ask(p, question("shell", PROTO_SHELL, "ls | wc; exit 3", ""), &d);
 	assert_true(d.allowed);
-	assert_string_equal(d.argv.argv[0], "sh");
-	assert_string_equal(d.argv.argv[1], "-c");
-	assert_string_equal(d.argv.argv[2], "ls | wc; exit 3");
-	assert_null(d.argv.argv[3]);
-	expect_words(d.paths, "/bin/sh");
+	assert_string_equal(d.plan.argv[0], "sh");
+	assert_string_equal(d.plan.argv[1], "-c");
+	assert_string_equal(d.plan.argv[2], "ls | wc; exit 3");
+	assert_null(d.plan.argv[3]);
+	expect_words(d.plan.paths, "/bin/sh");
 	decision_free(&d);
 	/* Without a line it reads its standard input. */
 	ask(p, question("shell", PROTO_LINE, "", ""), &d);
 	assert_true(d.allowed);
-	expect_words(d.argv.argv, "sh");
-	expect_words(d.paths, "/bin/sh");
+	expect_words(d.plan.argv, "sh");
+	expect_words(d.plan.paths, "/bin/sh");
 	decision_free(&d);
 	/* Neither "anything" nor a list of commands grants one. */
 	ask(p, question("all", PROTO_SHELL, "ls", ""), &d);
@@ -429,12 +430,12 @@ own_environment(void **state)
 	(void)state;
 	ask_run(p, "al\nice", "env", &d);
 	for (size_t i = 0; i < COUNT(own); i++) {
-		if (value_of(d.env, own[i][0]) == NULL)
+		if (value_of(d.plan.env, own[i][0]) == NULL)
 			fail_msg("no %s", own[i][0]);
-		assert_string_equal(value_of(d.env, own[i][0]), own[i][1]);
+		assert_string_equal(value_of(d.plan.env, own[i][0]), own[i][1]);
 	}
 	/* Nothing of the daemon's own comes along. */
-	while (d.env[n] != NULL)
+	while (d.plan.env[n] != NULL)
 		n++;
 	assert_int_equal(n, COUNT(own));
 	decision_free(&d);
@@ -558,7 +559,7 @@ accepted_environment(void **state)
 		if (d.code != code)
 			fail_msg("%s %s: %s", text, variable, d.reason);
 		if (d.allowed)
-			assert_string_equal(value_of(d.env, "LOGNAME"),
+			assert_string_equal(value_of(d.plan.env, "LOGNAME"),
 			    "runner");
 		decision_free(&d);
 		ask(p, question("a", PROTO_SHELL, "env", variable), &d);
@@ -586,11 +587,11 @@ merged_environment(void **state)
 	(void)state;
 	ask(p, question("a", PROTO_RUN, "env", "A=1 A=client C=client"), &d);
 	assert_true(d.allowed);
-	assert_string_equal(value_of(d.env, "A"), "client");
-	assert_string_equal(value_of(d.env, "B"), "rule");
-	assert_string_equal(value_of(d.env, "C"), "client");
-	assert_string_equal(value_of(d.env, "HOME"), "/rule");
-	assert_string_equal(value_of(d.env, "USER"), "runner");
+	assert_string_equal(value_of(d.plan.env, "A"), "client");
+	assert_string_equal(value_of(d.plan.env, "B"), "rule");
+	assert_string_equal(value_of(d.plan.env, "C"), "client");
+	assert_string_equal(value_of(d.plan.env, "HOME"), "/rule");
+	assert_string_equal(value_of(d.plan.env, "USER"), "runner");
 	decision_free(&d);
 	rules_free(p);
 }
@@ -639,37 +640,37 @@ terms(void **state)
 	(void)state;
 	q->body.wants_stdin = true;
 	ask(p, q, &d);
-	assert_int_equal(d.limits.time_limit, 5000);
-	assert_int_equal(d.limits.nice, 3);
-	assert_int_equal(d.limits.open_files, 9);
-	assert_int_equal(d.limits.output_limit, 0);
-	assert_true(d.limits.no_new_privs);
-	assert_int_equal(d.umask, 027);
-	assert_false(d.wants_stdin);
+	assert_int_equal(d.plan.limits.time_limit, 5000);
+	assert_int_equal(d.plan.limits.nice, 3);
+	assert_int_equal(d.plan.limits.open_files, 9);
+	assert_int_equal(d.plan.limits.output_limit, 0);
+	assert_true(d.plan.limits.no_new_privs);
+	assert_int_equal(d.plan.umask, 027);
+	assert_false(d.plan.wants_stdin);
 	decision_free(&d);
 
 	q = question("command", PROTO_RUN, "a", "");
 	q->body.wants_stdin = true;
 	ask(p, q, &d);
-	assert_int_equal(d.limits.time_limit, 5000);
-	assert_int_equal(d.limits.output_limit, 1024);
-	assert_true(d.limits.finish);
-	assert_false(d.limits.keep);
-	assert_true(d.limits.no_new_privs);
-	assert_int_equal(d.umask, 022);
-	assert_true(d.wants_stdin);
+	assert_int_equal(d.plan.limits.time_limit, 5000);
+	assert_int_equal(d.plan.limits.output_limit, 1024);
+	assert_true(d.plan.limits.finish);
+	assert_false(d.plan.limits.keep);
+	assert_true(d.plan.limits.no_new_privs);
+	assert_int_equal(d.plan.umask, 022);
+	assert_true(d.plan.wants_stdin);
 	decision_free(&d);
 
 	ask_run(p, "command", "b", &d);
-	assert_int_equal(d.limits.time_limit, 6000);
-	assert_int_equal(d.limits.output_limit, 1024);
-	assert_int_equal(d.limits.memory_limit, 7);
-	assert_int_equal(d.limits.cpu_limit, 500);
-	assert_int_equal(d.limits.process_limit, 8);
-	assert_false(d.limits.no_new_privs);
-	assert_false(d.limits.finish);
-	assert_true(d.limits.keep);
-	assert_false(d.wants_stdin);
+	assert_int_equal(d.plan.limits.time_limit, 6000);
+	assert_int_equal(d.plan.limits.output_limit, 1024);
+	assert_int_equal(d.plan.limits.memory_limit, 7);
+	assert_int_equal(d.plan.limits.cpu_limit, 500);
+	assert_int_equal(d.plan.limits.process_limit, 8);
+	assert_false(d.plan.limits.no_new_privs);
+	assert_false(d.plan.limits.finish);
+	assert_true(d.plan.limits.keep);
+	assert_false(d.plan.wants_stdin);
 	decision_free(&d);
 	rules_free(p);
 }
@@ -720,8 +721,9 @@ directories(void **state)
 		ask(p, q, &d);
 		assert_int_equal(d.allowed, rows[i].base != NULL);
 		if (d.allowed) {
-			assert_string_equal(d.base, rows[i].base);
-			assert_string_equal(d.directory, rows[i].directory);
+			assert_string_equal(d.plan.base, rows[i].base);
+			assert_string_equal(d.plan.directory,
+			    rows[i].directory);
 		} else
 			assert_non_null(strstr(d.reason, "any_directory"));
 		decision_free(&d);
@@ -749,7 +751,8 @@ changes_of_directory(void **state)
 		ask(p, question(rows[i].who, PROTO_CHDIR, rows[i].to, ""), &d);
 		assert_int_equal(d.allowed, rows[i].directory != NULL);
 		if (d.allowed)
-			assert_string_equal(d.directory, rows[i].directory);
+			assert_string_equal(d.plan.directory,
+			    rows[i].directory);
 		else
 			assert_int_equal(d.code, PROTO_CODE_DENIED);
 		decision_free(&d);

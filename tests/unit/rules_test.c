@@ -25,6 +25,7 @@
 static char usr_bin[] = "/usr/bin", bin[] = "/bin";
 static char *const path[] = { usr_bin, bin, NULL };
 static const struct policy_defaults defaults = {
+	.allow_setuid = true,
 	.path = path, .shell = "/bin/sh", .user = "u", .home = "/h",
 	.start = "/start"
 };
@@ -373,11 +374,11 @@ join(const struct decision *d, char out[512])
 	size_t n = 0, used = 0;
 
 	out[0] = '\0';
-	for (char **v = d->argv.argv + 1; *v != NULL; v++) {
+	for (char **v = d->plan.argv + 1; *v != NULL; v++) {
 		const char *word = *v;
 
-		if (n < d->argv.count && v == d->argv.paths[n].word)
-			word = d->argv.paths[n++].relative;
+		if (n < d->plan.below_count && v == d->plan.below[n].word)
+			word = d->plan.below[n++].relative;
 		used += (size_t)snprintf(out + used, 512 - used, "%s%s",
 		    used == 0 ? "" : "|", word);
 	}
@@ -491,8 +492,8 @@ arguments(void **state)
 		if (d.allowed) {
 			join(&d, argv);
 			assert_string_equal(argv, rows[i].argv);
-			assert_string_equal(d.argv.argv[0], "/bin/p");
-			assert_true(d.checked);
+			assert_string_equal(d.plan.argv[0], "/bin/p");
+			assert_true(d.plan.checked);
 		} else
 			assert_int_equal(d.code, PROTO_CODE_DENIED);
 		decision_free(&d);
