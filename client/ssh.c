@@ -156,8 +156,7 @@ static void
 set_file(char **place, const char *file)
 {
 	memory_set(place, file);
-	if (settings_resolve(place, "") == -1)
-		memory_out();
+	settings_resolve(place, "");
 }
 
 /* The first key that is there; ssh(1) goes on without one that is not. */

@@ -17,6 +17,7 @@
 #include "common/base/text.h"
 
 #include "client/core/outcome.h"
+#include "client/core/memory.h"
 #include "client/core/settings.h"
 #include "client/session/dial.h"
 #include "client/core/printer.h"
@@ -459,15 +460,12 @@ int
 check_run(const struct check *check, const struct settings *s,
     struct request *request)
 {
-	struct report *r = calloc(1, sizeof *r);
+	struct report *r = memory_get(sizeof *r);
 	struct outcome o = { .class = OUTCOME_DONE };
 	enum check_status status;
 	struct printer p;
 
-	if (r == NULL || printer_open(&p, STDOUT_FILENO) == -1) {
-		free(r);
-		return check_unknown(check, s->host);
-	}
+	printer_open(&p, STDOUT_FILENO);
 	r->check = check;
 	r->settings = s;
 	r->now = date_now();
@@ -493,8 +491,7 @@ check_unknown(const struct check *check, const char *host)
 	struct json j = { .more = false };
 	struct printer p;
 
-	if (printer_open(&p, STDOUT_FILENO) == -1)
-		return CHECK_UNKNOWN;
+	printer_open(&p, STDOUT_FILENO);
 	j.out = p.out;
 	if (check->json) {
 		json_open(&j, NULL, '{');

@@ -1,3 +1,8 @@
+/*
+ * question.c - aisc --list and --can: what may I run there?
+ *
+ * SPDX-License-Identifier: ISC
+ */
 #include <config.h>
 
 #include <errno.h>
@@ -13,6 +18,7 @@
 #include "common/base/text.h"
 
 #include "client/core/outcome.h"
+#include "client/core/memory.h"
 #include "client/core/settings.h"
 #include "client/core/printer.h"
 #include "client/session/request.h"
@@ -55,18 +61,16 @@ columns(const char *text)
 	return n;
 }
 
-/* "p" so that it can be shown, for free(3); NULL if memory is out. */
+/* "p" so that it can be shown, for free(3). */
 static char *
 printable(struct piece p)
 {
 	size_t size = TEXT_ESCAPED_MAX(p.length);
-	char *out = malloc(size);
 
-	return out == NULL ? NULL : text_printable(out, size, p.text,
-	    p.length);
+	return text_printable(memory_get(size), size, p.text, p.length);
 }
 
-/* Show the commands in two columns; where no one looks, with a tab. */
+/* Show the commands in two columns; for a program, with a tab. */
 static void
 show_list(FILE *out, struct piece all, bool aligned)
 {
@@ -77,7 +81,7 @@ show_list(FILE *out, struct piece all, bool aligned)
 	while (aligned && rest.length > 0) {
 		line = cut(&rest, '\n');
 		text = printable(cut(&line, '\t'));
-		n = text == NULL ? 0 : columns(text);
+		n = columns(text);
 		if (n > width && n <= NAMES_MAX)
 			width = n;
 		free(text);
@@ -87,10 +91,8 @@ show_list(FILE *out, struct piece all, bool aligned)
 		name = cut(&line, '\t');
 		text = printable(name);
 		summary = printable(line);
-		n = text == NULL ? width : columns(text);
-		if (text == NULL || summary == NULL)
-			;	/* Memory for one line; nothing helps. */
-		else if (!aligned)
+		n = columns(text);
+		if (!aligned)
 			(void)fprintf(out, "%s\t%s\n", text, summary);
 		else if (*summary == '\0')
 			(void)fprintf(out, "%s\n", text);
@@ -158,22 +160,12 @@ all_of(const struct buf *answer)
 	return p;
 }
 
-/* Begin to write what is said of an answer, where "j" goes as well. */
-static bool
-open_answer(struct printer *p, struct json *j, struct outcome *o)
-{
-	if (printer_open(p, STDOUT_FILENO) == -1) {
-		outcome_fail(o, OUTCOME_RESOURCES, "out of memory");
-		return false;
-	}
-	j->out = p->out;
-	return true;
-}
-
-/* Done with an answer: the exit status. */
+/* Done with an answer and what was written of it: the exit status. */
 static int
-conclude(struct buf *answer, struct outcome *o)
+conclude(struct printer *p, struct buf *answer, struct outcome *o)
 {
+	printer_finish(p, o);
+	printer_close(p);
 	outcome_report(o);
 	buf_free(answer);
 	return o->status;
@@ -189,19 +181,16 @@ question_list(const struct settings *s, struct request *r, bool json,
 	struct buf answer;
 
 	ask(r, &body, &answer, o);
-	if (!open_answer(&p, &j, o))
-		return conclude(&answer, o);
+	printer_open(&p, STDOUT_FILENO);
+	j.out = p.out;
 	if (json) {
 		open_object(&j, s, o);
 		if (o->class == OUTCOME_DONE)
 			list_members(&j, all_of(&answer));
 		close_object(&j);
 	} else if (o->class == OUTCOME_DONE)
-		show_list(p.out, all_of(&answer),
-		    isatty(STDOUT_FILENO) == 1);
-	printer_finish(&p, o);
-	printer_close(&p);
-	return conclude(&answer, o);
+		show_list(p.out, all_of(&answer), isatty(STDOUT_FILENO) == 1);
+	return conclude(&p, &answer, o);
 }
 
 int
@@ -217,8 +206,8 @@ question_can(const struct settings *s, struct request *r,
 	ask(r, body, &answer, o);
 	rest = all_of(&answer);
 	why = cut(&rest, '\n');
-	if (!open_answer(&p, &j, o))
-		return conclude(&answer, o);
+	printer_open(&p, STDOUT_FILENO);
+	j.out = p.out;
 	if (json) {
 		open_object(&j, s, o);
 		if (o->class == OUTCOME_DONE) {
@@ -226,12 +215,10 @@ question_can(const struct settings *s, struct request *r,
 			json_bytes(&j, "why", why.text, why.length);
 		}
 		close_object(&j);
-	} else if (o->class == OUTCOME_DONE &&
-	    (text = printable(why)) != NULL) {
+	} else if (o->class == OUTCOME_DONE) {
+		text = printable(why);
 		(void)fprintf(p.out, "%s\n", text);
 		free(text);
 	}
-	printer_finish(&p, o);
-	printer_close(&p);
-	return conclude(&answer, o);
+	return conclude(&p, &answer, o);
 }

@@ -9,6 +9,7 @@
 #include "common/base/json.h"
 
 #include "client/core/outcome.h"
+#include "client/core/memory.h"
 #include "client/core/settings.h"
 #include "client/core/printer.h"
 #include "client/session/request.h"
@@ -30,12 +31,9 @@ struct report {
 struct report *
 report_new(int fd, bool capture)
 {
-	struct report *p = calloc(1, sizeof *p);
+	struct report *p = memory_get(sizeof *p);
 
-	if (p == NULL || printer_open(&p->printer, fd) == -1) {
-		free(p);
-		return NULL;
-	}
+	printer_open(&p->printer, fd);
 	p->capture = capture;
 	for (size_t i = 0; i < 2; i++)
 		buf_init(&p->kept[i], REPORT_KEEP_MAX);
@@ -88,7 +86,8 @@ tell_command(struct json *j, const struct report *p)
 
 /*
  * What came of it.  A failure has no "exit", also where the command has ended
- * with one: who looks at nothing else shall be right.
+ * with one: a caller that reads nothing else must not take a failure for a
+ * success.
  */
 static void
 tell_outcome(struct json *j, const struct outcome *o)
@@ -232,6 +231,6 @@ report_refuse(struct report *p, const char *host)
 	tell_outcome(&j, &o);
 	json_close(&j, '}');
 	(void)fputc('\n', p->printer.out);
-	/* Who cannot read it has our exit status. */
+	/* If that fails, our exit status still tells it. */
 	(void)fflush(p->printer.out);
 }

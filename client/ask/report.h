@@ -24,7 +24,6 @@ struct settings;
 /*
  * Make ready to write objects to the descriptor "fd", which stays open; with
  * "capture" they hold what the command writes, which then goes nowhere else.
- * NULL with the reason in errno.
  *
  * For all that follow NULL is one that reports nothing.
  */

@@ -6,6 +6,7 @@
 
 #include <stddef.h>
 
+#include "common/base/text.h"
 #include "common/wire/body.h"
 
 #include "client/core/outcome.h"
@@ -20,9 +21,7 @@ void
 run_prepare(const struct settings *s, struct body *body)
 {
 	body->env = s->environment;
-	body->nenv = 0;
-	while (body->env != NULL && body->env[body->nenv] != NULL)
-		body->nenv++;
+	body->nenv = text_list_length(body->env);
 }
 
 void

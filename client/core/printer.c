@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "client/core/outcome.h"
+#include "client/core/memory.h"
 #include "client/core/signals.h"
 
 #include "client/core/printer.h"
@@ -48,7 +49,7 @@ put_bytes(void *cookie, const char *bytes, size_t n)
 	return at == n ? (ssize_t)n : 0;
 }
 
-int
+void
 printer_open(struct printer *p, int fd)
 {
 	const cookie_io_functions_t functions = { .write = put_bytes };
@@ -57,8 +58,8 @@ printer_open(struct printer *p, int fd)
 	p->signo = 0;
 	p->error = 0;
 	stream_open(&p->stream, fd, true);
-	p->out = fopencookie(p, "w", functions);
-	return p->out == NULL ? -1 : 0;
+	if ((p->out = fopencookie(p, "w", functions)) == NULL)
+		memory_out();
 }
 
 void

@@ -23,8 +23,8 @@ struct printer {
 	int error;		/* Why it cannot be written. */
 };
 
-/* Open "p" on "fd", which stays open.  0, or -1 if memory is out. */
-int printer_open(struct printer *p, int fd);
+/* Open "p" on "fd", which stays open. */
+void printer_open(struct printer *p, int fd);
 
 /* Be rid of it; what was not finished may be lost. */
 void printer_close(struct printer *p);

@@ -1,3 +1,8 @@
+/*
+ * settings.c - aisc.conf and the options, in one struct.
+ *
+ * SPDX-License-Identifier: ISC
+ */
 #include <config.h>
 
 #include <ctype.h>
@@ -11,6 +16,8 @@
 #include "common/base/log.h"
 #include "common/base/pattern.h"
 #include "common/wire/proto.h"
+
+#include "client/core/memory.h"
 
 #include "client/core/settings.h"
 
@@ -78,18 +85,6 @@ settings_is_host(const char *host)
 	return true;
 }
 
-int
-settings_set(char **place, const char *text)
-{
-	char *copy = strdup(text);
-
-	if (copy == NULL)
-		return -1;
-	free(*place);
-	*place = copy;
-	return 0;
-}
-
 /* The length of "NAME=" in "variable", 0 if it has no such beginning. */
 static size_t
 name_length(const char *variable)
@@ -105,21 +100,20 @@ int
 settings_add_environment(struct settings *s, const char *variable)
 {
 	size_t length = name_length(variable), n = 0;
-	char **list;
 
 	if (length == 0)
 		return -1;
-	while (s->environment != NULL && s->environment[n] != NULL) {
-		if (strncmp(s->environment[n], variable, length) == 0)
-			return settings_set(&s->environment[n], variable);
-		n++;
+	for (; s->environment != NULL && s->environment[n] != NULL; n++) {
+		if (strncmp(s->environment[n], variable, length) == 0) {
+			memory_set(&s->environment[n], variable);
+			return 0;
+		}
 	}
-	list = realloc(s->environment, (n + 2) * sizeof *list);
-	if (list == NULL)
-		return -1;
-	s->environment = list;
-	list[n + 1] = NULL;
-	return (list[n] = strdup(variable)) == NULL ? -1 : 0;
+	s->environment = memory_grow(s->environment, n + 2,
+	    sizeof *s->environment);
+	s->environment[n] = memory_copy(variable);
+	s->environment[n + 1] = NULL;
+	return 0;
 }
 
 /* --- files ------------------------------------------------------------- */
@@ -163,7 +157,7 @@ take_section(void *context, const struct conf_group *group, const char *text)
 	return errors;
 }
 
-int
+void
 settings_resolve(char **place, const char *file)
 {
 	const char *path = *place, *base = file, *slash = strrchr(file, '/');
@@ -171,7 +165,7 @@ settings_resolve(char **place, const char *file)
 	char *whole;
 
 	if (path == NULL || *path == '/')
-		return 0;
+		return;
 	if (path[0] == '~' && path[1] == '/' &&
 	    (base = getenv("HOME")) != NULL) {
 		n = (int)strlen(base);
@@ -179,10 +173,9 @@ settings_resolve(char **place, const char *file)
 	}
 	if (asprintf(&whole, "%.*s%s", n, base == NULL ? "" : base,
 	    path) == -1)
-		return -1;
+		memory_out();
 	free(*place);
 	*place = whole;
-	return 0;
 }
 
 static int
@@ -204,13 +197,9 @@ apply(struct conf *conf, const char *path, const char *host,
     struct section *section)
 {
 	struct settings *s = &section->settings;
-	struct matching *m = calloc(1, sizeof *m);
+	struct matching *m = memory_get(sizeof *m);
 	int errors;
 
-	if (m == NULL) {
-		log_errno("cannot read %s", path);
-		return -1;
-	}
 	m->host = host;
 	errors = conf_each(conf, "hosts", take_section, m);
 	errors += conf_read(conf, TOP_KEYS, section);
@@ -221,12 +210,9 @@ apply(struct conf *conf, const char *path, const char *host,
 	free(m);
 	if (errors > 0)
 		return -1;
-	if (settings_resolve(&s->authority, path) == -1 ||
-	    settings_resolve(&s->certificate, path) == -1 ||
-	    settings_resolve(&s->key, path) == -1) {
-		log_errno("cannot read %s", path);
-		return -1;
-	}
+	settings_resolve(&s->authority, path);
+	settings_resolve(&s->certificate, path);
+	settings_resolve(&s->key, path);
 	return check_environment(s, path);
 }
 
@@ -248,21 +234,21 @@ read_file(const char *path, bool must, const char *host,
 	return result;
 }
 
-/* The user's own file; NULL if there is no place for one. */
-static char *
-user_file(void)
+char *
+settings_own_file(const char *variable, const char *below, const char *name)
 {
-	const char *base = getenv("XDG_CONFIG_HOME"), *below = "";
+	const char *base = getenv(variable);
 	char *path;
 
 	/* The XDG Base Directory Specification: a relative one is invalid. */
-	if (base == NULL || *base != '/') {
+	if (base != NULL && *base == '/')
+		below = "";
+	else
 		base = getenv("HOME");
-		below = ".config/";
-	}
-	if (base == NULL || *base == '\0' ||
-	    asprintf(&path, "%s/%s" USER_FILE, base, below) == -1)
+	if (base == NULL || *base == '\0')
 		return NULL;
+	if (asprintf(&path, "%s%s/%s", base, below, name) == -1)
+		memory_out();
 	return path;
 }
 
@@ -280,7 +266,8 @@ settings_load(struct settings *s, const char *file, const char *host,
 		result = read_file(file, true, host, &section);
 	else {
 		result = read_file(SYSTEM_FILE, false, host, &section);
-		own = user_file();
+		own = settings_own_file("XDG_CONFIG_HOME", "/.config",
+		    USER_FILE);
 		if (result == 0 && own != NULL)
 			result = read_file(own, false, host, &section);
 		free(own);
@@ -288,10 +275,8 @@ settings_load(struct settings *s, const char *file, const char *host,
 	*s = section.settings;
 	section.settings = (struct settings){ .port = 0 };
 	conf_free_values(SECTION_KEYS, &section);
-	if (result == 0 && host != NULL && settings_set(&s->host, host) == -1) {
-		log_errno("cannot read the configuration");
-		result = -1;
-	}
+	if (result == 0 && host != NULL)
+		memory_set(&s->host, host);
 	return result;
 }
 

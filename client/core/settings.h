@@ -63,18 +63,22 @@ void settings_free(struct settings *s);
 /* Can "host" be the name or address of one, or a name for it in aisc.conf? */
 bool settings_is_host(const char *host);
 
-/* Set the value at "place" to a copy of "text".  0, or -1: out of memory. */
-int settings_set(char **place, const char *text);
-
 /*
  * Resolve the path at "place", if there is one: "~/" is the user's home, and
- * whatever else does not begin with "/" is beside "file"; "" for where we are.
- * 0, or -1: out of memory.
+ * another that does not begin with "/" is beside "file"; "" for where we are.
  */
-int settings_resolve(char **place, const char *file);
+void settings_resolve(char **place, const char *file);
+
+/*
+ * The user's own file "name", for free(3): in the directory that the variable
+ * "variable" of the XDG Base Directory Specification names, or else in "below",
+ * which begins with a slash, of the home.  NULL if there is no place for it.
+ */
+char *settings_own_file(const char *variable, const char *below,
+    const char *name);
 
 /* Add "variable", NAME=VALUE, to the environment, in the place of one of the
- * same name.  0, or -1: it is not NAME=VALUE, or memory is out. */
+ * same name.  0, or -1: it is not NAME=VALUE. */
 int settings_add_environment(struct settings *s, const char *variable);
 
 /*

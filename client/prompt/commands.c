@@ -221,8 +221,7 @@ commands_show(struct commands *c, const char *text, struct outcome *o)
 
 	if (report_take(c->script->report, text))
 		return;
-	if (printer_open(&p, STDOUT_FILENO) == -1)
-		memory_out();
+	printer_open(&p, STDOUT_FILENO);
 	(void)fputs(text, p.out);
 	printer_finish(&p, o);
 	printer_close(&p);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "client/core/memory.h"
+#include "client/core/settings.h"
 
 #include "client/prompt/history.h"
 
@@ -48,21 +49,16 @@ history_read(int fd, off_t size)
 int
 history_open(char **lines)
 {
-	const char *base = getenv("XDG_STATE_HOME"), *below = "";
+	char *path = settings_own_file("XDG_STATE_HOME", "/.local/state",
+	    "ais/history");
 	struct stat st;
-	char *path;
 	int fd;
 
 	*lines = NULL;
-	/* The XDG Base Directory Specification: a relative one is invalid. */
-	if (base == NULL || *base != '/') {
-		base = getenv("HOME");
-		below = ".local/state/";
-	}
-	if (base == NULL || *base != '/')
+	if (path == NULL || *path != '/') {
+		free(path);
 		return -1;
-	if (asprintf(&path, "%s/%sais/history", base, below) == -1)
-		memory_out();
+	}
 	fd = history_create(path);
 	free(path);
 	/* The lock is for the cut: nobody appends meanwhile. */

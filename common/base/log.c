@@ -75,18 +75,19 @@ log_add_cut(char *cut, size_t size, const char *name)
 	    name);
 }
 
-size_t
-log_format(char *out, size_t size, const struct log_event *e)
+/* As log_format(), or, unless "dated", as log_format_undated(). */
+static size_t
+log_put_line(char *out, size_t size, const struct log_event *e, bool dated)
 {
 	/* Room is kept for the mark of a cut and the newline. */
 	size_t limit = size - sizeof " cut=true\n", used = 0;
 	char time[LOG_TIME_MAX], value[LOG_VALUE_MAX], cut[256] = "";
 	bool fits;
 
-	fits = text_put_field(out, limit, &used, "time",
+	fits = (!dated || (text_put_field(out, limit, &used, "time",
 	    log_time(time, e->time_us)) &&
 	    text_put_field(out, limit, &used, "level",
-	    log_level_name(e->level)) &&
+	    log_level_name(e->level)))) &&
 	    text_put_field(out, limit, &used, "event", e->name);
 	for (size_t i = 0; fits && i < e->count; i++) {
 		if (!text_escape_whole(value, sizeof value,
@@ -106,6 +107,18 @@ log_format(char *out, size_t size, const struct log_event *e)
 	out[used++] = '\n';
 	out[used] = '\0';
 	return used;
+}
+
+size_t
+log_format(char *out, size_t size, const struct log_event *e)
+{
+	return log_put_line(out, size, e, true);
+}
+
+size_t
+log_format_undated(char *out, size_t size, const struct log_event *e)
+{
+	return log_put_line(out, size, e, false);
 }
 
 size_t

@@ -147,6 +147,9 @@ void log_set_prefix(const char *prefix);
  */
 size_t log_format(char *out, size_t size, const struct log_event *e);
 
+/* The same without time and level, which begins with the event. */
+size_t log_format_undated(char *out, size_t size, const struct log_event *e);
+
 /*
  * Write the text of "e" for people, behind the prefix and "warning: " where it
  * is one, newline included, into "out" of LOG_SHOWN_MAX bytes.  Returns its

@@ -42,18 +42,16 @@ take(void *context, const struct log_event *e)
 {
 	static char line[LOG_LINE_MAX];
 	struct datagram_sink *s = context;
-	char head[128], *text;
-	size_t n = log_format(line, sizeof line, e);
+	char head[128];
+	/* Time and level stand in the head. */
+	size_t n = log_format_undated(line, sizeof line, e);
 	struct iovec parts[2];
 	struct msghdr m = { .msg_iov = parts, .msg_iovlen = 2 };
 
-	/* Time and level stand in the head. */
-	text = strstr(line, "event=");
-	line[n - 1] = '\0';
 	parts[0].iov_base = head;
 	parts[0].iov_len = format_head(head, sizeof head, s, e);
-	parts[1].iov_base = text == NULL ? line : text;
-	parts[1].iov_len = strlen(parts[1].iov_base);
+	parts[1].iov_base = line;
+	parts[1].iov_len = n - 1;	/* Without the newline. */
 	return datagram_sink_send(s, &m);
 }
 
