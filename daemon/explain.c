@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "common/wire/body.h"
-#include "common/conf/conf.h"
 #include "common/base/date.h"
 #include "common/base/log.h"
 #include "common/base/text.h"
@@ -125,32 +124,6 @@ parse_who(struct tls_identity *id, char *from, size_t size, const char *who)
 /* --- the decision --------------------------------------------------------- */
 
 static void
-print_limits(FILE *out, const struct limits *l)
-{
-	static const struct conf_key keys[] = {
-		{ "time_limit", CONF_SECONDS,
-		    offsetof(struct limits, time_limit), 0, 0 },
-		{ "output_limit", CONF_SIZE,
-		    offsetof(struct limits, output_limit), 0, 0 },
-		{ "memory_limit", CONF_SIZE,
-		    offsetof(struct limits, memory_limit), 0, 0 },
-		{ "cpu_limit", CONF_SECONDS,
-		    offsetof(struct limits, cpu_limit), 0, 0 },
-		{ "process_limit", CONF_INT,
-		    offsetof(struct limits, process_limit), 0, 0 },
-		{ "open_files", CONF_INT,
-		    offsetof(struct limits, open_files), 0, 0 },
-		{ "nice", CONF_INT, offsetof(struct limits, nice), 0, 0 },
-		{ "output_wait", CONF_SECONDS,
-		    offsetof(struct limits, output_wait), 0, 0 },
-		{ "no_new_privs", CONF_BOOL,
-		    offsetof(struct limits, no_new_privs), 0, 0 },
-	};
-
-	conf_print(out, keys, sizeof keys / sizeof keys[0], l, 1);
-}
-
-static void
 explain_decision(FILE *out, const struct decision *d)
 {
 	char *argv;
@@ -170,7 +143,7 @@ explain_decision(FILE *out, const struct decision *d)
 		fprintf(out, "\tprogram: %s\n", *p);
 	fprintf(out, "\tdirectory: %s\n", d->plan.directory[0] == '.' ?
 	    d->plan.base : d->plan.directory);
-	print_limits(out, &d->plan.limits);
+	limits_print(out, &d->plan.limits);
 }
 
 /* Write what is decided about "request"; as explain_rights(). */

@@ -190,6 +190,14 @@ text_list_length(char *const *list)
 	return n;
 }
 
+bool
+text_list_has(const char *const *list, const char *text)
+{
+	while (*list != NULL && strcmp(*list, text) != 0)
+		list++;
+	return *list != NULL;
+}
+
 char *
 text_count(char out[TEXT_COUNT_MAX], double n, const char *unit)
 {

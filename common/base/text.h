@@ -46,6 +46,9 @@ bool text_put_field(char *out, size_t limit, size_t *used, const char *name,
  * be NULL. */
 size_t text_list_length(char *const *list);
 
+/* Is "text" one of the strings of "list", which is not NULL? */
+bool text_list_has(const char *const *list, const char *text);
+
 #define TEXT_COUNT_MAX	48
 /* Write "n" and "unit", in the plural unless "n" is 1, as in "1 second" and
  * "2.5 seconds"; returns "out". */

@@ -11,6 +11,7 @@
 #include "common/base/net.h"
 #include "common/wire/proto.h"
 #include "common/base/retry.h"
+#include "common/base/text.h"
 #include "common/tls/tls.h"
 #include "daemon/conf/settings.h"
 
@@ -62,6 +63,37 @@ static const struct conf_key keys[] = {
 
 /* --- defaults ---------------------------------------------------------- */
 
+/* The texts that are set at first, and the words that some must be one of. */
+static const struct {
+	const char *name;
+	size_t offset;
+	const char *value;
+	const char *words[6];
+} texts[] = {
+#define TEXT(name, ...)	{ #name, offsetof(struct settings, name), __VA_ARGS__ }
+	TEXT(certificate, AIS_SYSCONFDIR "/aisd/server.pem", { NULL }),
+	TEXT(key, AIS_SYSCONFDIR "/aisd/server.key", { NULL }),
+	TEXT(authority, AIS_SYSCONFDIR "/aisd/ca.pem", { NULL }),
+	TEXT(crl_expired, "error", { "error", "warning" }),
+	TEXT(client_purpose, "required", { "required", "optional" }),
+	TEXT(user, "aisd", { NULL }),
+	TEXT(command_user, "aisd-run", { NULL }),
+	TEXT(log_file, AIS_LOCALSTATEDIR "/log/aisd/server.log", { NULL }),
+	TEXT(log_format, "logfmt", { "logfmt", "json" }),
+	TEXT(log_system, "auto", { "auto", "journal", "syslog", "none" }),
+	TEXT(log_level, "info",
+	    { "error", "warning", "notice", "info", "debug" }),
+	TEXT(audit, "any", { "any", "strict" }),
+	TEXT(shell_program, "/bin/sh", { NULL }),
+#undef TEXT
+};
+
+static char **
+text_at(struct settings *s, size_t offset)
+{
+	return (char **)(void *)((char *)s + offset);
+}
+
 /* 0, or -1 if memory is out. */
 static int
 set_defaults(struct settings *s)
@@ -72,19 +104,12 @@ set_defaults(struct settings *s)
 
 	s->listen = conf_list(everywhere);
 	s->path = conf_list(path);
-	s->certificate = strdup(AIS_SYSCONFDIR "/aisd/server.pem");
-	s->key = strdup(AIS_SYSCONFDIR "/aisd/server.key");
-	s->authority = strdup(AIS_SYSCONFDIR "/aisd/ca.pem");
-	s->crl_expired = strdup("error");
-	s->client_purpose = strdup("required");
-	s->user = strdup("aisd");
-	s->command_user = strdup("aisd-run");
-	s->log_file = strdup(AIS_LOCALSTATEDIR "/log/aisd/server.log");
-	s->log_format = strdup("logfmt");
-	s->log_system = strdup("auto");
-	s->log_level = strdup("info");
-	s->audit = strdup("any");
-	s->shell_program = strdup("/bin/sh");
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		char **text = text_at(s, texts[i].offset);
+
+		if ((*text = strdup(texts[i].value)) == NULL)
+			return -1;
+	}
 	s->watch_interval = 60 * SECOND;
 	s->expiry_warning = 30;
 	s->max_handshakes = 64;
@@ -97,17 +122,8 @@ set_defaults(struct settings *s)
 	s->dead_timeout = 30 * SECOND;
 	s->stopped_timeout = 3600 * SECOND;
 	s->kill_grace = 2 * SECOND;
-	if (terms_init(&s->terms) == -1 || s->listen == NULL ||
-	    s->path == NULL || s->certificate == NULL || s->key == NULL ||
-	    s->authority == NULL || s->crl_expired == NULL ||
-	    s->client_purpose == NULL ||
-	    s->user == NULL || s->command_user == NULL ||
-	    s->log_file == NULL || s->log_format == NULL ||
-	    s->log_system == NULL ||
-	    s->log_level == NULL || s->audit == NULL ||
-	    s->shell_program == NULL)
-		return -1;
-	return 0;
+	return terms_init(&s->terms) == -1 || s->listen == NULL ||
+	    s->path == NULL ? -1 : 0;
 }
 
 /* --- checks ------------------------------------------------------------ */
@@ -141,49 +157,36 @@ check_listen(struct conf *conf, const struct settings *s)
 	return errors;
 }
 
-/* Is the text one of the words of "list"? */
-static bool
-is_one_of(const char *text, const char *const *list)
+/* "a", "b" or "c": the words of a choice, in "out" of "size" bytes. */
+static void
+name_words(const char *const *words, char *out, size_t size)
 {
-	for (; *list != NULL; list++) {
-		if (text != NULL && strcmp(text, *list) == 0)
-			return true;
-	}
-	return false;
+	size_t used = 0;
+
+	for (size_t i = 0; words[i] != NULL; i++)
+		used += (size_t)snprintf(out + used, size - used, "%s\"%s\"",
+		    i == 0 ? "" : words[i + 1] == NULL ? " or " : ", ",
+		    words[i]);
 }
 
 static int
-check_words(struct conf *conf, const struct settings *s)
+check_words(struct conf *conf, struct settings *s)
 {
-	static const char *const systems[] = { "auto", "journal", "syslog",
-	    "none", NULL };
-	static const char *const levels[] = { "error", "warning", "notice",
-	    "info", "debug", NULL };
-	static const char *const choices[] = { "error", "warning", NULL };
-	static const char *const purposes[] = { "required", "optional", NULL };
-	static const char *const audits[] = { "any", "strict", NULL };
-	static const char *const formats[] = { "logfmt", "json", NULL };
+	char wanted[128] = "must be ";
 	int errors = 0;
 
-	if (!is_one_of(s->crl_expired, choices))
-		errors += complain(conf, "crl_expired", "must be \"error\" or "
-		    "\"warning\"");
-	if (!is_one_of(s->client_purpose, purposes))
-		errors += complain(conf, "client_purpose", "must be "
-		    "\"required\" or \"optional\"");
-	if (!is_one_of(s->audit, audits))
-		errors += complain(conf, "audit", "must be \"any\" or "
-		    "\"strict\"");
-	if (!is_one_of(s->log_format, formats))
-		errors += complain(conf, "log_format", "must be \"logfmt\" or "
-		    "\"json\"");
-	if (!is_one_of(s->log_system, systems))
-		errors += complain(conf, "log_system", "must be \"auto\", "
-		    "\"journal\", \"syslog\" or \"none\"");
-	if (!is_one_of(s->log_level, levels))
-		errors += complain(conf, "log_level", "must be \"error\", "
-		    "\"warning\", \"notice\", \"info\" or \"debug\"");
-	if (is_one_of(s->log_system, systems + 3) && s->log_file == NULL)
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		const char *text = *text_at(s, texts[i].offset);
+		const char *const *words = texts[i].words;
+
+#define TEXT(name, ...) \
+	{ #name, offsetof(struct settings, name), __VA_ARGS__ }
+			continue;
+		name_words(words, wanted + 8, sizeof wanted - 8);
+		errors += complain(conf, texts[i].name, wanted);
+	}
+	if (s->log_system != NULL && strcmp(s->log_system, "none") == 0 &&
+	    s->log_file == NULL)
 		errors += complain(conf, "log_file", "must be set where "
 		    "log_system is \"none\", or nothing would be on record");
 	if (s->shell_program == NULL)
@@ -268,7 +271,7 @@ inherit(struct settings *s, const struct settings *old)
 	    "log_system", "log_level", "max_handshakes", "max_waiting", NULL };
 
 	for (const struct conf_key *key = keys; key < keys + KEYS; key++) {
-		if (is_one_of(key->name, fixed) && !conf_same(key, old, s))
+		if (text_list_has(fixed, key->name) && !conf_same(key, old, s))
 			log_warning("the new value of \"%s\" takes effect only "
 			    "after a restart", key->name);
 	}
@@ -363,7 +366,7 @@ settings_free(struct settings *s)
 
 /* --- certificates ------------------------------------------------------ */
 
-/* Who must not be able to read the key: others, and the commands. */
+/* Neither other users nor commands may be able to read the key. */
 static int
 check_key_mode(const struct settings *s)
 {
@@ -515,7 +518,7 @@ same_rules(const struct rules *a, const struct rules *b)
 		FILE *f = open_memstream(&text[i], &size[i]);
 
 		if (f == NULL)
-			goto end;	/* To be told once too often is fine. */
+			goto end;	/* A false report is harmless. */
 		rules_print(f, i == 0 ? a : b);
 		if (fclose(f) == EOF)
 			goto end;

@@ -15,7 +15,7 @@ static const char *const dangerous[] = {
 	"USER", "LOGNAME", "SHELL", NULL
 };
 
-/* Those that libraries make the name of a file of. */
+/* Libraries make the name of a file of their values. */
 static const char *const of_files[] = {
 	"LANG", "LANGUAGE", "LC_*", "TERM", "TZ", NULL
 };
@@ -41,11 +41,7 @@ environ_is_accepted(const char *name, const char *const *patterns)
 		return false;
 	if (!pattern_match_any(dangerous, name))
 		return pattern_match_any(patterns, name);
-	for (; *patterns != NULL; patterns++) {
-		if (strcmp(*patterns, name) == 0)
-			return true;
-	}
-	return false;
+	return text_list_has(patterns, name);
 }
 
 bool

@@ -61,12 +61,25 @@ struct only {
 	struct terms t;
 };
 
+static const struct conf_key keys[] = { TERMS_KEYS(struct only, t) };
+
+#define KEYS	(sizeof keys / sizeof keys[0])
+
 void
 terms_free(struct terms *t)
 {
-	static const struct conf_key keys[] = { TERMS_KEYS(struct only, t) };
+	conf_free_values(keys, KEYS, t);
+}
 
-	conf_free_values(keys, sizeof keys / sizeof keys[0], t);
+void
+limits_print(FILE *out, const struct limits *limits)
+{
+	struct only only = { .t.limits = *limits };
+
+	for (size_t i = 0; i < KEYS; i++) {
+		if (keys[i].offset < sizeof *limits)
+			conf_print(out, &keys[i], 1, &only, 1);
+	}
 }
 
 /* One of two words, or none of them: 0, 1, -1. */

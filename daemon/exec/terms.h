@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "common/conf/conf.h"
 
@@ -85,6 +86,9 @@ int terms_init(struct terms *t);
 
 /* Make "t" a copy of its own.  0 or -1, as terms_init(). */
 int terms_copy(struct terms *t, const struct terms *from);
+
+/* Write limits in libconfig syntax, a tab deep: those that a rule can set. */
+void limits_print(FILE *out, const struct limits *limits);
 
 /* Free what the terms own. */
 void terms_free(struct terms *t);

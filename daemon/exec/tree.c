@@ -15,7 +15,7 @@
 
 /* How long a killed tree is given before the next look at it. */
 #define KILL_ROUND	5
-/* Those who still dodge KILL after this are ended at one stroke. */
+/* What still dodges KILL after this is killed with all of its user. */
 #define KILL_PATIENCE	100
 /* What has not ended this long after KILL will not end. */
 #define KILL_TIMEOUT	10000
@@ -264,8 +264,8 @@ tree_count(struct tree *t)
 
 /*
  * KILL to every child, once more.  What forks faster than we look is never the
- * process that we have seen; what is stuck in the kernel always is.  Those
- * who dodge cannot dodge kill(2) when it is meant for all of a user.
+ * process that we have seen; what is stuck in the kernel always is.  It
+ * cannot dodge a kill(2) of all processes of its user.
  */
 static struct look
 kill_round(struct tree *t, const struct account *command)
@@ -274,8 +274,8 @@ kill_round(struct tree *t, const struct account *command)
 	bool dodges = l.cut || (l.sum != 0 && l.sum != t->seen);
 	pid_t pid;
 
-	if (dodges && command != NULL && clock_past(t->stroke)) {
-		t->stroke = clock_in(KILL_PATIENCE);
+	if (dodges && command != NULL && clock_past(t->kill_all_at)) {
+		t->kill_all_at = clock_in(KILL_PATIENCE);
 		if ((pid = privilege_end_all(command)) == -1)
 			log_errno("cannot end what dodges its end");
 		else if (add(&t->spared, pid) == -1)
@@ -288,15 +288,15 @@ kill_round(struct tree *t, const struct account *command)
 void
 tree_end(struct tree *t, int64_t grace)
 {
-	if (t->ending != TREE_AT_PEACE)
+	if (t->ending != TREE_IDLE)
 		return;
 	t->told.count = 0;
 	if (look(t, SIGTERM).left == 0)
 		return;
-	t->ending = TREE_ENDING_POLITELY;
+	t->ending = TREE_TERM_SENT;
 	t->next = clock_in(grace);
 	t->last = clock_in(grace + KILL_TIMEOUT);
-	t->stroke = clock_in(grace + KILL_PATIENCE);
+	t->kill_all_at = clock_in(grace + KILL_PATIENCE);
 	t->seen = 0;
 }
 
@@ -305,19 +305,19 @@ tree_go_on(struct tree *t, const struct account *command)
 {
 	struct look l;
 
-	if (t->ending == TREE_AT_PEACE)
+	if (t->ending == TREE_IDLE)
 		return 0;
 	if (clock_past(t->next))
-		t->ending = TREE_ENDING_BY_FORCE;
-	else if (t->ending == TREE_ENDING_BY_FORCE)
+		t->ending = TREE_KILLING;
+	else if (t->ending == TREE_KILLING)
 		return 0;
-	l = t->ending == TREE_ENDING_POLITELY ? look(t, SIGTERM) :
+	l = t->ending == TREE_TERM_SENT ? look(t, SIGTERM) :
 	    kill_round(t, t->shared ? NULL : command);
 	if (l.left == 0) {
-		t->ending = TREE_AT_PEACE;
+		t->ending = TREE_IDLE;
 		return 0;
 	}
-	if (t->ending == TREE_ENDING_BY_FORCE)
+	if (t->ending == TREE_KILLING)
 		t->next = clock_in(KILL_ROUND);
 	if (!clock_past(t->last))
 		return 0;
@@ -325,20 +325,20 @@ tree_go_on(struct tree *t, const struct account *command)
 	    "%ld among them; they are left alone", l.left, (long)l.first);
 	if (tree_spare(t) == -1)
 		log_errno("cannot note which they are");
-	t->ending = TREE_AT_PEACE;
+	t->ending = TREE_IDLE;
 	return -1;
 }
 
 bool
 tree_is_ending(const struct tree *t)
 {
-	return t->ending != TREE_AT_PEACE;
+	return t->ending != TREE_IDLE;
 }
 
 int64_t
 tree_deadline(const struct tree *t)
 {
-	return t->ending == TREE_AT_PEACE ? CLOCK_NEVER : t->next;
+	return t->ending == TREE_IDLE ? CLOCK_NEVER : t->next;
 }
 
 void

@@ -17,9 +17,9 @@
 
 /* How far the ending of a tree has come. */
 enum tree_ending {
-	TREE_AT_PEACE,
-	TREE_ENDING_POLITELY,	/* TERM was sent. */
-	TREE_ENDING_BY_FORCE	/* KILL is sent, again and again. */
+	TREE_IDLE,
+	TREE_TERM_SENT,
+	TREE_KILLING	/* KILL is sent, again and again. */
 };
 
 struct account;
@@ -34,13 +34,13 @@ struct tree_pids {
 /* All zero at first. */
 struct tree {
 	bool shared;		/* Others have processes of the command user:
-				 * no stroke may end all of that user. */
+				 * that user's are never killed all at once. */
 	struct tree_pids spared; /* Children that are to be left alone. */
 	struct tree_pids told;	/* Process groups that were sent TERM. */
 	enum tree_ending ending;
 	int64_t next;		/* Deadline of the next step. */
 	int64_t last;		/* Deadline of the last. */
-	int64_t stroke;		/* When to end them all at one stroke. */
+	int64_t kill_all_at;	/* When to kill all of the user at once. */
 	uint64_t seen;		/* Tells what was left in the last round. */
 };
 

@@ -9,14 +9,14 @@
 
 #include "daemon/exec/arena.h"
 #include "common/base/number.h"
-#include "common/base/text.h"
 #include "common/base/pattern.h"
+#include "common/base/text.h"
 #include "common/wire/proto.h"
 #include "daemon/rules/grant.h"
 #include "daemon/exec/privilege.h"
 #include "daemon/exec/trust.h"
 
-/* What a slot takes. */
+/* What a slot takes, by the key that says so. */
 enum slot_kind { FIXED, ONE_OF, MATCH, INTEGER, BELOW, ANY };
 
 struct slot {
@@ -47,6 +47,11 @@ static const struct conf_key slot_keys[] = {
 
 #define SLOT_KEYS	(sizeof slot_keys / sizeof slot_keys[0])
 
+/* The kinds that these keys are of; FIXED has none. */
+static const enum slot_kind slot_kinds[SLOT_KEYS] = {
+	ONE_OF, MATCH, INTEGER, INTEGER, BELOW, FIXED, ANY, FIXED
+};
+
 static const struct conf_key grant_keys[] = {
 	{ "name", CONF_STRING, offsetof(struct grant, name), 0, 0 },
 	{ "program", CONF_PATH, offsetof(struct grant, program), 0, 0 },
@@ -72,19 +77,11 @@ settle_slot(struct slot *s, const struct conf_group *group)
 		return conf_complain(group, NULL, "an argument needs exactly "
 		    "one of \"one_of\", \"match\", \"min\" with \"max\", "
 		    "\"below\", and \"any\"");
-	if (s->one_of != NULL)
-		s->kind = ONE_OF;
-	else if (integer)
-		s->kind = INTEGER;
-	else if (s->below != NULL)
-		s->kind = BELOW;
-	else if (s->any)
-		s->kind = ANY;
-	else {
-		s->kind = MATCH;
-		if ((s->set = pattern_compile(s->match, why)) == NULL)
-			return conf_complain(group, "match", "%s", why);
-	}
+	s->kind = s->one_of != NULL ? ONE_OF : s->match != NULL ? MATCH :
+	    integer ? INTEGER : s->below != NULL ? BELOW : ANY;
+	if (s->kind == MATCH &&
+	    (s->set = pattern_compile(s->match, why)) == NULL)
+		return conf_complain(group, "match", "%s", why);
 	if (integer && (!conf_has(group, "min") || !conf_has(group, "max") ||
 	    s->min > s->max))
 		return conf_complain(group, NULL, "\"min\" and \"max\" belong "
@@ -143,6 +140,26 @@ load_path(struct grant *g, const struct conf_group *group, const char *text)
 	    conf_complain(group, NULL, "out of memory");
 }
 
+/* A path slot may need a descriptor of its own, from CHILD_PATH_FD on. */
+static int
+check_open_files(const struct grant *g, const struct conf_group *group)
+{
+	int64_t files = g->terms.limits.open_files, paths = 0;
+
+	for (size_t i = 0; i < g->count; i++) {
+		const struct slot *s = &g->slots[i];
+
+		if (s->kind == BELOW && s->pin != CHILD_PIN_NEVER)
+			paths = s->rest ? CHILD_PATHS_MAX : paths + 1;
+	}
+	if (paths == 0 || files == 0 || files >= CHILD_PATH_FD + paths)
+		return 0;
+	return conf_complain(group, "open_files", "must be at least %lld for "
+	    "the paths among the arguments, which are handed over as "
+	    "descriptors from %d on", (long long)(CHILD_PATH_FD + paths),
+	    CHILD_PATH_FD);
+}
+
 static int
 load_group(struct grant *g, const struct conf_group *group)
 {
@@ -159,7 +176,8 @@ load_group(struct grant *g, const struct conf_group *group)
 		return conf_complain(group, NULL, "out of memory");
 	if (strchr(g->name, '/') != NULL)
 		return conf_complain(group, "name", "must have no \"/\"");
-	errors = conf_each_in(group, "arguments", add_slot, g);
+	errors = conf_each_in(group, "arguments", add_slot, g) +
+	    check_open_files(g, group);
 	if ((key = terms_check(&g->terms, &why)) != NULL)
 		errors += conf_complain(group, key, "%s", why);
 	return errors;
@@ -299,11 +317,7 @@ fit_word(const struct slot *s, char *word, struct arena *a,
 	*result = word;
 	switch (s->kind) {
 	case ONE_OF:
-		for (char **v = s->one_of; *v != NULL; v++) {
-			if (strcmp(*v, word) == 0)
-				return 1;
-		}
-		return 0;
+		return text_list_has((const char *const *)s->one_of, word);
 	case MATCH:
 		return pattern_set_match(s->set, word);
 	case INTEGER:
@@ -392,10 +406,9 @@ grant_fit(const struct grant *g, char *const *words, struct arena *a,
 char **
 grant_open(const struct grant *g, char *const *words, struct arena *a)
 {
-	size_t n = 0, k = 0;
+	size_t n = text_list_length(words), k = 0;
 	char **argv;
 
-	n = text_list_length(words);
 	if ((argv = arena_alloc(a, (n + g->count + 1) * sizeof *argv)) == NULL)
 		return NULL;
 	argv[k++] = g->program;
@@ -420,7 +433,7 @@ names_option(const char *mask, const char *word, size_t n)
 	return mask[n] == '\0' || (n > 2 && word[0] == '-' && word[1] == '-');
 }
 
-/* Is the argument "i", behind "before", named by the mask? */
+/* Is the argument "i", after "before", named by the mask? */
 static char *
 masked(const struct grant *g, size_t i, const char *before, char *word,
     struct arena *a)
@@ -447,10 +460,9 @@ masked(const struct grant *g, size_t i, const char *before, char *word,
 char **
 grant_mask(const struct grant *g, char *const *words, struct arena *a)
 {
-	size_t n = 0;
+	size_t n = text_list_length(words);
 	char **out;
 
-	n = text_list_length(words);
 	if ((out = arena_alloc(a, (n + 1) * sizeof *out)) == NULL)
 		return NULL;
 	memcpy(out, words, (n + 1) * sizeof *out);
@@ -472,17 +484,10 @@ print_slot(FILE *out, const struct slot *s)
 
 	fputs("\t\t\t\t{ ", out);
 	for (size_t i = 0; i < SLOT_KEYS; i++) {
-		const char *name = slot_keys[i].name;
-
-		if ((s->kind == ONE_OF && strcmp(name, "one_of") == 0) ||
-		    (s->kind == MATCH && strcmp(name, "match") == 0) ||
-		    (s->kind == INTEGER && (strcmp(name, "min") == 0 ||
-		    strcmp(name, "max") == 0)) ||
-		    (s->kind == BELOW && strcmp(name, "below") == 0) ||
-		    (s->pin != CHILD_PIN_NEEDED &&
-		    strcmp(name, "pinned") == 0) ||
-		    (s->kind == ANY && strcmp(name, "any") == 0) ||
-		    strcmp(name, "rest") == 0)
+		if (slot_kinds[i] == s->kind ||
+		    (slot_keys[i].offset == offsetof(struct slot, pinned) &&
+		    s->pin != CHILD_PIN_NEEDED) ||
+		    slot_keys[i].offset == offsetof(struct slot, rest))
 			keys[n++] = slot_keys[i];
 	}
 	conf_print(out, keys, n, s, 0);
@@ -540,8 +545,8 @@ say_group(const char *program, gid_t gid, char *why, size_t size)
 	char name[64];
 
 	(void)snprintf(why, size, "members of the group %s could change the "
-	    "program %.500s, or a directory on its way; whoever is in it has "
-	    "to be trusted with this rule", group_name(gid, name), program);
+	    "program %.500s, or a directory on its way; its members have to be "
+	    "trusted with this rule", group_name(gid, name), program);
 	return why;
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/base/pattern.h"
+#include "common/base/text.h"
 #include "common/tls/tls.h"
 #include "daemon/rules/match.h"
 
@@ -82,8 +83,8 @@ is_in_network(const struct network *n, const uint8_t address[16])
 	    (address[whole] >> (8 - rest));
 }
 
-/* An address as a certificate or the kernel has it, with a zone behind it for
- * a link-local one; -1 if it is none. */
+/* An address as a certificate or the kernel has it, with a zone after it if it
+ * is link-local; -1 if it is none. */
 static int
 parse_foreign(const char *text, uint8_t out[16])
 {
@@ -311,11 +312,9 @@ match_one(const struct match *m, enum match_kind kind,
 	case MATCH_ISSUER:
 		return pattern_set_match(m->sets[kind], id->issuer);
 	case MATCH_FINGERPRINT:
-		for (char **v = m->values[kind]; *v != NULL; v++) {
-			if (strcmp(*v, id->fingerprint) == 0)
-				return true;
-		}
-		return false;
+		return text_list_has(
+		    (const char *const *)m->values[kind],
+		    id->fingerprint);
 	case MATCH_NETWORK:
 		return parse_foreign(address, bytes) == 0 &&
 		    match_networks(m->values[kind], bytes);
@@ -343,9 +342,6 @@ match_is_everybody(const struct match *m)
 
 	for (int kind = MATCH_CN + 1; kind < MATCH_KINDS; kind++)
 		all = all && m->values[kind] == NULL;
-	for (char **v = m->values[MATCH_CN]; all && *v != NULL; v++) {
-		if (strcmp(*v, "*") == 0)
-			return true;
-	}
-	return false;
+	return all && text_list_has(
+	    (const char *const *)m->values[MATCH_CN], "*");
 }

@@ -27,33 +27,32 @@ refuse(struct decision *d, enum proto_code code, const char *format, ...)
 	return 0;
 }
 
-static void
+/* Whether all variables are let through; else it is refused. */
+static bool
 check_environment(const struct terms *terms, const struct body *request,
     struct decision *d)
 {
 	char name[256];
 
 	for (size_t i = 0; i < request->nenv; i++) {
-		if (!environ_name(request->env[i], name)) {
+		if (!environ_name(request->env[i], name))
 			(void)refuse(d, PROTO_CODE_INVALID, "an environment "
 			    "variable is not of the form NAME=VALUE");
-			return;
-		}
-		if (environ_is_accepted(name,
-		    (const char *const *)terms->accept_environment)) {
-			if (environ_value_is_accepted(name, strchr(
-			    request->env[i], '=') + 1))
-				continue;
+		else if (!environ_is_accepted(name,
+		    (const char *const *)terms->accept_environment))
+			(void)refuse(d, PROTO_CODE_DENIED, "the rule \"%s\" "
+			    "does not let clients set the variable %s; its "
+			    "key \"accept_environment\" would", d->rule, name);
+		else if (!environ_value_is_accepted(name,
+		    strchr(request->env[i], '=') + 1))
 			(void)refuse(d, PROTO_CODE_DENIED, "the value of the "
 			    "variable %s is a path or a format, and no name",
 			    name);
-			return;
-		}
-		(void)refuse(d, PROTO_CODE_DENIED, "the rule \"%s\" does not "
-		    "let clients set the variable %s; its key "
-		    "\"accept_environment\" would", d->rule, name);
-		return;
+		else
+			continue;
+		return false;
 	}
+	return true;
 }
 
 static char *
@@ -111,10 +110,9 @@ own_environment(char *env[OWN_VARIABLES + 1], struct arena *a,
 static char **
 make_paths(struct arena *a, char *const *path, const char *name)
 {
-	size_t n = 0;
+	size_t n = text_list_length(path);
 	char **out;
 
-	n = text_list_length(path);
 	if ((out = arena_alloc(a, (n + 2) * sizeof *out)) == NULL)
 		return NULL;
 	/* With a slash it is a path, if need be from the directory that the
@@ -206,8 +204,7 @@ decide_granted(const struct rule *rule, const struct grant *g,
 	d->logged = grant_mask(g, q->request->words, &d->memory);
 	if (d->logged == NULL)
 		return -1;
-	check_environment(&g->terms, q->request, d);
-	if (d->code != PROTO_CODE_NONE)
+	if (!check_environment(&g->terms, q->request, d))
 		return 0;
 	fits = grant_fit(g, q->request->words, &d->memory, &d->plan, why,
 	    sizeof why);
@@ -224,8 +221,7 @@ static int
 decide_anything(const struct rule *rule, const struct question *q,
     struct decision *d)
 {
-	check_environment(&rule->terms, q->request, d);
-	if (d->code != PROTO_CODE_NONE)
+	if (!check_environment(&rule->terms, q->request, d))
 		return 0;
 	d->plan.argv = q->request->words;
 	return prepare(rule, &rule->terms, q, q->request->words[0], d);
@@ -305,8 +301,7 @@ decide_shell(const struct rule *rule, const struct question *q,
 		    "shell to \"%.100s\"%s; its key \"shell\" would", d->rule,
 		    q->peer->identity->common_name,
 		    need_of_shell(q->request->words[0], need));
-	check_environment(&rule->terms, q->request, d);
-	if (d->code != PROTO_CODE_NONE)
+	if (!check_environment(&rule->terms, q->request, d))
 		return 0;
 	if ((argv = arena_alloc(&d->memory, 4 * sizeof *argv)) == NULL)
 		return -1;
@@ -322,10 +317,9 @@ decide_shell(const struct rule *rule, const struct question *q,
 static char **
 copy_words(char *const *words, struct arena *a)
 {
-	size_t n = 0;
+	size_t n = text_list_length(words);
 	char **copy;
 
-	n = text_list_length(words);
 	if ((copy = arena_alloc(a, (n + 1) * sizeof *copy)) == NULL)
 		return NULL;
 	for (size_t i = 0; i < n; i++) {
@@ -350,8 +344,7 @@ decide_subsystem(const struct rule *rule, const struct question *q,
 		    "sftp server for \"%.100s\"; its key \"sftp_server\" "
 		    "would", d->rule, q->peer->identity->common_name);
 	(void)snprintf(d->command, sizeof d->command, "%s", name);
-	check_environment(&rule->terms, q->request, d);
-	if (d->code != PROTO_CODE_NONE)
+	if (!check_environment(&rule->terms, q->request, d))
 		return 0;
 	d->plan.checked = true;
 	d->plan.argv = copy_words(rule->sftp_server, &d->memory);
@@ -420,20 +413,19 @@ decide(const struct rule *rule, const struct question *q, struct decision *d)
 static int
 learn(const struct rule *rule, const struct question *q, struct decision *d)
 {
-	const struct grant *g = find_grant(rule, q->request);
 	struct rule open = *rule;
+	const struct grant *g;
 	int result;
 
 	if (d->allowed || d->code != PROTO_CODE_DENIED ||
 	    q->peer->now >= rule->learn_end)
 		return 0;
+	g = find_grant(rule, q->request);
 	open.anything = open.shell = true;
 	d->code = PROTO_CODE_NONE;
 	/* A variable may mean more to a program than any argument: it is
 	 * refused while the rule learns as well. */
-	if (g != NULL)
-		check_environment(&g->terms, q->request, d);
-	if (d->code != PROTO_CODE_NONE)
+	if (g != NULL && !check_environment(&g->terms, q->request, d))
 		return 0;
 	if (g == NULL)
 		result = decide(&open, q, d);

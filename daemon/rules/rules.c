@@ -1,5 +1,6 @@
 #include <config.h>
 
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -251,10 +252,25 @@ rule_list(FILE *out, const struct rule *rule)
 		    rule->grants[i].summary);
 }
 
-/* --- what is hardly meant ---------------------------------------------- */
+/* --- warnings ---------------------------------------------- */
+
+/* Write a line; 1, to be added to their number. */
+static int __attribute__((format(printf, 3, 4)))
+rules_warning(FILE *out, const char *where, const char *format, ...)
+{
+	va_list ap;
+
+	if (where != NULL)
+		fprintf(out, "%s: ", where);
+	va_start(ap, format);
+	(void)vfprintf(out, format, ap);
+	va_end(ap);
+	fputc('\n', out);
+	return 1;
+}
 
 /* One limit against what the system allows us; "above" is that of the level
- * above, where it has been looked at already. */
+ * above, where it has been checked already. */
 static int
 warn_limit(FILE *out, const char *where, const char *name, int resource,
     int64_t value, int64_t above)
@@ -265,9 +281,8 @@ warn_limit(FILE *out, const char *where, const char *name, int resource,
 	    getrlimit((__rlimit_resource_t)resource, &r) == -1 ||
 	    r.rlim_max == RLIM_INFINITY || (uint64_t)value <= r.rlim_max)
 		return 0;
-	fprintf(out, "%s: %s: above the hard limit of %llu, which holds\n",
-	    where, name, (unsigned long long)r.rlim_max);
-	return 1;
+	return rules_warning(out, where, "%s: above the hard limit of %llu, "
+	    "which holds", name, (unsigned long long)r.rlim_max);
 }
 
 static int
@@ -293,36 +308,25 @@ warn_rule(FILE *out, const struct rule *rule, const struct limits *above,
 	int n = warn_limits(out, rule->where, ours, above);
 
 	if (!rule->anything && !rule->shell && rule->count == 0 &&
-	    rule->sftp_server == NULL && rule->learn_end == 0) {
-		fprintf(out, "%s: the rule \"%s\" grants nothing\n",
-		    rule->where, rule->name);
-		n++;
-	}
+	    rule->sftp_server == NULL && rule->learn_end == 0)
+		n += rules_warning(out, rule->where, "the rule \"%s\" grants "
+		    "nothing", rule->name);
 	if (rule->sftp_server != NULL && grant_check_program(
-	    rule->sftp_server[0], commands, why, sizeof why) != NULL) {
-		fprintf(out, "%s: sftp_server: %s\n", rule->where, why);
-		n++;
-	}
+	    rule->sftp_server[0], commands, why, sizeof why) != NULL)
+		n += rules_warning(out, rule->where, "sftp_server: %s", why);
 	for (size_t i = 0; i < rule->count; i++) {
 		const struct grant *g = &rule->grants[i], *first;
 
 		n += warn_limits(out, g->where, &g->terms.limits, ours);
 		if (grant_check_program(g->program, commands, why,
-		    sizeof why) != NULL) {
-			fprintf(out, "%s: %s\n", g->where, why);
-			n++;
-		}
-		if (grant_check_slots(g, commands, why, sizeof why) != NULL) {
-			fprintf(out, "%s: %s\n", g->where, why);
-			n++;
-		}
-		first = rule_call(rule, g->name);
-		if (first != NULL && first != g) {
-			fprintf(out, "%s: the command \"%s\" is never "
-			    "reached: %s has the same name\n", g->where,
-			    g->name, first->where);
-			n++;
-		}
+		    sizeof why) != NULL)
+			n += rules_warning(out, g->where, "%s", why);
+		if (grant_check_slots(g, commands, why, sizeof why) != NULL)
+			n += rules_warning(out, g->where, "%s", why);
+		if ((first = rule_call(rule, g->name)) != g)
+			n += rules_warning(out, g->where, "the command \"%s\" "
+			    "is never reached: %s has the same name", g->name,
+			    first->where);
 	}
 	return n;
 }
@@ -334,20 +338,18 @@ rules_warn(FILE *out, const struct rules *p, const struct account *commands)
 	const struct rule *all = NULL;
 	int n = warn_limits(out, "the top level", &p->defaults.limits, &none);
 
-	if (p->count == 0) {
-		fputs("there are no rules: everything is refused\n", out);
-		n++;
-	}
+	if (p->count == 0)
+		n += rules_warning(out, NULL, "there are no rules: everything "
+		    "is refused");
 	for (size_t i = 0; i < p->count; i++) {
 		const struct rule *rule = &p->rules[i];
 
 		n += warn_rule(out, rule, &p->defaults.limits, commands);
-		if (all != NULL) {
-			fprintf(out, "%s: the rule \"%s\" is never reached: "
-			    "%s matches everybody\n", rule->where, rule->name,
-			    all->where);
-			n++;
-		} else if (match_is_everybody(&rule->match))
+		if (all != NULL)
+			n += rules_warning(out, rule->where, "the rule \"%s\" "
+			    "is never reached: %s matches everybody",
+			    rule->name, all->where);
+		else if (match_is_everybody(&rule->match))
 			all = rule;
 	}
 	return n;

@@ -223,6 +223,13 @@ static const struct {
 	    "); } );", 2, "background: must be" },
 	{ "rules = ( { peers = \"*\"; commands = ( { program = \"/x\"; "
 	    "on_disconnect = \"\"; } ); } );", 2, "on_disconnect: must be" },
+	{ "open_files = 11; rules = ( { peers = \"*\"; commands = ( { "
+	    "program = \"/x\"; arguments = ( { below = \"/a\"; }, { below "
+	    "= \"/b\"; } ); } ); } );", 2, "open_files: must be at least 12 "
+	    "for the paths" },
+	{ "rules = ( { peers = \"*\"; commands = ( { program = \"/x\"; "
+	    "open_files = 25; arguments = ( { below = \"/a\"; rest = true; "
+	    "} ); } ); } );", 2, "open_files: must be at least 26" },
 	{ "rules = [ 1 ];", 2, "rules: an entry of it must be a group" },
 	{ "rules = ( \"x\" );", 2, "rules: an entry must be a group" },
 	{ "rules = { };", 2, "rules: must be a list, in parentheses" },

@@ -290,6 +290,8 @@ lists(void **state)
 
 	(void)state;
 	assert_int_equal(text_list_length(list), 2);
+	assert_true(text_list_has((const char *const *)list, list[1]));
+	assert_false(text_list_has((const char *const *)list, "no such"));
 	assert_int_equal(text_list_length(list + 2), 0);
 	assert_int_equal(text_list_length(NULL), 0);
 }
