@@ -29,7 +29,6 @@
 #include "daemon/explain.h"
 #include "daemon/record/audit.h"
 #include "daemon/exec/child.h"
-#include "daemon/front/door.h"
 #include "daemon/exec/openfiles.h"
 #include "daemon/record/logfile.h"
 #include "daemon/exec/privilege.h"
@@ -374,7 +373,7 @@ check_start(const struct options *o, const struct settings *s)
 static size_t
 files_at_most(const struct settings *s)
 {
-	return door_places(s) + SERVER_LISTENERS_MAX + OTHER_FILES;
+	return server_connections(s) + SERVER_LISTENERS_MAX + OTHER_FILES;
 }
 
 static int

@@ -1,3 +1,7 @@
+/*
+ * notify.c - tell the service manager, without waiting for it.
+ * SPDX-License-Identifier: ISC
+ */
 #include <config.h>
 
 #include <errno.h>
@@ -16,16 +20,14 @@
 /* A manager that had no room is asked again after so many milliseconds. */
 #define RETRY	250
 
-/*
- * Whether it need not be told again.  Only want of room, or of a descriptor, is
- * something that passes: where nobody listens nobody will miss it.
- */
+/* Send "text".  False: try again later, since there was no room or descriptor.
+ * Other errors do not pass: they count as sent. */
 static bool
-tell(const char *text)
+notify_send(const char *text)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	bool told = true;
+	bool sent = true;
 	socklen_t length;
 	int fd;
 
@@ -42,9 +44,9 @@ tell(const char *text)
 		return false;
 	if (sendto(fd, text, strlen(text), MSG_NOSIGNAL,
 	    (struct sockaddr *)&sun, length) == -1)
-		told = errno != EAGAIN && errno != ENOBUFS && errno != ENOMEM;
+		sent = errno != EAGAIN && errno != ENOBUFS && errno != ENOMEM;
 	fd_close(&fd);
-	return told;
+	return sent;
 }
 
 void
@@ -55,20 +57,13 @@ notify_init(struct notify *n, int64_t watchdog)
 	n->watchdog = watchdog;
 }
 
-/* Is there room now, as far as is known? */
+/* As notify_send(), with a pause after a failure. */
 static bool
-may_try(const struct notify *n)
+notify_try(struct notify *n, const char *text)
 {
-	return n->managed && clock_past(n->retry);
-}
-
-/* As tell(), which is asked again later where there is no room. */
-static bool
-try(struct notify *n, const char *text)
-{
-	if (!may_try(n))
+	if (!n->managed || !clock_past(n->retry))
 		return false;
-	if (tell(text))
+	if (notify_send(text))
 		return true;
 	n->retry = clock_in(RETRY);
 	return false;
@@ -82,21 +77,21 @@ notify_state(struct notify *n, const char *format, ...)
 	va_start(ap, format);
 	(void)vsnprintf(n->owed, sizeof n->owed, format, ap);
 	va_end(ap);
-	if (try(n, n->owed))
+	if (notify_try(n, n->owed))
 		n->owed[0] = '\0';
 }
 
 static void
-tell_status(struct notify *n)
+send_status(struct notify *n)
 {
 	char text[NOTIFY_STATUS_MAX + 8];
 
 	(void)snprintf(text, sizeof text, "STATUS=%s", n->wanted);
-	if (try(n, text))
+	if (notify_try(n, text))
 		memcpy(n->status, n->wanted, sizeof n->status);
 }
 
-/* Does it know another status than the one that is so? */
+/* Does it have an old status? */
 static bool
 owes_status(const struct notify *n)
 {
@@ -108,19 +103,19 @@ notify_status(struct notify *n, const char *status)
 {
 	(void)snprintf(n->wanted, sizeof n->wanted, "%s", status);
 	if (owes_status(n))
-		tell_status(n);
+		send_status(n);
 }
 
 void
 notify_dispatch(struct notify *n)
 {
-	if (n->owed[0] != '\0' && try(n, n->owed))
+	if (n->owed[0] != '\0' && notify_try(n, n->owed))
 		n->owed[0] = '\0';
 	if (n->watchdog > 0 && clock_past(n->watchdog_next) &&
-	    try(n, "WATCHDOG=1"))
+	    notify_try(n, "WATCHDOG=1"))
 		n->watchdog_next = clock_in(n->watchdog);
 	if (owes_status(n))
-		tell_status(n);
+		send_status(n);
 }
 
 int64_t

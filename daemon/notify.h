@@ -1,11 +1,11 @@
 /*
- * notify.h - what the service manager is told, by sd_notify(3)'s protocol, and
- * without waiting for it.
+ * notify.h - tell the service manager, by sd_notify(3)'s protocol, without
+ * waiting for it.
+ * SPDX-License-Identifier: ISC
  *
- * libsystemd's sd_notify() waits for ever where the manager does not read, and
- * what it says must not be lost: a manager that has missed READY=1 after a
- * reload takes the daemon for one that is still reloading.  So what has no
- * room is owed, and told when there is some.
+ * libsystemd's sd_notify() waits for ever if the manager does not read.  No
+ * message must be lost: without READY=1 after a reload the daemon counts as
+ * still reloading.  So what finds no room is sent later.
  */
 #ifndef AIS_NOTIFY_H
 #define AIS_NOTIFY_H
@@ -18,7 +18,7 @@
 
 struct notify {
 	bool managed;		/* There is a service manager. */
-	char owed[NOTIFY_STATE_MAX];	/* A state that it has not taken. */
+	char owed[NOTIFY_STATE_MAX];	/* A state that has not been sent. */
 	char status[NOTIFY_STATUS_MAX];	/* What it was told last, */
 	char wanted[NOTIFY_STATUS_MAX];	/* and what it should be told. */
 	int64_t watchdog;	/* Interval in milliseconds; 0: none. */
@@ -30,8 +30,7 @@ struct notify {
  * how often that wants to hear from us, in milliseconds, or 0. */
 void notify_init(struct notify *n, int64_t watchdog);
 
-/* Tell a state, as "READY=1".  The last one counts: one that it did not take
- * before is not told any more. */
+/* Tell a state, as "READY=1".  It replaces one that has not been sent yet. */
 void notify_state(struct notify *n, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -39,7 +38,7 @@ void notify_state(struct notify *n, const char *format, ...)
  * NOTIFY_STATUS_MAX bytes: the rest is cut. */
 void notify_status(struct notify *n, const char *status);
 
-/* At each turn of the loop: what is owed, and the watchdog's due. */
+/* In each round of the loop: send what is owed, and to the watchdog. */
 void notify_dispatch(struct notify *n);
 
 /* When notify_dispatch() has something to do. */

@@ -1,3 +1,7 @@
+/*
+ * pending.c - what could not be put in force, and is tried again.
+ * SPDX-License-Identifier: ISC
+ */
 #include <config.h>
 
 #include <stdio.h>
@@ -27,12 +31,12 @@ pending_failed(struct pending *p, const struct settings_hope *hope,
 		retry_stop(&p->retry);
 		p->since = now;
 	} else if (hope->when > now || !hope->may_pass)
-		/* It fails for a reason that can be told from the last. */
+		/* Is it another reason than the last one? */
 		news = hope->when != p->hope.when ||
 		    hope->may_pass != p->hope.may_pass;
 	p->open = true;
 	p->hope = *hope;
-	/* A second that has come has been of no use. */
+	/* That second has come, and it did not help. */
 	if (p->hope.when <= now)
 		p->hope.when = 0;
 	retry_later(&p->retry);

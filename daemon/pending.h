@@ -2,9 +2,9 @@
  * pending.h - what was to be put in force and could not be: since when, why,
  * and when to try it again.
  *
- * A file that is not good at the moment when it is found may be good a second
- * later, and nothing about it changes then: its date comes, the clock is set,
- * there is memory again.  So it is tried until it is used or replaced.
+ * A file that cannot be used now may be good a second later without a change:
+ * its date comes, the clock is set, there is memory again.  So it is tried
+ * until it is used or replaced.
  */
 #ifndef AIS_PENDING_H
 #define AIS_PENDING_H

@@ -23,17 +23,18 @@
 #include "common/base/pollset.h"
 #include "common/tls/tls.h"
 #include "daemon/record/audit.h"
-#include "daemon/front/door.h"
+#include "daemon/front/acceptor.h"
+#include "daemon/front/linger.h"
+#include "daemon/front/queue.h"
 #include "daemon/record/logfile.h"
 #include "daemon/notify.h"
-#include "daemon/pending.h"
 #include "daemon/rules/policy.h"
+#include "daemon/reload.h"
 #include "daemon/server.h"
 #include "daemon/service.h"
 #include "daemon/front/session.h"
 #include "daemon/conf/settings.h"
 #include "daemon/exec/tree.h"
-#include "daemon/certwatch.h"
 
 /* At most so many children are reaped in a round. */
 #define REAPS_PER_ROUND	256
@@ -43,18 +44,16 @@
 #define SESSION_FDS	8
 
 struct server {
-	const char *config;
-	struct settings *settings;
-	struct tls_context *context;
+	struct reload *reload;
+	const struct settings *settings;	/* Those in force. */
 	int listeners[SERVER_LISTENERS_MAX];
 	size_t slots[SERVER_LISTENERS_MAX];
 	size_t listener_count;
 	struct log_sink *file;
-	struct door *door;
+	struct lingers *linger;
+	struct queue *queue;
+	struct acceptor *acceptor;
 	struct session *session;
-	struct certwatch *certwatch;
-	struct pending files;	/* Renewed files that are not in force, */
-	struct pending reload;	/* and a reload that was asked for. */
 	struct tree tree;
 	struct pollset ps;
 	sigset_t waiting_mask;
@@ -131,7 +130,7 @@ make_name(char out[AUDIT_SESSION_MAX])
 		(void)snprintf(out + 2 * i, 3, "%02x", random[i]);
 }
 
-/* Give the session to the first in line, if there is one. */
+/* Give the session to the first in the queue, if there is one. */
 static void
 begin_session(struct server *s)
 {
@@ -139,7 +138,7 @@ begin_session(struct server *s)
 	char address[NET_TEXT_MAX];
 	struct conn *conn;
 
-	while (s->session == NULL && door_take(s->door, &conn, address)) {
+	while (s->session == NULL && queue_take(s->queue, &conn, address)) {
 		make_name(name);
 		s->session = session_new(conn, address, name, s->settings,
 		    &s->tree);
@@ -148,189 +147,35 @@ begin_session(struct server *s)
 			return;
 		}
 		log_error("cannot begin a session: out of memory");
-		door_turn_away(s->door, conn, address,
-		    PROTO_CODE_RESOURCES, "the server is out of memory");
+		queue_refuse(s->queue, conn, address, PROTO_CODE_RESOURCES,
+		    "the server is out of memory");
 	}
 }
 
 static void
 end_session(struct server *s)
 {
-	door_linger(s->door, session_free(s->session));
+	linger_add(s->linger, session_free(s->session));
 	s->session = NULL;
 }
 
 /* --- reload, stop, reap --------------------------------------------------- */
 
-/* Verify again every client that has shaken hands. */
+/* Take over what is in force now, and verify every client again. */
 static void
-reverify_all(struct server *s)
+reverify(struct server *s)
 {
-	if (s->session != NULL)
-		session_judge(s->session, s->context);
-	door_judge(s->door);
-}
+	struct tls_context *context = reload_context(s->reload);
 
-/* Put the certificates of "context" in force. */
-static void
-renew(struct server *s, struct tls_context *context)
-{
-	pending_clear(&s->files);
-	tls_context_free(s->context);
-	s->context = context;
-	door_configure(s->door, s->settings, context);
-	certwatch_configure(s->certwatch, s->settings, context);
-	reverify_all(s);
-}
-
-/* The new files or settings cannot be used.  What was said of it meanwhile is
- * shown, unless it is tried "again" and the reason is that of before. */
-static void
-note_failure(struct pending *p, const struct settings_hope *hope,
-    const char *why, bool again, const char *changes, const char *text)
-{
-	bool show = pending_failed(p, hope, why) || !again;
-
-	log_release(show);
-	if (show)
-		audit_reload(false, changes, text);
-}
-
-/* There are new files of the same names.  "again": they are those that could
- * not be used before. */
-static void
-renew_files(struct server *s, bool again)
-{
-	struct settings_hope hope;
-	struct tls_context *context;
-	char changes[SETTINGS_CHANGES_MAX], why[PENDING_WHY_MAX];
-
-	certwatch_mark(s->certwatch, s->settings);
-	(void)settings_changes(s->settings, s->settings,
-	    certwatch_changes(s->certwatch), changes, sizeof changes);
-	log_hold(why, sizeof why);
-	context = settings_tls(s->settings, true, &hope);
-	if (context != NULL) {
-		log_release(true);
-		audit_reload(true, changes, again ? "the certificate files "
-		    "that could not be used before have been read" :
-		    "certificate files have changed, and have been read");
-		renew(s, context);
-		return;
+	s->settings = reload_settings(s->reload);
+	queue_configure(s->queue, s->settings, context);
+	acceptor_configure(s->acceptor, s->settings, context);
+	if (s->session != NULL) {
+		session_configure(s->session, s->settings);
+		session_judge(s->session, context);
 	}
-	certwatch_unused(s->certwatch);
-	if (!again)
-		pending_clear(&s->files);
-	note_failure(&s->files, &hope, why, again, changes, "certificate "
-	    "files have changed, and cannot be used; the old ones stay in "
-	    "force, and the new ones are tried again until they can");
-}
-
-/* Look at the programs that the rules name, and log a warning for each that is
- * wrong. */
-static void
-warn_of_rules(const struct settings *settings)
-{
-	char *text = NULL, *line, *rest;
-	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
-
-	if (out != NULL)
-		(void)settings_warn(out, settings);
-	if (out == NULL || fclose(out) == EOF) {
-		log_errno("cannot look at the programs of the rules");
-		free(text);
-		return;
-	}
-	for (rest = text; (line = strsep(&rest, "\n")) != NULL;) {
-		if (*line != '\0')
-			log_warning("%s", line);
-	}
-	free(text);
-}
-
-/*
- * Read the configuration and its files.  NULL, or the settings with their
- * "context".  A failure that may pass, or is one of files that may be replaced,
- * is noted, to be tried "again".
- */
-static struct settings *
-read_again(struct server *s, struct tls_context **context, bool again)
-{
-	struct settings_hope hope;
-	struct settings *settings;
-	char why[PENDING_WHY_MAX];
-	bool may_pass;
-
-	log_hold(why, sizeof why);
-	settings = settings_reload(s->config, s->settings, &hope);
-	if (settings != NULL) {
-		certwatch_mark(s->certwatch, settings);
-		*context = settings_tls(settings, true, &hope);
-	}
-	if (settings != NULL && *context != NULL) {
-		log_release(true);
-		return settings;
-	}
-	may_pass = settings != NULL || hope.may_pass;
-	settings_free(settings);
-	note_failure(&s->reload, &hope, why, again, "", may_pass ?
-	    "the new configuration cannot be used; the old one stays in "
-	    "force, and the new one is tried again until it can" :
-	    "the new configuration cannot be used; the old one stays in "
-	    "force");
-	if (!may_pass)
-		pending_clear(&s->reload);
-	return NULL;
-}
-
-static void
-put_in_force(struct server *s, struct settings *settings,
-    struct tls_context *context)
-{
-	struct settings *old = s->settings;
-	char changes[SETTINGS_CHANGES_MAX];
-
-	warn_of_rules(settings);
-	s->settings = settings;
-	if (s->session != NULL)
-		session_configure(s->session, settings);
-	(void)settings_changes(old, settings, certwatch_changes(s->certwatch),
-	    changes, sizeof changes);
-	/* On record once every client has been verified again. */
-	renew(s, context);
-	pending_clear(&s->reload);
-	audit_reload(true, changes, "the configuration has been read again");
-	settings_free(old);
-}
-
-/* Reload; or try a reload "again" that failed before. */
-static void
-reload(struct server *s, bool again)
-{
-	struct settings *settings;
-	struct tls_context *context;
-
-	if (!again)
-		pending_clear(&s->reload);
-	settings = read_again(s, &context, again);
-	if (again && settings == NULL)
-		return;
-	notify_state(&s->notify, "RELOADING=1\nMONOTONIC_USEC=%lld",
-	    (long long)clock_now_us());
-	if (settings != NULL)
-		put_in_force(s, settings, context);
-	notify_state(&s->notify, "READY=1");
-}
-
-/* Try again what could not be used before. */
-static void
-try_again(struct server *s)
-{
-	if (pending_is_due(&s->files))
-		renew_files(s, true);
-	if (pending_is_due(&s->reload))
-		reload(s, true);
+	queue_reverify(s->queue);
+	acceptor_reverify(s->acceptor);
 }
 
 static void
@@ -341,6 +186,7 @@ stop(struct server *s, int sig)
 	if (s->stopping)
 		return;
 	s->stopping = true;
+	reload_stop(s->reload);
 	audit_stop(sig == SIGINT ? "SIGINT" : "SIGTERM");
 	/* The command's grace, and the time that KILL may take. */
 	notify_status(&s->notify, "stopping");
@@ -348,7 +194,9 @@ stop(struct server *s, int sig)
 	    (long long)(s->settings->kill_grace + 15000) * 1000);
 	for (size_t i = 0; i < s->listener_count; i++)
 		fd_close(&s->listeners[i]);
-	door_stop(s->door, PROTO_CODE_STOPPING, text);
+	queue_stop(s->queue, PROTO_CODE_STOPPING, text);
+	acceptor_stop(s->acceptor);
+	linger_stop(s->linger);
 	if (s->session != NULL)
 		session_stop(s->session, PROTO_CODE_STOPPING, "stopping",
 		    text);
@@ -389,9 +237,9 @@ handle_signals(struct server *s)
 		if (s->file != NULL && logfile_reopen(s->file) == 0)
 			log_info("the log file has been opened again");
 	}
-	if (got_reload && !s->stopping) {
+	if (got_reload) {
 		got_reload = 0;
-		reload(s, false);
+		reload_request(s->reload);
 	}
 	if (sig != 0) {
 		got_stop = 0;
@@ -414,17 +262,10 @@ idle_text(struct server *s)
 }
 
 static void
-add_status(char *status, size_t size, const char *more)
-{
-	size_t used = strlen(status);
-
-	(void)snprintf(status + used, size - used, "%s", more);
-}
-
-static void
 tell_status(struct server *s)
 {
-	char status[NOTIFY_STATUS_MAX], more[768];
+	char status[NOTIFY_STATUS_MAX];
+	size_t used;
 
 	if (s->stopping || !s->notify.managed)
 		return;
@@ -433,58 +274,39 @@ tell_status(struct server *s)
 		session_describe(s->session, status, sizeof status);
 	} else
 		(void)snprintf(status, sizeof status, "%s", idle_text(s));
-	pending_describe(&s->files, "the renewed certificate files are not "
-	    "used", more, sizeof more);
-	add_status(status, sizeof status, more);
-	pending_describe(&s->reload, "a reload has not been done", more,
-	    sizeof more);
-	add_status(status, sizeof status, more);
-	certwatch_describe(s->certwatch, more, sizeof more);
-	add_status(status, sizeof status, more);
+	used = strlen(status);
+	reload_describe(s->reload, status + used, sizeof status - used);
 	notify_status(&s->notify, status);
 }
 
 /* --- the loop ------------------------------------------------------------ */
 
+/* When the first certificate of a client expires. */
 static int64_t
-earlier(int64_t a, int64_t b)
+first_expiry(const struct server *s)
 {
-	return a < b ? a : b;
-}
+	int64_t first = queue_expires(s->queue);
 
-/* When the first certificate of a client expires, or something pending can be
- * used. */
-static int64_t
-next_second(const struct server *s)
-{
-	int64_t first;
-
-	if (s->stopping)
-		return CERTWATCH_NEVER;
-	first = earlier(door_expires(s->door), pending_second(&s->files));
-	first = earlier(first, pending_second(&s->reload));
-	if (s->session != NULL)
-		first = earlier(first, session_expires(s->session));
+	if (s->session != NULL && session_expires(s->session) < first)
+		first = session_expires(s->session);
 	return first;
 }
 
 static void
 poll_all(struct server *s)
 {
-	bool open = door_is_open(s->door);
+	bool open = acceptor_is_open(s->acceptor);
 
 	pollset_clear(&s->ps);
 	for (size_t i = 0; i < s->listener_count; i++)
 		s->slots[i] = pollset_add(&s->ps, open ? s->listeners[i] : -1,
 		    POLLIN);
-	door_poll(s->door, &s->ps);
+	linger_poll(s->linger, &s->ps);
+	queue_poll(s->queue, &s->ps);
+	acceptor_poll(s->acceptor, &s->ps);
 	if (s->session != NULL)
 		session_poll(s->session, &s->ps);
-	certwatch_poll(s->certwatch, &s->ps, next_second(s));
-	if (!s->stopping) {
-		pending_poll(&s->files, &s->ps);
-		pending_poll(&s->reload, &s->ps);
-	}
+	reload_poll(s->reload, &s->ps, first_expiry(s));
 	pollset_deadline(&s->ps, notify_deadline(&s->notify));
 	/* The status counts the seconds of a command. */
 	if (s->notify.managed && s->session != NULL &&
@@ -504,38 +326,45 @@ dispatch_all(struct server *s)
 		if (session_is_over(s->session))
 			end_session(s);
 	}
-	door_dispatch(s->door, &s->ps, s->session != NULL);
+	linger_dispatch(s->linger, &s->ps);
+	queue_dispatch(s->queue, &s->ps);
+	acceptor_dispatch(s->acceptor, &s->ps, s->session != NULL);
 	for (size_t i = 0; i < s->listener_count; i++) {
 		if (pollset_events(&s->ps, s->slots[i]) != 0)
-			door_accept(s->door, s->listeners[i]);
+			acceptor_accept(s->acceptor, s->listeners[i]);
 	}
 	begin_session(s);
-	door_tell(s->door, s->session == NULL ? NULL :
+	queue_tell(s->queue, s->session == NULL ? NULL :
 	    session_identity(s->session));
 	if (s->session != NULL)
-		session_others_wait(s->session, door_waiting(s->door) > 0);
+		session_others_wait(s->session, queue_length(s->queue) > 0);
 }
 
-/* Handle renewed files and expiry alarms. */
+/* Handle reloads, renewed files and expiry alarms. */
 static void
-handle_certificates(struct server *s)
+handle_reload(struct server *s)
 {
-	int found = certwatch_dispatch(s->certwatch, &s->ps);
+	enum reload_news news = reload_dispatch(s->reload, &s->ps);
 
-	if (s->stopping)
-		return;
-	if ((found & CERTWATCH_FILES) != 0)
-		renew_files(s, false);
-	else if ((found & CERTWATCH_ALARM) != 0)
-		reverify_all(s);
-	try_again(s);
+	if (news != RELOAD_NOTHING)
+		reverify(s);
+	if (news == RELOAD_NEW)
+		reload_done(s->reload);
+}
+
+/* Is there nothing more to do, and nothing to come? */
+static bool
+is_done(const struct server *s)
+{
+	return (s->stopping || s->single) && s->session == NULL &&
+	    acceptor_is_empty(s->acceptor) && queue_length(s->queue) == 0 &&
+	    linger_is_empty(s->linger);
 }
 
 static int
 loop(struct server *s)
 {
-	while ((!s->stopping && !s->single) || s->session != NULL ||
-	    !door_is_empty(s->door)) {
+	while (!is_done(s)) {
 		tell_status(s);
 		poll_all(s);
 		if (pollset_wait(&s->ps, &s->waiting_mask) == -1) {
@@ -544,7 +373,7 @@ loop(struct server *s)
 		}
 		notify_dispatch(&s->notify);
 		handle_signals(s);
-		handle_certificates(s);
+		handle_reload(s);
 		dispatch_all(s);
 	}
 	return 0;
@@ -552,35 +381,42 @@ loop(struct server *s)
 
 /* --- the whole ----------------------------------------------------------- */
 
+size_t
+server_connections(const struct settings *s)
+{
+	/* As many can be on their way out. */
+	return 2 * (acceptor_capacity(s) + queue_capacity(s));
+}
+
 static int
 prepare(struct server *s)
 {
-	s->door = door_new(s->settings, s->context);
-	if (s->door == NULL || pollset_init(&s->ps, door_capacity(s->door) +
-	    SERVER_LISTENERS_MAX + SESSION_FDS + 1) == -1) {
+	struct tls_context *context = reload_context(s->reload);
+	size_t places = server_connections(s->settings);
+
+	s->linger = linger_new(places / 2);
+	s->queue = queue_new(s->settings, context, s->linger);
+	s->acceptor = acceptor_new(s->settings, context, s->queue, s->linger);
+	if (s->linger == NULL || s->queue == NULL || s->acceptor == NULL ||
+	    pollset_init(&s->ps, places + SERVER_LISTENERS_MAX + SESSION_FDS +
+	    1) == -1) {
 		log_error("cannot serve: out of memory");
 		return -1;
 	}
-	if ((s->certwatch = certwatch_new()) == NULL)
-		return -1;
-	certwatch_mark(s->certwatch, s->settings);
-	pending_clear(&s->files);
-	pending_clear(&s->reload);
-	notify_init(&s->notify, service_watchdog());
 	return catch_signals(s);
 }
 
 static void
 finish(struct server *s)
 {
-	door_free(s->door);
+	acceptor_free(s->acceptor);
+	queue_free(s->queue);
+	linger_free(s->linger);
 	for (size_t i = 0; i < s->listener_count; i++)
 		fd_close(&s->listeners[i]);
 	pollset_free(&s->ps);
 	tree_free(&s->tree);
-	certwatch_free(s->certwatch);
-	tls_context_free(s->context);
-	settings_free(s->settings);
+	reload_free(s->reload);
 }
 
 /* Where we listen, for the record. */
@@ -598,7 +434,7 @@ announce(struct server *s)
 			    net_text(&address, true, one));
 	}
 	/* Warnings come before the record of the start. */
-	certwatch_configure(s->certwatch, s->settings, s->context);
+	reload_warn(s->reload);
 	/* A single connection has the records of its session. */
 	if (!s->single)
 		audit_start(PACKAGE_VERSION, text);
@@ -612,9 +448,6 @@ server_run(struct server_start *start)
 	int result;
 
 	memset(&s, 0, sizeof s);
-	s.config = start->config;
-	s.settings = start->settings;
-	s.context = start->context;
 	s.file = start->file;
 	s.listener_count = start->count;
 	memcpy(s.listeners, start->listeners, sizeof s.listeners);
@@ -622,12 +455,19 @@ server_run(struct server_start *start)
 	s.tree.shared = s.single;
 	/* Each handshake is a process here: newcomers cannot replace it. */
 	if (s.single)
-		s.settings->handshake_timeout /= 2;
+		start->settings->handshake_timeout /= 2;
+	notify_init(&s.notify, service_watchdog());
+	s.reload = reload_new(start->config, start->settings, start->context,
+	    &s.notify);
+	if (s.reload == NULL)
+		return -1;
+	s.settings = start->settings;
 	result = prepare(&s);
 	if (result == 0) {
 		announce(&s);
 		if (s.single)
-			door_admit(s.door, start->connection, &start->peer);
+			acceptor_add(s.acceptor, start->connection,
+			    &start->peer);
 		result = loop(&s);
 	}
 	if (s.session != NULL)

@@ -1,6 +1,6 @@
 /*
- * server.h - the one loop: listeners, the door, the line, the one session,
- * signals, reload, stop.
+ * server.h - the loop: acceptor, queue, session, signals, reload, stop.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_SERVER_H
 #define AIS_SERVER_H
@@ -30,6 +30,10 @@ struct server_start {
 	struct net_address peer;
 	struct log_sink *file;	/* To reopen on SIGUSR1, or NULL. */
 };
+
+/* How many connections without a session there can be at a time by "s", each
+ * with a descriptor. */
+size_t server_connections(const struct settings *s);
 
 /*
  * Serve until SIGTERM or SIGINT, or until the one connection has been served.

@@ -3,8 +3,8 @@
  * watchdog wants to hear from it.  What it is told is in notify.h.
  *
  * service.c does it with libsystemd; service-plain.c is built where there is
- * none, and speaks the socket-passing protocol by itself.  Nothing
- * here fails for want of systemd: it does nothing then.
+ * none, and speaks the socket-passing protocol by itself.  Without systemd
+ * nothing here fails, and nothing is done.
  */
 #ifndef AIS_SERVICE_H
 #define AIS_SERVICE_H

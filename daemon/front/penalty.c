@@ -1,3 +1,7 @@
+/*
+ * penalty.c - which networks have failed so often that they are held off.
+ * SPDX-License-Identifier: ISC
+ */
 #include <config.h>
 
 #include <string.h>
@@ -12,7 +16,7 @@ void
 penalty_init(struct penalty *p)
 {
 	memset(p, 0, sizeof *p);
-	/* Without it the table works as well, if an attacker lets it. */
+	/* Without a key the table works too, if nobody attacks it. */
 	if (getrandom(&p->secret, sizeof p->secret, GRND_NONBLOCK) == -1)
 		p->secret = 0;
 }

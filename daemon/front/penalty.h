@@ -1,10 +1,10 @@
 /*
  * penalty.h - which networks have failed so often that they are held off.
+ * SPDX-License-Identifier: ISC
  *
- * A bucket that leaks: each failure adds a time, time takes it away again, and
- * a network whose bucket holds more than a few failures is held off until it
- * has leaked.  The table has a fixed size: where it is full, the network that
- * is nearest to being forgiven is forgotten.
+ * A leaky bucket: each failure adds a time, which passes; a network whose
+ * bucket holds more than a few failures is held off until it has leaked.  The
+ * table has a fixed size: if it is full, the bucket nearest to empty is reused.
  */
 #ifndef AIS_PENALTY_H
 #define AIS_PENALTY_H
@@ -28,7 +28,8 @@ struct penalty {
 		struct net_network network;
 		int64_t until;	/* When its bucket is empty; 0: unused. */
 	} entries[PENALTY_ENTRIES];
-	uint64_t secret;	/* Where a network stands, nobody foresees. */
+	uint64_t secret;	/* Random key: attackers cannot choose
+				 * colliding rows. */
 };
 
 /* Forget all. */

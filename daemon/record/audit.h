@@ -1,5 +1,6 @@
 /*
  * audit.h - one structured record for each thing that operators ask about.
+ * SPDX-License-Identifier: ISC
  *
  * The names of events and fields, and the MESSAGE_IDs, are an interface:
  * aisd(8) documents them, systemd/aisd.catalog explains them.  The text has a
@@ -61,8 +62,8 @@ struct audit_command {
 	bool shell;		/* argv is one line for a shell. */
 };
 
-/* How the status names the command, which everybody on the machine can read: by
- * its first word. */
+/* How the status, which all users of the machine can read, names the command:
+ * by its first word. */
 const char *audit_command_name(const struct audit_command *c);
 
 /* Give every event its MESSAGE_ID, those of other modules too.  Once, before
@@ -81,14 +82,14 @@ void audit_reload(bool done, const char *changed, const char *text);
  * "bad": it has, and aisd or its clients cannot do without a new one. */
 void audit_expiry(const char *file, int64_t ends, bool bad, const char *text);
 
-/* Somebody has set the clock, by so many seconds, before which it was "before"
- * in seconds since 1970. */
+/* The clock was set, by so many seconds; it had been "before", in seconds since
+ * 1970. */
 void audit_clock_jump(int64_t seconds, int64_t before);
 
 /* A connection that did not become a session. */
 void audit_handshake_failed(const struct audit_peer *p, const char *reason);
 
-/* So many connections were dropped at the door, the last of them from
+/* So many connections were dropped before the handshake, the last one from
  * "address"; "reason" is one word. */
 void audit_dropped(const char *reason, uint64_t count, const char *address);
 

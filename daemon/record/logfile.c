@@ -1,3 +1,7 @@
+/*
+ * logfile.c - a file as a sink of the log.
+ * SPDX-License-Identifier: ISC
+ */
 #include <config.h>
 
 #include <errno.h>
@@ -19,7 +23,7 @@
 
 struct logfile {
 	struct log_sink sink;
-	int fd;			/* -1: a pipe that nobody reads. */
+	int fd;			/* -1: a pipe without a reader. */
 	enum logfile_form form;
 	bool stream;		/* One of our own, open once and for all. */
 	bool socket;		/* It is a socket. */
@@ -35,9 +39,9 @@ logfile_is_stream(const char *path)
 }
 
 /*
- * Another open file of the same pipe, terminal or file.  What we have been
- * given is others' as well, and whether it blocks is a property that all of
- * them share.  A socket cannot be opened again, and needs no property.
+ * Open the same pipe, terminal or file once more.  Whether it blocks is a
+ * property of the open file, which we share with others.  A socket cannot be
+ * opened again, and does not need it: see write_some().
  */
 static int
 open_stream(const char *path)
@@ -65,7 +69,7 @@ open_log(const char *path)
 	    O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
 }
 
-/* Has the file no name any more?  Of a stream whoever gave it knows. */
+/* Has the file been deleted? */
 static bool
 is_deleted(const struct logfile *f)
 {
@@ -84,9 +88,8 @@ use_file(struct logfile *f, int fd)
 }
 
 /*
- * A file that was renamed takes lines until somebody says that a new one is
- * due.  One that was deleted has lines that nobody will read, so another is
- * begun at once.  0, or -1 with errno set.
+ * Begin a new file after the old one was deleted.  One that was renamed takes
+ * lines until logfile_reopen().  0, or -1 with errno set.
  */
 static int
 renew_deleted(struct logfile *f)
@@ -185,7 +188,7 @@ take(void *context, const struct log_event *e)
 		f->torn = false;
 		return 0;
 	}
-	/* Nothing of it leaves a torn line as torn as it was. */
+	/* If nothing was written, the last line stays as it was. */
 	if (done > 0)
 		f->torn = true;
 	return -1;
@@ -283,7 +286,7 @@ logfile_check(const char *path)
 {
 	int fd;
 
-	/* What our own streams are at the start, only a start sees. */
+	/* Our own streams can only be checked at the start. */
 	if (logfile_is_stream(path))
 		return 0;
 	fd = open(path, O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC |

@@ -1,9 +1,10 @@
 /*
  * logfile.h - a file as a sink of the log: a line for each event.
  *
- * The file may also be a pipe, or our own standard output or error.  Whoever
- * reads those can be stopped or gone: then the sink has not taken the event,
- * and nothing waits.
+ * SPDX-License-Identifier: ISC
+ *
+ * The file may also be a pipe, or our own standard output or error.  If their
+ * reader is stopped or gone, the event is not taken, and nothing waits.
  */
 #ifndef AIS_LOGFILE_H
 #define AIS_LOGFILE_H
@@ -29,8 +30,8 @@ bool logfile_is_stream(const char *path);
 /*
  * A sink that appends to a file.  logfile_open() opens "path" (mode 0640,
  * created if missing, never through a symbolic link) and returns the sink, or
- * NULL after a message, with errno set.  Of a pipe that nobody reads yet it is
- * tried again at each event, and until then logfile_is_open() is false.
+ * NULL after a message, with errno set.  A pipe without a reader is tried again
+ * at each event, and until then logfile_is_open() is false.
  *
  * logfile_reopen() opens the path again, for a file that has been rotated away;
  * 0, or -1 after a message, with the old file still in use.  A file that was

@@ -1,3 +1,7 @@
+/*
+ * logjson.c - an event as a line of JSON.
+ * SPDX-License-Identifier: ISC
+ */
 #include <config.h>
 
 #include <stdbool.h>
@@ -8,7 +12,7 @@
 #include "common/base/log.h"
 #include "daemon/record/logjson.h"
 
-/* What is cut from a value is named so at its end. */
+/* The end of a value that was cut. */
 #define DOTS	"..."
 
 struct line {

@@ -1,8 +1,10 @@
 /*
  * syslog.h - the system's syslog as a sink.
  *
- * syslog(3) does not tell whether anybody has read a record, and waits for
- * ever for one who does not.  So we speak to its socket ourselves.
+ * SPDX-License-Identifier: ISC
+ *
+ * syslog(3) does not say whether a record was taken, and waits for ever for a
+ * reader that does not read.  So we speak to its socket ourselves.
  */
 #ifndef AIS_SYSLOG_H
 #define AIS_SYSLOG_H
