@@ -15,6 +15,7 @@
 #include <openssl/x509v3.h>
 
 #include "common/base/buf.h"
+#include "common/base/clock.h"
 #include "common/base/fd.h"
 #include "common/base/date.h"
 #include "common/base/text.h"
@@ -44,6 +45,10 @@
 #define ALERT_SIZE	7
 /* So much of what the peer says first is kept, to tell what it is. */
 #define FIRST_MAX	64
+/* Records sent under one key, and its age in ms.  AES-GCM is
+ * safe for 2^24.5 records of the largest size: RFC 8446, 5.5. */
+#define KEY_RECORDS	(UINT64_C(1) << 23)
+#define KEY_AGE		INT64_C(3600000)
 /* So much of a name is shown in a sentence. */
 #define NAME_SHOWN	160
 
@@ -63,6 +68,8 @@ struct tls_context {
 	bool any_purpose;	/* A client need not say that it is one. */
 	struct revocation *crl;	/* NULL: revocation is not checked. */
 	bool old_crl;
+	uint64_t key_records;	/* See struct tls_files. */
+	int64_t key_age;
 	STACK_OF(X509) *accepted;	/* Our own chain, once checked. */
 	size_t users;		/* The owner and every open connection. */
 };
@@ -76,6 +83,9 @@ struct tls {
 	bool broken;		/* No close_notify any more. */
 	bool more;		/* The last fill left bytes behind. */
 	bool gathers;		/* Records go through a buffer. */
+	bool write_pending;	/* A record is written in part. */
+	uint64_t records;	/* Sent since our key was replaced, */
+	int64_t renewed;	/* which was then, by clock_now(). */
 	bool read_wants_write;
 	bool write_wants_read;
 	bool has_peer;
@@ -419,6 +429,9 @@ context_new(bool server, struct tls_files *files, char why[TLS_TEXT_MAX])
 	}
 	c->users = 1;
 	c->server = server;
+	c->key_records = files->key_records != 0 ? files->key_records :
+	    KEY_RECORDS;
+	c->key_age = files->key_age != 0 ? files->key_age : KEY_AGE;
 	set_common(c->ssl, files);
 	SSL_CTX_set_cert_verify_callback(c->ssl, check_peer, c);
 	if (trial_versions(c->ssl, why) == 0 &&
@@ -1009,6 +1022,13 @@ answer(struct tls *tls, int result, short *wants)
 	case SSL_ERROR_ZERO_RETURN:
 		return IO_EOF;
 	case SSL_ERROR_SYSCALL:
+		/* A KeyUpdate that had no room: our buffer is below that of
+		 * OpenSSL 3.0, which does not pass on that it can be tried
+		 * again.  A read goes on with it, too. */
+		if (keep == EAGAIN && SSL_want_write(tls->ssl)) {
+			*wants = POLLOUT;
+			return IO_WAIT;
+		}
 		cut(tls, keep);
 		break;
 	default:
@@ -1025,6 +1045,19 @@ tls_answered(const struct tls *tls)
 {
 	/* One BIO of the socket is for both ways. */
 	return BIO_number_written(SSL_get_rbio(tls->ssl)) > ALERT_SIZE;
+}
+
+/* A verified client that speaks no protocol of ours is probably a person with
+ * another program: say what it has reached. */
+static void
+greet(struct tls *tls)
+{
+	static const char line[] = "AIS: this is aisd; it speaks " PROTO_ALPN
+	    ", named by ALPN: use aisc, or see ais-protocol(7)\n";
+
+	ERR_clear_error();
+	(void)SSL_write(tls->ssl, line, sizeof line - 1);
+	ERR_clear_error();
 }
 
 enum io
@@ -1054,6 +1087,7 @@ tls_handshake(struct tls *tls)
 	}
 	tls->has_peer = true;
 	tls->expires = chain_expires(SSL_get0_verified_chain(tls->ssl));
+	tls->renewed = clock_now();
 	/* The first frames may have been read along with the handshake. */
 	tls->more = SSL_has_pending(tls->ssl) == 1;
 	SSL_get0_alpn_selected(tls->ssl, &alpn, &length);
@@ -1062,6 +1096,8 @@ tls_handshake(struct tls *tls)
 		tls->failure = TLS_FAILURE_PROTOCOL;
 		say(tls->error, "the %s does not speak " PROTO_ALPN,
 		    tls->context->server ? "client" : "server");
+		if (tls->context->server && length == 0)
+			greet(tls);
 		return IO_ERROR;
 	}
 	return IO_OK;
@@ -1179,6 +1215,26 @@ flush(struct tls *tls)
 	return IO_ERROR;
 }
 
+/*
+ * If it is time, have OpenSSL replace the key that we send with, before the
+ * next record; not within one.  The other side does so for its own: to request
+ * it ends connections with OpenSSL 3.0, where a write is pending there.
+ */
+static void
+renew_keys(struct tls *tls)
+{
+	const struct tls_context *c = tls->context;
+
+	if (tls->write_pending || SSL_version(tls->ssl) != TLS1_3_VERSION ||
+	    (tls->records < c->key_records &&
+	    clock_now() - tls->renewed < c->key_age))
+		return;
+	if (SSL_key_update(tls->ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1) {
+		tls->records = 0;
+		tls->renewed = clock_now();
+	}
+}
+
 enum io
 tls_drain(struct tls *tls, struct buf *b)
 {
@@ -1188,17 +1244,22 @@ tls_drain(struct tls *tls, struct buf *b)
 
 	if (is_lost(tls))
 		return IO_ERROR;
-	if (buf_used(b) > GATHER_FROM && !tls->gathers)
+	if (buf_used(b) > GATHER_FROM && !tls->gathers &&
+	    SSL_in_init(tls->ssl) == 0)
 		gather(tls);
 	while (buf_used(b) > 0) {
 		ERR_clear_error();
+		renew_keys(tls);
 		errno = 0;
-		if (SSL_write_ex(tls->ssl, buf_data(b), buf_used(b), &n) != 1) {
+		tls->write_pending = SSL_write_ex(tls->ssl, buf_data(b),
+		    buf_used(b), &n) != 1;
+		if (tls->write_pending) {
 			io = answer(tls, 0, &wants);
 			break;
 		}
 		buf_consume(b, n);
 		total += n;
+		tls->records++;
 	}
 	tls->write_wants_read = io == IO_WAIT && wants == POLLIN;
 	if (io == IO_OK && tls_has_output(tls))

@@ -46,6 +46,9 @@ struct tls_files {
 					 * a minute at most. */
 	bool any_purpose;		/* On a server: a client's certificate
 					 * need not have an extendedKeyUsage. */
+	uint64_t key_records;		/* Our key is replaced after so many
+					 * records; 0: by AES-GCM's bound. */
+	int64_t key_age;		/* And after so many ms; 0: an hour. */
 	/* Set by a failure: */
 	const char *at_fault;		/* which of them it is about; */
 	bool may_pass;			/* whether the same files may be good
@@ -175,7 +178,9 @@ void tls_free(struct tls *tls);
 /*
  * Go on with the handshake.  IO_OK: done, the peer is verified and speaks our
  * ALPN protocol.  IO_WAIT: wait for tls_events().  IO_ERROR: refused, see
- * tls_error() and tls_failure(); an alert that says so is on its way.
+ * tls_error() and tls_failure(); an alert that says so is on its way.  A client
+ * that is verified and offers no protocol is told in a line of text what it has
+ * reached.
  */
 enum io tls_handshake(struct tls *tls);
 
@@ -200,7 +205,8 @@ bool tls_has_output(const struct tls *tls);
 /*
  * Move bytes once: to the end of "b", as much as it has room for; from the
  * front of "b".  IO_EOF: the peer has sent close_notify.  A stream that ends
- * without it is IO_ERROR with TLS_FAILURE_CUT.
+ * without it is IO_ERROR with TLS_FAILURE_CUT.  When it is time, the key that
+ * we send with is replaced (RFC 8446, 4.6.3 and 5.5; not with TLS 1.2).
  */
 enum io tls_fill(struct tls *tls, struct buf *b);
 enum io tls_drain(struct tls *tls, struct buf *b);

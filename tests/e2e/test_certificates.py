@@ -323,16 +323,37 @@ def test_tls12_of_aisc(aisc, fake_server, localhost):
     assert (done.returncode, done.stdout) == (0, b"old\n")
 
 
+AISD_LINE = (b"AIS: this is aisd; it speaks ais/1, named by ALPN: use aisc, "
+             b"or see ais-protocol(7)\n")
+
+
 @pytest.mark.parametrize("alpn", [(), ("http/1.1",), ("ais/2", "h2"),
                                   ("ais/1 ",), ("AIS/1",)])
 def test_protocol_name(aisd, alice, alpn):
     answer = knock(aisd.port, careless(alice, alpn))
-    assert isinstance(answer, str) or answer == b"", answer
+    assert answer == AISD_LINE if alpn == () else isinstance(answer, str), \
+        answer
     event = aisd.wait_event("handshake-failed")
     assert re.search("protocol|ais/1", event["reason"]), event
     check_nothing_done(aisd)
     assert knock(aisd.port, careless(alice, ("x", wire.ALPN)))[0] == \
         wire.Type.HELLO
+
+
+def test_line_for_another_program(aisd, alice, others):
+    """What a person reads who tries openssl's client, then the end; one
+    without a certificate of ours reads nothing."""
+    def reads(pair):
+        return subprocess.run(
+            ["openssl", "s_client", "-connect", f"127.0.0.1:{aisd.port}",
+             "-quiet", "-cert", pair.cert, "-key", pair.key, "-CAfile",
+             alice.ca], stdin=subprocess.DEVNULL, capture_output=True,
+            timeout=30).stdout
+    assert reads(alice) == AISD_LINE
+    assert reads(others.make("alice")) == b""
+    events = [aisd.wait_event("handshake-failed", count=n + 1)
+              for n in range(2)]
+    assert events[0]["reason"] == "the client does not speak ais/1"
 
 
 GOODBYE = wire.frame(wire.Type.GOODBYE, 0, wire.code_payload(0))

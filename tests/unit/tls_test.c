@@ -457,6 +457,137 @@ gathered(void **state)
 	close_pair(&p);
 }
 
+/* How many records of "b" are as long as a KeyUpdate: RFC 8446, 4.6.3 and 5.2;
+ * as one of application data with 5 bytes, too. */
+static int
+count_updates(const struct buf *b)
+{
+	const uint8_t *p = buf_data(b);
+	int count = 0;
+
+	for (size_t i = 0, n; i + 5 <= buf_used(b); i += 5 + n) {
+		n = (size_t)p[i + 3] << 8 | p[i + 4];
+		count += n == 5 + 1 + 16;
+	}
+	return count;
+}
+
+/* A pair that replaces keys after so many records or ms. */
+static void
+open_renewing(struct pair *p, uint64_t records, int64_t age)
+{
+	struct tls_files server = files_of("server.pem", "server.key",
+	    "site/ca.pem", NULL);
+	struct tls_files client = files_of("alice.pem", "alice.key",
+	    "site/ca.pem", NULL);
+
+	server.key_records = client.key_records = records;
+	server.key_age = client.key_age = age;
+	open_pair(p, tls_client_new(&client, why),
+	    tls_server_new(&server, why), "localhost");
+	shake(p);
+	assert_int_equal(p->client_io, IO_OK);
+	assert_int_equal(p->server_io, IO_OK);
+}
+
+/* Send a text each way; returns the KeyUpdates of both sides. */
+static void
+exchange(struct pair *p, int updates[2])
+{
+	send_text(p->client, "question");
+	collect(p);
+	updates[0] += count_updates(&p->to_server);
+	deliver(p);
+	assert_int_equal(tls_fill(p->server, &p->server_in), IO_OK);
+	expect_text(&p->server_in, "question");
+	send_text(p->server, "the answer");
+	collect(p);
+	updates[1] += count_updates(&p->to_client);
+	deliver(p);
+	assert_int_equal(tls_fill(p->client, &p->client_in), IO_OK);
+	expect_text(&p->client_in, "the answer");
+}
+
+/* Both sides replace their keys, after so many records or so long. */
+static void
+keys_are_renewed(void **state)
+{
+	struct pair p;
+	int updates[2] = { 0, 0 };
+
+	(void)state;
+	open_renewing(&p, 10, 0);
+	for (int k = 0; k < 35; k++)
+		exchange(&p, updates);
+	assert_int_equal(updates[0], 3);
+	assert_int_equal(updates[1], 3);
+	close_pair(&p);
+
+	open_renewing(&p, 0, 200);
+	exchange(&p, updates);
+	(void)poll(NULL, 0, 250);
+	exchange(&p, updates);
+	assert_true(updates[0] >= 4 && updates[1] >= 4);
+	close_pair(&p);
+
+	/* Not before it is time. */
+	updates[0] = updates[1] = 0;
+	open_good(&p);
+	for (int k = 0; k < 30; k++)
+		exchange(&p, updates);
+	assert_int_equal(updates[0] + updates[1], 0);
+	close_pair(&p);
+}
+
+/* Bulk in both directions at once, with records that are written in part, and
+ * new keys after every third record. */
+static void
+keys_are_renewed_in_bulk(void **state)
+{
+	static uint8_t bytes[3000000];
+	struct buf out[2];
+	size_t sent[2] = { 0, 0 }, got[2] = { 0, 0 };
+	uint64_t seed = 18;
+	struct pair p;
+
+	(void)state;
+	unit_fill(&seed, bytes, sizeof bytes);
+	open_renewing(&p, 3, 0);
+	buf_init(&out[0], 300000);
+	buf_init(&out[1], 300000);
+	for (int i = 0; got[0] < sizeof bytes || got[1] < sizeof bytes; i++) {
+		assert_true(i < 100000);
+		for (int side = 0; side < 2; side++) {
+			struct tls *tls = side == 0 ? p.client : p.server;
+			struct buf *in = side == 0 ? &p.client_in :
+			    &p.server_in;
+			size_t n = sizeof bytes - sent[side];
+
+			n = n < buf_room(&out[side]) ? n :
+			    buf_room(&out[side]);
+			assert_int_equal(buf_put(&out[side],
+			    bytes + sent[side], n), 0);
+			sent[side] += n;
+			if (tls_drain(tls, &out[side]) == IO_ERROR)
+				fail_msg("%s", tls_error(tls));
+			/* Fill the sockets before anything is carried on. */
+			if (i % 3 == 2)
+				carry(&p);
+			if (tls_fill(tls, in) == IO_ERROR)
+				fail_msg("%s", tls_error(tls));
+			n = buf_used(in);
+			if (n > 0)
+				assert_memory_equal(buf_data(in),
+				    bytes + got[side], n);
+			got[side] += n;
+			buf_consume(in, n);
+		}
+	}
+	buf_free(&out[0]);
+	buf_free(&out[1]);
+	close_pair(&p);
+}
+
 /* The other side leaves while there is something gathered. */
 static void
 gathered_for_nobody(void **state)
@@ -1241,6 +1372,8 @@ main(void)
 		cmocka_unit_test(bytes_both_ways),
 		cmocka_unit_test(gathered),
 		cmocka_unit_test(gathered_for_nobody),
+		cmocka_unit_test(keys_are_renewed),
+		cmocka_unit_test(keys_are_renewed_in_bulk),
 		cmocka_unit_test(pending),
 		cmocka_unit_test(early_bytes),
 		cmocka_unit_test(events),
