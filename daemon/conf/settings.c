@@ -179,8 +179,8 @@ check_words(struct conf *conf, struct settings *s)
 		const char *text = *text_at(s, texts[i].offset);
 		const char *const *words = texts[i].words;
 
-#define TEXT(name, ...) \
-	{ #name, offsetof(struct settings, name), __VA_ARGS__ }
+		if (*words == NULL ||
+		    (text != NULL && text_list_has(words, text)))
 			continue;
 		name_words(words, wanted + 8, sizeof wanted - 8);
 		errors += complain(conf, texts[i].name, wanted);
