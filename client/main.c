@@ -19,7 +19,6 @@
 #include "common/wire/body.h"
 #include "common/base/net.h"
 #include "common/wire/proto.h"
-#include "common/base/text.h"
 
 #include "client/core/outcome.h"
 #include "client/core/memory.h"
@@ -156,17 +155,15 @@ print_help(FILE *out)
 static int
 usage_host(const char *word)
 {
-	char shown[2 * HOST_MAX];
-	const char *hint = "see aisc --help";
+	const char *hint = "see " SEE;
 
-	text_printable(shown, sizeof shown, word, strnlen(word, HOST_MAX));
 	if (strpbrk(word, " \t") != NULL)
 		hint = "write the host and the words of the command apart";
 	else if (strchr(word, '@') != NULL)
 		hint = "there are no users here: the server's rules say who "
 		    "runs what";
-	outcome_say("usage: this is no HOST[:PORT]: %s; %s", shown, hint);
-	return -1;
+	return options_usage(NULL, "this is no HOST[:PORT]: %.*s; %s",
+	    HOST_MAX - 1, word, hint);
 }
 
 /* What follows the options: HOST[:PORT] [--] [PROGRAM [ARG...]]. */
