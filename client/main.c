@@ -224,12 +224,9 @@ check_call(const struct call *call)
 	if (call->status_fd == STDERR_FILENO)
 		return usage("--status-fd 2 would mix with messages; take "
 		    "another");
-	if (call->argv == NULL)
-		return 0;
-	if (call->shell != NULL)
-		return usage("-c LINE leaves no place for %s", call->argv[0]);
-	if (call->list || call->checks || call->script != NULL)
-		return usage("-f, --list and --check leave no place for %s",
+	if (call->argv != NULL && (call->list || call->checks ||
+	    call->shell != NULL || call->script != NULL))
+		return usage("-c, -f, --list and --check take no program: %s",
 		    call->argv[0]);
 	return 0;
 }

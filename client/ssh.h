@@ -3,8 +3,8 @@
  * on other machines by way of it.
  * SPDX-License-Identifier: ISC
  *
- * What AIS does differently and nobody can be harmed by is accepted and does
- * nothing; what AIS does not do is refused by its name.
+ * An option that does no harm where it has no effect is accepted; what AIS does
+ * not do is refused by its name.
  */
 #ifndef AIS_SSH_H
 #define AIS_SSH_H
@@ -15,8 +15,8 @@
 bool ssh_is_called(const char *program);
 
 /*
- * Do what the command line asks for; argv[0] is not looked at.  The words
- * behind the host are one line, joined by blanks as ssh joins them; without
+ * Do what the command line asks for; argv[0] is passed over.  The words
+ * after the host are one line, joined by blanks as ssh joins them; without
  * any, commands are read from standard input.  Returns what aisc is to exit
  * with.
  */

@@ -3,8 +3,8 @@
  * SPDX-License-Identifier: ISC
  *
  * stdio takes EAGAIN of a descriptor that does not block for a failure, and
- * heeds no signal while it writes one that blocks.  A printer waits until its
- * reader takes more, or until a signal ends us.
+ * takes no notice of a signal while it writes one that blocks.  A printer waits
+ * until its reader takes more, or until a signal ends us.
  */
 #ifndef AIS_PRINTER_H
 #define AIS_PRINTER_H

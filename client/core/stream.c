@@ -34,7 +34,7 @@ stream_close(struct stream *s)
 	s->owned = false;
 }
 
-/* Open the pipe or terminal behind "s" for ourselves. */
+/* Open the pipe or terminal of "s" for ourselves. */
 static void
 open_again(struct stream *s)
 {

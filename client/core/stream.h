@@ -2,7 +2,7 @@
  * stream.h - our own standard streams, read and written without blocking.
  * SPDX-License-Identifier: ISC
  *
- * Descriptors 0 to 2 are inherited, and so is the open file behind them: to
+ * Descriptors 0 to 2 are inherited, and so are their open files: to
  * set O_NONBLOCK there would set it for the shell, the pager and every other
  * program that has the same pipe or terminal.  So it is left as it is, and
  * each kind of file gets what serves it:
@@ -24,7 +24,7 @@
 #include "common/base/fd.h"
 
 enum stream_kind {
-	STREAM_FRESH,		/* Not looked at yet. */
+	STREAM_FRESH,		/* Its kind is not known yet. */
 	STREAM_PLAIN,		/* read(2) and write(2) do. */
 	STREAM_SOCKET,
 	STREAM_CAREFUL		/* It may block: ask poll(2) first. */
@@ -52,7 +52,7 @@ enum io stream_write(struct stream *s, const void *bytes, size_t n,
 
 /*
  * Is something lost when our standard input cannot be read, for errno?  Not
- * behind nohup(1), which puts in its place what gives nothing, and not at the
+ * after nohup(1), which puts in its place what gives nothing, and not at the
  * terminal of a session that is over.  errno stays as it is.
  */
 bool stream_input_is_lost(void);

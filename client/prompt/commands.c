@@ -95,7 +95,7 @@ commands_conclude(struct commands *c, struct outcome *o)
 
 /*
  * Report what became of a line.  In a script, what has not been run to its end
- * is the last that is looked at, because lines that follow may rely on it: half
+ * is the last that is run, because lines that follow may rely on it: half
  * of what a shell would take for one construct is never run.  --keep-going is
  * about what the server refuses or ends, where it "may_go_on".
  */
@@ -313,7 +313,7 @@ do_help(struct commands *c, char **words)
 	    "  cd [DIR]   change to DIR, or to the home directory\n"
 	    "  pwd        show the directory\n"
 	    "  list       show what you may run\n"
-	    "  exit [N]   leave, with status N; so does Ctrl-D\n"
+	    "  exit [N]   exit with status N; so does Ctrl-D\n"
 	    "  help       show this\n"
 	    "Ctrl-C goes to the running command, and twice within a second\n"
 	    "ends aisc.  \"aisc -c LINE HOST\" asks for a shell.\n", &o);
