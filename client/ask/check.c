@@ -1,3 +1,8 @@
+/*
+ * check.c - aisc --check: is all well between here and a server?
+ *
+ * SPDX-License-Identifier: ISC
+ */
 #include <config.h>
 
 #include <inttypes.h>
@@ -85,6 +90,13 @@ days_until(const struct report *r, int64_t t)
 	return left >= 0 ? left / DAY : -((-left + DAY - 1) / DAY);
 }
 
+/* The same as "3 days". */
+static char *
+days_text(const struct report *r, int64_t t, char out[TEXT_COUNT_MAX])
+{
+	return text_count(out, (double)days_until(r, t), "day");
+}
+
 static int64_t
 days_left(const struct report *r, const struct chain *chain)
 {
@@ -130,16 +142,16 @@ failed(struct report *r)
 	const struct outcome *o = &r->outcome;
 	const struct settings *s = r->settings;
 	enum check_status status = CHECK_CRITICAL;
-	char why[FAILURE_MAX];
+	char why[FAILURE_MAX], time[TEXT_COUNT_MAX];
 
 	if (o->class == OUTCOME_CONFIG || o->class == OUTCOME_INTERRUPTED)
 		status = CHECK_UNKNOWN;
 	if (o->class == OUTCOME_BUSY && r->greeting.waits)
 		conclude(r, CHECK_WARNING, "the server is up and took our "
 		    "certificate, but %" PRIu32 " were served before us for "
-		    "all of %.3g seconds", r->greeting.ahead + 1,
-		    (double)(s->wait < s->timeout ? s->wait :
-		    s->timeout) / 1000);
+		    "all of %s", r->greeting.ahead + 1, text_count(time,
+		    (double)(s->wait < s->timeout ? s->wait : s->timeout) /
+		    1000, "second"));
 	else
 		conclude(r, status, "%s: %s", outcome_class_name(o->class),
 		    failure_sentence(&o->failure, why));
@@ -231,10 +243,12 @@ judge(struct report *r, const struct tls_identity *id, const char *whose)
 	enum check_status status = days < r->check->critical_days ?
 	    CHECK_CRITICAL : days < r->check->warn_days ? CHECK_WARNING :
 	    CHECK_OK;
+	char left[TEXT_COUNT_MAX];
 
 	if (status > r->status)
-		conclude(r, status, "renew the certificate \"%s\" of %s, "
-		    "%" PRId64 " days left", id->subject, whose, days);
+		conclude(r, status, "renew the certificate \"%s\" of %s, %s "
+		    "left", id->subject, whose, days_text(r, id->not_after,
+		    left));
 }
 
 /*
@@ -249,6 +263,7 @@ judge_list(struct report *r)
 	int64_t warn = r->check->warn_days * DAY, left = g->list_ends - r->now;
 	int64_t critical = r->check->critical_days * DAY;
 	enum check_status status;
+	char time[TEXT_COUNT_MAX];
 
 	if (g->list_ends == 0)
 		return;
@@ -260,8 +275,8 @@ judge_list(struct report *r)
 	    CHECK_WARNING : CHECK_OK;
 	if (status > r->status)
 		conclude(r, status, "the server needs a new revocation list of "
-		    "\"%s\", %" PRId64 " days left", g->list,
-		    days_until(r, g->list_ends));
+		    "\"%s\", %s left", g->list, days_text(r, g->list_ends,
+		    time));
 }
 
 static void
@@ -309,12 +324,20 @@ put_measures(FILE *out, const struct report *r)
 		    days_until(r, r->greeting.list_ends));
 }
 
+/* Until when something is valid, at the end of a line. */
+static void
+put_until(FILE *out, const struct report *r, int64_t t)
+{
+	char until[DATE_TEXT_MAX], days[TEXT_COUNT_MAX];
+
+	(void)fprintf(out, ", until %s, %s left\n", date_record(t, until),
+	    days_text(r, t, days));
+}
+
 static void
 put_chain(FILE *out, const struct report *r, const char *whose,
     const struct chain *chain)
 {
-	char until[DATE_TEXT_MAX];
-
 	for (size_t i = 0; i < chain->count; i++) {
 		const struct tls_identity *id = &chain->certs[i];
 
@@ -323,10 +346,31 @@ put_chain(FILE *out, const struct report *r, const char *whose,
 		put(out, id->subject);
 		(void)fputs("\", issued by \"", out);
 		put(out, id->issuer);
-		(void)fprintf(out, "\", serial %s, until %s, %" PRId64
-		    " days left\n", id->serial,
-		    date_record(id->not_after, until),
-		    days_until(r, id->not_after));
+		(void)fprintf(out, "\", serial %s", id->serial);
+		put_until(out, r, id->not_after);
+	}
+}
+
+/* What the server has said of the session. */
+static void
+put_answer(FILE *out, const struct report *r)
+{
+	const struct greeting *g = &r->greeting;
+	const struct {
+		const char *name;
+		const char *text;
+	} lines[] = {
+		{ "server", g->server }, { "session", g->session },
+		{ "knows us as", g->peer }, { "rule", r->rule }
+	};
+
+	(void)fprintf(out, "address: %s, TLS ready after %.1f ms\n"
+	    "connection: %s, %s\n", r->address, (double)g->shaken_us / 1000,
+	    r->version, r->cipher);
+	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+		(void)fprintf(out, "%s: ", lines[i].name);
+		put(out, lines[i].text);
+		(void)putc('\n', out);
 	}
 }
 
@@ -334,7 +378,6 @@ static void
 put_lines(FILE *out, const struct report *r)
 {
 	const struct greeting *g = &r->greeting;
-	char until[DATE_TEXT_MAX];
 
 	(void)fprintf(out, "AISC %s - %s: ", status_name(r->status),
 	    r->settings->host);
@@ -344,27 +387,13 @@ put_lines(FILE *out, const struct report *r)
 		put_measures(out, r);
 	}
 	(void)putc('\n', out);
-	if (r->server.count > 0) {
-		(void)fprintf(out, "address: %s, TLS ready after %.1f ms\n",
-		    r->address, (double)g->shaken_us / 1000);
-		(void)fprintf(out, "connection: %s, %s\n", r->version,
-		    r->cipher);
-		(void)fputs("server: ", out);
-		put(out, g->server);
-		(void)fputs("\nsession: ", out);
-		put(out, g->session);
-		(void)fputs("\nknows us as: ", out);
-		put(out, g->peer);
-		(void)fputs("\nrule: ", out);
-		put(out, r->rule);
-		(void)putc('\n', out);
-	}
+	if (r->server.count > 0)
+		put_answer(out, r);
 	if (g->list_ends != 0) {
 		(void)fputs("server's revocation list: \"", out);
 		put(out, g->list);
-		(void)fprintf(out, "\", until %s, %" PRId64 " days left\n",
-		    date_record(g->list_ends, until),
-		    days_until(r, g->list_ends));
+		(void)putc('"', out);
+		put_until(out, r, g->list_ends);
 	}
 	put_chain(out, r, "own", &r->own);
 	put_chain(out, r, "server", &r->server);

@@ -46,11 +46,12 @@ void
 dial_no_answer(const struct settings *s, enum dial_stage stage,
     struct outcome *o)
 {
-	char within[48] = "";
+	char within[TEXT_COUNT_MAX + 8] = "", time[TEXT_COUNT_MAX];
 
 	if (s->connect_timeout > 0)
-		(void)snprintf(within, sizeof within, " within %.3g seconds",
-		    (double)s->connect_timeout / 1000);
+		(void)snprintf(within, sizeof within, " within %s",
+		    text_count(time, (double)s->connect_timeout / 1000,
+		    "second"));
 	if (stage == DIAL_CONNECTING)
 		outcome_fail(o, OUTCOME_CONNECT, "%s port %d does not "
 		    "answer%s", address_of(s), (int)s->port, within);

@@ -183,10 +183,12 @@ leave(struct request *r, int signo)
 static void
 not_our_turn(struct request *r, int64_t limit)
 {
+	char within[TEXT_COUNT_MAX];
+
 	if (r->asked) {
 		outcome_fail(r->outcome, OUTCOME_BUSY, "it was not our turn "
-		    "within %.3g seconds, with %u before us still",
-		    (double)limit / 1000, r->greeting.ahead);
+		    "within %s, with %u before us still", text_count(within,
+		    (double)limit / 1000, "second"), r->greeting.ahead);
 		outcome_hint(r->outcome, "%s", r->greeting.own ? OWN_SESSION :
 		    "try again later, or wait for longer: \"wait\" in "
 		    "aisc.conf");
@@ -198,20 +200,20 @@ not_our_turn(struct request *r, int64_t limit)
 static void
 out_of_time(struct request *r)
 {
-	double seconds = (double)r->settings->timeout / 1000;
+	char within[TEXT_COUNT_MAX];
 
+	(void)text_count(within, (double)r->settings->timeout / 1000,
+	    "second");
 	if (r->greeting.waits) {
 		not_our_turn(r, r->settings->timeout);
 		return;
 	}
 	if (r->shaking)
-		fail(r, OUTCOME_TIMEOUT, "no connection within %.3g seconds, "
-		    "the time limit given to aisc; nothing has been run",
-		    seconds);
+		fail(r, OUTCOME_TIMEOUT, "no connection within %s, the time "
+		    "limit given to aisc; nothing has been run", within);
 	else
-		fail(r, OUTCOME_TIMEOUT, "not done within %.3g seconds, the "
-		    "time limit given to aisc; the server ends the command",
-		    seconds);
+		fail(r, OUTCOME_TIMEOUT, "not done within %s, the time limit "
+		    "given to aisc; the server ends the command", within);
 	r->flush = false;
 }
 
