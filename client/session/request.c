@@ -99,6 +99,8 @@ struct request {
 	bool reading;		/* Standard input has not ended. */
 	bool terminal;		/* It is one. */
 	uint32_t credit;	/* How much of it the server takes. */
+	struct buf early;	/* Sent before STARTED came: if it does not, */
+	bool again;		/* this is sent in the next session. */
 	size_t in_slot;
 	struct outlet outlets[2];
 	struct progress progress;
@@ -283,12 +285,24 @@ grant(struct request *r)
 	}
 }
 
+/*
+ * May standard input go along with the request, without word of a start?  What
+ * is typed may be meant for what comes after a command that is refused.
+ */
+static bool
+may_go_early(const struct request *r)
+{
+	return r->asked && !r->shaking && !r->terminal && !r->again &&
+	    (r->state & (STATE_GREETING | STATE_ASKED)) != 0 &&
+	    buf_used(&r->body) == 0 && buf_room(&r->early) > 0;
+}
+
 /* Can the command take some of our standard input now? */
 static bool
 wants_input(const struct request *r)
 {
-	return r->state == STATE_RUNNING && r->reading && r->credit > 0 &&
-	    conn_data_room(r->conn) > 0;
+	return (r->state == STATE_RUNNING || may_go_early(r)) && r->reading &&
+	    r->credit > 0 && conn_data_room(r->conn) > 0;
 }
 
 /* May we read it?  A job in the background that reads its terminal is stopped,
@@ -331,9 +345,16 @@ read_input(struct request *r)
 		room = conn_data_room(r->conn);
 		if (room > r->credit)
 			room = r->credit;
+		if (r->state != STATE_RUNNING && room > buf_room(&r->early))
+			room = buf_room(&r->early);
 		if ((p = frame_reserve(conn_out(r->conn), room)) == NULL)
 			return;
 		io = stream_read(&r->in, p, room, &n);
+		if (io == IO_OK && r->state != STATE_RUNNING &&
+		    buf_put(&r->early, p, n) == -1) {
+			fail(r, OUTCOME_RESOURCES, "out of memory");
+			return;
+		}
 		if (io == IO_OK) {
 			frame_commit(conn_out(r->conn), PROTO_STDIN,
 			    r->number, n);
@@ -480,11 +501,15 @@ take_hello(struct request *r, const struct frame *f)
 static int
 take_started(struct request *r, const struct frame *f)
 {
+	uint32_t credit;
+
 	if (r->chdir)
 		return violation(r, "STARTED for a change of directory");
-	if (frame_get_u32(f, &r->credit) == -1 ||
-	    r->credit > PROTO_WINDOW_MAX)
+	if (frame_get_u32(f, &credit) == -1 ||
+	    credit > PROTO_WINDOW_MAX - r->credit)
 		return violation(r, "a malformed STARTED");
+	r->credit += credit;
+	buf_free(&r->early);
 	r->state = STATE_RUNNING;
 	return 0;
 }
@@ -667,6 +692,23 @@ put_body(struct request *r)
 	}
 }
 
+/* Send what was read of standard input for a session that has not begun. */
+static void
+put_early(struct request *r)
+{
+	size_t n = buf_used(&r->early);
+
+	if (!r->again || buf_used(&r->body) > 0 ||
+	    conn_data_room(r->conn) < n ||
+	    (n > 0 && frame_put(conn_out(r->conn), PROTO_STDIN, r->number,
+	    buf_data(&r->early), n) == -1) ||
+	    (!r->reading && frame_put(conn_out(r->conn), PROTO_STDIN_EOF,
+	    r->number, NULL, 0) == -1))
+		return;
+	r->again = false;
+	r->credit -= (uint32_t)n;
+}
+
 /*
  * Write what waits.  A server that refuses us closes the connection, so that
  * writing may fail before we have read why.
@@ -681,6 +723,7 @@ write_link(struct request *r)
 	/* What stays in the queue is waited for; the body is not. */
 	do {
 		put_body(r);
+		put_early(r);
 		if (conn_has_output(r->conn))
 			io = conn_write(r->conn);
 	} while (io == IO_OK && !conn_has_output(r->conn) &&
@@ -903,7 +946,9 @@ begin(struct request *r, const struct body *body, struct outcome *o)
 	r->ask = *body;
 	r->ask.wants_stdin = body->wants_stdin && !stream_input_is_null();
 	r->reading = r->ask.wants_stdin;
-	r->credit = 0;
+	r->credit = r->reading ? PROTO_STDIN_FIRST : 0;
+	r->again = false;
+	buf_free(&r->early);
 	request_forget(r);
 	r->interrupted = -TWICE;
 	memset(r->passed, 0, sizeof r->passed);
@@ -940,6 +985,8 @@ pause_until(struct request *r, int64_t until)
 		return false;
 	r->asked = true;
 	r->flush = true;
+	r->again = r->ask.wants_stdin;
+	r->credit = r->again ? PROTO_STDIN_FIRST : 0;
 	heed_signals(r);
 	return r->asked;
 }
@@ -1122,6 +1169,8 @@ request_new(const struct settings *settings)
 	}
 	r->settings = settings;
 	buf_init(&r->body, PROTO_BODY_MAX);
+	/* It goes into one frame, should it be sent again. */
+	buf_init(&r->early, PROTO_PAYLOAD_MAX);
 	stream_open(&r->in, STDIN_FILENO, false);
 	r->terminal = isatty(STDIN_FILENO) == 1;
 	outlet_open(&r->outlets[OUT], STDOUT_FILENO);
@@ -1139,6 +1188,7 @@ request_free(struct request *r)
 	tls_context_free(r->tls);
 	pollset_free(&r->ps);
 	buf_free(&r->body);
+	buf_free(&r->early);
 	stream_close(&r->in);
 	outlet_close(&r->outlets[OUT]);
 	outlet_close(&r->outlets[ERR]);

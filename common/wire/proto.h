@@ -43,6 +43,8 @@
 #define PROTO_SIGNAL_MAX	8
 /* What a PING carries, and its PONG brings back. */
 #define PROTO_PING_MAX		8
+/* The credit for standard input that a request has before STARTED comes. */
+#define PROTO_STDIN_FIRST	65536
 /* The most credit that a receiver may have granted and not yet used up. */
 #define PROTO_WINDOW_MAX	(64u * 1024 * 1024)
 
@@ -72,7 +74,8 @@ enum proto_type {
 	/* S: others are served first: how many (4 bytes), and flags (1 byte)
 	 * of enum proto_waiting, items. */
 	PROTO_WAITING		= 0x21,
-	/* S: the command runs: credit for standard input (4 bytes), items. */
+	/* S: the command runs: more credit for standard input (4 bytes),
+	 * items. */
 	PROTO_STARTED		= 0x22,
 	/* S: bytes of the command's standard output and error. */
 	PROTO_STDOUT		= 0x23,
@@ -100,7 +103,8 @@ enum proto_item {
 	PROTO_ITEM_ENV		= 0x03,
 	/* The directory of this one command. */
 	PROTO_ITEM_DIRECTORY	= 0x04,
-	/* Empty: standard input follows; without it the command reads none. */
+	/* Empty: standard input follows, with a credit of PROTO_STDIN_FIRST;
+	 * without it the command reads none. */
 	PROTO_ITEM_STDIN	= 0x05,
 	/* Credit for standard output and for standard error (4 bytes each). */
 	PROTO_ITEM_WINDOWS	= 0x06,

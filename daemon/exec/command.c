@@ -120,7 +120,7 @@ command_start(struct command *c, uint32_t number, struct child_plan *plan,
 	c->limits = plan->limits;
 	c->grace = grace;
 	c->before = before;
-	input_begin(&c->input, &c->child.in, plan->wants_stdin);
+	input_begin(&c->input, &c->child.in);
 	output_begin(&c->outputs[0], PROTO_STDOUT, &c->child.out, windows[0]);
 	output_begin(&c->outputs[1], PROTO_STDERR, &c->child.err, windows[1]);
 	if (c->limits.time_limit > 0)
@@ -139,7 +139,7 @@ command_answer(struct command *c, uint32_t number, int fd, int status,
 	c->state = COMMAND_STARTING;
 	c->number = number;
 	c->chdir = false;
-	input_begin(&c->input, &c->child.in, false);
+	input_begin(&c->input, &c->child.in);
 	output_begin(&c->outputs[0], PROTO_STDOUT, &c->child.out, windows[0]);
 	output_begin(&c->outputs[1], PROTO_STDERR, &c->child.err, windows[1]);
 	note_end(c, status << 8);

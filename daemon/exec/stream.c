@@ -147,22 +147,33 @@ input_init(struct input *in)
 }
 
 void
-input_begin(struct input *in, int *fd, bool wants)
+input_begin(struct input *in, int *fd)
 {
 	struct buf queue = in->queue;
 
 	memset(in, 0, sizeof *in);
 	in->queue = queue;
 	in->fd = fd;
-	in->granted = wants ? STREAM_INPUT_WINDOW : 0;
-	in->ended = !wants;
+	in->ended = true;
 	in->slot = POLLSET_NONE;
 }
 
 void
-input_decline(struct input *in)
+input_offer(struct input *in)
 {
+	in->granted = PROTO_STDIN_FIRST;
 	in->ended = false;
+}
+
+uint32_t
+input_start(struct input *in)
+{
+	uint32_t credit = STREAM_INPUT_WINDOW - PROTO_STDIN_FIRST;
+
+	if (*in->fd == -1 || in->ended)
+		return 0;
+	in->granted += credit;
+	return credit;
 }
 
 const char *

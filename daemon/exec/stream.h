@@ -16,8 +16,8 @@
 #include "common/base/buf.h"
 #include "common/wire/proto.h"
 
-/* Credit for standard input: what may be under way to a command that does not
- * read. */
+/* Credit for standard input, the first included: what may be under way to a
+ * command that does not read. */
 #define STREAM_INPUT_WINDOW	(1024 * 1024)
 
 /* Standard output or standard error. */
@@ -84,14 +84,16 @@ void outputs_watch(int epoll, int out, int err);
 /* Which is to be read first, 0 or 1?  Asked before reading. */
 size_t outputs_first(int epoll);
 
-/* Begin; with "wants" the whole window is granted.  input_init() comes once,
- * before all. */
+/* Begin, with no input offered.  input_init() comes once, before all. */
 void input_init(struct input *in);
-void input_begin(struct input *in, int *fd, bool wants);
+void input_begin(struct input *in, int *fd);
 
-/* The command is given no input; the peer, who has offered some, may still say
- * that it has no more. */
-void input_decline(struct input *in);
+/* The peer has offered input, and has the first credit: what comes is kept for
+ * the command, or dropped if that is given none. */
+void input_offer(struct input *in);
+
+/* The command has started.  The credit that its peer is granted now. */
+uint32_t input_start(struct input *in);
 
 /* Bytes from the peer.  NULL, or what the peer did wrong, as a constant. */
 const char *input_take(struct input *in, const uint8_t *bytes, size_t n);

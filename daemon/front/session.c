@@ -379,8 +379,8 @@ start_command(struct session *s)
 
 	if (command_start(&s->command, s->record.request, plan,
 	    s->body.windows, s->settings->kill_grace) == 0) {
-		if (s->body.wants_stdin && !plan->wants_stdin)
-			input_decline(&s->command.input);
+		if (s->body.wants_stdin)
+			input_offer(&s->command.input);
 		return;
 	}
 	(void)snprintf(text, sizeof text, "the server cannot start a process: "
@@ -446,6 +446,8 @@ answer_question(struct session *s, const struct policy_defaults *defaults,
 	}
 	command_answer(&s->command, s->record.request, fd, status,
 	    s->body.windows);
+	if (s->body.wants_stdin)
+		input_offer(&s->command.input);
 }
 
 static bool
@@ -569,15 +571,17 @@ check_begun(struct session *s)
 	char text[PROTO_TEXT_MAX];
 	int begun = command_begun(&s->command, &f);
 	bool alone = !conn_has_output(s->conn);
+	uint32_t credit;
 
 	if (begun == -1) {
 		code = explain_failure(s, &f, text, sizeof text);
 		drop_request(s, code, text);
 	} else if (begun == 1 && !s->command.chdir && can_speak(s)) {
+		credit = input_start(&s->command.input);
 		check_put(s, frame_put_u32(conn_out(s->conn), PROTO_STARTED,
-		    s->record.request, s->command.input.granted));
+		    s->record.request, credit));
 		/* Only a peer with input to give is in need of it now. */
-		if (alone && s->command.input.granted == 0)
+		if (alone && credit == 0)
 			conn_hold(s->conn, clock_in(STARTED_HELD));
 	}
 }

@@ -244,6 +244,25 @@ def test_refusals(ask, code, name, text):
             assert b'because of \\x1b[1m "it"' in done.stderr
 
 
+def test_input_needs_no_answer(aisc, fake_server):
+    """Three round trips from nothing: connection, handshake, and all the rest.
+    The server says nothing before it has the request and its whole input."""
+    def script(peer):
+        request = peer.expect_request()
+        assert peer.expect(Type.STDIN).payload == b"x\n"
+        peer.expect(Type.STDIN_EOF)
+        peer.hello()
+        peer.started(request, 0)
+        peer.stdout(request, b"got it")
+        peer.exit(request)
+        peer.drain()
+    server = fake_server(script)
+    done = aisc.run(server.port, "cat", input=b"x\n")
+    assert (done.returncode, done.stdout) == (0, b"got it"), done.stderr
+    server.join()
+    assert not server.errors
+
+
 def test_answers_of_a_later_server(ask):
     """Every answer may have items that this client does not know."""
     more = wire.item(0x7e, b"more") + wire.item(0xfe)

@@ -411,6 +411,7 @@ def test_input_that_nobody_reads(measurable, aisd, connect):
                          windows=(300000, 0))
     session.hello()
     credit, = struct.unpack(">I", session.expect(Type.STARTED).payload)
+    credit += wire.STDIN_FIRST
     taken = 0
     while True:                 # Until no more goes, nor comes.
         while credit > 0:

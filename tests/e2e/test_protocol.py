@@ -13,8 +13,8 @@ import time
 import pytest
 
 from aisd import wait_until
-from wire import (BODY_MAX, ENV_MAX, ITEMS_MAX, PATH_MAX, PAYLOAD_MAX, WINDOW_MAX,
-                  WORD_MAX, Closed, Code, Cut, Goodbye, Item, Operation,
+from wire import (BODY_MAX, ENV_MAX, ITEMS_MAX, PATH_MAX, PAYLOAD_MAX, STDIN_FIRST,
+                  WINDOW_MAX, WORD_MAX, Closed, Code, Cut, Goodbye, Item, Operation,
                   Stream, Type, Waiting, body, code_payload, frame, item,
                   request_frames, said, waiting_payload)
 
@@ -302,6 +302,7 @@ def test_input_out_of_place(aisd, connect, how):
     credit, = struct.unpack(">I", client.expect(Type.STARTED).payload)
     assert (credit > 0) == ("asked" not in how)
     if how == "over":
+        credit += STDIN_FIRST
         # To the last byte of the credit, of which sleep takes none.
         for at in range(0, credit, PAYLOAD_MAX):
             client.send(Type.STDIN, 1, bytes(min(PAYLOAD_MAX, credit - at)))
@@ -662,7 +663,47 @@ def test_late_frames_are_ignored(connect):
     assert (result.stdout, result.status) == (b"this", 0)
 
 
-def test_end_of_input_right_behind_the_request(connect):
+def test_input_right_after_the_request(connect):
+    """The first credit needs no STARTED, also where nobody wants the input."""
+    data = os.urandom(STDIN_FIRST)
+    client = connect()
+
+    def ask(words, operation=Operation.RUN):
+        number = client.next_number()
+        client.send_raw(
+            request_frames(number, body(operation, words, stdin=True,
+                                        windows=(1 << 20, 1 << 20)))
+            + frame(Type.STDIN, number, data[:40000])
+            + frame(Type.STDIN, number, data[40000:])
+            + frame(Type.STDIN_EOF, number))
+        return client.follow(number)
+    assert ask(["cat"]).stdout == data
+    assert ask(["true"]).status == 0
+    assert ask(["no-such-command"]).refused.code == Code.UNKNOWN
+    assert ask([b"a\0b"]).refused.code == Code.INVALID
+    assert ask([], Operation.LIST).status == 0
+    assert ask(["/"], Operation.CHDIR).directory == b"/"
+    assert ask(["cat"]).stdout == data
+    client.send_raw(request_frames(99, run_body("sleep", "60", stdin=True))
+                    + frame(Type.STDIN, 99, data[:PAYLOAD_MAX]))
+    is_alive(client)
+
+
+@pytest.mark.parametrize("operation, words", [
+    (Operation.RUN, ["sleep", "60"]), (Operation.LIST, [])])
+def test_first_credit_has_an_end(connect, operation, words):
+    """Where no input is wanted, there is no other."""
+    client = connect()
+    client.send_raw(request_frames(1, body(operation, words, stdin=True)))
+    client.hello()
+    credit, = struct.unpack(">I", client.expect(Type.STARTED).payload)
+    assert (credit == 0) == (operation == Operation.LIST)
+    breaks(client, b"".join(
+        frame(Type.STDIN, 1, bytes(PAYLOAD_MAX))
+        for _ in range((credit + STDIN_FIRST) // PAYLOAD_MAX + 6)))
+
+
+def test_end_of_input_right_after_the_request(connect):
     client = connect()
     client.send_raw(request_frames(1, run_body("cat", stdin=True))
                     + frame(Type.STDIN_EOF, 1))

@@ -626,3 +626,35 @@ def test_address_family(ssh, make_aisd):
     assert ssh("-6", "-p", str(daemon.port), "::1", "true").returncode == 0
     done = ssh("-4", "-p", str(daemon.port), "::1", "true")
     assert done.returncode == 255 and said(done.stderr) == "connect"
+
+
+@pytest.mark.parametrize("size", [0, 10, 65527, 65536, 1000000])
+def test_first_credit_is_kept(ssh, fake_server, size):
+    """Not a byte more goes without STARTED; and what went to a server that
+    sends the client away goes to the next one."""
+    data = os.urandom(size)
+
+    def busy(peer):
+        request = peer.expect_request()
+        taken = b""
+        while len(taken) < min(size, wire.PAYLOAD_MAX):
+            taken += peer.expect(Type.STDIN).payload
+        assert taken == data[:len(taken)]
+        peer.goodbye(Code.BUSY, "full")
+        peer.drain()
+        assert sum(len(f.payload) for f in peer.received
+                   if f.type == Type.STDIN) + len(taken) <= wire.STDIN_FIRST
+
+    def serve(peer):
+        request = peer.expect_request()
+        peer.hello()
+        peer.started(request, 100000)
+        assert peer.read_stdin(request) == data
+        peer.exit(request)
+        peer.drain()
+    server = fake_server([busy, serve])
+    done = ssh("-p", str(server.port), "-oConnectionAttempts=2", "localhost",
+               "cat", input=data)
+    assert done.returncode == 0, done.stderr
+    server.join()
+    assert not server.errors

@@ -38,6 +38,7 @@ ENV_MAX = 1024
 WORD_MAX = 128 * 1024 - 1
 PATH_MAX = 4095
 TEXT_MAX = 1024
+STDIN_FIRST = 65536
 WINDOW_MAX = 64 * 1024 * 1024
 EXIT = struct.Struct(">BHIQQQQI")
 
@@ -516,11 +517,18 @@ class Client(Connection):
         """
         result = Result(number)
         out = {Type.STDOUT: bytearray(), Type.STDERR: bytearray()}
-        credit, data = 0, memoryview(stdin or b"")
+        credit, data = STDIN_FIRST, memoryview(stdin or b"")
         eof = stdin is None
         deadline = time.monotonic() + timeout
         while not (result.exit or result.refused
                    or result.directory is not None):
+            while data and credit:
+                n = min(len(data), credit, PAYLOAD_MAX)
+                self.send(Type.STDIN, number, bytes(data[:n]))
+                data, credit = data[n:], credit - n
+            if not eof and not data:
+                self.send(Type.STDIN_EOF, number)
+                eof = True
             got = self.receive(deadline - time.monotonic())
             if got.request == 0:
                 self.other(got)
@@ -549,13 +557,6 @@ class Client(Connection):
                 result.directory = got.payload
             else:
                 raise Mismatch(f"{got} came during request {number}")
-            while result.started and not result.exit and data and credit:
-                n = min(len(data), credit, PAYLOAD_MAX)
-                self.send(Type.STDIN, number, bytes(data[:n]))
-                data, credit = data[n:], credit - n
-            if result.started and not eof and not data:
-                self.send(Type.STDIN_EOF, number)
-                eof = True
         result.stdout = bytes(out[Type.STDOUT])
         result.stderr = bytes(out[Type.STDERR])
         return result

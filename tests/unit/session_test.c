@@ -505,7 +505,8 @@ one_command(void **state)
 	(void)state;
 	begin(EVERYTHING, "");
 	ask_shell("echo out; echo err >&2; read line; exit 7", true, PLENTY);
-	assert_int_equal(expect_started(), STREAM_INPUT_WINDOW);
+	assert_int_equal(expect_started(),
+	    STREAM_INPUT_WINDOW - PROTO_STDIN_FIRST);
 	assert_false(session_is_idle(session));
 	session_describe(session, text, sizeof text);
 	assert_memory_equal(text, "serving alice from 192.0.2.7: ", 30);
@@ -758,7 +759,8 @@ input_windows(void **state)
 	(void)state;
 	begin(EVERYTHING, "");
 	ask_shell("read go; wc -c; sleep 0.1", true, PLENTY);
-	assert_int_equal(expect_started(), STREAM_INPUT_WINDOW);
+	assert_int_equal(expect_started(),
+	    STREAM_INPUT_WINDOW - PROTO_STDIN_FIRST);
 	put(PROTO_STDIN, number, "g\n", 2);
 	left -= 2;
 	/* What was taken is granted again, in time for more to follow. */
@@ -1277,7 +1279,7 @@ stuck_before_its_start(void **state)
 	c.state = COMMAND_STARTING;
 	c.child = (struct child){ .in = -1, .out = -1, .err = -1,
 	    .report = report[0] };
-	input_begin(&c.input, &c.child.in, false);
+	input_begin(&c.input, &c.child.in);
 	output_begin(&c.outputs[0], PROTO_STDOUT, &c.child.out, 0);
 	output_begin(&c.outputs[1], PROTO_STDERR, &c.child.err, 0);
 	assert_int_equal(command_begun(&c, &f), 0);

@@ -199,6 +199,16 @@ output_credit(void **state)
 
 static const uint8_t bytes[STREAM_INPUT_WINDOW + 1];
 
+/* Input that is offered, to a command that has started. */
+static void
+begin_input(struct input *in)
+{
+	input_begin(in, &ours);
+	input_offer(in);
+	assert_int_equal(input_start(in),
+	    STREAM_INPUT_WINDOW - PROTO_STDIN_FIRST);
+}
+
 static void
 input_reaches_the_pipe(void **state)
 {
@@ -208,7 +218,7 @@ input_reaches_the_pipe(void **state)
 	(void)state;
 	open_pipe(1);
 	input_init(&in);
-	input_begin(&in, &ours, true);
+	begin_input(&in);
 	assert_int_equal(in.granted, STREAM_INPUT_WINDOW);
 	assert_null(input_take(&in, (const uint8_t *)"hello", 5));
 	assert_int_equal(in.granted, STREAM_INPUT_WINDOW - 5);
@@ -233,7 +243,7 @@ input_is_bounded(void **state)
 	(void)state;
 	open_pipe(1);
 	input_init(&in);
-	input_begin(&in, &ours, true);
+	begin_input(&in);
 	assert_non_null(input_take(&in, bytes, 0));
 	assert_non_null(input_take(&in, bytes, STREAM_INPUT_WINDOW + 1));
 	assert_null(input_take(&in, bytes, STREAM_INPUT_WINDOW));
@@ -244,13 +254,31 @@ input_is_bounded(void **state)
 	fd_close(&theirs);
 
 	open_pipe(1);
-	input_begin(&in, &ours, false);
+	input_begin(&in, &ours);
 	assert_non_null(input_take(&in, bytes, 1));
-	/* Declined, it may end, and nothing else. */
-	input_decline(&in);
-	assert_false(in.ended);
+	assert_int_equal(input_start(&in), 0);
+	/* Before the start, the first credit is there. */
+	input_begin(&in, &ours);
+	input_offer(&in);
+	assert_null(input_take(&in, bytes, PROTO_STDIN_FIRST));
 	assert_non_null(input_take(&in, bytes, 1));
-	input_begin(&in, &ours, true);
+	assert_int_equal(buf_used(&in.queue), PROTO_STDIN_FIRST);
+	assert_int_equal(input_start(&in),
+	    STREAM_INPUT_WINDOW - PROTO_STDIN_FIRST);
+	assert_null(input_take(&in, bytes,
+	    STREAM_INPUT_WINDOW - PROTO_STDIN_FIRST));
+	assert_non_null(input_take(&in, bytes, 1));
+	buf_free(&in.queue);
+	/* A command that reads none gets none, and no more is granted. */
+	fd_close(&ours);
+	input_begin(&in, &ours);
+	input_offer(&in);
+	assert_null(input_take(&in, bytes, 10));
+	assert_int_equal(buf_used(&in.queue), 0);
+	assert_int_equal(input_start(&in), 0);
+	assert_non_null(input_take(&in, bytes, PROTO_STDIN_FIRST));
+	input_begin(&in, &ours);
+	input_offer(&in);
 	input_end(&in);
 	assert_non_null(input_take(&in, bytes, 1));
 }
@@ -270,7 +298,7 @@ input_window(void **state)
 	open_pipe(1);
 	assert_int_equal(fd_set_blocking(theirs, false), 0);
 	input_init(&in);
-	input_begin(&in, &ours, true);
+	begin_input(&in);
 	while (received < total) {
 		size_t n = total - sent < sizeof piece ? total - sent :
 		    sizeof piece;
@@ -309,7 +337,7 @@ input_that_nobody_reads(void **state)
 	(void)signal(SIGPIPE, SIG_IGN);
 	open_pipe(1);
 	input_init(&in);
-	input_begin(&in, &ours, true);
+	begin_input(&in);
 	fd_close(&theirs);
 	assert_null(input_take(&in, bytes, 10));
 	input_write(&in);
