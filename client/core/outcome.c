@@ -103,7 +103,8 @@ static const struct {
 	[PROTO_CODE_TURN] = { OUTCOME_TURN,
 	    "others wait for their turn", NULL },
 	[PROTO_CODE_UNSUPPORTED] = { OUTCOME_PROTOCOL,
-	    "the server does not know such a request", NULL }
+	    "the server does not know such a request", NULL },
+	[PROTO_CODE_CANCELLED] = { OUTCOME_LOST, "it was cancelled", NULL }
 };
 
 const char *
@@ -336,5 +337,7 @@ outcome_json(struct json *j, const struct outcome *o)
 	json_text(j, "message", failure_message(f, message));
 	json_text(j, "hint", f->hint[0] != '\0' ? f->hint :
 	    classes[o->class].hint);
+	if (o->retry > 0)
+		json_integer(j, "retry_ms", o->retry);
 	json_close(j, '}');
 }

@@ -62,6 +62,8 @@ struct outcome {
 	bool answered;			/* All that was asked is. */
 	bool again;			/* The session has ended, and nothing
 					 * has begun: ask again in another. */
+	uint32_t retry;			/* The server has said after how many
+					 * ms to try again; 0: it has not. */
 	bool passed;			/* A signal has ended the command that
 					 * we had passed on to it. */
 	bool has_exit;

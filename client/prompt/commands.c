@@ -76,7 +76,8 @@ commands_begin(struct commands *c, const struct body *body)
 static bool
 is_final(const struct commands *c, const struct outcome *o)
 {
-	return o->class == OUTCOME_INTERRUPTED || o->class == OUTCOME_PIPE ||
+	return o->class == OUTCOME_INTERRUPTED ||
+	    (o->class == OUTCOME_PIPE && !o->answered) ||
 	    o->class == OUTCOME_OUTPUT || o->class == OUTCOME_INPUT ||
 	    (!c->prompt && !o->answered && !request_is_open(c->request));
 }
@@ -105,6 +106,7 @@ conclude_line(struct commands *c, struct outcome *o, bool may_go_on)
 	const char *file = c->script->file;
 
 	if (!c->prompt && o->class != OUTCOME_DONE &&
+	    (o->class != OUTCOME_PIPE || !o->answered) &&
 	    o->class != OUTCOME_INTERRUPTED) {
 		c->done = !may_go_on || !c->script->keep_going ||
 		    is_final(c, o);

@@ -88,6 +88,7 @@ struct request {
 	bool asked;		/* It has not come yet. */
 	bool chdir;		/* Its answer is a directory, not an end. */
 	bool flush;		/* What came is written before we return. */
+	bool failed;		/* By us, and its command is to end. */
 	bool deaf;		/* Error output is not wanted. */
 	int64_t deadline;
 	int64_t interrupted;	/* When the last SIGINT was passed on. */
@@ -117,6 +118,13 @@ give_up(struct request *r)
 	r->broken = true;
 }
 
+/* Is what happens now the end of the request? */
+static bool
+tells(const struct request *r)
+{
+	return r->asked && !r->failed;
+}
+
 /* The same, with the reason for the request's end. */
 static void __attribute__((format(printf, 3, 4)))
 fail(struct request *r, enum outcome_class class, const char *format, ...)
@@ -124,7 +132,7 @@ fail(struct request *r, enum outcome_class class, const char *format, ...)
 	va_list ap;
 
 	va_start(ap, format);
-	if (r->asked)
+	if (tells(r))
 		outcome_vfail(r->outcome, class, format, ap);
 	va_end(ap);
 	give_up(r);
@@ -151,7 +159,7 @@ static void
 tls_failed(struct request *r)
 {
 	r->dropped = dial_was_dropped(r->conn, r->shaking);
-	if (r->asked)
+	if (tells(r))
 		dial_explain(r->settings, r->conn, stage_of(r), r->outcome);
 	give_up(r);
 }
@@ -235,27 +243,48 @@ is_late(struct request *r)
 
 /* --- our standard streams ---------------------------------------------- */
 
+/* Let the command know that nobody reads its output.  Can the server do so? */
+static bool
+close_output(struct request *r)
+{
+	const uint8_t stream = PROTO_STREAM_STDOUT;
+
+	return r->greeting.closes && frame_put(conn_out(r->conn), PROTO_CLOSE,
+	    r->number, &stream, 1) == 0;
+}
+
 /* An output cannot be written, for errno.  0, or -1 if that is the end. */
 static int
 output_failed(struct request *r, const struct outlet *o)
 {
+	bool closed = errno == EPIPE;
+
 	if (o == &r->outlets[ERR] && (o->keep == NULL || r->deaf))
 		return 0;	/* Like ssh, we can do without. */
+	if (r->failed)
+		return 0;
 	/* A finished command has failed to deliver as well. */
-	r->asked = true;
-	r->flush = false;
 	if (errno == EMSGSIZE)
-		fail(r, OUTCOME_RESOURCES, "the output is longer than the "
-		    "%zu bytes that aisc can keep; the server ends the "
-		    "command", o->keep->limit);
+		outcome_fail(r->outcome, OUTCOME_RESOURCES, "the output is "
+		    "longer than the %zu bytes that aisc can keep; the server "
+		    "ends the command", o->keep->limit);
 	else if (o->keep != NULL)
-		fail(r, OUTCOME_RESOURCES, "cannot keep the output: %s",
-		    strerror(errno));
-	else if (errno == EPIPE)
-		fail(r, OUTCOME_PIPE, "nobody reads our standard output");
+		outcome_fail(r->outcome, OUTCOME_RESOURCES, "cannot keep the "
+		    "output: %s", strerror(errno));
+	else if (closed)
+		outcome_fail(r->outcome, OUTCOME_PIPE, "nobody reads our "
+		    "standard output");
 	else
-		fail(r, OUTCOME_OUTPUT, "cannot write standard output: %s",
-		    strerror(errno));
+		outcome_fail(r->outcome, OUTCOME_OUTPUT, "cannot write "
+		    "standard output: %s", strerror(errno));
+	r->failed = true;
+	/* The session goes on where the server can end the command in it. */
+	if (r->state == STATE_IDLE || (closed ? close_output(r) :
+	    r->greeting.cancels && frame_put(conn_out(r->conn), PROTO_CANCEL,
+	    r->number, NULL, 0) == 0))
+		return 0;
+	r->flush = false;
+	give_up(r);
 	return -1;
 }
 
@@ -402,8 +431,9 @@ take_goodbye(struct request *r, const struct frame *f)
 
 	if (frame_get_code(f, &code, text) == -1)
 		return violation(r, "a malformed GOODBYE");
-	if (r->asked)
+	if (tells(r))
 		outcome_code(r->outcome, code, text);
+	r->outcome->retry = frame_get_retry(f);
 	/* What has not been answered has not been begun. */
 	r->outcome->again = r->asked && (code == PROTO_CODE_TURN ||
 	    code == PROTO_CODE_TIMEOUT) && (r->state == STATE_IDLE ||
@@ -483,7 +513,10 @@ take_hello(struct request *r, const struct frame *f)
 			text_printable(g->server, GREETING_MAX, bytes, n);
 		else if (kind == PROTO_ITEM_PEER)
 			text_printable(g->peer, GREETING_MAX, bytes, n);
-		else if (kind == PROTO_ITEM_REVOCATIONS &&
+		else if (kind == PROTO_ITEM_FEATURES) {
+			g->cancels = feature_is_in(bytes, n, "cancel");
+			g->closes = feature_is_in(bytes, n, "close");
+		} else if (kind == PROTO_ITEM_REVOCATIONS &&
 		    take_list(g, bytes, n) == -1)
 			return violation(r, "a malformed HELLO");
 	}
@@ -511,6 +544,9 @@ take_started(struct request *r, const struct frame *f)
 	r->credit += credit;
 	buf_free(&r->early);
 	r->state = STATE_RUNNING;
+	/* As earlier commands of the session have found out. */
+	if (r->outlets[OUT].dead && r->outlets[OUT].keep == NULL)
+		(void)close_output(r);
 	return 0;
 }
 
@@ -568,6 +604,8 @@ take_exit(struct request *r, const struct frame *f)
 	if (frame_get_exit(f, &e) == -1 || e.status > 255 ||
 	    (e.end == PROTO_END_SIGNAL && e.status > 127))
 		return violation(r, "a malformed EXIT");
+	if (r->failed)
+		return answered(r);
 	outcome_exit(r->outcome, &e);
 	r->outcome->passed = e.end == PROTO_END_SIGNAL &&
 	    e.status < NSIG && r->passed[e.status];
@@ -668,7 +706,7 @@ read_link(struct request *r)
 	if (got == -1)
 		(void)violation(r, "a frame that is too long");
 	else if (io == IO_EOF) {
-		if (r->asked)
+		if (tells(r))
 			dial_ended(r->settings, stage_of(r), r->outcome);
 		give_up(r);
 	} else if (io == IO_ERROR)
@@ -798,7 +836,7 @@ gather(struct request *r)
 	/* Without error output, all that is left for somebody to read is
 	 * standard output: poll(2) reports its end even where no event is
 	 * asked for. */
-	if (r->state == STATE_RUNNING && r->outlets[ERR].dead &&
+	if (r->state == STATE_RUNNING && r->outlets[ERR].dead && !r->failed &&
 	    !outlet_waits(&r->outlets[OUT]))
 		r->outlets[OUT].slot = pollset_add(&r->ps,
 		    r->outlets[OUT].stream.fd, 0);
@@ -941,9 +979,11 @@ begin(struct request *r, const struct body *body, struct outcome *o)
 	memset(o, 0, sizeof *o);
 	r->outcome = o;
 	r->asked = true;
+	r->failed = false;
 	r->flush = true;
 	r->chdir = body->operation == PROTO_CHDIR;
 	r->ask = *body;
+	r->ask.features = r->conn == NULL ? PROTO_FEATURES : NULL;
 	r->ask.wants_stdin = body->wants_stdin && !stream_input_is_null();
 	r->reading = r->ask.wants_stdin;
 	r->credit = r->reading ? PROTO_STDIN_FIRST : 0;
@@ -1029,7 +1069,8 @@ dial_and_run(struct request *r)
 	do
 		attempt(r);
 	while (--left > 0 && is_worth_another(r) &&
-	    pause_until(r, clock_in(ATTEMPT_AGAIN)));
+	    pause_until(r, clock_in(r->outcome->retry > ATTEMPT_AGAIN ?
+	    r->outcome->retry : ATTEMPT_AGAIN)));
 }
 
 void

@@ -35,6 +35,8 @@ struct greeting {
 	bool waits;			/* Others are served before us, */
 	uint32_t ahead;			/* so many of them, */
 	bool own;			/* now one of our certificate. */
+	bool cancels;			/* It can end a request in a session, */
+	bool closes;			/* and close an output of one. */
 	int64_t shaken_us;		/* How long TLS took to be ready. */
 };
 

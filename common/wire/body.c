@@ -38,6 +38,9 @@ body_put(struct buf *out, const struct body *body)
 	if (body->directory != NULL && item_put(out, PROTO_ITEM_DIRECTORY,
 	    body->directory, strlen(body->directory)) == -1)
 		return -1;
+	if (body->features != NULL && item_put(out, PROTO_ITEM_FEATURES,
+	    body->features, strlen(body->features)) == -1)
+		return -1;
 	if (body->wants_stdin &&
 	    item_put(out, PROTO_ITEM_STDIN, NULL, 0) == -1)
 		return -1;

@@ -74,6 +74,21 @@ item_find(const uint8_t *items, size_t n, enum proto_item kind,
 	return got == -1 ? -1 : found;
 }
 
+bool
+feature_is_in(const uint8_t *names, size_t n, const char *name)
+{
+	size_t length = strlen(name), end;
+
+	for (size_t at = 0; at < n; at = end + 1) {
+		for (end = at; end < n && names[end] != ' ';)
+			end++;
+		if (end - at == length &&
+		    memcmp(names + at, name, length) == 0)
+			return true;
+	}
+	return false;
+}
+
 int
 frame_peek(const struct buf *in, struct frame *f)
 {
@@ -148,20 +163,48 @@ frame_put_window(struct buf *out, uint32_t request, enum proto_stream stream,
 	return frame_put(out, PROTO_WINDOW, request, p, sizeof p);
 }
 
+/* "more" bytes of items follow the text, which the caller adds. */
+static uint8_t *
+reserve_code(struct buf *out, enum proto_code code, const char *text,
+    size_t more, size_t *length)
+{
+	size_t n = strnlen(text, PROTO_TEXT_MAX);
+	uint8_t *p;
+
+	*length = 2 + (n > 0 ? ITEM_HEADER + n : 0);
+	if ((p = frame_reserve(out, *length + more)) == NULL)
+		return NULL;
+	store_u16(p, (uint16_t)code);
+	if (n > 0)
+		store_item(p + 2, PROTO_ITEM_TEXT, text, n);
+	return p;
+}
+
 int
 frame_put_code(struct buf *out, enum proto_type type, uint32_t request,
     enum proto_code code, const char *text)
 {
-	size_t n = strnlen(text, PROTO_TEXT_MAX);
-	size_t length = 2 + (n > 0 ? ITEM_HEADER + n : 0);
-	uint8_t *p = frame_reserve(out, length);
+	size_t n;
 
-	if (p == NULL)
+	if (reserve_code(out, code, text, 0, &n) == NULL)
 		return -1;
-	store_u16(p, (uint16_t)code);
-	if (n > 0)
-		store_item(p + 2, PROTO_ITEM_TEXT, text, n);
-	frame_commit(out, type, request, length);
+	frame_commit(out, type, request, n);
+	return 0;
+}
+
+int
+frame_put_retry(struct buf *out, enum proto_code code, const char *text,
+    uint32_t retry)
+{
+	size_t more = retry > 0 ? ITEM_HEADER + 4 : 0, n;
+	uint8_t ms[4], *p;
+
+	store_u32(ms, retry);
+	if ((p = reserve_code(out, code, text, more, &n)) == NULL)
+		return -1;
+	if (retry > 0)
+		store_item(p + n, PROTO_ITEM_RETRY, ms, 4);
+	frame_commit(out, PROTO_GOODBYE, 0, n + more);
 	return 0;
 }
 
@@ -290,6 +333,26 @@ frame_get_code(const struct frame *f, uint16_t *code,
 		return -1;
 	*code = fetch_u16(f->payload);
 	return get_text(p, n, text, PROTO_TEXT_MAX);
+}
+
+uint32_t
+frame_get_retry(const struct frame *f)
+{
+	const uint8_t *p;
+	size_t n;
+
+	return get_item(f, 2, PROTO_ITEM_RETRY, &p, &n) == 1 && n == 4 ?
+	    fetch_u32(p) : 0;
+}
+
+int
+frame_get_close(const struct frame *f, uint8_t *stream)
+{
+	if (check_tail(f, 1) == -1)
+		return -1;
+	*stream = f->payload[0];
+	return *stream == PROTO_STREAM_STDOUT ||
+	    *stream == PROTO_STREAM_STDERR ? 0 : -1;
 }
 
 int

@@ -10,6 +10,7 @@
 #ifndef AIS_FRAME_H
 #define AIS_FRAME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -50,6 +51,9 @@ int item_put(struct buf *out, enum proto_item kind, const void *bytes,
  */
 int item_get(struct reader *r, uint8_t *kind, const uint8_t **bytes,
     size_t *n);
+
+/* Does a FEATURES item, of "n" bytes, have "name"? */
+bool feature_is_in(const uint8_t *names, size_t n, const char *name);
 
 /*
  * Look for the first item of "kind" among the "n" bytes of "items".  1 and its
@@ -95,6 +99,10 @@ int frame_put_window(struct buf *out, uint32_t request,
 int frame_put_code(struct buf *out, enum proto_type type, uint32_t request,
     enum proto_code code, const char *text);
 
+/* GOODBYE, and after how many ms the client may try again; 0: not said. */
+int frame_put_retry(struct buf *out, enum proto_code code, const char *text,
+    uint32_t retry);
+
 /* WAITING: how many are served first, and flags of enum proto_waiting. */
 int frame_put_waiting(struct buf *out, uint32_t ahead, uint8_t flags);
 
@@ -115,6 +123,10 @@ int frame_get_window(const struct frame *f, uint8_t *stream,
     uint32_t *credit);
 int frame_get_code(const struct frame *f, uint16_t *code,
     char text[PROTO_TEXT_MAX + 1]);
+/* RETRY of a GOODBYE in ms, or 0 if it says nothing of that. */
+uint32_t frame_get_retry(const struct frame *f);
+/* CLOSE: the stream. */
+int frame_get_close(const struct frame *f, uint8_t *stream);
 int frame_get_waiting(const struct frame *f, uint32_t *ahead, uint8_t *flags);
 int frame_get_u32(const struct frame *f, uint32_t *v);
 int frame_get_exit(const struct frame *f, struct frame_exit *e);

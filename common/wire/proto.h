@@ -9,6 +9,9 @@
 #ifndef AIS_PROTO_H
 #define AIS_PROTO_H
 
+/* What aisd says in FEATURES: CANCEL and CLOSE. */
+#define PROTO_FEATURES		"cancel close"
+
 /* The ALPN protocol name, RFC 7301.  A new major version gets a new name. */
 #define PROTO_ALPN		"ais/1"
 
@@ -60,6 +63,10 @@ enum proto_type {
 	PROTO_STDIN_EOF		= 0x04,
 	/* C: send a signal to the command; payload: its name, "TERM". */
 	PROTO_SIGNAL		= 0x05,
+	/* C: end the request with all that it has started: items. */
+	PROTO_CANCEL		= 0x06,
+	/* C: no more of an output is wanted: stream (1 byte), items. */
+	PROTO_CLOSE		= 0x07,
 
 	/* Both: more credit: stream (1 byte), bytes (4 bytes). */
 	PROTO_WINDOW		= 0x10,
@@ -109,6 +116,10 @@ enum proto_item {
 	/* Credit for standard output and for standard error (4 bytes each). */
 	PROTO_ITEM_WINDOWS	= 0x06,
 
+	/* In HELLO, and in a request: names of what the sender can do, with a
+	 * blank between two.  Unknown ones are ignored. */
+	PROTO_ITEM_FEATURES	= 0x80,
+
 	/* In HELLO: the session's name, as in the server's log. */
 	PROTO_ITEM_SESSION	= 0xa0,
 	/* In HELLO: the server's program and version. */
@@ -123,6 +134,9 @@ enum proto_item {
 
 	/* In GOODBYE and REFUSED: a sentence for people. */
 	PROTO_ITEM_TEXT		= 0xb0,
+	/* In GOODBYE: after how many milliseconds the client may try again
+	 * (4 bytes). */
+	PROTO_ITEM_RETRY	= 0xb1,
 	/* In EXIT: the name of the signal that has ended the command. */
 	PROTO_ITEM_SIGNAL	= 0xb2
 };
@@ -194,7 +208,9 @@ enum proto_code {
 	/* Others wait, and it was this session's turn for long enough. */
 	PROTO_CODE_TURN		= 13,
 	/* The server does not know such a request, or an item of it. */
-	PROTO_CODE_UNSUPPORTED	= 14
+	PROTO_CODE_UNSUPPORTED	= 14,
+	/* The client has cancelled it. */
+	PROTO_CODE_CANCELLED	= 15
 };
 
 /* How a command ended, in EXIT. */

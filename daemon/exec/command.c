@@ -372,6 +372,14 @@ command_cut(struct command *c, enum proto_code code, const char *reason)
 }
 
 void
+command_close(struct command *c, size_t output)
+{
+	/* What a change of directory writes is for us. */
+	if (!c->chdir)
+		fd_close(c->outputs[output].fd);
+}
+
+void
 command_reaped(struct command *c, pid_t pid, int status,
     const struct rusage *usage)
 {

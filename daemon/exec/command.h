@@ -97,6 +97,10 @@ int command_turn(struct command *c, const struct pollset *ps,
 void command_cut(struct command *c, enum proto_code code,
     const char *reason);
 
+/* The peer wants no more of an output, 0 or 1: its pipe is closed, and who
+ * writes to it gets SIGPIPE. */
+void command_close(struct command *c, size_t output);
+
 /* A child has been reaped; if it is this command's, note how it ended.  Its
  * output goes on while other processes of it are left, for a moment. */
 void command_reaped(struct command *c, pid_t pid, int status,

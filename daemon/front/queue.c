@@ -19,6 +19,10 @@
 #include "daemon/front/linger.h"
 #include "daemon/front/queue.h"
 
+/* Where the line is full, a client is told to come again after so many ms: each
+ * try costs both sides a handshake. */
+#define RETRY_BUSY	3000
+
 struct waiting {
 	struct conn *conn;
 	size_t slot;
@@ -77,7 +81,8 @@ queue_refuse(struct queue *q, struct conn *conn, const char *address,
 
 	audit_handshake_failed(&record, text);
 	/* A queue that cannot take this is a connection that is lost. */
-	if (frame_put_code(conn_out(conn), PROTO_GOODBYE, 0, code, text) == 0)
+	if (frame_put_retry(conn_out(conn), code, text,
+	    code == PROTO_CODE_BUSY ? RETRY_BUSY : 0) == 0)
 		(void)conn_write(conn);
 	linger_add(q->linger, conn_linger(conn));
 }
@@ -179,11 +184,12 @@ shorten_queue(struct queue *q, size_t newcomer)
 	if (most > 1)
 		(void)snprintf(text, sizeof text, "the server is busy and its "
 		    "line is full; this certificate has %zu of the %lld "
-		    "places there; try again later, or start fewer at once",
-		    most - 1, (long long)q->settings->max_waiting);
+		    "places there; try again in %d seconds, or start fewer at "
+		    "once", most - 1, (long long)q->settings->max_waiting,
+		    RETRY_BUSY / 1000);
 	else
 		(void)snprintf(text, sizeof text, "the server is busy and its "
-		    "line is full; try again later");
+		    "line is full; try again in %d seconds", RETRY_BUSY / 1000);
 	send_away(q, last, PROTO_CODE_BUSY, text);
 }
 

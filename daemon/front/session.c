@@ -33,6 +33,8 @@
 #define FLUSH_TIMEOUT	2000
 /* What TCP carries of a PING and its PONG at most. */
 #define PING_BYTES	256
+/* A session whose turn is over may be followed by another at once: in ms. */
+#define RETRY_TURN	1
 /* For how many milliseconds word of a command's start waits for its output, or
  * its end, to go with it. */
 #define STARTED_HELD	5
@@ -119,6 +121,8 @@ put_hello(struct session *s)
 	buf_init(&body, PROTO_PAYLOAD_MAX);
 	result = item_put(&body, PROTO_ITEM_SESSION, name, strlen(name)) ||
 	    item_put(&body, PROTO_ITEM_SERVER, server, strlen(server)) ||
+	    item_put(&body, PROTO_ITEM_FEATURES, PROTO_FEATURES,
+	    strlen(PROTO_FEATURES)) ||
 	    item_put(&body, PROTO_ITEM_PEER, cn, strlen(cn)) ||
 	    put_list(s, &body) ||
 	    frame_put(conn_out(s->conn), PROTO_HELLO, 0, buf_data(&body),
@@ -314,8 +318,9 @@ close_politely(struct session *s, enum proto_code code, const char *text,
 	s->closing = true;
 	s->close_reason = reason;
 	s->closing_deadline = clock_in(FLUSH_TIMEOUT);
-	check_put(s, frame_put_code(conn_out(s->conn), PROTO_GOODBYE, 0, code,
-	    text));
+	/* Who comes again at once finds its place in the line. */
+	check_put(s, frame_put_retry(conn_out(s->conn), code, text,
+	    code == PROTO_CODE_TURN ? RETRY_TURN : 0));
 }
 
 static void
@@ -616,7 +621,8 @@ finish_chdir(struct session *s)
 
 	if (n <= 0 || c->cut_reason != NULL || !WIFEXITED(c->status) ||
 	    WEXITSTATUS(c->status) != 0) {
-		refuse(s, PROTO_CODE_RESOURCES, "the directory could not be "
+		refuse(s, c->cut == PROTO_CODE_CANCELLED ? c->cut :
+		    PROTO_CODE_RESOURCES, "the directory could not be "
 		    "changed; try again");
 		return;
 	}
@@ -815,6 +821,30 @@ on_signal(struct session *s, const struct frame *f)
 	protocol_error(s, "a signal has an unknown name");
 }
 
+/* It ends as by any other limit: with all that the session has started. */
+static void
+on_cancel(struct session *s, const struct frame *f)
+{
+	const uint8_t *item;
+	size_t n;
+
+	if (item_find(f->payload, f->length, PROTO_ITEM_TEXT, &item, &n) == -1)
+		protocol_error(s, "a cancel is malformed");
+	else
+		command_cut(&s->command, PROTO_CODE_CANCELLED, "cancelled");
+}
+
+static void
+on_close(struct session *s, const struct frame *f)
+{
+	uint8_t stream;
+
+	if (frame_get_close(f, &stream) == -1)
+		protocol_error(s, "a close is malformed");
+	else
+		command_close(&s->command, stream - PROTO_STREAM_STDOUT);
+}
+
 static void
 on_ping(struct session *s, const struct frame *f)
 {
@@ -860,6 +890,8 @@ static const struct rule_of_frame {
 	{ PROTO_STDIN, true, false, BUSY, on_stdin },
 	{ PROTO_STDIN_EOF, true, false, BUSY, on_stdin_eof },
 	{ PROTO_SIGNAL, true, false, BUSY, on_signal },
+	{ PROTO_CANCEL, true, false, BUSY, on_cancel },
+	{ PROTO_CLOSE, true, false, BUSY, on_close },
 	{ PROTO_WINDOW, true, false, BUSY, on_window },
 	{ PROTO_PING, false, true, ANY, on_ping },
 	{ PROTO_PONG, false, true, ANY, on_pong },

@@ -257,6 +257,7 @@ show_reason(const char *reason)
 		{ "altered", "bytes were changed on the way" },
 		{ "time-limit", "time_limit" },
 		{ "output-limit", "output_limit" },
+		{ "cancelled", "its client has cancelled it" },
 		{ "stream-lost", "a part of its input or output was lost" },
 		{ "penalty", "from there too many failed (failure_penalty)" },
 		{ "crowd", "there were too many, most of them from there "

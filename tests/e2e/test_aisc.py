@@ -543,6 +543,54 @@ def test_reader_that_has_gone(aisc, fake_server):
     process.stderr.close()
 
 
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_reader_that_has_gone_costs_no_session(aisc, aisd, tmp_path, goes_on):
+    """The command gets SIGPIPE, as it would here; the script goes on in the
+    same session, and so do those commands that have nothing to say."""
+    script = tmp_path / "script"
+    script.write_text("yes\ntouch %s\nyes\nsh -c 'exit 7'\n"
+                      % (tmp_path / "touched"))
+    read, write = os.pipe()
+    process = aisc.start(aisd.port, stdout=write, options=[
+        "-f", str(script), *(["--keep-going"] if goes_on else [])])
+    os.close(write)
+    assert os.read(read, 2) == b"y\n"
+    os.close(read)
+    assert process.wait(30) == 7
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert (tmp_path / "touched").exists()
+    aisd.wait_event("session-close")
+    ends = aisd.events("command-end")
+    assert [(e["reason"], e.get("signal")) for e in ends] == [
+        ("signal", "13"), ("exit", None), ("signal", "13"), ("exit", None)]
+    assert len(aisd.events("session-open")) == 1
+
+
+@pytest.mark.parametrize("features", [b"", b"fly", b"cancel close"])
+def test_what_a_server_cannot_do(aisc, fake_server, features):
+    """Without CLOSE and CANCEL, the end of the session is what ends it."""
+    got = []
+
+    def script(peer):
+        peer.hello(more=wire.item(wire.Item.FEATURES, features))
+        request = peer.expect_request()
+        assert set(request.features.split()) == {b"cancel", b"close"}
+        peer.started(request)
+        peer.stdout(request, b"x" * 10)
+        try:
+            while True:
+                got.append(peer.receive())
+                if got[-1].type == Type.CANCEL:
+                    peer.exit(request, reason=Code.CANCELLED)
+        except (wire.Closed, wire.Cut):
+            pass
+    with open("/dev/full", "wb") as full:
+        done = aisc.run(fake_server(script).port, "x", stdout=full)
+    assert (done.returncode, said(done.stderr)) == (255, "output")
+    assert (Type.CANCEL in [f.type for f in got]) == (b"cancel" in features)
+
+
 def test_full_disk(aisc, fake_server):
     with open("/dev/full", "wb") as full:
         done = aisc.run(fake_server(wire.answering(b"x")).port, "x",

@@ -209,7 +209,7 @@ def test_one_certificate_cannot_fill_the_line(make_aisd, connect, client_named,
                                  ("bob", "carol", "dave", "erin"))
     full = "the server is busy and its line is full; "
     share = full + "this certificate has {} of the 3 places there; try " \
-        "again later, or start fewer at once"
+        "again in 3 seconds, or start fewer at once"
     connect(bob, daemon).hello()
     first, second, third = (connect(alice, daemon) for _ in range(3))
     assert [before(s) for s in (first, second, third)] == [1, 2, 3]

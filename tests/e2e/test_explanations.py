@@ -536,7 +536,7 @@ def left(reason, text=None, commands="{COMMANDS}", who="alice"):
 
 
 FULL = "the server is busy and its line is full; this certificate has 1 of " \
-    "the 1 places there; try again later, or start fewer at once"
+    "the 1 places there; try again in 3 seconds, or start fewer at once"
 LEFT_LINE = Record("message", "info",
                    "connection of alice from 127.0.0.1 closed while it waited "
                    "in line", {}, set())

@@ -52,7 +52,8 @@ def check(value, schema):
     assert fits(value, schema), value
     assert set(value) <= set(schema["properties"]), value
     if "error" in value:
-        assert set(value["error"]) == {"code", "message", "hint"}
+        assert set(value["error"]) - {"retry_ms"} == \
+            {"code", "message", "hint"}
         assert value["error"]["code"] == value["class"]
         assert value["error"]["message"]
         assert bool(value["error"]["hint"]) == \
@@ -346,11 +347,16 @@ def test_script_that_cannot_go_on(tell, fake_server):
         peer.exit(request, 0)
         peer.expect_request()
         peer.goodbye(Code.TURN, "others wait")
-    server = fake_server([script, wire.leaving(Code.BUSY)])
+
+    def busy(peer):
+        peer.send(wire.Type.GOODBYE, 0, wire.code_payload(
+            Code.BUSY, "full", wire.item(wire.Item.RETRY, b"\0\0\x0b\xb8")))
+    server = fake_server([script, busy])
     done, told = tell(server.port, input=b"cd /x\ntrue\nfalse\ntrue\n")
     assert [(one["argv"][0], one["class"]) for one in told] == [
         ("cd", "done"), ("true", "done"), ("false", "busy")]
     assert done.returncode == 255 and said(done.stderr) == "busy"
+    assert told[-1]["error"]["retry_ms"] == 3000
 
 
 def connecting(port):

@@ -16,7 +16,7 @@ from aisd import wait_until
 from wire import (BODY_MAX, ENV_MAX, ITEMS_MAX, PATH_MAX, PAYLOAD_MAX, STDIN_FIRST,
                   WINDOW_MAX, WORD_MAX, Closed, Code, Cut, Goodbye, Item, Operation,
                   Stream, Type, Waiting, body, code_payload, frame, item,
-                  request_frames, said, waiting_payload)
+                  request_frames, retry, said, waiting_payload)
 
 RUN = bytes([Operation.RUN])
 
@@ -135,10 +135,12 @@ def test_bytes_beside_tls(unharmed, aisd, connect):
 
 STATES = ("new", "composing", "running", "idle")
 OF_SESSION = (Type.PING, Type.PONG, Type.GOODBYE)
-OF_REQUEST = (Type.STDIN, Type.STDIN_EOF, Type.SIGNAL, Type.WINDOW)
+OF_REQUEST = (Type.STDIN, Type.STDIN_EOF, Type.SIGNAL, Type.CANCEL, Type.CLOSE,
+              Type.WINDOW)
 BEGINNING = (Type.REQUEST, Type.REQUEST_PART)
 PAYLOADS = {
     Type.STDIN: b"x", Type.SIGNAL: b"USR1",
+    Type.CLOSE: bytes([Stream.STDERR]),
     Type.WINDOW: struct.pack(">BI", Stream.STDOUT, 1),
     Type.GOODBYE: code_payload(0),
 }
@@ -246,6 +248,9 @@ BAD_PAYLOADS = [
     (Type.SIGNAL, b"STOP"), (Type.SIGNAL, b"TERM\0"), (Type.SIGNAL, b"TER"),
     (Type.SIGNAL, b"TERMTERMTERM"), (Type.SIGNAL, b"\x0f"),
     (Type.SIGNAL, b"T" * PAYLOAD_MAX),
+    (Type.CANCEL, b"x"), (Type.CANCEL, item(0x90)[:-1]),
+    (Type.CLOSE, b""), (Type.CLOSE, b"\0"), (Type.CLOSE, b"\3"),
+    (Type.CLOSE, b"\1x"), (Type.CLOSE, b"\1" + item(0x90)[:-1]),
     (Type.WINDOW, b""), (Type.WINDOW, bytes([1, 0, 0, 0])),
     (Type.WINDOW, bytes([1, 0, 0, 0, 1, 0])),
     (Type.WINDOW, struct.pack(">BI", Stream.STDIN, 1)),
@@ -663,6 +668,70 @@ def test_late_frames_are_ignored(connect):
     assert (result.stdout, result.status) == (b"this", 0)
 
 
+def test_features(aisd, connect):
+    """Each side says what it can, and ignores what it does not know."""
+    client = connect()
+    assert client.hello()[Item.FEATURES].split() == [b"cancel", b"close"]
+    for names in (b"cancel close", b"", b"  ", b"fly swim", b"\0\xff" * 500):
+        number = client.next_number()
+        client.send_raw(request_frames(number, run_body("true")
+                                       + item(Item.FEATURES, names)))
+        assert client.follow(number).status == 0
+
+
+@pytest.mark.parametrize("words", [
+    ["sleep", "60"], ["sh", "-c", "trap '' TERM; sleep 60 & sleep 60; wait"],
+    ["sh", "-c", "setsid sleep 60 & sleep 60"]])
+def test_cancel(make_aisd, connect, words):
+    """One request ends with its whole tree, and the session goes on."""
+    daemon = make_aisd(kill_grace=0.5)
+    client = connect(daemon=daemon)
+    number = client.ask(words)
+    client.hello()
+    client.expect(Type.STARTED)
+    client.cancel()
+    client.cancel()
+    result = client.follow(number)
+    assert result.exit.reason == Code.CANCELLED and result.status is None
+    assert not daemon.leftovers()
+    end = daemon.wait_event("command-end", request=str(number))
+    assert end["reason"] == "cancelled"
+    client.cancel(number)               # Late, and so ignored.
+    assert client.run(["true"]).status == 0
+    # Right after the request, and with more to say than we know of.
+    number = client.ask(["sleep", "60"])
+    client.send(Type.CANCEL, number, item(0x90, b"politely"))
+    result = client.follow(number)
+    assert result.refused or result.exit.reason == Code.CANCELLED
+    assert client.run(["true"]).status == 0
+
+
+def test_close_of_an_output(aisd, connect):
+    """Who writes to it gets SIGPIPE, and nothing else of it comes."""
+    client = connect()
+    number = client.ask(["yes"], windows=(100, 100))
+    client.hello()
+    client.expect(Type.STARTED)
+    client.expect(Type.STDOUT)
+    client.close_output(Stream.STDOUT)
+    client.close_output(Stream.STDOUT)
+    result = client.follow(number)
+    assert result.exit.signal == "PIPE" and result.exit.reason == 0
+    assert not result.stdout
+    # The other one goes on.
+    number = client.ask(["sh", "-c", "read go; (echo out); echo err >&2"],
+                        stdin=True, windows=(100, 100))
+    client.close_output(Stream.STDOUT)
+    client.send(Type.STDIN, number, b"go\n")
+    result = client.follow(number)
+    assert (result.stdout, b"err\n" in result.stderr) == (b"", True)
+    # What is no command has nobody to tell.
+    number = client.next_number()
+    client.send_raw(request_frames(number, body(Operation.CHDIR, ["/"]))
+                    + frame(Type.CLOSE, number, bytes([Stream.STDOUT])))
+    assert client.follow(number).directory == b"/"
+
+
 def test_input_right_after_the_request(connect):
     """The first credit needs no STARTED, also where nobody wants the input."""
     data = os.urandom(STDIN_FIRST)
@@ -806,7 +875,8 @@ def test_full_line(make_aisd, connect):
     first, second = connect(daemon=daemon), connect(daemon=daemon)
     first.hello()
     second.expect(Type.WAITING)
-    ends_with(connect(daemon=daemon), Code.BUSY)
+    frames = ends_with(connect(daemon=daemon), Code.BUSY)
+    assert retry(frames[-1].payload) == 3000
     first.close()
     second.hello()
 

@@ -5,6 +5,8 @@ import re
 import socket
 import ssl
 import struct
+import subprocess
+import sys
 
 import pytest
 
@@ -282,6 +284,8 @@ def test_limits(srcdir):
     assert f".Dq {header.pop('PROTO_ALPN')}" in text
     port = header.pop("PROTO_PORT")
     assert header.pop("PROTO_PORT_TEXT") == str(port)
+    for name in header.pop("PROTO_FEATURES").split():
+        assert f".Ql {name}\n" in text
     assert f"TCP port, {port} " in text
     assert numbers(text, "LIMITS") == \
         {name.removeprefix("PROTO_"): value for name, value in header.items()}
@@ -297,9 +301,12 @@ def test_limits_in_the_text(srcdir):
         known | {"262144"}
 
 
-def sides(srcdir):
-    """The bytes of the page's example, by the side that sends them."""
+def sides(srcdir, errors=False):
+    """The bytes of the page's example, or of its errors, by the side that
+    sends them."""
     text = page(srcdir).split(".Sh EXAMPLES")[1]
+    part = 1 if errors else 0
+    text = text.split(".Ss Errors")[part].split(".Ss A client")[0]
     out = {"C": b"", "S": b""}
     for side, octets in re.findall(r"^([CS])((?: +[0-9a-f]{2})+)$", text,
                                    re.M):
@@ -368,6 +375,48 @@ def test_example_is_what_a_server_says(srcdir, aisd, alice):
     outputs = [(t, r, p) for t, r, p in got if t in (STDOUT, DIRECTORY)]
     assert outputs[0] == (STDOUT, 1, b"hi\n")
     assert outputs[1] == (DIRECTORY, 2, b"/tmp")
+
+
+def test_errors_are_what_a_server_says(srcdir, aisd, alice):
+    """The client's side of the errors gets the very bytes of the page; but how
+    long a command took may differ."""
+    c = Client("127.0.0.1", aisd.port, alice.cert, alice.key,
+               alice.ca, "localhost")
+    client, server = (frames(side) for side in sides(srcdir, errors=True))
+    assert [f[:2] for f in client] == [(REQUEST, 1), (REQUEST, 2), (STDIN, 9)]
+    assert c.receive()[0] == HELLO
+    got = []
+    for one in client:
+        c.send(*one)
+        while not got or got[-1][0] not in (REFUSED, EXIT, GOODBYE) \
+                or got[-1][1] != (one[1] if one[0] == REQUEST else 0):
+            got.append(c.receive())
+
+    def without_times(frame):
+        type, request, payload = frame
+        return type, request, payload if type != EXIT else \
+            payload[:7] + bytes(16) + payload[23:]
+    assert list(map(without_times, got)) == list(map(without_times, server))
+    c.leave()
+
+
+@pytest.mark.parametrize("words, status, stdout, stderr", [
+    (["echo", "hi"], 0, b"hi\n", b""),
+    (["sh", "-c", "yes | head -c 3000000; exit 7"], 7, b"y\n" * 1500000, b""),
+    (["sh", "-c", "kill -9 $$"], 255, b"", b""),
+    (["no-such-command"], 1, b"", b"code 3\n")],
+    ids=["output", "much", "signal", "refused"])
+def test_client_of_the_page(srcdir, aisd, alice, words, status, stdout,
+                            stderr):
+    """It is cut out of the page, and runs as it stands there."""
+    text = page(srcdir).split(".Ss A client\n")[1]
+    program = text.split(".Bd -literal\n")[1].split(".Ed\n")[0]
+    assert "\\" not in program and len(program.splitlines()) < 40
+    done = subprocess.run(
+        [sys.executable, "-c", program, "localhost", str(aisd.port), alice.ca,
+         alice.cert, alice.key, *words], capture_output=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == \
+        (status, stdout, stderr)
 
 
 def test_client_is_small():

@@ -49,6 +49,8 @@ class Type(enum.IntEnum):
     STDIN = 0x03
     STDIN_EOF = 0x04
     SIGNAL = 0x05
+    CANCEL = 0x06
+    CLOSE = 0x07
     WINDOW = 0x10
     PING = 0x11
     PONG = 0x12
@@ -70,11 +72,13 @@ class Item(enum.IntEnum):
     DIRECTORY = 0x04
     STDIN = 0x05
     WINDOWS = 0x06
+    FEATURES = 0x80
     SESSION = 0xa0
     SERVER = 0xa1
     PEER = 0xa2
     REVOCATIONS = 0xa3
     TEXT = 0xb0
+    RETRY = 0xb1
     SIGNAL = 0xb2
 
 
@@ -114,6 +118,7 @@ class Code(enum.IntEnum):
     INVALID = 12
     TURN = 13
     UNSUPPORTED = 14
+    CANCELLED = 15
 
 
 class End(enum.IntEnum):
@@ -242,6 +247,12 @@ def exit_payload(status=0, end=End.EXIT, reason=Code.NONE, duration_us=1000,
 def parse_exit(payload):
     name = dict(items(payload[EXIT.size:])).get(Item.SIGNAL, b"")
     return Exit(*EXIT.unpack(payload[:EXIT.size]), name.decode())
+
+
+def retry(payload):
+    """RETRY of a GOODBYE in ms, or None."""
+    ms = dict(items(payload[2:])).get(Item.RETRY)
+    return ms and struct.unpack(">I", ms)[0]
 
 
 def said(payload):
@@ -561,6 +572,12 @@ class Client(Connection):
         result.stderr = bytes(out[Type.STDERR])
         return result
 
+    def cancel(self, number=None):
+        self.send(Type.CANCEL, number or self.number)
+
+    def close_output(self, stream, number=None):
+        self.send(Type.CLOSE, number or self.number, bytes([stream]))
+
     def signal(self, name, number=None):
         self.send(Type.SIGNAL, number or self.number, octets(name))
 
@@ -580,6 +597,7 @@ class Request:
     directory: Optional[bytes]
     stdin: bool
     credit: dict            # Of Type.STDOUT and Type.STDERR.
+    features: Optional[bytes] = None
 
     @property
     def argv(self):
@@ -703,7 +721,8 @@ def parse_request(number, data):
     windows = struct.unpack(">II", (of(Item.WINDOWS) or [bytes(8)])[0])
     return Request(number, pairs[0][1][0], of(Item.WORD), of(Item.ENV),
                    (of(Item.DIRECTORY) or [None])[0], bool(of(Item.STDIN)),
-                   {Type.STDOUT: windows[0], Type.STDERR: windows[1]})
+                   {Type.STDOUT: windows[0], Type.STDERR: windows[1]},
+                   (of(Item.FEATURES) or [None])[0])
 
 
 # Scripts that many tests want.
