@@ -11,6 +11,7 @@
 #include "common/tls/tls.h"
 #include "common/base/text.h"
 
+#include "client/core/connect.h"
 #include "client/core/outcome.h"
 #include "client/core/settings.h"
 
@@ -121,7 +122,7 @@ dial_connect(const struct settings *s, struct tls_context *context,
 	if (check_name(address_of(s), o) == -1 || check_name(name, o) == -1)
 		return NULL;
 	(void)snprintf(port, sizeof port, "%d", (int)s->port);
-	fd = net_connect(address_of(s), port, s->family, deadline, why,
+	fd = connect_host(address_of(s), port, s->family, deadline, why,
 	    sizeof why);
 	if (fd == -1 && errno == ETIMEDOUT)
 		dial_no_answer(s, DIAL_CONNECTING, o);

@@ -8,14 +8,12 @@
 #include <linux/tcp.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "common/base/clock.h"
 #include "common/base/fd.h"
 #include "common/base/log.h"
 #include "common/base/net.h"
@@ -309,81 +307,6 @@ net_accept(int fd, struct net_address *address)
 	if (conn != -1)
 		(void)net_prepare(conn);
 	return conn;
-}
-
-/* Wait until the connection of "fd" is made; 0, or -1 with errno set. */
-static int
-finish_connect(int fd, int64_t deadline)
-{
-	struct pollfd p = { .fd = fd, .events = POLLOUT };
-	int e = 0, n;
-	socklen_t length = sizeof e;
-
-	do
-		n = poll(&p, 1, clock_left(deadline));
-	while (n == -1 && errno == EINTR);
-	if (n == 0)
-		errno = ETIMEDOUT;
-	if (n <= 0)
-		return -1;
-	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &e, &length) == -1)
-		return -1;
-	errno = e;
-	return e == 0 ? 0 : -1;
-}
-
-/* Connect to one address; -1 with errno set. */
-static int
-connect_to(const struct addrinfo *ai, int64_t deadline)
-{
-	int fd = socket(ai->ai_family, ai->ai_socktype | SOCK_CLOEXEC |
-	    SOCK_NONBLOCK, ai->ai_protocol);
-
-	if (fd == -1)
-		return -1;
-	if ((connect(fd, ai->ai_addr, ai->ai_addrlen) == -1 &&
-	    (errno != EINPROGRESS || finish_connect(fd, deadline) == -1)) ||
-	    net_prepare(fd) == -1)
-		fd_close(&fd);
-	return fd;
-}
-
-int
-net_connect(const char *host, const char *port, int family, int64_t deadline,
-    char *why, size_t size)
-{
-	struct addrinfo hints = { .ai_flags = AI_NUMERICSERV,
-	    .ai_family = family, .ai_socktype = SOCK_STREAM }, *list;
-	struct net_host parsed;
-	int e, fd = -1;
-
-	if (net_host(host, &parsed) == 0 && parsed.length > 0)
-		hints.ai_flags |= AI_NUMERICHOST;
-	else
-		hints.ai_flags |= AI_ADDRCONFIG;
-	e = getaddrinfo(host, port, &hints, &list);
-	if (e != 0) {
-		int reason = e == EAI_AGAIN ? EBUSY : e == EAI_SYSTEM ? errno :
-		    ENOENT;
-
-		(void)snprintf(why, size, "cannot look up %s: %s", host,
-		    e == EAI_SYSTEM ? strerror(reason) : gai_strerror(e));
-		errno = reason;
-		return -1;
-	}
-	for (struct addrinfo *ai = list; ai != NULL && fd == -1;
-	    ai = ai->ai_next) {
-		fd = connect_to(ai, deadline);
-		if (fd == -1)
-			(void)snprintf(why, size, "cannot connect to %s port "
-			    "%s: %s", host, port, strerror(errno));
-		if (fd == -1 && errno == ETIMEDOUT)
-			break;
-	}
-	e = errno;
-	freeaddrinfo(list);
-	errno = e;
-	return fd;
 }
 
 int

@@ -1,5 +1,5 @@
 /*
- * net.h - TCP: addresses, listening, connecting, accepting.
+ * net.h - TCP: addresses, listening, accepting.
  */
 #ifndef AIS_NET_H
 #define AIS_NET_H
@@ -103,16 +103,6 @@ void net_carried(int fd, struct net_carried *c);
 
 /* Make a connected socket of ours as net_accept() leaves one.  0 or -1. */
 int net_prepare(int fd);
-
-/*
- * Look up "host" and "port" and connect to the first address that answers by
- * "deadline", among those of "family", AF_UNSPEC being any.  Returns the
- * descriptor, non-blocking as net_accept() leaves it, or -1 with a sentence in
- * "why" of "size" bytes; errno is ETIMEDOUT if the deadline has passed, ENOENT
- * if there is no such name, EBUSY if nobody could say whether there is.
- */
-int net_connect(const char *host, const char *port, int family,
-    int64_t deadline, char *why, size_t size);
 
 /* The address of the other end.  0, or -1 with errno set. */
 int net_peer(int fd, struct net_address *address);

@@ -4,12 +4,13 @@ asked to do.  AIS_FAULT_ROUNDS and AIS_FAULT_SEED are as in test_faults.py.
 
 import errno as E
 import os
+import socket
 import subprocess
 
 import pytest
 
 import aisc as client
-from faults import SEED, Faults, spread
+from faults import HANG, SEED, Faults, spread
 
 INPUT = bytes(range(256)) * 800
 SCRIPT = b"echo one\necho two\nfalse\necho three\n"
@@ -136,6 +137,26 @@ def test_suggestion_that_cannot_be_written(program, make_aisd, connect):
             stdout=full, stderr=subprocess.PIPE, check=False)
     assert done.returncode == 1
     assert b"cannot write standard output" in done.stderr
+
+
+def test_lookup_that_hangs(measurable, aisc, builddir, tmp_path):
+    """It ends with the time for connecting, and says what took it."""
+    faults = Faults(builddir, tmp_path)
+    how = {"env": {name: value for name, value in faults.environment().items()
+                   if name not in os.environ}}
+    with socket.socket() as unused:             # Bound, and not listening.
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        done = aisc.run(port, "true", **how)
+        assert b"refused" in done.stderr
+        # The last is the one of the name; the others read numbers.
+        faults.arm("getaddrinfo", HANG, faults.count("getaddrinfo")[0])
+        done = aisc.run(port, "true", options=["--connect-timeout", "1"],
+                        **how)
+    assert (done.returncode, client.said(done.stderr)) == (255, "connect")
+    assert done.stderr == b"aisc: connect: cannot look up localhost in " \
+        b"time; the name servers do not answer: try again, or use an " \
+        b"address\n"
 
 
 def test_script_that_cannot_be_read(aisd, aisc, tmp_path):

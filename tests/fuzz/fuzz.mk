@@ -63,7 +63,7 @@ tests_fuzz_request_fuzz_SOURCES = tests/fuzz/request_fuzz.c $(fuzz_wire) \
 	$(fuzz_common)
 tests_fuzz_request_fuzz_LDADD = $(client_libs)
 tests_fuzz_request_fuzz_LDFLAGS = $(fuzz_flags) \
-	-Wl,--wrap=pollset_wait,--wrap=net_connect,--wrap=outcome_say
+	-Wl,--wrap=pollset_wait,--wrap=connect_host,--wrap=outcome_say
 tests_fuzz_rules_fuzz_SOURCES = tests/fuzz/rules_fuzz.c \
 	tests/fuzz/accounts.c $(fuzz_common)
 tests_fuzz_rules_fuzz_LDADD = $(daemon_libs)

@@ -35,7 +35,7 @@ const size_t fuzz_mutations = 20000;
 #define WAITS_MAX	5000
 
 int __wrap_pollset_wait(struct pollset *ps, const sigset_t *mask);
-int __wrap_net_connect(const char *host, const char *port, int family,
+int __wrap_connect_host(const char *host, const char *port, int family,
     int64_t deadline, char *why, size_t size);
 void __wrap_outcome_say(const char *format, ...)
     __attribute__((format(printf, 1, 2)));
@@ -338,7 +338,7 @@ __wrap_pollset_wait(struct pollset *ps, const sigset_t *mask)
 }
 
 int
-__wrap_net_connect(const char *host, const char *port, int family,
+__wrap_connect_host(const char *host, const char *port, int family,
     int64_t deadline, char *why, size_t size)
 {
 	uint8_t how = input_u8(&input);

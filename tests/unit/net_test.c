@@ -15,6 +15,8 @@
 #include "common/base/log.h"
 #include "common/base/net.h"
 
+#include "client/core/connect.h"
+
 static char message[LOG_TEXT_MAX];
 
 static int
@@ -25,11 +27,11 @@ take(void *context, const struct log_event *e)
 	return 0;
 }
 
-/* net_connect() to any family, within "ms". */
+/* connect_host() to any family, within "ms". */
 static int
 dial(const char *host, const char *port, int64_t ms, char *why, size_t size)
 {
-	return net_connect(host, port, AF_UNSPEC, clock_in(ms), why, size);
+	return connect_host(host, port, AF_UNSPEC, clock_in(ms), why, size);
 }
 
 static struct log_sink sink = { .name = "message", .take = take };

@@ -9,6 +9,7 @@ unit_tests = \
 	tests/unit/body_test \
 	tests/unit/buf_test \
 	tests/unit/child_test \
+	tests/unit/client_connect_test \
 	tests/unit/client_outcome_test \
 	tests/unit/client_outlet_test \
 	tests/unit/client_settings_test \
@@ -47,6 +48,10 @@ unit_tests = \
 	tests/unit/certwatch_test \
 	tests/unit/words_test
 # The daemon has functions of the same names.
+tests_unit_client_connect_test_LDADD = $(client_libs) $(CMOCKA_LIBS) \
+	$(unit_memory)
+tests_unit_client_connect_test_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=getaddrinfo,--wrap=freeaddrinfo,--wrap=pthread_create
 tests_unit_client_outcome_test_LDADD = $(client_libs) $(CMOCKA_LIBS) \
 	$(unit_memory)
 tests_unit_client_outlet_test_LDADD = $(client_libs) $(CMOCKA_LIBS) \
