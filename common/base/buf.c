@@ -109,33 +109,6 @@ buf_put_u8(struct buf *b, uint8_t v)
 	return buf_put(b, &v, 1);
 }
 
-int
-buf_put_u16(struct buf *b, uint16_t v)
-{
-	uint8_t p[2];
-
-	store_u16(p, v);
-	return buf_put(b, p, sizeof p);
-}
-
-int
-buf_put_u32(struct buf *b, uint32_t v)
-{
-	uint8_t p[4];
-
-	store_u32(p, v);
-	return buf_put(b, p, sizeof p);
-}
-
-int
-buf_put_u64(struct buf *b, uint64_t v)
-{
-	uint8_t p[8];
-
-	store_u64(p, v);
-	return buf_put(b, p, sizeof p);
-}
-
 void
 store_u16(uint8_t *p, uint16_t v)
 {
@@ -199,17 +172,6 @@ reader_u8(struct reader *r, uint8_t *v)
 }
 
 int
-reader_u16(struct reader *r, uint16_t *v)
-{
-	const uint8_t *p;
-
-	if (reader_bytes(r, &p, 2) == -1)
-		return -1;
-	*v = fetch_u16(p);
-	return 0;
-}
-
-int
 reader_u32(struct reader *r, uint32_t *v)
 {
 	const uint8_t *p;
@@ -217,16 +179,5 @@ reader_u32(struct reader *r, uint32_t *v)
 	if (reader_bytes(r, &p, 4) == -1)
 		return -1;
 	*v = fetch_u32(p);
-	return 0;
-}
-
-int
-reader_u64(struct reader *r, uint64_t *v)
-{
-	const uint8_t *p;
-
-	if (reader_bytes(r, &p, 8) == -1)
-		return -1;
-	*v = fetch_u64(p);
 	return 0;
 }

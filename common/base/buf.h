@@ -46,11 +46,8 @@ void buf_consume(struct buf *b, size_t n);
 /* Append "n" bytes.  0, or -1 if they do not fit or memory is out. */
 int buf_put(struct buf *b, const void *bytes, size_t n);
 
-/* Append a number.  0, or -1 as buf_put(). */
+/* Append a byte.  0, or -1 as buf_put(). */
 int buf_put_u8(struct buf *b, uint8_t v);
-int buf_put_u16(struct buf *b, uint16_t v);
-int buf_put_u32(struct buf *b, uint32_t v);
-int buf_put_u64(struct buf *b, uint64_t v);
 
 /* Store and fetch a number at "p", without any check of bounds. */
 void store_u16(uint8_t *p, uint16_t v);
@@ -71,9 +68,7 @@ struct reader {
  * if there is less.
  */
 int reader_u8(struct reader *r, uint8_t *v);
-int reader_u16(struct reader *r, uint16_t *v);
 int reader_u32(struct reader *r, uint32_t *v);
-int reader_u64(struct reader *r, uint64_t *v);
 int reader_bytes(struct reader *r, const uint8_t **p, size_t n);
 
 #endif

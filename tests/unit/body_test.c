@@ -12,8 +12,11 @@
 static void
 put(struct buf *b, unsigned kind, const void *bytes, size_t n)
 {
+	uint8_t size[4];
+
+	store_u32(size, (uint32_t)n);
 	assert_int_equal(buf_put_u8(b, (uint8_t)kind), 0);
-	assert_int_equal(buf_put_u32(b, (uint32_t)n), 0);
+	assert_int_equal(buf_put(b, size, sizeof size), 0);
 	assert_int_equal(buf_put(b, bytes, n), 0);
 }
 
