@@ -202,7 +202,7 @@ char *
 text_count(char out[TEXT_COUNT_MAX], double n, const char *unit)
 {
 	(void)snprintf(out, TEXT_COUNT_MAX, "%.15g %s%s", n, unit,
-	    n == 1 ? "" : "s");
+	    n < 1 || n > 1 ? "s" : "");
 	return out;
 }
 
