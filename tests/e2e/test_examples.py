@@ -305,7 +305,7 @@ def test_examples_of_ais_ca(srcdir, program, typist):
 
 def test_events(srcdir):
     """aisd(8), the catalog and the source name the same events."""
-    source = (srcdir / "daemon" / "audit.c").read_text()
+    source = (srcdir / "daemon/record/audit.c").read_text()
     known = dict(re.findall(r'\{ "([a-z-]+)",\s*"([0-9a-f]{32})"', source))
     assert len(known) > 5
     items = re.findall(r"^\.It Sy ([a-z-]+)\n(.*?)(?=^\.It |^\.El)",
@@ -320,7 +320,7 @@ def test_events(srcdir):
 
 def test_fields(srcdir):
     """Every field that a record can have is in aisd(8)."""
-    source = (srcdir / "daemon" / "audit.c").read_text()
+    source = (srcdir / "daemon/record/audit.c").read_text()
     fields = set(re.findall(r'\bput(?:_number)?\(&?r, "([a-z_]+)"', source)) | \
         set(re.findall(r'\? "(line)" : "(argv)"', source)[0])
     text = page(srcdir, "aisd.8")
@@ -330,7 +330,7 @@ def test_fields(srcdir):
 
 
 def test_names_that_no_pattern_grants(srcdir):
-    source = (srcdir / "daemon" / "environ.c").read_text()
+    source = (srcdir / "daemon/exec/environ.c").read_text()
     names = re.search(r"dangerous\[\] = \{(.*?)NULL", source, re.S)[1]
     text = page(srcdir, "aisd.conf.5")
     part = text[text.index("never grants these"):text.index("are never granted")]
