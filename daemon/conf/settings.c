@@ -55,7 +55,7 @@ static const struct conf_key keys[] = {
 	KEY(kill_grace, CONF_SECONDS, 0, 3600 * SECOND),
 	KEY(path, CONF_STRINGS, 0, 0),
 	KEY(shell_program, CONF_PATH, 0, 0),
-	TERMS_KEYS(struct settings, terms),
+	EXEC_OPTIONS_KEYS(struct settings, options),
 	{ "rules", CONF_GROUPS, 0, 0, 0 },
 };
 
@@ -122,7 +122,7 @@ set_defaults(struct settings *s)
 	s->dead_timeout = 30 * SECOND;
 	s->stopped_timeout = 3600 * SECOND;
 	s->kill_grace = 2 * SECOND;
-	return terms_init(&s->terms) == -1 || s->listen == NULL ||
+	return exec_options_init(&s->options) == -1 || s->listen == NULL ||
 	    s->path == NULL ? -1 : 0;
 }
 
@@ -246,7 +246,7 @@ static const char *const tls_keys[] = {
 static int
 check_terms(struct conf *conf, struct settings *s)
 {
-	const char *why, *key = terms_check(&s->terms, &why);
+	const char *why, *key = exec_options_check(&s->options, &why);
 
 	return key == NULL ? 0 : complain(conf, key, why);
 }
@@ -291,7 +291,7 @@ load_into(struct settings *s, struct conf *conf, const struct settings *old,
 	int errors = conf_read(conf, keys, KEYS, s), unknown = 0;
 
 	errors += check_terms(conf, s);
-	s->rules = rules_load(conf, &s->terms, &errors);
+	s->rules = rules_load(conf, &s->options, &errors);
 	if (s->rules == NULL) {
 		log_error("cannot read the rules: out of memory");
 		hope->may_pass = true;

@@ -54,7 +54,7 @@ struct settings {
 
 	char **path;
 	char *shell_program;
-	struct terms terms;	/* Its keys stand among the others. */
+	struct exec_options options;	/* Its keys stand among the others. */
 
 	/* Derived: where the four files of TLS are named, and what follows. */
 	char where[4][SETTINGS_WHERE_MAX];

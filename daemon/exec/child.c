@@ -18,7 +18,7 @@
 #include "daemon/exec/openfiles.h"
 #include "daemon/exec/privilege.h"
 #include "daemon/exec/stream.h"
-#include "daemon/exec/terms.h"
+#include "daemon/exec/exec-options.h"
 #include "daemon/exec/trust.h"
 
 /* A pipe's size.  A larger one means fewer wake-ups; it is a wish, which

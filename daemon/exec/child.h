@@ -13,7 +13,7 @@
 #include <sys/types.h>
 
 #include "common/base/fd.h"
-#include "daemon/exec/terms.h"
+#include "daemon/exec/exec-options.h"
 
 struct account;
 

@@ -16,7 +16,7 @@
 #include "common/wire/proto.h"
 #include "daemon/exec/child.h"
 #include "daemon/exec/stream.h"
-#include "daemon/exec/terms.h"
+#include "daemon/exec/exec-options.h"
 
 struct audit_end;
 struct frame_exit;

@@ -57,7 +57,7 @@ static const struct conf_key grant_keys[] = {
 	{ "program", CONF_PATH, offsetof(struct grant, program), 0, 0 },
 	{ "summary", CONF_STRING, offsetof(struct grant, summary), 0, 0 },
 	{ "log_mask", CONF_STRINGS, offsetof(struct grant, log_mask), 0, 0 },
-	TERMS_KEYS(struct grant, terms),
+	EXEC_OPTIONS_KEYS(struct grant, options),
 	{ "arguments", CONF_GROUPS, 0, 0, 0 },
 };
 
@@ -144,7 +144,7 @@ load_path(struct grant *g, const struct conf_group *group, const char *text)
 static int
 check_open_files(const struct grant *g, const struct conf_group *group)
 {
-	int64_t files = g->terms.limits.open_files, paths = 0;
+	int64_t files = g->options.limits.open_files, paths = 0;
 
 	for (size_t i = 0; i < g->count; i++) {
 		const struct slot *s = &g->slots[i];
@@ -178,20 +178,21 @@ load_group(struct grant *g, const struct conf_group *group)
 		return conf_complain(group, "name", "must have no \"/\"");
 	errors = conf_each_in(group, "arguments", add_slot, g) +
 	    check_open_files(g, group);
-	if ((key = terms_check(&g->terms, &why)) != NULL)
+	if ((key = exec_options_check(&g->options, &why)) != NULL)
 		errors += conf_complain(group, key, "%s", why);
 	return errors;
 }
 
 int
 grant_load(struct grant *g, const struct conf_group *group, const char *text,
-    const struct terms *defaults)
+    const struct exec_options *defaults)
 {
 	char where[CONF_STRING_MAX + 32];
 
 	memset(g, 0, sizeof *g);
-	if (terms_copy(&g->terms, defaults) == -1 || (g->where = strdup(
-	    conf_group_where(group, where, sizeof where))) == NULL)
+	if (exec_options_copy(&g->options, defaults) == -1 ||
+	    (g->where = strdup(conf_group_where(group, where,
+	    sizeof where))) == NULL)
 		return conf_complain(group, NULL, "out of memory");
 	return text != NULL ? load_path(g, group, text) :
 	    load_group(g, group);

@@ -11,7 +11,7 @@
 #include <stdio.h>
 
 #include "daemon/exec/child.h"
-#include "daemon/exec/terms.h"
+#include "daemon/exec/exec-options.h"
 
 struct account;
 struct arena;
@@ -23,7 +23,7 @@ struct grant {
 	char *summary;		/* For the list; or NULL. */
 	char **log_mask;	/* What is not to be logged; or NULL. */
 	bool any_arguments;	/* It was given as a path alone. */
-	struct terms terms;
+	struct exec_options options;
 	struct slot *slots;
 	size_t count;
 	char *where;		/* FILE:LINE. */
@@ -31,11 +31,11 @@ struct grant {
 
 /*
  * Read one entry of a rule's list "commands": a group, or a path as "text".
- * "defaults" are the rule's terms.  Returns the number of errors, each after a
- * message; grant_free() in either case.
+ * "defaults" are the rule's options.  Returns the number of errors, each after
+ * a message; grant_free() in either case.
  */
 int grant_load(struct grant *g, const struct conf_group *group,
-    const char *text, const struct terms *defaults);
+    const char *text, const struct exec_options *defaults);
 void grant_free(struct grant *g);
 
 /*

@@ -29,8 +29,8 @@ refuse(struct decision *d, enum proto_code code, const char *format, ...)
 
 /* Whether all variables are let through; else it is refused. */
 static bool
-check_environment(const struct terms *terms, const struct body *request,
-    struct decision *d)
+check_environment(const struct exec_options *options,
+    const struct body *request, struct decision *d)
 {
 	char name[256];
 
@@ -39,7 +39,7 @@ check_environment(const struct terms *terms, const struct body *request,
 			(void)refuse(d, PROTO_CODE_INVALID, "an environment "
 			    "variable is not of the form NAME=VALUE");
 		else if (!environ_is_accepted(name,
-		    (const char *const *)terms->accept_environment))
+		    (const char *const *)options->accept_environment))
 			(void)refuse(d, PROTO_CODE_DENIED, "the rule \"%s\" "
 			    "does not let clients set the variable %s; its "
 			    "key \"accept_environment\" would", d->rule, name);
@@ -135,9 +135,9 @@ make_paths(struct arena *a, char *const *path, const char *name)
  * there, so a command that is granted alone runs where its rule says.
  */
 static bool
-chooses_directory(const struct rule *rule, const struct terms *terms)
+chooses_directory(const struct rule *rule, const struct exec_options *options)
 {
-	return rule->anything || rule->shell || terms->any_directory;
+	return rule->anything || rule->shell || options->any_directory;
 }
 
 static int
@@ -155,17 +155,18 @@ struct question {
 	const struct body *request;
 };
 
-/* What is needed to run "name" on "terms"; -1 if memory is out. */
+/* What is needed to run "name" with "options"; -1 if memory is out. */
 static int
-prepare(const struct rule *rule, const struct terms *terms,
+prepare(const struct rule *rule, const struct exec_options *options,
     const struct question *q, const char *name, struct decision *d)
 {
 	const struct policy_peer *peer = q->peer;
 	struct child_plan *plan = &d->plan;
-	bool chooses = chooses_directory(rule, terms);
+	bool chooses = chooses_directory(rule, options);
 	char *own[OWN_VARIABLES + 1];
 	struct environ_lists lists = {
-		.own = own, .set = terms->environment, .asked = q->request->env
+		.own = own, .set = options->environment,
+		.asked = q->request->env
 	};
 
 	if (q->request->directory != NULL && !chooses)
@@ -173,12 +174,12 @@ prepare(const struct rule *rule, const struct terms *terms,
 	d->allowed = true;
 	plan->account = q->defaults->account;
 	plan->chdir = q->request->operation == PROTO_CHDIR;
-	plan->limits = terms->limits;
+	plan->limits = options->limits;
 	plan->limits.no_new_privs |= !q->defaults->allow_setuid;
-	plan->umask = (mode_t)terms->umask;
-	plan->wants_stdin = q->request->wants_stdin && terms->stdin;
+	plan->umask = (mode_t)options->umask;
+	plan->wants_stdin = q->request->wants_stdin && options->stdin;
 	/* The session's own directory, once it has one; else the rule's. */
-	plan->base = terms->directory != NULL ? terms->directory :
+	plan->base = options->directory != NULL ? options->directory :
 	    q->defaults->start;
 	if (peer->directory != NULL && chooses)
 		plan->base = peer->directory;
@@ -204,7 +205,7 @@ decide_granted(const struct rule *rule, const struct grant *g,
 	d->logged = grant_mask(g, q->request->words, &d->memory);
 	if (d->logged == NULL)
 		return -1;
-	if (!check_environment(&g->terms, q->request, d))
+	if (!check_environment(&g->options, q->request, d))
 		return 0;
 	fits = grant_fit(g, q->request->words, &d->memory, &d->plan, why,
 	    sizeof why);
@@ -214,17 +215,17 @@ decide_granted(const struct rule *rule, const struct grant *g,
 	if (fits == -1)
 		return -1;
 	d->plan.checked = true;
-	return prepare(rule, &g->terms, q, g->program, d);
+	return prepare(rule, &g->options, q, g->program, d);
 }
 
 static int
 decide_anything(const struct rule *rule, const struct question *q,
     struct decision *d)
 {
-	if (!check_environment(&rule->terms, q->request, d))
+	if (!check_environment(&rule->options, q->request, d))
 		return 0;
 	d->plan.argv = q->request->words;
-	return prepare(rule, &rule->terms, q, q->request->words[0], d);
+	return prepare(rule, &rule->options, q, q->request->words[0], d);
 }
 
 /* The command of "rule" that the request calls, or NULL. */
@@ -301,7 +302,7 @@ decide_shell(const struct rule *rule, const struct question *q,
 		    "shell to \"%.100s\"%s; its key \"shell\" would", d->rule,
 		    q->peer->identity->common_name,
 		    need_of_shell(q->request->words[0], need));
-	if (!check_environment(&rule->terms, q->request, d))
+	if (!check_environment(&rule->options, q->request, d))
 		return 0;
 	if ((argv = arena_alloc(&d->memory, 4 * sizeof *argv)) == NULL)
 		return -1;
@@ -310,7 +311,7 @@ decide_shell(const struct rule *rule, const struct question *q,
 	argv[2] = q->request->words[0];
 	argv[3] = NULL;
 	d->plan.argv = argv;
-	return prepare(rule, &rule->terms, q, q->defaults->shell, d);
+	return prepare(rule, &rule->options, q, q->defaults->shell, d);
 }
 
 /* A list of strings, as it is now: rules may go while a command runs. */
@@ -344,13 +345,13 @@ decide_subsystem(const struct rule *rule, const struct question *q,
 		    "sftp server for \"%.100s\"; its key \"sftp_server\" "
 		    "would", d->rule, q->peer->identity->common_name);
 	(void)snprintf(d->command, sizeof d->command, "%s", name);
-	if (!check_environment(&rule->terms, q->request, d))
+	if (!check_environment(&rule->options, q->request, d))
 		return 0;
 	d->plan.checked = true;
 	d->plan.argv = copy_words(rule->sftp_server, &d->memory);
 	if ((d->logged = d->plan.argv) == NULL)
 		return -1;
-	return prepare(rule, &rule->terms, q, rule->sftp_server[0], d);
+	return prepare(rule, &rule->options, q, rule->sftp_server[0], d);
 }
 
 /* A directory is entered as the command's user, who may or may not. */
@@ -360,12 +361,12 @@ decide_chdir(const struct rule *rule, const struct question *q,
 {
 	const struct body *request = q->request;
 
-	if (!chooses_directory(rule, &rule->terms))
+	if (!chooses_directory(rule, &rule->options))
 		return refuse_directory(d);
-	if (prepare(rule, &rule->terms, q, "chdir", d) == -1)
+	if (prepare(rule, &rule->options, q, "chdir", d) == -1)
 		return -1;
 	d->plan.directory = request->nwords > 0 ? request->words[0] :
-	    rule->terms.directory != NULL ? rule->terms.directory :
+	    rule->options.directory != NULL ? rule->options.directory :
 	    q->defaults->start;
 	d->plan.directory = arena_printf(&d->memory, "%s", d->plan.directory);
 	return d->plan.directory == NULL ? -1 : 0;
@@ -425,7 +426,7 @@ learn(const struct rule *rule, const struct question *q, struct decision *d)
 	d->code = PROTO_CODE_NONE;
 	/* A variable may mean more to a program than any argument: it is
 	 * refused while the rule learns as well. */
-	if (g != NULL && !check_environment(&g->terms, q->request, d))
+	if (g != NULL && !check_environment(&g->options, q->request, d))
 		return 0;
 	if (g == NULL)
 		result = decide(&open, q, d);
@@ -433,7 +434,7 @@ learn(const struct rule *rule, const struct question *q, struct decision *d)
 	    &d->memory)) == NULL)
 		result = -1;
 	else
-		result = prepare(&open, &g->terms, q, g->program, d);
+		result = prepare(&open, &g->options, q, g->program, d);
 	d->learned = d->allowed;
 	return result;
 }
@@ -460,7 +461,8 @@ static int
 settle_variables(const struct rule *rule, struct body *b, struct arena *a)
 {
 	const struct grant *g = find_grant(rule, b);
-	const struct terms *terms = g == NULL ? &rule->terms : &g->terms;
+	const struct exec_options *options = g == NULL ? &rule->options :
+	    &g->options;
 	char **env = arena_alloc(a, (b->nenv + 1) * sizeof *env);
 	char name[256];
 	size_t n = 0;
@@ -470,7 +472,7 @@ settle_variables(const struct rule *rule, struct body *b, struct arena *a)
 	for (size_t i = 0; i < b->nenv; i++) {
 		if (environ_name(b->env[i], name) &&
 		    environ_is_accepted(name,
-		    (const char *const *)terms->accept_environment) &&
+		    (const char *const *)options->accept_environment) &&
 		    environ_value_is_accepted(name, strchr(b->env[i], '=') + 1))
 			env[n++] = b->env[i];
 	}

@@ -14,7 +14,7 @@
 struct rules {
 	struct rule *rules;
 	size_t count;
-	struct terms defaults;
+	struct exec_options defaults;
 };
 
 static const struct conf_key rule_keys[] = {
@@ -26,7 +26,7 @@ static const struct conf_key rule_keys[] = {
 	    0 },
 	{ "sftp_server", CONF_STRINGS, offsetof(struct rule, sftp_server), 0,
 	    0 },
-	TERMS_KEYS(struct rule, terms),
+	EXEC_OPTIONS_KEYS(struct rule, options),
 	{ "commands", CONF_GROUPS, 0, 0, 0 },
 };
 
@@ -60,7 +60,7 @@ check_rule(const struct conf_group *group, struct rule *rule)
 	if (rule->anything && conf_has(group, "commands"))
 		errors += conf_complain(group, "commands", "the rule grants "
 		    "anything already; remove one of the two");
-	if ((key = terms_check(&rule->terms, &why)) != NULL)
+	if ((key = exec_options_check(&rule->options, &why)) != NULL)
 		errors += conf_complain(group, key, "%s", why);
 	if (rule->sftp_server != NULL && (rule->sftp_server[0] == NULL ||
 	    rule->sftp_server[0][0] != '/'))
@@ -84,7 +84,7 @@ add_grant(void *context, const struct conf_group *group, const char *text)
 	if (grants == NULL)
 		return conf_complain(group, NULL, "out of memory");
 	rule->grants = grants;
-	return grant_load(&grants[rule->count++], group, text, &rule->terms);
+	return grant_load(&grants[rule->count++], group, text, &rule->options);
 }
 
 static int
@@ -105,7 +105,7 @@ add_rule(void *context, const struct conf_group *group, const char *text)
 	}
 	rule = &p->rules[p->count++];
 	memset(rule, 0, sizeof *rule);
-	if (terms_copy(&rule->terms, &p->defaults) == -1)
+	if (exec_options_copy(&rule->options, &p->defaults) == -1)
 		return conf_complain(group, NULL, "out of memory");
 	if (conf_read_group(group, rule_keys, RULE_KEYS, rule) > 0)
 		return 1;
@@ -120,11 +120,11 @@ add_rule(void *context, const struct conf_group *group, const char *text)
 }
 
 struct rules *
-rules_load(struct conf *conf, const struct terms *defaults, int *errors)
+rules_load(struct conf *conf, const struct exec_options *defaults, int *errors)
 {
 	struct rules *p = calloc(1, sizeof *p);
 
-	if (p == NULL || terms_copy(&p->defaults, defaults) == -1) {
+	if (p == NULL || exec_options_copy(&p->defaults, defaults) == -1) {
 		rules_free(p);
 		return NULL;
 	}
@@ -148,7 +148,7 @@ rules_free(struct rules *p)
 		conf_free_values(rule_keys, RULE_KEYS, rule);
 	}
 	free(p->rules);
-	terms_free(&p->defaults);
+	exec_options_free(&p->defaults);
 	free(p);
 }
 
@@ -303,7 +303,7 @@ static int
 warn_rule(FILE *out, const struct rule *rule, const struct limits *above,
     const struct account *commands)
 {
-	const struct limits *ours = &rule->terms.limits;
+	const struct limits *ours = &rule->options.limits;
 	char why[1024];
 	int n = warn_limits(out, rule->where, ours, above);
 
@@ -317,7 +317,7 @@ warn_rule(FILE *out, const struct rule *rule, const struct limits *above,
 	for (size_t i = 0; i < rule->count; i++) {
 		const struct grant *g = &rule->grants[i], *first;
 
-		n += warn_limits(out, g->where, &g->terms.limits, ours);
+		n += warn_limits(out, g->where, &g->options.limits, ours);
 		if (grant_check_program(g->program, commands, why,
 		    sizeof why) != NULL)
 			n += rules_warning(out, g->where, "%s", why);

@@ -15,7 +15,7 @@
 
 #include "daemon/rules/grant.h"
 #include "daemon/rules/match.h"
-#include "daemon/exec/terms.h"
+#include "daemon/exec/exec-options.h"
 
 struct account;
 struct conf;
@@ -33,7 +33,7 @@ struct rule {
 	bool shell;
 	char *learn_until;	/* The last day, "YYYY-MM-DD". */
 	char **sftp_server;	/* argv of the subsystem "sftp", or NULL. */
-	struct terms terms;
+	struct exec_options options;
 	struct grant *grants;
 	size_t count;
 	int64_t learn_end;	/* The second after it, since 1970; or 0. */
@@ -45,7 +45,7 @@ struct rule {
  * set.  Adds the number of errors, each after a message, to "*errors".  NULL
  * if memory is out.
  */
-struct rules *rules_load(struct conf *conf, const struct terms *defaults,
+struct rules *rules_load(struct conf *conf, const struct exec_options *defaults,
     int *errors);
 void rules_free(struct rules *rules);
 

@@ -15,7 +15,7 @@
 #include "daemon/exec/child.h"
 #include "daemon/rules/grant.h"
 #include "daemon/exec/privilege.h"
-#include "daemon/exec/terms.h"
+#include "daemon/exec/exec-options.h"
 
 static char top[UNIT_PATH_MAX];
 static struct child child;

@@ -1,4 +1,4 @@
-/* Tests of daemon/policy: on which terms a request runs, and what is refused.
+/* Tests of daemon/policy: how a request runs, and what is refused.
  * rules_test.c is about whom rules are for, and about typed arguments. */
 #include <config.h>
 
@@ -31,7 +31,7 @@ static const struct policy_defaults defaults = {
 static struct rules *
 load(const char *rules)
 {
-	struct terms terms;
+	struct exec_options options;
 	struct conf *conf;
 	struct rules *p;
 	int errors = 0;
@@ -42,9 +42,9 @@ load(const char *rules)
 	assert_int_equal(fclose(f), 0);
 	conf = conf_open("p.conf", NULL);
 	assert_non_null(conf);
-	assert_int_equal(terms_init(&terms), 0);
-	p = rules_load(conf, &terms, &errors);
-	terms_free(&terms);
+	assert_int_equal(exec_options_init(&options), 0);
+	p = rules_load(conf, &options, &errors);
+	exec_options_free(&options);
 	conf_close(conf);
 	if (p == NULL || errors != 0)
 		fail_msg("not loaded: %s", messages);
@@ -620,11 +620,11 @@ long_variables(void **state)
 	rules_free(p);
 }
 
-/* --- terms ---------------------------------------------------------------- */
+/* --- options -------------------------------------------------------------- */
 
 /* The top level, the rule, the command: each replaces what it names. */
 static void
-terms(void **state)
+options(void **state)
 {
 	struct rules *p = load(
 	    "{ peers = \"rule\"; anything = true; time_limit = 5; nice = 3;\n"
@@ -1033,7 +1033,7 @@ main(void)
 		TEST(commands), TEST(names), TEST(no_rules), TEST(paths),
 		TEST(path_slots), TEST(shells), TEST(own_environment),
 		TEST(accepted_environment), TEST(merged_environment),
-		TEST(long_variables), TEST(terms), TEST(directories),
+		TEST(long_variables), TEST(options), TEST(directories),
 		TEST(changes_of_directory), TEST(masks), TEST(learning),
 		TEST(explanations), TEST(warnings),
 		unit_test_unless(unit_lacks_trusted(), warnings_of_trust,

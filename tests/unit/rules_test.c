@@ -42,7 +42,7 @@ static struct rules *
 try_load(const char *rules, int *errors)
 {
 	struct rules *p = NULL;
-	struct terms terms;
+	struct exec_options options;
 	struct conf *conf;
 
 	*errors = 0;
@@ -50,9 +50,9 @@ try_load(const char *rules, int *errors)
 	conf = conf_open("p.conf", NULL);
 	if (conf == NULL)
 		return NULL;
-	if (terms_init(&terms) == 0)
-		p = rules_load(conf, &terms, errors);
-	terms_free(&terms);
+	if (exec_options_init(&options) == 0)
+		p = rules_load(conf, &options, errors);
+	exec_options_free(&options);
 	conf_close(conf);
 	if (p != NULL && *errors > 0) {
 		rules_free(p);

@@ -115,22 +115,22 @@ defaults(void **state)
 	assert_int_equal(s->kill_grace, 2000);
 	expect_list(s->path, path);
 	assert_string_equal(s->shell_program, "/bin/sh");
-	assert_int_equal(s->terms.limits.time_limit, 0);
-	assert_int_equal(s->terms.limits.output_limit, 0);
-	assert_int_equal(s->terms.limits.memory_limit, 0);
-	assert_int_equal(s->terms.limits.cpu_limit, 0);
-	assert_int_equal(s->terms.limits.process_limit, 0);
-	assert_int_equal(s->terms.limits.open_files, 0);
-	assert_int_equal(s->terms.limits.nice, 0);
-	assert_int_equal(s->terms.limits.output_wait, 200);
-	assert_true(s->terms.limits.no_new_privs);
-	assert_false(s->terms.limits.finish || s->terms.limits.keep);
-	assert_true(s->terms.stdin);
-	assert_int_equal(s->terms.umask, 022);
-	assert_null(s->terms.directory);
-	assert_false(s->terms.any_directory);
-	expect_list(s->terms.environment, none);
-	expect_list(s->terms.accept_environment, accepted);
+	assert_int_equal(s->options.limits.time_limit, 0);
+	assert_int_equal(s->options.limits.output_limit, 0);
+	assert_int_equal(s->options.limits.memory_limit, 0);
+	assert_int_equal(s->options.limits.cpu_limit, 0);
+	assert_int_equal(s->options.limits.process_limit, 0);
+	assert_int_equal(s->options.limits.open_files, 0);
+	assert_int_equal(s->options.limits.nice, 0);
+	assert_int_equal(s->options.limits.output_wait, 200);
+	assert_true(s->options.limits.no_new_privs);
+	assert_false(s->options.limits.finish || s->options.limits.keep);
+	assert_true(s->options.stdin);
+	assert_int_equal(s->options.umask, 022);
+	assert_null(s->options.directory);
+	assert_false(s->options.any_directory);
+	expect_list(s->options.environment, none);
+	expect_list(s->options.accept_environment, accepted);
 	assert_int_equal(rules_count(s->rules), 0);
 	messages_expect_none();
 	settings_free(s);
@@ -160,12 +160,12 @@ values(void **state)
 	assert_int_equal(s->kill_grace, 500);
 	assert_int_equal(s->idle_timeout, 7200000);
 	assert_int_equal(s->handshake_timeout, 100);
-	assert_int_equal(s->terms.limits.output_limit, 1048576);
-	assert_int_equal(s->terms.umask, 077);
-	assert_false(s->terms.stdin);
-	assert_true(s->terms.limits.finish && s->terms.limits.keep);
-	assert_string_equal(s->terms.environment[1], "B=");
-	assert_null(s->terms.accept_environment[0]);
+	assert_int_equal(s->options.limits.output_limit, 1048576);
+	assert_int_equal(s->options.umask, 077);
+	assert_false(s->options.stdin);
+	assert_true(s->options.limits.finish && s->options.limits.keep);
+	assert_string_equal(s->options.environment[1], "B=");
+	assert_null(s->options.accept_environment[0]);
 	settings_free(s);
 }
 
@@ -339,7 +339,7 @@ files(void **state)
 	unit_write("s.conf", "@include \"part\"\n" SELF);
 	unit_write("part", "nice = 7;\n");
 	s = load("@include \"part\"\n" SELF);
-	assert_int_equal(s->terms.limits.nice, 7);
+	assert_int_equal(s->options.limits.nice, 7);
 	settings_free(s);
 	unit_write("part", "\nnice = 70;\n");
 	assert_null(settings_load(file, &hope));
@@ -364,7 +364,7 @@ drop_ins(void **state)
 	s = load(SELF "nice = 5; kill_grace = 9;\n"
 	    "rules = ( { name = \"a\"; peers = \"*\"; } );");
 	/* The last file wins; a rule begins with what the end result is. */
-	assert_int_equal(s->terms.limits.nice, 2);
+	assert_int_equal(s->options.limits.nice, 2);
 	assert_int_equal(s->idle_timeout, 7000);
 	assert_int_equal(s->kill_grace, 9000);
 	assert_int_equal(rules_count(s->rules), 3);
@@ -554,7 +554,7 @@ comparison(void **state)
 	messages_expect_none();
 	/* What may change has changed, and what may not has not. */
 	assert_int_equal(b->idle_timeout, 1000);
-	assert_int_equal(b->terms.limits.nice, 3);
+	assert_int_equal(b->options.limits.nice, 3);
 	assert_int_equal(rules_count(b->rules), 1);
 	settings_free(b);
 	/* Users that nobody knows: nobody is asked. */

@@ -1,12 +1,12 @@
 /*
- * terms.h - on which terms a command runs: directory, environment, limits.
+ * exec-options.h - how a command runs: directory, environment, limits.
  *
  * The same keys stand at the top level, in a rule and in a command.  Each
  * level begins as a copy of the one above it, and its own keys replace what
- * they name; so the terms of a command are resolved when they are loaded.
+ * they name; so the options of a command are resolved when they are loaded.
  */
-#ifndef AIS_TERMS_H
-#define AIS_TERMS_H
+#ifndef AIS_EXEC_OPTIONS_H
+#define AIS_EXEC_OPTIONS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,7 +30,7 @@ struct limits {
 	bool keep;		/* What it leaves behind goes on. */
 };
 
-struct terms {
+struct exec_options {
 	struct limits limits;
 	bool stdin;
 	int64_t umask;
@@ -42,21 +42,21 @@ struct terms {
 	char *background;		/* "kill" or "keep". */
 };
 
-#define TERMS_YEAR	(366LL * 86400 * 1000)
-#define TERMS_PIB	(1LL << 50)
+#define EXEC_OPTIONS_YEAR	(366LL * 86400 * 1000)
+#define EXEC_OPTIONS_PIB	(1LL << 50)
 
 /* The keys, for a table of conf.h, where "member" of struct "type" is a
- * struct terms.  offsetof() takes no parentheses. */
+ * struct exec_options.  offsetof() takes no parentheses. */
 /* NOLINTBEGIN(bugprone-macro-parentheses) */
-#define TERMS_KEYS(type, member) \
+#define EXEC_OPTIONS_KEYS(type, member) \
 	{ "time_limit", CONF_SECONDS, \
-	    offsetof(type, member.limits.time_limit), 0, TERMS_YEAR }, \
+	    offsetof(type, member.limits.time_limit), 0, EXEC_OPTIONS_YEAR }, \
 	{ "output_limit", CONF_SIZE, \
-	    offsetof(type, member.limits.output_limit), 0, TERMS_PIB }, \
+	    offsetof(type, member.limits.output_limit), 0, EXEC_OPTIONS_PIB }, \
 	{ "memory_limit", CONF_SIZE, \
-	    offsetof(type, member.limits.memory_limit), 0, TERMS_PIB }, \
+	    offsetof(type, member.limits.memory_limit), 0, EXEC_OPTIONS_PIB }, \
 	{ "cpu_limit", CONF_SECONDS, \
-	    offsetof(type, member.limits.cpu_limit), 0, TERMS_YEAR }, \
+	    offsetof(type, member.limits.cpu_limit), 0, EXEC_OPTIONS_YEAR }, \
 	{ "process_limit", CONF_INT, \
 	    offsetof(type, member.limits.process_limit), 0, 1 << 22 }, \
 	{ "open_files", CONF_INT, \
@@ -81,20 +81,21 @@ struct terms {
 	    offsetof(type, member.background), 0, 0 }
 /* NOLINTEND(bugprone-macro-parentheses) */
 
-/* The defaults.  0, or -1 if memory is out; terms_free() in either case. */
-int terms_init(struct terms *t);
+/* The defaults.  0, or -1 if memory is out; exec_options_free() in either
+ * case. */
+int exec_options_init(struct exec_options *t);
 
-/* Make "t" a copy of its own.  0 or -1, as terms_init(). */
-int terms_copy(struct terms *t, const struct terms *from);
+/* Make "t" a copy of its own.  0 or -1, as exec_options_init(). */
+int exec_options_copy(struct exec_options *t, const struct exec_options *from);
 
 /* Write limits in libconfig syntax, a tab deep: those that a rule can set. */
 void limits_print(FILE *out, const struct limits *limits);
 
-/* Free what the terms own. */
-void terms_free(struct terms *t);
+/* Free what the options own. */
+void exec_options_free(struct exec_options *t);
 
 /* Check what has been read into "t", and derive from it.  NULL, or the key at
  * fault, and in "*why" what it must be. */
-const char *terms_check(struct terms *t, const char **why);
+const char *exec_options_check(struct exec_options *t, const char **why);
 
 #endif

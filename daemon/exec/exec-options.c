@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/exec/terms.h"
+#include "daemon/exec/exec-options.h"
 
 /* What clients may set where no rule says otherwise. */
 static const char *const usual[] = {
@@ -12,7 +12,7 @@ static const char *const usual[] = {
 };
 
 int
-terms_init(struct terms *t)
+exec_options_init(struct exec_options *t)
 {
 	static const char *const nothing[] = { NULL };
 
@@ -40,7 +40,7 @@ copy(const char *text, bool *failed)
 }
 
 int
-terms_copy(struct terms *t, const struct terms *from)
+exec_options_copy(struct exec_options *t, const struct exec_options *from)
 {
 	bool failed = false;
 
@@ -49,24 +49,24 @@ terms_copy(struct terms *t, const struct terms *from)
 	t->environment = conf_list((const char *const *)from->environment);
 	t->accept_environment = conf_list(
 	    (const char *const *)from->accept_environment);
-	/* An empty string in a file is NULL, and terms_check() will say so. */
+	/* An empty string in a file is NULL: see exec_options_check(). */
 	t->on_disconnect = copy(from->on_disconnect, &failed);
 	t->background = copy(from->background, &failed);
 	return !failed && t->environment != NULL &&
 	    t->accept_environment != NULL ? 0 : -1;
 }
 
-/* For a table of the terms alone. */
+/* For a table of the options alone. */
 struct only {
-	struct terms t;
+	struct exec_options t;
 };
 
-static const struct conf_key keys[] = { TERMS_KEYS(struct only, t) };
+static const struct conf_key keys[] = { EXEC_OPTIONS_KEYS(struct only, t) };
 
 #define KEYS	(sizeof keys / sizeof keys[0])
 
 void
-terms_free(struct terms *t)
+exec_options_free(struct exec_options *t)
 {
 	conf_free_values(keys, KEYS, t);
 }
@@ -92,7 +92,7 @@ choose(const char *word, const char *zero, const char *one)
 }
 
 const char *
-terms_check(struct terms *t, const char **why)
+exec_options_check(struct exec_options *t, const char **why)
 {
 	int finish = choose(t->on_disconnect, "kill", "finish");
 	int keep = choose(t->background, "kill", "keep");
