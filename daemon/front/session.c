@@ -575,7 +575,7 @@ check_begun(struct session *s)
 	enum proto_code code;
 	char text[PROTO_TEXT_MAX];
 	int begun = command_begun(&s->command, &f);
-	bool alone = !conn_has_output(s->conn);
+	bool alone = can_speak(s) && !conn_has_output(s->conn);
 	uint32_t credit;
 
 	if (begun == -1) {

@@ -252,9 +252,9 @@ send_all(struct tree *t, int sig)
 void
 tree_end(struct tree *t, int64_t grace)
 {
-	if (t->ending != TREE_AT_PEACE || send_all(t, SIGTERM) == 0)
+	if (t->ending != TREE_IDLE || send_all(t, SIGTERM) == 0)
 		return;
-	t->ending = TREE_ENDING_POLITELY;
+	t->ending = TREE_TERM_SENT;
 	t->next = clock_in(grace);
 	t->last = clock_in(grace + KILL_TIMEOUT);
 }
@@ -263,16 +263,16 @@ int
 tree_go_on(struct tree *t, const struct account *command)
 {
 	(void)command;
-	if (t->ending == TREE_AT_PEACE)
+	if (t->ending == TREE_IDLE)
 		return 0;
 	if (clock_past(t->next))
-		t->ending = TREE_ENDING_BY_FORCE;
-	if (send_all(t, t->ending == TREE_ENDING_BY_FORCE ? SIGKILL :
+		t->ending = TREE_KILLING;
+	if (send_all(t, t->ending == TREE_KILLING ? SIGKILL :
 	    0) == 0) {
-		t->ending = TREE_AT_PEACE;
+		t->ending = TREE_IDLE;
 		return 0;
 	}
-	if (t->ending == TREE_ENDING_BY_FORCE)
+	if (t->ending == TREE_KILLING)
 		t->next = clock_in(5);
 	if (!clock_past(t->last))
 		return 0;
@@ -280,20 +280,20 @@ tree_go_on(struct tree *t, const struct account *command)
 	children.alive = false;
 	children.others = 0;
 	close_all();
-	t->ending = TREE_AT_PEACE;
+	t->ending = TREE_IDLE;
 	return -1;
 }
 
 bool
 tree_is_ending(const struct tree *t)
 {
-	return t->ending != TREE_AT_PEACE;
+	return t->ending != TREE_IDLE;
 }
 
 int64_t
 tree_deadline(const struct tree *t)
 {
-	return t->ending == TREE_AT_PEACE ? CLOCK_NEVER : t->next;
+	return t->ending == TREE_IDLE ? CLOCK_NEVER : t->next;
 }
 
 void

@@ -19,6 +19,7 @@
 #include "common/base/clock.h"
 #include "common/endpoint/conn.h"
 #include "common/base/log.h"
+#include "daemon/record/audit.h"
 #include "daemon/front/session.h"
 #include "daemon/conf/settings.h"
 #include "daemon/exec/tree.h"
@@ -360,6 +361,7 @@ load(void)
 	struct settings_hope hope;
 	char text[2048];
 
+	audit_init();
 	for (size_t i = 0; i < CONFIGURATIONS; i++) {
 		(void)snprintf(text, sizeof text, "unprivileged = true; "
 		    "idle_timeout = 10; kill_grace = 1; %s\n",
