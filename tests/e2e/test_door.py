@@ -226,7 +226,7 @@ def test_one_certificate_cannot_fill_the_line(make_aisd, connect, client_named,
     assert busy(connect(carol, daemon)) == share.format(1)
     assert before(connect(dave, daemon)) == 3
     assert busy(second) == share.format(1)
-    assert busy(connect(erin, daemon)) == full + "try again later"
+    assert busy(connect(erin, daemon)) == full + "try again in 3 seconds"
 
 
 def test_certificates_take_turns(make_aisd, connect, client_named, alice):
