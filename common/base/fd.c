@@ -3,14 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <poll.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/buf.h"
-#include "common/base/clock.h"
 #include "common/base/clock.h"
 #include "common/base/fd.h"
 
