@@ -322,7 +322,7 @@ dispatch_all(struct server *s)
 {
 	/* The session first: its commands matter most. */
 	if (s->session != NULL) {
-		session_turn(s->session, &s->ps);
+		session_dispatch(s->session, &s->ps);
 		if (session_is_over(s->session))
 			end_session(s);
 	}

@@ -34,6 +34,13 @@ clock_in(int64_t ms)
 	return now + ms;
 }
 
+int64_t
+clock_after(int64_t since, int64_t limit)
+{
+	return limit == 0 || since == CLOCK_NEVER ? CLOCK_NEVER :
+	    since + limit;
+}
+
 bool
 clock_past(int64_t deadline)
 {

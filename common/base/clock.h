@@ -25,6 +25,10 @@ int64_t clock_now_us(void);
  */
 int64_t clock_in(int64_t ms);
 
+/* The deadline "limit" milliseconds after "since", where a limit of 0 is none,
+ * and CLOCK_NEVER stays that. */
+int64_t clock_after(int64_t since, int64_t limit);
+
 /* Has "deadline" come?  Never true for CLOCK_NEVER. */
 bool clock_past(int64_t deadline);
 

@@ -62,7 +62,7 @@ void session_others_wait(struct session *s, bool wait);
 void session_poll(struct session *s, struct pollset *ps);
 
 /* Do what the turn has brought. */
-void session_turn(struct session *s, const struct pollset *ps);
+void session_dispatch(struct session *s, const struct pollset *ps);
 
 /*
  * A child of the daemon has been reaped, with its wait(2) status and what it

@@ -546,7 +546,8 @@ check_other(struct request *r, uint8_t what)
 {
 	struct outcome o;
 
-	must(request_greeting(r) != NULL && request_conn(r) != NULL);
+	must(request_greeting(r) != NULL);
+	must((request_conn(r) != NULL) == request_is_open(r));
 	if (what < 86 && request_is_open(r)) {
 		if (request_ping(r, &o) == -1)
 			must(o.class != OUTCOME_DONE);

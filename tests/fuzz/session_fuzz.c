@@ -99,7 +99,7 @@ turn(void)
 	(void)poll(ps.fds, (nfds_t)ps.count, 0);
 	wire_poll(&ps, socket_fd);
 	children_reap(session);
-	session_turn(session, &ps);
+	session_dispatch(session, &ps);
 	hear();
 	/* Nobody who is there is left without an answer. */
 	if (session_is_idle(session) && wire.open && wire.room == SIZE_MAX &&

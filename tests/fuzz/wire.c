@@ -131,6 +131,13 @@ clock_in(int64_t ms)
 	    clock_now() + ms;
 }
 
+int64_t
+clock_after(int64_t since, int64_t limit)
+{
+	return limit == 0 || since == CLOCK_NEVER ? CLOCK_NEVER :
+	    since + limit;
+}
+
 bool
 clock_past(int64_t deadline)
 {

@@ -166,7 +166,7 @@ turn(void)
 	pollset_deadline(&ps, clock_in(5));
 	assert_int_not_equal(pollset_wait(&ps, NULL), -1);
 	reap();
-	session_turn(session, &ps);
+	session_dispatch(session, &ps);
 	if (client != NULL)
 		turn_client();
 }
@@ -1364,7 +1364,7 @@ can_without_memory(void **state)
 		session_poll(session, &ps);
 		assert_true(pollset_wait(&ps, NULL) > 0);
 		memory_fail_at(n);
-		session_turn(session, &ps);
+		session_dispatch(session, &ps);
 		failed = memory_has_failed();
 		while (got_seen == got_count && !session_is_over(session))
 			turn();
@@ -1387,23 +1387,7 @@ can_without_memory(void **state)
 static void
 not_started(void **state)
 {
-	char rule[512], look[] = "look", file[] = "file";
-	char *words[] = { look, file, NULL }, *env[] = { NULL };
-	struct body b = { .operation = PROTO_RUN, .words = words,
-	    .nwords = 2, .env = env, .windows = { PLENTY, PLENTY } };
-
 	(void)state;
-	/* The path is handed over as a descriptor above the limit. */
-	unit_write("file", "x");
-	(void)snprintf(rule, sizeof rule, "{ peers = \"*\"; open_files = 8; "
-	    "commands = ( { name = \"look\"; program = \"/bin/cat\"; "
-	    "arguments = ( { below = \"%s\"; pinned = true; } ); } ); }",
-	    directory);
-	begin(rule, "");
-	put_body(&b);
-	(void)expect_code(PROTO_REFUSED, PROTO_CODE_RESOURCES);
-	end();
-
 	/* The rule's directory, and not ".", cannot be entered. */
 	begin("{ peers = \"*\"; shell = true; directory = "
 	    "\"/no/such/place\"; }", "");

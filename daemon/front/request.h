@@ -1,0 +1,88 @@
+/*
+ * request.h - one request, from its body to its end.
+ * SPDX-License-Identifier: ISC
+ */
+#ifndef AIS_DAEMON_REQUEST_H
+#define AIS_DAEMON_REQUEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/buf.h"
+#include "common/wire/body.h"
+#include "common/wire/proto.h"
+#include "daemon/record/audit.h"
+#include "daemon/exec/command.h"
+#include "daemon/exec/privilege.h"
+#include "daemon/rules/policy.h"
+
+struct peer;
+struct pollset;
+struct settings;
+struct tree;
+
+/* How far it is; a bit each, for the table of frames. */
+enum request_state {
+	REQUEST_IDLE = 1,	/* There is none. */
+	REQUEST_BODY = 2,	/* Some of its body has come. */
+	REQUEST_BUSY = 4	/* There is a command. */
+};
+
+/* The requests of a session, one after the other. */
+struct request {
+	struct peer *peer;
+	const struct settings *settings;
+	struct tree *tree;
+	const struct rule *rule;	/* Of the settings; NULL: none. */
+	char directory[PROTO_PATH_MAX + 1];	/* "" before any change. */
+	struct audit_sums sums;
+	int64_t idle_since;
+	uint32_t last;			/* The newest one's number. */
+
+	/* The one that is served. */
+	struct buf pieces;		/* Of its body. */
+	struct body body;
+	struct decision decision;
+	struct audit_command record;
+	char user[ACCOUNT_NAME_MAX];	/* A reload may change the settings. */
+	struct command command;
+	bool limited;			/* A limit of it is on record. */
+};
+
+/* Once, in a struct that is all zero, before request_configure(); both "peer"
+ * and "tree" are borrowed. */
+void request_init(struct request *r, struct peer *peer, struct tree *tree);
+void request_clear(struct request *r);
+
+/* Decide by "settings", which are borrowed, from the next one on. */
+void request_configure(struct request *r, const struct settings *settings);
+
+/* How far is the newest one? */
+enum request_state request_state(const struct request *r);
+
+/* Decide on the one whose body and number are there, and act on it. */
+void request_begin(struct request *r);
+
+/* Is it one that is answered without a command of the peer's: LIST, CAN? */
+bool request_is_question(const struct request *r);
+
+/* Do what the turn has brought, see command_turn(). */
+void request_dispatch(struct request *r, const struct pollset *ps);
+
+/* Put a limit that its command has reached on record, once. */
+void request_check_limit(struct request *r);
+
+/* Send its command the signal of this name, without "SIG", if it runs still.
+ * 0, or -1: there is no such name in the protocol. */
+int request_signal(struct request *r, const char *name);
+
+/* What runs cannot be ended; if it has not even started, it never will. */
+void request_abandon(struct request *r);
+
+/* Its command is finished: tell the record, and the peer. */
+void request_finish(struct request *r);
+
+/* Forget it. */
+void request_reset(struct request *r);
+
+#endif
