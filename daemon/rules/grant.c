@@ -117,12 +117,11 @@ add_slot(void *context, const struct conf_group *group, const char *text)
 	return settle_slot(s, group);
 }
 
+/* Of an absolute path. */
 static const char *
 last_part(const char *path)
 {
-	const char *slash = strrchr(path, '/');
-
-	return slash == NULL ? path : slash + 1;
+	return strrchr(path, '/') + 1;
 }
 
 /* A path alone: called by itself or by its last part, with any arguments. */
@@ -539,23 +538,11 @@ group_name(gid_t gid, char out[64])
 	return out;
 }
 
-/* The members of a group, in a sentence that ends so. */
-static const char *
-say_group(const char *program, gid_t gid, char *why, size_t size)
-{
-	char name[64];
-
-	(void)snprintf(why, size, "members of the group %s could change the "
-	    "program %.500s, or a directory on its way; its members have to be "
-	    "trusted with this rule", group_name(gid, name), program);
-	return why;
-}
-
 const char *
 grant_check_program(const char *program, const struct account *commands,
     char *why, size_t size)
 {
-	char what[1024];
+	char what[1024], name[64];
 	struct trust t;
 	struct stat st;
 	int answer;
@@ -572,9 +559,15 @@ grant_check_program(const char *program, const struct account *commands,
 	}
 	answer = trust_ask(program, commands == NULL ? TRUST_NOBODY :
 	    commands->uid, true, &t);
-	if (answer == 0)
-		return t.group == 0 ? NULL :
-		    say_group(program, t.group, why, size);
+	if (answer == 0 && t.group == 0)
+		return NULL;
+	if (answer == 0) {
+		(void)snprintf(why, size, "members of the group %s could "
+		    "change the program %.500s, or a directory on its way, and "
+		    "have to be trusted with this rule",
+		    group_name(t.group, name), program);
+		return why;
+	}
 	(void)snprintf(why, size, "the program %.500s will not be executed: "
 	    "%s; it, and each directory on its way, must be root's or another "
 	    "user's, and writable for nobody else", program, trust_explain(&t,
