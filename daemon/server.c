@@ -40,7 +40,7 @@
 #define REAPS_PER_ROUND	256
 /* How often the status is told while a command runs. */
 #define STATUS_INTERVAL	1000
-/* Descriptors of one session: the link, the command's five. */
+/* Descriptors of one session: the connection, the command's five. */
 #define SESSION_FDS	8
 
 struct server {

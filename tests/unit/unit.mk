@@ -4,6 +4,7 @@
 LDADD = libaisd.a libaisc.a $(common_libs) $(LIBSYSTEMD_LIBS) \
 	$(CMOCKA_LIBS) $(unit_memory)
 unit_tests = \
+	tests/unit/admission_test \
 	tests/unit/arena_test \
 	tests/unit/audit_test \
 	tests/unit/body_test \
