@@ -127,6 +127,7 @@ static int
 read_options(int argc, char **argv, struct options *o)
 {
 	struct option longs[ROWS + 1] = { 0 };
+	void *member;
 	int c;
 
 	for (size_t i = 0; i < ROWS; i++)
@@ -140,10 +141,11 @@ read_options(int argc, char **argv, struct options *o)
 			row++;
 		if (row == rows + ROWS)
 			return -1;
+		member = (char *)o + row->offset;
 		if (row->argument == required_argument)
-			*(const char **)((char *)o + row->offset) = optarg;
+			*(const char **)member = optarg;
 		else
-			*(bool *)((char *)o + row->offset) = true;
+			*(bool *)member = true;
 	}
 	o->argv = argv + optind;
 	return 0;
