@@ -26,6 +26,7 @@
 #include "client/core/settings.h"
 #include "client/session/dial.h"
 #include "client/core/printer.h"
+#include "client/session/session.h"
 #include "client/session/request.h"
 
 #include "client/ask/check.h"

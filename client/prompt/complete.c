@@ -14,6 +14,7 @@
 
 #include "client/core/outcome.h"
 #include "client/core/memory.h"
+#include "client/session/session.h"
 #include "client/session/request.h"
 
 #include "client/prompt/complete.h"

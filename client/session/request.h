@@ -1,5 +1,6 @@
 /*
  * request.h - one conversation with a server: dial, ask, stream, finish.
+ * SPDX-License-Identifier: ISC
  *
  * A session is opened when the first request is asked and serves those that
  * follow.  A request leaves together with the end of the handshake; it does
@@ -15,37 +16,11 @@
 struct body;
 struct buf;
 struct conn;
+struct greeting;
 struct outcome;
 struct request;
 struct settings;
-
-/* The longest item of HELLO that is kept; what is longer is cut. */
-#define GREETING_MAX	256
-
-/* What the server has said of the session; foreign bytes are escaped. */
-struct greeting {
-	char session[GREETING_MAX];	/* Its name. */
-	char server[GREETING_MAX];	/* The program and its version. */
-	char peer[GREETING_MAX];	/* By which name it knows us. */
-	/* Of the revocation lists that we were looked for on the one that ends
-	 * first: whose it is, and its seconds since 1970; 0: none ends. */
-	char list[GREETING_MAX];
-	int64_t list_begins;
-	int64_t list_ends;
-	bool waits;			/* Others are served before us, */
-	uint32_t ahead;			/* so many of them, */
-	bool own;			/* now one of our certificate. */
-	bool cancels;			/* It can end a request in a session, */
-	bool closes;			/* and close an output of one. */
-	int64_t shaken_us;		/* How long TLS took to be ready. */
-};
-
-/* How many bytes of a request's streams have passed through us. */
-struct traffic {
-	uint64_t in;			/* Read, to be sent to the server. */
-	uint64_t out;			/* Come from there. */
-	uint64_t err;
-};
+struct traffic;
 
 /* Make ready to talk to the server of "settings", which are borrowed.
  * Nothing is connected yet.  NULL if memory is out. */

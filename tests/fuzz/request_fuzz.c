@@ -22,6 +22,7 @@
 #include "common/base/net.h"
 
 #include "client/core/outcome.h"
+#include "client/session/session.h"
 #include "client/session/request.h"
 #include "client/core/settings.h"
 #include "client/core/signals.h"
