@@ -240,7 +240,7 @@ signal_name(int number, char name[PROTO_SIGNAL_MAX + 1])
 		(void)snprintf(name, PROTO_SIGNAL_MAX + 1, "RTMIN+%d",
 		    number - SIGRTMIN);
 	else
-		(void)snprintf(name, PROTO_SIGNAL_MAX + 1, "UNKNOWN");
+		(void)snprintf(name, PROTO_SIGNAL_MAX + 1, "%d", number);
 }
 
 /* The number here of the signal with this name, or 0. */
@@ -251,7 +251,7 @@ signal_number(const char *name)
 
 	for (int number = 1; number <= SIGRTMAX; number++) {
 		signal_name(number, other);
-		if (strcmp(name, other) == 0 && strcmp(name, "UNKNOWN") != 0)
+		if (strcmp(name, other) == 0)
 			return (uint32_t)number;
 	}
 	return 0;

@@ -294,7 +294,7 @@ on_close(struct session *s, const struct frame *f)
 		peer_violates(&s->peer, "a close is malformed");
 	else
 		command_close(&s->request.command,
-		    stream - PROTO_STREAM_STDOUT);
+		    stream == PROTO_STREAM_STDERR);
 }
 
 static void

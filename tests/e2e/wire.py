@@ -425,7 +425,8 @@ class Result:
     @property
     def signal(self):
         if self.exit and self.exit.end == End.SIGNAL:
-            return signal.Signals["SIG" + self.exit.signal]
+            name, _, above = self.exit.signal.partition("+")
+            return signal.Signals["SIG" + name] + int(above or 0)
         return None
 
 

@@ -517,12 +517,11 @@ the_end_by_a_signal(void **state)
 		assert_int_equal(frame_peek(&b, &f), 1);
 		assert_int_equal(fetch_u32(f.payload + 3), 0);
 		assert_int_equal(frame_get_exit(&f, &got), 0);
-		if (got.status != signo)
-			assert_string_equal(got.signal, "UNKNOWN");
+		assert_int_equal(got.status,
+		    signo <= (unsigned)SIGRTMAX ? signo : 0);
 		buf_free(&b);
 	}
-	assert_string_equal(got.signal, "UNKNOWN");
-	assert_int_equal(got.status, 0);
+	assert_string_equal(got.signal, "69");
 	e.status = (uint32_t)SIGRTMIN + 3;
 	assert_int_equal(frame_put_exit(&b, 6, &e), 0);
 	assert_int_equal(frame_peek(&b, &f), 1);
