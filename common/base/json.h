@@ -11,7 +11,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <sys/types.h>
 
 struct json {
 	FILE *out;
@@ -49,15 +48,5 @@ void json_base64(struct json *j, const char *name, const void *bytes,
 
 /* "us" microseconds, as a number of seconds. */
 void json_seconds(struct json *j, const char *name, int64_t us);
-
-/*
- * Look in "text", which is one flat object whose members are all texts, for the
- * member "name", and write its value into "out", which has as much room as
- * "text"; a NUL is behind it.  Returns its length, or -1 if there is none, or
- * "text" is something else.  json_get_bytes() prefers the member "NAME_base64",
- * which has the bytes of a text that is not UTF-8.
- */
-ssize_t json_get(const char *text, const char *name, char *out);
-ssize_t json_get_bytes(const char *text, const char *name, char *out);
 
 #endif

@@ -213,7 +213,8 @@ check_line(struct input *in)
 	static char line[LINE_SIZE];
 	struct log_field fields[FIELDS_MAX];
 	size_t size = 512 + input_u16(in) % (sizeof line - 511), n;
-	struct log_event e = { .level = (enum log_level)(input_u8(in) % 9),
+	struct log_event e = { .level = (enum log_level)(LOG_LEVEL_ERROR +
+	    input_u8(in) % 5),
 	    .name = "fuzz", .fields = fields,
 	    .count = input_u8(in) % (FIELDS_MAX + 1),
 	    .time_us = (int64_t)input_u16(in) << (input_u8(in) % 47) };

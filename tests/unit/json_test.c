@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/unit/json-read.h"
 #include "tests/unit/unit.h"
 
 #include "common/base/json.h"

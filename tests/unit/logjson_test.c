@@ -1,6 +1,7 @@
 /* Tests of daemon/logjson. */
 #include <config.h>
 
+#include "tests/unit/json-read.h"
 #include "tests/unit/unit.h"
 
 #include "common/base/json.h"

@@ -2,7 +2,7 @@
 
 # Unit tests, one a module.  Each is tests/unit/MODULE_test.c.
 LDADD = libaisd.a libaisc.a $(common_libs) $(LIBSYSTEMD_LIBS) \
-	$(CMOCKA_LIBS) $(unit_memory)
+	$(CMOCKA_LIBS) $(unit_libs)
 unit_tests = \
 	tests/unit/admission_test \
 	tests/unit/arena_test \
@@ -50,19 +50,20 @@ unit_tests = \
 	tests/unit/words_test
 # The daemon has functions of the same names.
 tests_unit_client_connect_test_LDADD = $(client_libs) $(CMOCKA_LIBS) \
-	$(unit_memory)
+	$(unit_libs)
 tests_unit_client_connect_test_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=getaddrinfo,--wrap=freeaddrinfo,--wrap=pthread_create
 tests_unit_client_outcome_test_LDADD = $(client_libs) $(CMOCKA_LIBS) \
-	$(unit_memory)
+	$(unit_libs)
 tests_unit_client_outlet_test_LDADD = $(client_libs) $(CMOCKA_LIBS) \
-	$(unit_memory)
+	$(unit_libs)
 tests_unit_client_settings_test_LDADD = $(client_libs) $(CMOCKA_LIBS) \
-	$(unit_memory)
+	$(unit_libs)
 # Allocations go through tests/unit/memory.c, which can let them fail.
-check_LIBRARIES = tests/unit/libmemory.a
-tests_unit_libmemory_a_SOURCES = tests/unit/memory.c tests/unit/memory.h
-unit_memory = tests/unit/libmemory.a $(AIS_WRAP_MEMORY)
+check_LIBRARIES = tests/unit/libunit.a
+tests_unit_libunit_a_SOURCES = tests/unit/memory.c tests/unit/memory.h \
+	tests/unit/json-read.c tests/unit/json-read.h
+unit_libs = tests/unit/libunit.a $(AIS_WRAP_MEMORY)
 if HAVE_CMOCKA
 check_PROGRAMS += $(unit_tests)
 endif
