@@ -251,6 +251,9 @@ cert_identity(X509 *cert, struct tls_identity *id)
 	int subject, issuer;
 	const char *names;
 
+	if (cert == NULL)
+		return -1;
+	memset(id, 0, sizeof *id);
 	ERR_clear_error();
 	id->lacks = get_common_name(cert, id->common_name);
 	subject = cert_name(X509_get_subject_name(cert), id->subject,

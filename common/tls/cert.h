@@ -12,7 +12,7 @@
 #include <openssl/x509.h>
 
 #include "common/base/date.h"
-#include "common/tls/tls.h"
+#include "common/tls/types.h"
 
 /* Was it memory that OpenSSL lacked?  Its queue of errors is emptied. */
 bool cert_lacked_memory(void);
@@ -27,6 +27,9 @@ const char *cert_date(const ASN1_TIME *t, char out[DATE_TEXT_MAX]);
  * by what it says. */
 const char *cert_distance(const ASN1_TIME *t, const char *whose,
     char out[128]);
+
+/* So much of a name is shown in a sentence. */
+#define CERT_NAME_SHOWN	160
 
 /* A name by RFC 2253, which escapes whatever is not printable ASCII, into "out"
  * of "size" bytes, at least 4.  0; 1: it is cut, and ends in "..."; -1: it
@@ -44,7 +47,8 @@ bool cert_allows(X509 *cert, bool client, bool authority);
 /* Does it say what it is for, by an extendedKeyUsage? */
 bool cert_has_purpose(X509 *cert);
 
-/* Fill "id", which says itself what it lacks.  0, or -1: out of memory. */
+/* Fill "id", which says itself what it lacks.  0, or -1: out of memory, or
+ * there is no "cert". */
 int cert_identity(X509 *cert, struct tls_identity *id);
 
 /*

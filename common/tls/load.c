@@ -19,8 +19,6 @@
 #define FILE_MAX	(4 * 1024 * 1024)
 /* In ms: somebody may have to type a passphrase for what writes a key. */
 #define PIPE_WAIT	60000
-/* So much of a name is shown in a sentence. */
-#define NAME_SHOWN	160
 
 static int __attribute__((format(printf, 2, 3)))
 refuse(char why[TLS_TEXT_MAX], const char *format, ...)
@@ -212,7 +210,7 @@ explain_mismatch(SSL_CTX *ssl, EVP_PKEY *key, const struct tls_files *files,
     char why[TLS_TEXT_MAX])
 {
 	STACK_OF(X509) *chain = NULL;
-	char name[NAME_SHOWN];
+	char name[CERT_NAME_SHOWN];
 
 	(void)SSL_CTX_get0_chain_certs(ssl, &chain);
 	for (int i = 0; i < sk_X509_num(chain); i++) {

@@ -9,7 +9,7 @@
 
 #include <openssl/ssl.h>
 
-#include "common/tls/tls.h"
+#include "common/tls/types.h"
 
 /*
  * Read our own certificate, what leads from it to the authority, and its key

@@ -17,7 +17,7 @@
 
 #include <openssl/x509.h>
 
-#include "common/tls/tls.h"
+#include "common/tls/types.h"
 
 struct revocation;
 

@@ -9,7 +9,7 @@
 
 #include <openssl/x509.h>
 
-#include "common/tls/tls.h"
+#include "common/tls/types.h"
 
 struct revocation;
 

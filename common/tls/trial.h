@@ -7,7 +7,7 @@
 
 #include <openssl/ssl.h>
 
-#include "common/tls/tls.h"
+#include "common/tls/types.h"
 
 /* Why OpenSSL has not made a context: a sentence in "why", from its queue of
  * errors, which is emptied. */

@@ -10,16 +10,13 @@
 #include "common/tls/revocation.h"
 #include "common/tls/why.h"
 
-/* So much of a name is shown in a sentence. */
-#define NAME_SHOWN	160
-
 /* What a sentence is made of. */
 struct parts {
 	const struct why_case *w;
 	int e;
 	X509 *cert;			/* The one that is at fault. */
-	char subject[NAME_SHOWN];
-	char issuer[NAME_SHOWN];
+	char subject[CERT_NAME_SHOWN];
+	char issuer[CERT_NAME_SHOWN];
 	char *out;
 };
 

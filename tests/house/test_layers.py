@@ -13,14 +13,8 @@ LIBRARIES = {
     r"systemd/": "daemon/service",
     r"(editline/|histedit\.h)": "client/prompt/editor",
 }
-# A flavour of a module, or a part of one that would be too long in one file.
+# A flavour of a module.
 FLAVOURS = {
-    "common/tls/cert": "common/tls/tls",
-    "common/tls/revocation": "common/tls/tls",
-    "common/tls/load": "common/tls/tls",
-    "common/tls/term": "common/tls/tls",
-    "common/tls/trial": "common/tls/tls",
-    "common/tls/why": "common/tls/tls",
     "daemon/service-plain": "daemon/service",
     "client/prompt/editor-none": "client/prompt/editor",
 }

@@ -1,0 +1,246 @@
+/*
+ * verify.c - whether a chain of certificates is good, in a handshake and out
+ * of one.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#include <config.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+#include "common/base/net.h"
+#include "common/tls/cert.h"
+#include "common/tls/revocation.h"
+#include "common/tls/why.h"
+#include "common/tls/tls-failure.h"
+#include "common/tls/verify.h"
+
+/*
+ * Has "cert" or one of its authorities been revoked?  "store" has verified
+ * the chain.  1, or 0 after the error has been set.
+ */
+static int
+check_revocation(struct tls_context *c, X509_STORE_CTX *store)
+{
+	STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(store);
+	int n = sk_X509_num(chain), e;
+
+	for (int i = 0; i < n && c->crl != NULL; i++) {
+		X509 *cert = sk_X509_value(chain, i);
+
+		e = revocation_check(c->crl, cert, sk_X509_value(chain,
+		    i + 1 < n ? i + 1 : i), c->old_crl);
+		/* An authority that we trust by itself needs to be on no
+		 * list: its own may be for other certificates alone. */
+		if (e == X509_V_OK || (i > 0 && i + 1 == n &&
+		    e == X509_V_ERR_DIFFERENT_CRL_SCOPE))
+			continue;
+		X509_STORE_CTX_set_error(store, e);
+		X509_STORE_CTX_set_error_depth(store, i);
+		X509_STORE_CTX_set_current_cert(store, cert);
+		return 0;
+	}
+	return 1;
+}
+
+/*
+ * Is the chain, which "store" has verified, for use by a "client", or else by
+ * a server?  1, or 0 after the error has been set.
+ */
+static int
+check_purpose(const struct tls_context *c, X509_STORE_CTX *store, bool client)
+{
+	STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(store);
+	bool must_say = c->server && client && !c->any_purpose;
+
+	for (int i = 0; i < sk_X509_num(chain); i++) {
+		X509 *cert = sk_X509_value(chain, i);
+		bool good = cert_allows(cert, client, i > 0);
+
+		if (i == 0)
+			good = good && why_is_leaf(cert) &&
+			    (!must_say || cert_has_purpose(cert));
+		if (good)
+			continue;
+		X509_STORE_CTX_set_error(store, X509_V_ERR_INVALID_PURPOSE);
+		X509_STORE_CTX_set_error_depth(store, i);
+		X509_STORE_CTX_set_current_cert(store, cert);
+		return 0;
+	}
+	return 1;
+}
+
+/* Can the serial numbers of the chain be on a list, and on record, whole?  1,
+ * or 0 after the error has been set. */
+static int
+check_serials(X509_STORE_CTX *store)
+{
+	STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(store);
+
+	for (int i = 0; i < sk_X509_num(chain); i++) {
+		X509 *cert = sk_X509_value(chain, i);
+
+		if (cert_has_serial(cert))
+			continue;
+		X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED);
+		X509_STORE_CTX_set_error_depth(store, i);
+		X509_STORE_CTX_set_current_cert(store, cert);
+		return 0;
+	}
+	return 1;
+}
+
+/*
+ * Everything that is asked of a chain, in a handshake and out of one.  The
+ * lists come last: to verify a list's signature is work, which no stranger
+ * shall be able to ask for.
+ */
+static int
+check_chain(struct tls_context *c, X509_STORE_CTX *store, bool client)
+{
+	return X509_verify_cert(store) == 1 &&
+	    check_serials(store) == 1 &&
+	    check_purpose(c, store, client) == 1 &&
+	    check_revocation(c, store) == 1;
+}
+
+/*
+ * Is the certificate for this host?  RFC 9525: its subjectAltName alone counts,
+ * and a wildcard stands for one whole label.
+ */
+static bool
+is_for_host(X509 *cert, const struct net_host *host)
+{
+	if (host->length > 0)
+		return X509_check_ip(cert, host->address, host->length,
+		    0) == 1;
+	return X509_check_host(cert, host->name, strlen(host->name),
+	    X509_CHECK_FLAG_NEVER_CHECK_SUBJECT |
+	    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL) == 1;
+}
+
+/* What is wrong with the names of a peer whose chain is good: an X509_V_ERR. */
+static int
+check_names(struct tls *tls, X509 *leaf)
+{
+	if (!tls->context->server)
+		return is_for_host(leaf, &tls->host) ? X509_V_OK :
+		    X509_V_ERR_HOSTNAME_MISMATCH;
+	if (cert_identity(leaf, &tls->peer) == -1)
+		return X509_V_ERR_OUT_OF_MEM;
+	tls->has_peer = true;
+	return tls->peer.lacks == NULL ? X509_V_OK :
+	    X509_V_ERR_UNSUPPORTED_NAME_SYNTAX;
+}
+
+int
+verify_peer(X509_STORE_CTX *store, void *context)
+{
+	SSL *ssl = X509_STORE_CTX_get_ex_data(store,
+	    SSL_get_ex_data_X509_STORE_CTX_idx());
+	X509 *leaf = X509_STORE_CTX_get0_cert(store);
+	struct tls_context *c = context;
+	struct tls *tls = SSL_get_app_data(ssl);
+	int e;
+
+	if (check_chain(c, store, c->server) == 1) {
+		e = check_names(tls, leaf);
+		if (e == X509_V_OK)
+			return 1;
+		X509_STORE_CTX_set_error(store, e);
+		X509_STORE_CTX_set_current_cert(store, leaf);
+	}
+	e = X509_STORE_CTX_get_error(store);
+	tls_failure_chain(tls, store);
+	/* The alert comes from the error in "store".  For a list that is
+	 * overdue it would say that the peer's certificate is, which would
+	 * then be renewed in vain.  The first becomes "certificate unknown",
+	 * the second "unsupported certificate". */
+	if (why_is_list(e))
+		X509_STORE_CTX_set_error(store,
+		    X509_V_ERR_UNHANDLED_CRITICAL_CRL_EXTENSION);
+	else if (e == X509_V_ERR_UNSUPPORTED_NAME_SYNTAX)
+		X509_STORE_CTX_set_error(store, X509_V_ERR_INVALID_PURPOSE);
+	return 0;
+}
+
+/* The record's word for a chain's error. */
+static const char *
+reason_word(int e)
+{
+	return e == X509_V_ERR_CERT_REVOKED ? "revoked" :
+	    e == X509_V_ERR_CERT_HAS_EXPIRED ? "expired" : "untrusted";
+}
+
+int64_t
+verify_expires(STACK_OF(X509) *chain)
+{
+	int64_t first = INT64_MAX, t;
+
+	for (int i = 0; i < sk_X509_num(chain); i++) {
+		t = cert_seconds(X509_get0_notAfter(sk_X509_value(chain, i)));
+		if (t < first)
+			first = t;
+	}
+	return first;
+}
+
+/* Say what is wrong with the chain that fails in "store". */
+static void
+note_verdict(const struct tls_context *c, X509_STORE_CTX *store,
+    struct verdict *v)
+{
+	const struct why_case w = { .store = store, .lists = c->crl,
+	    .server = c->server, .client = v->client };
+	X509 *current = X509_STORE_CTX_get_current_cert(store);
+	int e = X509_STORE_CTX_get_error(store);
+
+	why_refused(&w, v->why);
+	v->reason = reason_word(e);
+	v->may_pass = e == X509_V_ERR_CERT_HAS_EXPIRED ||
+	    e == X509_V_ERR_CERT_NOT_YET_VALID ||
+	    e == X509_V_ERR_CRL_HAS_EXPIRED || e == X509_V_ERR_OUT_OF_MEM;
+	if (e == X509_V_ERR_CERT_NOT_YET_VALID && current != NULL)
+		v->when = cert_seconds(X509_get0_notBefore(current));
+}
+
+int
+verify_alone(struct tls_context *c, X509 *cert, STACK_OF(X509) *chain,
+    struct verdict *v)
+{
+	X509_STORE_CTX *store = X509_STORE_CTX_new();
+	int result = -1;
+
+	v->reason = "untrusted";
+	v->may_pass = true;
+	v->when = 0;
+	if (store == NULL || X509_STORE_CTX_init(store,
+	    SSL_CTX_get_cert_store(c->ssl), cert, chain) != 1 ||
+	    X509_STORE_CTX_set_default(store, v->client ? "ssl_client" :
+	    "ssl_server") != 1)
+		(void)snprintf(v->why, TLS_TEXT_MAX, "cannot check a "
+		    "certificate: out of memory");
+	else {
+		X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(store);
+
+		X509_VERIFY_PARAM_set_auth_level(param, VERIFY_LEVEL);
+		X509_VERIFY_PARAM_set_depth(param, VERIFY_DEPTH_MAX);
+		(void)X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_ANY);
+		if (check_chain(c, store, v->client) == 1) {
+			if (v->chain != NULL)
+				*v->chain = X509_STORE_CTX_get1_chain(store);
+			v->expires = verify_expires(
+			    X509_STORE_CTX_get0_chain(store));
+			result = 0;
+		} else
+			note_verdict(c, store, v);
+	}
+	X509_STORE_CTX_free(store);
+	ERR_clear_error();
+	return result;
+}
