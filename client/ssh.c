@@ -459,8 +459,10 @@ configure(struct ssh *s, int argc, char **argv)
 		return -1;
 	if (s->version || s->master)
 		return 0;
-	if (s->host == NULL)
-		return usage("there is no HOST");
+	if (s->host == NULL) {
+		(void)usage("there is no HOST");
+		return -1;
+	}
 	settings_free(&s->settings);
 	if (settings_load(&s->settings, s->file, s->host, WAIT) == -1) {
 		if (s->file != NULL && access(s->file, R_OK) == 0)

@@ -55,15 +55,19 @@ lookup_release(struct lookup *l)
 	free(l);
 }
 
-static void *
-lookup_run(void *argument)
+static void
+lookup_ask(struct lookup *l)
 {
-	struct lookup *l = argument;
-
 	l->result = getaddrinfo(l->host, l->port, &l->hints, &l->list);
 	l->error = errno;
 	(void)eventfd_write(l->done, 1);
-	lookup_release(l);
+}
+
+static void *
+lookup_run(void *argument)
+{
+	lookup_ask(argument);
+	lookup_release(argument);
 	return NULL;
 }
 
@@ -94,9 +98,10 @@ lookup_start(const char *host, const char *port,
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
 	/* A number is no wait, and a late answer better than none. */
 	if ((hints->ai_flags & AI_NUMERICHOST) != 0 ||
-	    pthread_create(&thread, NULL, lookup_run, l) != 0)
-		(void)lookup_run(l);
-	else
+	    pthread_create(&thread, NULL, lookup_run, l) != 0) {
+		l->released = true;
+		lookup_ask(l);
+	} else
 		(void)pthread_detach(thread);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return l;

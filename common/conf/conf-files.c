@@ -109,7 +109,14 @@ check(const char *path, const char *from, int depth, const struct why *why)
 		fd_close(&fd);
 		return result;
 	}
-	while (result == 0 && fgets(line, sizeof line, f) != NULL) {
+	/* The scanner of libconfig ends the program where it cannot read.  It
+	 * uses fread(3), and so do we. */
+	while (fread(line, 1, sizeof line, f) == sizeof line)
+		continue;
+	if (!ferror(f))
+		rewind(f);
+	while (result == 0 && !ferror(f) &&
+	    fgets(line, sizeof line, f) != NULL) {
 		/* Some editors put it before UTF-8, and nobody sees it. */
 		if (first && strncmp(line, "\xef\xbb\xbf", 3) == 0)
 			result = complain(path, "it begins with a byte order "

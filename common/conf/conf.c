@@ -133,7 +133,7 @@ add_file(struct conf *conf, const char *path)
 	config_t *c = &conf->files[conf->count];
 	char place[WHERE_MAX], why[COMPLAINT_MAX], copy[PATH_MAX], *from;
 	const char *file;
-	bool unread;
+	int error;
 
 	errno = 0;
 	if (conf->count == CONF_FILES_MAX) {
@@ -155,15 +155,21 @@ add_file(struct conf *conf, const char *path)
 	errno = 0;
 	if (config_read_file(c, path) == CONFIG_TRUE)
 		return 0;
-	unread = config_error_type(c) == CONFIG_ERR_FILE_IO;
-	if (!unread)
-		errno = 0;
-	file = config_error_file(c);
-	(void)snprintf(place, sizeof place, "%s:%d", file == NULL ? path :
-	    file, config_error_line(c));
+	if ((file = config_error_file(c)) == NULL)
+		file = path;
+	if (config_error_type(c) == CONFIG_ERR_FILE_IO) {
+		error = errno;
+		(void)conf_error("", "cannot read the configuration %s: %s",
+		    file, strerror(error));
+		errno = error;
+		return -1;
+	}
+	(void)snprintf(place, sizeof place, "%s:%d", file,
+	    config_error_line(c));
 	/* A missing semicolon is found at the word after it. */
-	(void)conf_error(place, "%s%s", config_error_text(c), unread ? "" :
-	    "; look at this line, and at the end of the one before");
+	(void)conf_error(place, "%s; look at this line, and at the end of the "
+	    "one before", config_error_text(c));
+	errno = 0;
 	return -1;
 }
 

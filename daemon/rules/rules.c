@@ -1,5 +1,6 @@
 #include <config.h>
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -258,14 +259,14 @@ rule_list(FILE *out, const struct rule *rule)
 static int __attribute__((format(printf, 3, 4)))
 rules_warning(FILE *out, const char *where, const char *format, ...)
 {
+	char text[PATH_MAX + 512];
 	va_list ap;
 
-	if (where != NULL)
-		fprintf(out, "%s: ", where);
 	va_start(ap, format);
-	(void)vfprintf(out, format, ap);
+	(void)vsnprintf(text, sizeof text, format, ap);
 	va_end(ap);
-	fputc('\n', out);
+	fprintf(out, "%s%s%s\n", where == NULL ? "" : where,
+	    where == NULL ? "" : ": ", text);
 	return 1;
 }
 

@@ -100,6 +100,8 @@ def test_every_call_of_aisc(measurable, aisd, aisc, builddir, tmp_path, call,
     assert ask(aisc, aisd.port, faults) is None
     total = faults.count(call)[0] - before
     for error in CALLS[call]:
+        if (asking, error) == ("script", E.EPIPE):
+            continue            # As in a shell, the last line's status counts.
         for n in spread(total, ROUNDS.get(call, 5)):
             faults.arm(call, error, n)
             wrong = ask(aisc, aisd.port, faults)

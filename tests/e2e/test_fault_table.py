@@ -23,7 +23,8 @@ NO_ROW = {
     "of the compiler and of libc's start": """
         _ITM_deregisterTMCloneTable _ITM_registerTMCloneTable __cxa_finalize
         __gmon_start__ __libc_start_main __errno_location __stack_chk_fail
-        __assert_fail _exit abort __libc_current_sigrtmin""",
+        __assert_fail _exit abort __libc_current_sigrtmin
+        __libc_current_sigrtmax""",
     "text and memory, without a system call": """
         memchr memcmp memcpy memmove memset strcasecmp strchr strcmp strcspn
         strerror strlen strncasecmp strncmp strnlen strpbrk strrchr strsep

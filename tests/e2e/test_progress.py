@@ -13,6 +13,7 @@ import time
 import pytest
 
 from aisc import said
+import wire
 from wire import Type
 
 MIB = 1024 * 1024
@@ -27,6 +28,7 @@ class Server:
 
     def __init__(self):
         self.steps = queue.Queue()
+        self.credit = wire.STDIN_FIRST      # Which nothing has to grant.
 
     def __call__(self, peer):
         peer.hello()
@@ -41,7 +43,9 @@ class Server:
         """Read "n" bytes of standard input."""
         def step(peer, request):
             left = n
-            peer.window(request, n)
+            if n > self.credit:
+                peer.window(request, n - self.credit)
+            self.credit = max(self.credit - n, 0)
             while left > 0:
                 left -= len(peer.expect(Type.STDIN).payload)
         self.steps.put(step)

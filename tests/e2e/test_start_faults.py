@@ -292,6 +292,21 @@ def test_lists_in_a_directory(dropped, authority, alice, place):  # noqa: F811
             daemon.reload()
 
 
+def test_configuration_that_cannot_be_read_on(measurable, program, make_aisd,
+                                              builddir, tmp_path):
+    daemon = make_aisd()
+    faults = Faults(builddir, tmp_path)
+    words = [*program("aisd"), "-c", str(daemon.conf), "-t"]
+    assert subprocess.run(words, env=faults.environment(),
+                          capture_output=True).returncode == 0
+    with faults.armed("fgets", E.EIO, 3):
+        done = subprocess.run(words, env=faults.environment(),
+                              capture_output=True)
+    assert done.returncode != 0
+    assert f"cannot read the configuration {daemon.conf}" in \
+        done.stderr.decode()
+
+
 OF_ANSWERS = [
     ("fputs", ["--help"]),
     ("fputs", ["-T"]), ("fprintf", ["-T"]), ("fputc", ["-T"]),

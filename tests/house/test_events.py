@@ -53,8 +53,8 @@ def test_numbers_are_unique(kinds):
 
 def test_every_event_is_in_the_table(srcdir, kinds):
     """No module has a name or a number of its own but "message"."""
-    for path in [*(srcdir / "common").glob("*.c"),
-                 *(srcdir / "daemon").glob("*.c")]:
+    for path in [*(srcdir / "common").rglob("*.c"),
+                 *(srcdir / "daemon").rglob("*.c")]:
         text = path.read_text()
         for event in re.findall(r"struct log_event \w+ = \{(.*?)\};", text,
                                 re.S):
