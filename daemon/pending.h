@@ -5,6 +5,7 @@
  * A file that cannot be used now may be good a second later without a change:
  * its date comes, the clock is set, there is memory again.  So it is tried
  * until it is used or replaced.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_PENDING_H
 #define AIS_PENDING_H

@@ -1,3 +1,5 @@
+/* The same functions where there is no libsystemd.
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <errno.h>

@@ -1,3 +1,5 @@
+/* systemd: sockets that it passes, its watchdog.
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <errno.h>

@@ -5,6 +5,7 @@
  * service.c does it with libsystemd; service-plain.c is built where there is
  * none, and speaks the socket-passing protocol by itself.  Without systemd
  * nothing here fails, and nothing is done.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_SERVICE_H
 #define AIS_SERVICE_H

@@ -23,6 +23,7 @@
  * every moment.  Both say "ready" when they are there, and go on.
  *
  * "ids" prints the real, effective and saved user id.
+ * SPDX-License-Identifier: ISC
  */
 #include <config.h>
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """What all pytest folders share: where things are, and a limit of time.
 
 AIS_SRCDIR and AIS_BUILDDIR are the top of the sources and of the build.

@@ -1,3 +1,4 @@
 #!/bin/sh
+# SPDX-License-Identifier: ISC
 # Run the pytest files of tests/fidelity; see run-pytest.
 exec "${AIS_SRCDIR:-.}/tests/run-pytest" fidelity

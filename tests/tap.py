@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Run pytest on one folder of tests and print TAP.
 
 usage: tap.py FOLDER [PYTEST-ARGUMENT...]

@@ -4,6 +4,7 @@
  * It looks at our own files, connects, asks which rule applies and how long an
  * answer takes, and says what it has found as the plugins of monitoring
  * systems do: by the exit status, and by a first line that says it all.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_CHECK_H
 #define AIS_CHECK_H

@@ -1,3 +1,5 @@
+/* What users of ssh type, and what to type instead.
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <stdbool.h>

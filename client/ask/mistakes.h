@@ -1,6 +1,7 @@
 /*
  * mistakes.h - what people type who know ssh better than aisc, and what they
  * should have typed.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_MISTAKES_H
 #define AIS_MISTAKES_H

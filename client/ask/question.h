@@ -3,6 +3,7 @@
  *
  * Both run nothing.  The answer goes to standard output, as text or as one
  * JSON object; a failure goes to standard error as well.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_QUESTION_H
 #define AIS_QUESTION_H

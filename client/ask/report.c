@@ -1,3 +1,5 @@
+/* What came of each command, as JSON for programs.
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <stdio.h>

@@ -5,6 +5,7 @@
  * It is there for each result of a command, also when a signal ends aisc, but
  * not while that still connects; and it has "exit" only where the command has
  * ended by itself.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_REPORT_H
 #define AIS_REPORT_H

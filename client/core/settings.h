@@ -4,6 +4,7 @@
  * As with ssh, the first to set a value wins: the options, then the user's
  * file, then the system's; within a file its sections for hosts, in their
  * order, and then its top level.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_SETTINGS_H
 #define AIS_SETTINGS_H

@@ -1,3 +1,5 @@
+/* From the settings to a connection, or why not.
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <errno.h>

@@ -1,5 +1,6 @@
 /*
  * dial.h - from the settings to a connection, and why there is none.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_DIAL_H
 #define AIS_DIAL_H

@@ -1,3 +1,5 @@
+/* One of our outputs, its queue and its window.
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <errno.h>

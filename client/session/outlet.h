@@ -1,6 +1,7 @@
 /*
  * outlet.h - one of our two outputs, with what waits to be written and the
  * window of what may come.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_OUTLET_H
 #define AIS_OUTLET_H

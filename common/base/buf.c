@@ -1,3 +1,5 @@
+/* Bounded byte queue, big-endian numbers in and out.
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <assert.h>

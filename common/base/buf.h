@@ -4,6 +4,7 @@
  * Bytes are put at the end and consumed at the front.  A queue never grows
  * beyond the limit it was made with; it allocates when first used and gives
  * its memory back when told to.  Numbers are big endian, as on the wire.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_BUF_H
 #define AIS_BUF_H

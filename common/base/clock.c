@@ -1,3 +1,5 @@
+/* Monotonic milliseconds and deadlines.
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <limits.h>

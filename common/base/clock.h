@@ -4,6 +4,7 @@
  * Every wait and limit of AIS counts on this clock, which no change of the
  * time of day moves.  A deadline is a point on it, in milliseconds;
  * CLOCK_NEVER is the deadline that does not come.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_CLOCK_H
 #define AIS_CLOCK_H

@@ -1,3 +1,5 @@
+/* The calendar, and the time of day, in 64 bits.
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <stdio.h>

@@ -5,6 +5,7 @@
  * has: with 32 bits, timegm(3) and gmtime(3) know no certificate that ends
  * after 2038-01-19.  The calendar is the Gregorian one for all years, as in
  * RFC 3339, and no second is a leap second.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_DATE_H
 #define AIS_DATE_H

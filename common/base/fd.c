@@ -1,3 +1,5 @@
+/* Descriptors: flags, fill a queue, drain a queue.
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <errno.h>

@@ -1,5 +1,6 @@
 /*
  * fd.h - descriptors: close-on-exec, non-blocking, to and from a buf.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_FD_H
 #define AIS_FD_H

@@ -1,3 +1,5 @@
+/* One JSON object, written member by member.
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <inttypes.h>

@@ -3,6 +3,7 @@
  *
  * Texts may hold foreign bytes.  What is written is printable ASCII whatever
  * they are, so that it can go to a terminal, a log or a pipe.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_JSON_H
 #define AIS_JSON_H

@@ -4,6 +4,7 @@
  * An event has a level, a stable name, a text and named fields.  It goes to
  * every sink that has been added; a plain message is an event as well.
  * log_format() makes a line of it, in logfmt, with the time in UTC.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_LOG_H
 #define AIS_LOG_H

@@ -1,3 +1,5 @@
+/* Listen, accept, print addresses.
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <arpa/inet.h>

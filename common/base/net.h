@@ -1,5 +1,6 @@
 /*
  * net.h - TCP: addresses, listening, accepting.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_NET_H
 #define AIS_NET_H

@@ -1,3 +1,5 @@
+/* Whether a text matches a pattern with "*".
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <regex.h>

@@ -1,5 +1,6 @@
 /*
  * pattern.h - texts matched by patterns, always as a whole.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_PATTERN_H
 #define AIS_PATTERN_H

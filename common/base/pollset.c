@@ -1,3 +1,5 @@
+/* The poll set of one turn and its nearest deadline.
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <assert.h>

@@ -4,6 +4,7 @@
  * The set is rebuilt from the state of things at each turn of a loop: clear,
  * add what each part is interested in, wait, ask what happened.  It has a
  * fixed capacity, so adding cannot fail.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_POLLSET_H
 #define AIS_POLLSET_H

@@ -1,3 +1,5 @@
+/* What has failed and is tried again, and when.
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <errno.h>

@@ -1,6 +1,7 @@
 /*
  * retry.h - what has failed and is tried again: whether that is of use, and
  * after which pauses.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_RETRY_H
 #define AIS_RETRY_H

@@ -1,3 +1,5 @@
+/* A line to words and back, by the shell's quoting.
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <stdbool.h>

@@ -5,6 +5,7 @@
  * (POSIX.1-2017, Shell Command Language, 2.2 and 2.3): blanks separate,
  * '...' keeps all, "..." keeps all but backslash before $ ` " \ and newline,
  * a backslash keeps the next character.  Nothing is expanded.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_WORDS_H
 #define AIS_WORDS_H

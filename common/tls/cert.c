@@ -1,3 +1,5 @@
+/* What a certificate says.
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <arpa/inet.h>

@@ -1,6 +1,7 @@
 /*
  * cert.h - what a certificate says: a part of common/tls, and for it
  * alone.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_TLS_CERT_H
 #define AIS_TLS_CERT_H

@@ -1,3 +1,5 @@
+/* Our files, into memory and then in use.
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <errno.h>

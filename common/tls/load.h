@@ -1,6 +1,7 @@
 /*
  * load.h - certificates, keys and authorities from their files: a part of
  * common/tls, and for it alone.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_TLS_LOAD_H
 #define AIS_TLS_LOAD_H

@@ -1,3 +1,5 @@
+/* What of a context ends by itself.
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <stdbool.h>

@@ -1,6 +1,7 @@
 /*
  * term.h - what of a context ends by itself: a part of common/tls, and for
  * it alone.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_TLS_TERM_H
 #define AIS_TLS_TERM_H

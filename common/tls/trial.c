@@ -1,3 +1,5 @@
+/* Can OpenSSL, as it is configured, do this?
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <stdbool.h>

@@ -1,6 +1,7 @@
 /*
  * trial.h - whether OpenSSL, as this machine has it configured, can do
  * what is asked of it: a part of common/tls, and for it alone.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_TLS_TRIAL_H
 #define AIS_TLS_TRIAL_H

@@ -1,3 +1,5 @@
+/* Why a chain is refused, in words.
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <stdarg.h>

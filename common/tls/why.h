@@ -1,6 +1,7 @@
 /*
  * why.h - why a chain of certificates is refused, in words: a part of
  * common/tls, and for it alone.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_TLS_WHY_H
 #define AIS_TLS_WHY_H

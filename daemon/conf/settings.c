@@ -1,3 +1,5 @@
+/* aisd.conf into one struct; check it and print it.
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <errno.h>

@@ -1,5 +1,6 @@
 /*
  * settings.h - aisd.conf as a struct: defaults, load, check, print.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_DAEMON_SETTINGS_H
 #define AIS_DAEMON_SETTINGS_H

@@ -1,3 +1,5 @@
+/* Many small allocations that are freed together.
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <stdarg.h>

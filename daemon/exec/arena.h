@@ -1,5 +1,6 @@
 /*
  * arena.h - many small allocations that are freed together.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_ARENA_H
 #define AIS_ARENA_H

@@ -1,3 +1,5 @@
+/* Start a command, and learn whether it started.
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <errno.h>

@@ -4,6 +4,7 @@
  * A command runs in a session of its own, with default signal handling,
  * nothing inherited but its three streams, and an environment and limits that
  * the plan gives.  Between fork and exec only system calls are made.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_CHILD_H
 #define AIS_CHILD_H

@@ -1,3 +1,5 @@
+/* One command: its child, its streams, its limits.
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <errno.h>

@@ -3,6 +3,7 @@
  *
  * A command is a child, its streams, and the limits that its rule sets.  The
  * session tells it what the peer says, and when it is finished, what it was.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_COMMAND_H
 #define AIS_COMMAND_H

@@ -1,3 +1,5 @@
+/* The environment of a command, from nothing.
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <string.h>

@@ -1,5 +1,6 @@
 /*
  * environ.h - the environment of a command, built from nothing.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_ENVIRON_H
 #define AIS_ENVIRON_H

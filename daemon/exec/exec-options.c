@@ -1,3 +1,5 @@
+/* How a command runs: limits, environment, directory.
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <stdio.h>

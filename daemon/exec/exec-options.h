@@ -4,6 +4,7 @@
  * The same keys stand at the top level, in a rule and in a command.  Each
  * level begins as a copy of the one above it, and its own keys replace what
  * they name; so the options of a command are resolved when they are loaded.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_EXEC_OPTIONS_H
 #define AIS_EXEC_OPTIONS_H

@@ -1,3 +1,5 @@
+/* How many descriptors we may have, and our commands.
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <stdbool.h>

@@ -4,6 +4,7 @@
  * The daemon takes as many as its configuration can need, up to the hard
  * limit.  A command gets the soft limit that aisd was started with: a program
  * that uses select(2) must not meet a higher one unasked.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_OPENFILES_H
 #define AIS_OPENFILES_H

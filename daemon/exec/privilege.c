@@ -1,3 +1,5 @@
+/* Become the service user for good, and prove it.
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <errno.h>

@@ -6,6 +6,7 @@
  * opened as D, and no capability: kill(2) looks at the target's real and
  * saved uid, so a command, all C, cannot signal the daemon, while the daemon
  * can signal its commands; and the child can become C without privilege.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_PRIVILEGE_H
 #define AIS_PRIVILEGE_H

@@ -1,3 +1,5 @@
+/* The streams of a command: pipes, frames, credit.
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <errno.h>

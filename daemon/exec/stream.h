@@ -5,6 +5,7 @@
  * The receiver of a stream grants credit, and its sender never has more bytes
  * under way than that.  So each side can always read its connection, and a
  * signal or a ping never waits behind data.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_STREAM_H
 #define AIS_STREAM_H

@@ -1,3 +1,5 @@
+/* The processes below the daemon: find, end, spare.
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <errno.h>

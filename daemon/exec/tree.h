@@ -6,6 +6,7 @@
  * it has forked or called setsid(2).  So to kill all children again and again
  * until there are none is to end a whole tree.  A child is there until it is
  * reaped: its entries in /proc, which may be hidden, are not looked at.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_TREE_H
 #define AIS_TREE_H

@@ -1,3 +1,5 @@
+/* Could the command user change what a path leads to?
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <errno.h>

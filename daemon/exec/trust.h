@@ -4,6 +4,7 @@
  * A program that a rule lists is executed by its path.  So nobody whom the
  * rule restricts may put another one there: neither by writing to the file,
  * nor by exchanging it, a directory or a link on its way.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_TRUST_H
 #define AIS_TRUST_H

@@ -5,6 +5,7 @@
  * A session owns its connection and, one after the other, its commands.  It is
  * over when the peer has gone and nothing of what it started is left, but for
  * what was there before.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_SESSION_H
 #define AIS_SESSION_H

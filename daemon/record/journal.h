@@ -5,6 +5,7 @@
  * sd_journal_sendv(3) waits for ever for a journal that does not read, and
  * takes one that is gone for one that has read.  So we speak to its socket
  * ourselves, which needs no library.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_JOURNAL_H
 #define AIS_JOURNAL_H

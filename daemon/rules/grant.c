@@ -1,3 +1,5 @@
+/* A command of a rule: its program, words and slots.
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <errno.h>

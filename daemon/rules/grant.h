@@ -1,6 +1,7 @@
 /*
  * grant.h - one command that a rule grants: its program, its fixed words, and
  * the slots that clients may fill.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_GRANT_H
 #define AIS_GRANT_H

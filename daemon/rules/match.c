@@ -1,3 +1,5 @@
+/* Which peers a rule is for.
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <arpa/inet.h>

@@ -3,6 +3,7 @@
  *
  * A rule may set several conditions, which must all hold; each has several
  * values, of which one must fit.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_MATCH_H
 #define AIS_MATCH_H

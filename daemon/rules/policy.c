@@ -1,3 +1,5 @@
+/* The question: may this peer run this, and how?
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <stdarg.h>

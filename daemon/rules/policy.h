@@ -3,6 +3,7 @@
  *
  * policy_decide() neither logs nor touches a file: what it answers depends on
  * its arguments alone.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_POLICY_H
 #define AIS_POLICY_H

@@ -1,3 +1,5 @@
+/* Rules: whom each is for, and what it grants.
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <limits.h>

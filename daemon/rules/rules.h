@@ -4,6 +4,7 @@
  *
  * The first rule that matches a peer decides; where none does, all is
  * refused.  What a request comes to under a rule is in policy.h.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_RULES_H
 #define AIS_RULES_H

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: ISC
 """What an attack on the door costs a good client.
 
 Strangers keep connections to an aisd with its defaults open, and open each

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: ISC
 """Measure AIS beside its yardstick and its neighbours; see README.
 
 usage: bench.py [--quick] [--peers NAME,...] [--workloads NAME,...]

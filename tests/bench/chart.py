@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: ISC
 """A chart of the benchmark's figures, as SVG.
 
 usage: chart.py FIGURES.json >CHART.svg

@@ -20,6 +20,7 @@
  * the kernel all records of a frame in one call, and reads ahead.
  *
  * A frame is a type (1 byte), a length (4 bytes, big endian) and a payload.
+ * SPDX-License-Identifier: ISC
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>

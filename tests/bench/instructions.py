@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: ISC
 """How many instructions AIS takes, as callgrind counts them.
 
 They hardly depend on the machine and not at all on what else it does: another

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Times, processor time and memory of processes."""
 
 import contextlib

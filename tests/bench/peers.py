@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Who is measured: how each is set up, started and called.
 
 A peer is a server and its client.  Its client's words for a workload come from

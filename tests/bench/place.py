@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Where the benchmark runs: a directory, certificates, users, a journal.
 
 As root, and where the kernel lets us, it is a mount namespace of its own, in

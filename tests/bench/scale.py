@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """What aisd takes where there is much of something: rules, revoked
 certificates, records, peers in line, commands in one session.
 

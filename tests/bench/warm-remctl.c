@@ -5,6 +5,7 @@
  *
  * Connects to 127.0.0.1, where the server is PRINCIPAL, with the tickets that
  * there are, and runs the command COUNT times, one after the other.
+ * SPDX-License-Identifier: ISC
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -6,6 +6,7 @@
  * Logs in to 127.0.0.1 with the private key in the file KEY and runs COMMAND
  * COUNT times, each in a channel of its own, one after the other.  It does not
  * ask whose key the server has: it is there to be timed.
+ * SPDX-License-Identifier: ISC
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """A real aisc for the tests.
 
     aisc = Aisc(["build/aisc"], tmp_path, alice)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """A real aisd for the tests: configured, started, watched and stopped.
 
     with Daemon(["build/aisd"], tmp_path, server_pair) as d:

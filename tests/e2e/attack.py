@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """An attack on the door, as a process of its own.
 
 usage: attack.py PORT KIND COUNT PAUSE ADDRESS...

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """What must be true of the daemon and of a command, as the kernel shows it;
 for the tests of privileges with and without systemd.  tests/attacker.c is the
 other half."""

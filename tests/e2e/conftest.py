@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Fixtures of the end-to-end tests: an authority, a daemon, a client."""
 
 import os

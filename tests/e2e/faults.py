@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Calls of a daemon that fail on purpose: the side of the tests.
 
     faults = Faults(builddir, directory)

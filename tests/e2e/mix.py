@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """All that can happen to one daemon, in any order.
 
     mix = Mix(daemon, aisc, alice, seed=1)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Certificates for the tests.
 
 Authority is a real authority, made and used by ais-ca; its server() and

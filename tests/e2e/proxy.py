@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """A party in the middle, who sees and may change every byte of a connection.
 
     with Proxy(daemon.port) as p:                   # Only listens.

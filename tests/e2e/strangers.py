@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Connections that prove nothing, and how busy a process is with them."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Certificates that end after 2038-01-19 03:14:07 UTC, where a time_t of 32
 bits has no more seconds; and in 2050, where their dates are written in another
 form (RFC 5280, 4.1.2.5).

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """ais-ca makes, lists, renews and revokes certificates, whatever happens."""
 
 import fcntl

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """aisc against a server that does what the test wants, and worse."""
 
 import errno

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """What the two programs are made of: libraries, hardening, signal handlers."""
 
 import re

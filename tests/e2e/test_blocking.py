@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Nothing in the daemon's loop waits for what need not come.
 
 doc/decisions.md has the table of the calls that could; this is its other side.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Who is let in, who is not, and what both sides say about it.
 
 What aisd refuses comes from aisc wherever aisc can be brought to show such a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Calls of aisc that fail: it says what is wrong, or does all that it was
 asked to do.  AIS_FAULT_ROUNDS and AIS_FAULT_SEED are as in test_faults.py.
 """

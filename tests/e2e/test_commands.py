@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """What a command gets, how it is looked up, and how it ends."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """What Tab offers in the shells themselves."""
 
 import os

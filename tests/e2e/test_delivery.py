@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """ais-ca renews what ends soon, and brings what it has made to its machines."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """The door, the line, turns, and who is not there any more."""
 
 import contextlib

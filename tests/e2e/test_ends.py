@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Commands that are hard to end, and that are ended all the same."""
 
 import ctypes

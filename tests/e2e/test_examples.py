@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """The examples of the manual pages and of the sample do what they say."""
 
 import os

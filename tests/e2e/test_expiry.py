@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """What ends by itself: certificates and revocation lists, before and after.
 
 The lists are made by openssl(1) for two authorities: Home, whose certificate

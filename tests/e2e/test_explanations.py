@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """What people are told of every failure that they can cause, on both sides.
 
 FAILURES is the table.  A row says how the failure is made, with which status

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Every call of aisd can be made to fail, and a test does so.
 
 What it asks of the system is what nm(1) lists as undefined.  Each is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """What cannot be had, and what breaks: the daemon goes on, says so, and no
 client takes a failure for a success.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Identity in time: revocation, expiry, renewed files, a second judgement."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """AIS has not become slower, as instructions have it.
 
 tests/bench/instructions.py counts them.  After a change that is worth what it

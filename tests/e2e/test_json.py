@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """What aisc tells other programs of each command."""
 
 import base64

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Processes that end at any moment: a daemon by TERM or KILL, a command, a
 client, and what is between them.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Clients that go, daemons that go, and what they leave to others."""
 
 import hashlib

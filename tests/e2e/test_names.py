@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Whom a certificate is for, and what for: purposes, names, addresses."""
 
 import glob

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """RLIMIT_NOFILE: raised to what the configuration can need, or refused."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """A build without what can be left out, and with OpenSSL within aisc:
 configure --without-systemd --without-libedit --enable-static-openssl."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Daemon and commands are two users, and neither can be the other.
 
 These tests start aisd as root, with two users that every machine has, and so

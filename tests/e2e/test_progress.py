@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """How much has passed, as aisc shows it on a terminal."""
 
 import fcntl

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """The prompt as a person sees it, in a terminal of tmux; and scripts."""
 
 import os

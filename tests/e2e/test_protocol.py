@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """What no client should send, sent to a real aisd.
 
 Each case gets the answer that ais-protocol(7) promises, nothing of it is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """ais-protocol(7) is enough to write a client, and agrees with proto.h."""
 
 import os

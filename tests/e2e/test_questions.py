@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """aisc --list, --can and --check: what may I, and is all well?"""
 
 import json

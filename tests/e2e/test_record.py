@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """The record: before the command, on a full disk, through rotations, of bytes
 that nobody should send to a terminal."""
 

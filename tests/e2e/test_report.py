@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """aisd-report: on logs that were made up, on torn and hostile ones, on a real
 one, on the journal's format."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Rules in a real daemon: what they grant, limit, refuse and record."""
 
 import os

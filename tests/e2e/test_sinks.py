@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """The logs beside the file: one that does not take a record is told, counted
 and tried again, decides with the others whether a command may run, and never
 holds the daemon."""

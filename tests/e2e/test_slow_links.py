@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """What is slow is not dead, and nothing of it is lost; what stands still has its
 end."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """For as long as one likes: does it stay as it was?
 
 "make soak" sets how long and how much; without it these are short.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """A command from a cold start, beside ssh on the same machine."""
 
 import getpass

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """aisc-ssh: ssh's command line, and what becomes of it on the server."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Calls that fail while aisd starts as root, becomes its user and starts
 commands as another: it ends and says why, or is exactly who it has to be.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Standard input, output and error: every byte, in order, and an end."""
 
 import fcntl

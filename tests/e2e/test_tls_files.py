@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """What the daemon makes of the files that "certificate", "key", "authority"
 and "crl" name: whatever stands in their place, and whoever has made them.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Programs that know nothing of AIS, over aisc-ssh."""
 
 import filecmp

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Verdicts that age: what cannot be used now is tried again until it can."""
 
 import errno

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """What somebody on the wire can read and do: nothing, and cut it."""
 
 import os

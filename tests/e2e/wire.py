@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """The protocol ais/1 for tests: a codec, a client and a scriptable server.
 
 ais-protocol(7) is the specification.  Nothing here is used by AIS itself; the

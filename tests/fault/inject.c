@@ -8,6 +8,7 @@
  *
  * The children of the program share the mapping until they execute another
  * program, so that a fault can hit them as well.
+ * SPDX-License-Identifier: ISC
  */
 #define _GNU_SOURCE
 #include <dirent.h>

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Fixtures of the table of fidelity: places in which its rows run."""
 
 import os

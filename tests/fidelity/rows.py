@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """The table: programs, scripts and habits, and how each is to be called.
 
 Each row runs as ways.py says, and has to do the same in every way, but for

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """What runs over AIS does as it does without it; the table is rows.py."""
 
 import pathlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """How a row of the table is run: plainly, and over AIS in each way.
 
 A Place is one aisd, the folders that its commands see, and the certificates

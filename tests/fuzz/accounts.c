@@ -1,6 +1,7 @@
 /*
  * accounts.c - users that every machine has alike: linked with --wrap, in the
  * place of what asks the system for them.
+ * SPDX-License-Identifier: ISC
  */
 #include <config.h>
 

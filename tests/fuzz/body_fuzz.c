@@ -1,5 +1,6 @@
 /*
  * common/body: a request.  What is parsed and put again is the same request.
+ * SPDX-License-Identifier: ISC
  */
 #include <config.h>
 

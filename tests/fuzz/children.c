@@ -1,3 +1,5 @@
+/* Children of a session that are none: what a command would do, by the input.
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <errno.h>

@@ -4,6 +4,7 @@
  *
  * There is one command at a time, with real pipes, whose other ends the target
  * holds; and a number of processes that it has left behind.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_FUZZ_CHILDREN_H
 #define AIS_FUZZ_CHILDREN_H

@@ -1,6 +1,7 @@
 /*
  * common/conf and client/settings: a file aisc.conf, with sections for hosts.
  * As conf_fuzz.c.
+ * SPDX-License-Identifier: ISC
  */
 #include <config.h>
 

@@ -2,6 +2,7 @@
  * common/conf and daemon/settings: a file aisd.conf.  One that is refused has
  * a message; one that is accepted and printed is accepted again, and says the
  * same.
+ * SPDX-License-Identifier: ISC
  */
 #include <config.h>
 

@@ -1,6 +1,7 @@
 /*
  * common/frame and the items of HELLO, as the client uses them: what a server
  * sends.
+ * SPDX-License-Identifier: ISC
  */
 #include <config.h>
 

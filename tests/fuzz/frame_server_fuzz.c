@@ -1,5 +1,6 @@
 /*
  * common/frame, as the server uses it: what a client sends.
+ * SPDX-License-Identifier: ISC
  */
 #include <config.h>
 

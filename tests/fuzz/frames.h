@@ -1,6 +1,7 @@
 /*
  * frames.h - what both targets of the frame codec do: take frames off a queue
  * that is filled in pieces, and look at each.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_FUZZ_FRAMES_H
 #define AIS_FUZZ_FRAMES_H

@@ -1,3 +1,5 @@
+/* What fuzz targets share: inputs cut into values, and checks.
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <stdlib.h>

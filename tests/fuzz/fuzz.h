@@ -4,6 +4,7 @@
  *
  * A target is one file, which defines fuzz_mutations and the function that
  * libFuzzer calls.  It is linked with libFuzzer, or with replay.c.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_FUZZ_H
 #define AIS_FUZZ_H

@@ -1,5 +1,6 @@
 /*
  * common/tls: from a certificate, in DER or in PEM, to who the peer is.
+ * SPDX-License-Identifier: ISC
  */
 #include <config.h>
 

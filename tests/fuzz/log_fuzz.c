@@ -2,6 +2,7 @@
  * common/log: foreign bytes as printable text, and the line of an event whose
  * fields they are.  What is written is turned back by code that shares
  * nothing with the module.
+ * SPDX-License-Identifier: ISC
  */
 #include <config.h>
 

@@ -1,6 +1,7 @@
 /*
  * common/pattern: a pattern, a NUL, and a text.  Whether it matches is found
  * out a second time, by a table.
+ * SPDX-License-Identifier: ISC
  */
 #include <config.h>
 

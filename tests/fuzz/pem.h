@@ -1,5 +1,6 @@
 /*
  * pem.h - DER as a PEM file, so that a fuzzer's bytes are those of the DER.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_FUZZ_PEM_H
 #define AIS_FUZZ_PEM_H

@@ -7,6 +7,7 @@
  * Mutations come from a generator that begins with the same number each time,
  * so that what fails once fails again.  They are tried in a process of their
  * own: the input that ends it is kept in the file NAME_fuzz.failed.
+ * SPDX-License-Identifier: ISC
  */
 #include <config.h>
 

@@ -5,6 +5,7 @@
  *
  * Kept is the promise that nothing but the command's own EXIT looks like its
  * success, and that every request comes to an end.
+ * SPDX-License-Identifier: ISC
  */
 #include <config.h>
 

@@ -4,6 +4,7 @@
  * the same twice, and never more than the rules, as they are printed, hold.
  *
  * The configuration "" stands for rules that this file knows by itself.
+ * SPDX-License-Identifier: ISC
  */
 #include <config.h>
 

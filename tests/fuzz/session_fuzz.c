@@ -6,6 +6,7 @@
  * Kept are the promises of talk.c to the client, and to the log that what has
  * started ends; whatever happened, the session comes to its end, and neither
  * memory nor descriptors are lost.
+ * SPDX-License-Identifier: ISC
  */
 #include <config.h>
 

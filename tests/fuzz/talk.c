@@ -1,3 +1,5 @@
+/* A client in memory, for the fuzz target of the session.
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <string.h>

@@ -1,6 +1,7 @@
 /*
  * talk.h - what a client may rely on in a session, whatever it has said: read
  * along in both directions.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_FUZZ_TALK_H
 #define AIS_FUZZ_TALK_H

@@ -1,3 +1,5 @@
+/* TLS and the clock in memory.
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <fcntl.h>

@@ -4,6 +4,7 @@
  *
  * wire.c defines all functions of the two, so that a program that is linked
  * with it has neither OpenSSL nor the time of day.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_FUZZ_WIRE_H
 #define AIS_FUZZ_WIRE_H

@@ -1,6 +1,7 @@
 /*
  * common/words: the input is words, with a NUL between them.  The first is
  * split as a line; all of them are quoted, and have to come back.
+ * SPDX-License-Identifier: ISC
  */
 #include <config.h>
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """What the house tests know about the source tree."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """The completions offer the options that --help shows, with what they take."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """The events of aisd are the same in the code, the catalog and the manual."""
 
 import re

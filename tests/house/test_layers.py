@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Includes point up in the table of HACKING.md, and libraries stay at home."""
 
 import re

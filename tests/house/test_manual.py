@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """The manual pages, the programs' --help and the samples say the same."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """What quickstart does about packages that are not there."""
 
 import os

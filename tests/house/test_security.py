@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Each sentence of SECURITY.md has a test that shows it."""
 
 import re

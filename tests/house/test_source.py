@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Small rules that a machine can check better than a reader."""
 
 import os
@@ -53,6 +54,16 @@ def foreign_paths(text):
     return [name for name in
             re.findall(r"(?<![\w.$}-])/(?:home|work|Users)/\w[\w./-]*", text)
             if name.split("/")[2] not in EXAMPLES]
+
+
+def test_each_source_says_what_it_is_for(srcdir):
+    """In its first comment, with its licence."""
+    for path in [*source.c_files(srcdir),
+                 *(srcdir / "tests").rglob("*.[ch]")]:
+        text = (srcdir / path).read_text()
+        first = re.match(r"/\*(.*?)\*/", text, re.S)
+        assert first and "SPDX-License-Identifier: ISC" in first[1], path
+        assert len(first[1].split()) > 4, path
 
 
 def test_columns(srcdir):

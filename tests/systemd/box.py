@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """A throwaway systemd, for tests.
 
     with Box(tmp_path, stage) as box:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Fixtures of the tests under systemd: a box with AIS installed in it."""
 
 import os

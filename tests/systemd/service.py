@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """aisd.service in a box, for the tests."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """The timers of ais-ca: what they run does its work within its sandbox."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """aisd-each.socket: one daemon for each connection."""
 
 import threading

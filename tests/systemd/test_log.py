@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """The records: in the journal, its catalog, the log file, after a rotation."""
 
 import base64

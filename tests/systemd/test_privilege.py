@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """What a command can do to the daemon, and what outlives it, with the users
 and the unit as they are installed."""
 

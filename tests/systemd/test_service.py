@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """systemctl: start, status, reload, stop, restart, watchdog, sockets."""
 
 import pathlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """Other users' rights by sudo, as the fixed words of a rule."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 """The files themselves: do systemd, the journal and logrotate take them?"""
 
 import re

@@ -1,3 +1,5 @@
+/* Unit tests of arena.
+ * SPDX-License-Identifier: ISC */
 /* Tests of common/arena. */
 #include <config.h>
 

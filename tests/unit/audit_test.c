@@ -1,3 +1,5 @@
+/* Unit tests of audit.
+ * SPDX-License-Identifier: ISC */
 /* Tests of daemon/audit. */
 #include <config.h>
 

@@ -1,3 +1,5 @@
+/* Unit tests of body.
+ * SPDX-License-Identifier: ISC */
 /* Tests of common/body. */
 #include <config.h>
 

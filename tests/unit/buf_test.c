@@ -1,3 +1,5 @@
+/* Unit tests of buf.
+ * SPDX-License-Identifier: ISC */
 /* Tests of common/buf. */
 #include <config.h>
 

@@ -11,6 +11,7 @@
  *	stranger	as alice, of the authority in other/ca.pem
  *
  * crl.pem is the site's list of now, oldcrl.pem one that has expired.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_CERTIFICATES_H
 #define AIS_CERTIFICATES_H

@@ -1,3 +1,5 @@
+/* Unit tests of certwatch.
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <stdint.h>

@@ -1,3 +1,5 @@
+/* Unit tests of child.
+ * SPDX-License-Identifier: ISC */
 /* Tests of daemon/child. */
 #include <config.h>
 

@@ -1,3 +1,5 @@
+/* Unit tests of client outcome.
+ * SPDX-License-Identifier: ISC */
 /* Tests of client/outcome. */
 #include <config.h>
 

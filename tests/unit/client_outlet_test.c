@@ -1,3 +1,5 @@
+/* Unit tests of client outlet.
+ * SPDX-License-Identifier: ISC */
 /* Tests of client/outlet and of client/stream below it. */
 #include <config.h>
 

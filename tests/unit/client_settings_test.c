@@ -1,3 +1,5 @@
+/* Unit tests of client settings.
+ * SPDX-License-Identifier: ISC */
 /* Tests of client/settings. */
 #include <config.h>
 

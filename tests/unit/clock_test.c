@@ -1,3 +1,5 @@
+/* Unit tests of clock.
+ * SPDX-License-Identifier: ISC */
 /* Tests of common/clock. */
 #include <config.h>
 

@@ -1,3 +1,5 @@
+/* Unit tests of conf.
+ * SPDX-License-Identifier: ISC */
 /* Tests of common/conf. */
 #include <config.h>
 

@@ -1,3 +1,5 @@
+/* Unit tests of datagram.
+ * SPDX-License-Identifier: ISC */
 /* Tests of daemon/datagram. */
 #include <config.h>
 

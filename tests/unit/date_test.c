@@ -1,3 +1,5 @@
+/* Unit tests of date.
+ * SPDX-License-Identifier: ISC */
 #include <config.h>
 
 #include <stdint.h>

@@ -1,3 +1,5 @@
+/* Unit tests of failure.
+ * SPDX-License-Identifier: ISC */
 /* Tests of common/failure. */
 #include <config.h>
 

@@ -1,3 +1,5 @@
+/* Unit tests of fd.
+ * SPDX-License-Identifier: ISC */
 /* Tests of common/fd. */
 #include <config.h>
 

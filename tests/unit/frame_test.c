@@ -1,3 +1,5 @@
+/* Unit tests of frame.
+ * SPDX-License-Identifier: ISC */
 /* Tests of common/frame. */
 #include <config.h>
 

@@ -1,6 +1,7 @@
 /*
  * Tests of daemon/journal.  What it sends is taken apart by the description of
  * the protocol; tests/systemd asks a real journal.
+ * SPDX-License-Identifier: ISC
  */
 #include <config.h>
 

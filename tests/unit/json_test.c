@@ -1,3 +1,5 @@
+/* Unit tests of json.
+ * SPDX-License-Identifier: ISC */
 /* Tests of common/json. */
 #include <config.h>
 

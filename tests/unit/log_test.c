@@ -1,3 +1,5 @@
+/* Unit tests of log.
+ * SPDX-License-Identifier: ISC */
 /* Tests of common/log. */
 #include <config.h>
 

@@ -1,3 +1,5 @@
+/* Unit tests of logfile.
+ * SPDX-License-Identifier: ISC */
 /* Tests of daemon/logfile. */
 #include <config.h>
 

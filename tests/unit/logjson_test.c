@@ -1,3 +1,5 @@
+/* Unit tests of logjson.
+ * SPDX-License-Identifier: ISC */
 /* Tests of daemon/logjson. */
 #include <config.h>
 

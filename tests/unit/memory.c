@@ -1,3 +1,5 @@
+/* Allocations that fail when told to.
+ * SPDX-License-Identifier: ISC */
 #include <errno.h>
 #include <stddef.h>
 

@@ -3,6 +3,7 @@
  *
  * Every unit test is linked with --wrap for the functions of memory.c, so that
  * the modules under test allocate through them.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_MEMORY_H
 #define AIS_MEMORY_H

@@ -3,6 +3,7 @@
  *
  * messages_begin() catches all events; each adds its text, and a newline, to
  * "messages".  messages_end() lets them go to standard error again.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_MESSAGES_H
 #define AIS_MESSAGES_H

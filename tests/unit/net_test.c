@@ -1,3 +1,5 @@
+/* Unit tests of net.
+ * SPDX-License-Identifier: ISC */
 /* Tests of common/net. */
 #include <config.h>
 

@@ -1,3 +1,5 @@
+/* Unit tests of notify.
+ * SPDX-License-Identifier: ISC */
 /* Tests of daemon/notify. */
 #include <config.h>
 

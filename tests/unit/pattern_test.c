@@ -1,3 +1,5 @@
+/* Unit tests of pattern.
+ * SPDX-License-Identifier: ISC */
 /* Tests of common/pattern. */
 #include <config.h>
 

@@ -1,3 +1,5 @@
+/* Unit tests of penalty.
+ * SPDX-License-Identifier: ISC */
 /* Tests of daemon/penalty. */
 #include <config.h>
 

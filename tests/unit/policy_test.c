@@ -1,3 +1,5 @@
+/* Unit tests of policy.
+ * SPDX-License-Identifier: ISC */
 /* Tests of daemon/policy: how a request runs, and what is refused.
  * rules_test.c is about whom rules are for, and about typed arguments. */
 #include <config.h>

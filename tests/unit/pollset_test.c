@@ -1,3 +1,5 @@
+/* Unit tests of pollset.
+ * SPDX-License-Identifier: ISC */
 /* Tests of common/pollset. */
 #include <config.h>
 

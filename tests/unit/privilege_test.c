@@ -1,6 +1,7 @@
 /*
  * Tests of daemon/privilege.  What cannot be undone is done in a child, whose
  * checks end it with a message; most of it needs root.
+ * SPDX-License-Identifier: ISC
  */
 #include <config.h>
 

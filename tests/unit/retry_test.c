@@ -1,3 +1,5 @@
+/* Unit tests of retry.
+ * SPDX-License-Identifier: ISC */
 /* Tests of common/retry. */
 #include <config.h>
 

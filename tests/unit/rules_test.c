@@ -1,6 +1,7 @@
 /*
  * Tests of rules as a whole: whom they are for, which arguments they take,
  * the decision against a naive copy of its definition, and how long it takes.
+ * SPDX-License-Identifier: ISC
  */
 #include <config.h>
 

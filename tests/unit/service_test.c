@@ -1,6 +1,7 @@
 /*
  * Tests of daemon/service, or of daemon/service-plain where the build has no
  * libsystemd: both keep the same contract.
+ * SPDX-License-Identifier: ISC
  */
 #include <config.h>
 

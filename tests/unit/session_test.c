@@ -1,6 +1,7 @@
 /*
  * Tests of daemon/session, and of daemon/command under it: a real session,
  * with TLS and processes, and a client that says what no aisc would.
+ * SPDX-License-Identifier: ISC
  */
 #include <config.h>
 

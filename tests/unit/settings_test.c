@@ -1,3 +1,5 @@
+/* Unit tests of settings.
+ * SPDX-License-Identifier: ISC */
 /* Tests of daemon/settings, and of what it takes for rules. */
 #include <config.h>
 

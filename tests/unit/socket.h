@@ -1,6 +1,7 @@
 /*
  * socket.h - the other end of a socket in the file system, for the tests of
  * what writes to logs of this machine.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_SOCKET_H
 #define AIS_SOCKET_H

@@ -1,3 +1,5 @@
+/* Unit tests of stream.
+ * SPDX-License-Identifier: ISC */
 /* Tests of daemon/stream. */
 #include <config.h>
 

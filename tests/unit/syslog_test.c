@@ -1,3 +1,5 @@
+/* Unit tests of syslog.
+ * SPDX-License-Identifier: ISC */
 /* Tests of daemon/syslog. */
 #include <config.h>
 

@@ -1,3 +1,5 @@
+/* Unit tests of text.
+ * SPDX-License-Identifier: ISC */
 /* Tests of common/text. */
 #include <config.h>
 

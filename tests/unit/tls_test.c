@@ -1,3 +1,5 @@
+/* Unit tests of tls.
+ * SPDX-License-Identifier: ISC */
 /* Tests of common/tls. */
 #include <config.h>
 

@@ -1,3 +1,5 @@
+/* Unit tests of tree.
+ * SPDX-License-Identifier: ISC */
 /* Tests of daemon/tree. */
 #include <config.h>
 

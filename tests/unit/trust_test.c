@@ -1,6 +1,7 @@
 /*
  * Tests of daemon/trust.  What another user could change is asked in a child
  * that has become this user, which needs root; the kernel is the judge of it.
+ * SPDX-License-Identifier: ISC
  */
 #include <config.h>
 

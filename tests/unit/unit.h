@@ -1,6 +1,7 @@
 /*
  * unit.h - what the unit tests share: cmocka's many headers, random numbers
  * that are the same at every run, a private directory, and captured messages.
+ * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_UNIT_H
 #define AIS_UNIT_H

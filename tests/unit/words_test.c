@@ -1,3 +1,5 @@
+/* Unit tests of words.
+ * SPDX-License-Identifier: ISC */
 /* Tests of common/words. */
 #include <config.h>
 
