@@ -161,15 +161,16 @@ options_take(const struct option_row *rows, size_t count, void *base,
 	option_tables(rows, count, letters, longs);
 	optind = 0;		/* Begin anew. */
 	while ((c = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
-		row = c == ':' || c == '?' ? NULL : option_find(rows, c);
-		if (result == -1 && (row == NULL || row->kind != OPTION_FLAG))
+		if (c == ':' || c == '?') {
+			if (result == 0)
+				result = c == '?' ? option_unknown(rows, count,
+				    argv[optind - 1]) : options_usage(SEE,
+				    "%s needs a value", argv[optind - 1]);
 			continue;
-		if (c == ':')
-			result = options_usage(SEE, "%s needs a value",
-			    argv[optind - 1]);
-		else if (c == '?')
-			result = option_unknown(rows, count, argv[optind - 1]);
-		else if (option_set(row, base, optarg) == -1)
+		}
+		row = option_find(rows, c);
+		if ((result == 0 || row->kind == OPTION_FLAG) &&
+		    option_set(row, base, optarg) == -1)
 			result = -1;
 	}
 	return result == -1 ? -1 : optind;

@@ -240,12 +240,15 @@ look_there(struct report *r, struct request *request)
 static void
 judge(struct report *r, const struct tls_identity *id, const char *whose)
 {
-	int64_t days = id == NULL ? INT64_MAX : days_until(r, id->not_after);
-	enum check_status status = days < r->check->critical_days ?
-	    CHECK_CRITICAL : days < r->check->warn_days ? CHECK_WARNING :
-	    CHECK_OK;
+	enum check_status status;
 	char left[TEXT_COUNT_MAX];
+	int64_t days;
 
+	if (id == NULL)
+		return;
+	days = days_until(r, id->not_after);
+	status = days < r->check->critical_days ? CHECK_CRITICAL :
+	    days < r->check->warn_days ? CHECK_WARNING : CHECK_OK;
 	if (status > r->status)
 		conclude(r, status, "renew the certificate \"%s\" of %s, %s "
 		    "left", id->subject, whose, days_text(r, id->not_after,

@@ -329,13 +329,14 @@ acceptor_new(const struct settings *s, struct tls_context *context,
 	acceptor_configure(a, s, context);
 	a->queue = queue;
 	a->linger = linger;
-	admission_init(&a->admission);
 	a->all = calloc(acceptor_capacity(s), sizeof *a->all);
 	a->places = calloc(acceptor_capacity(s), sizeof *a->places);
-	if (a->all != NULL && a->places != NULL)
-		return a;
-	acceptor_free(a);
-	return NULL;
+	if (a->all == NULL || a->places == NULL) {
+		acceptor_free(a);
+		return NULL;
+	}
+	admission_init(&a->admission);
+	return a;
 }
 
 void
