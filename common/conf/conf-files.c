@@ -6,7 +6,9 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -17,6 +19,9 @@
 #define DEPTH_MAX	10
 /* A longer file than any configuration. */
 #define FILE_MAX	(64 * 1024 * 1024)
+/* What parsing a file takes at most: so much, and for each of its bytes. */
+#define PARSE_MEMORY	(4 * 1024 * 1024)
+#define PARSE_FACTOR	64
 
 /* What a check was asked for. */
 struct why {
@@ -91,6 +96,26 @@ complain(const char *path, const char *what, int error, const struct why *why)
 	return -1;
 }
 
+/*
+ * Is there memory to parse "f"?  Where there is none libconfig ends the
+ * program, so it is asked only where there is more than it will take.
+ */
+static bool
+has_memory(FILE *f)
+{
+	struct stat st;
+	void *p = NULL;
+
+	if (fstat(fileno(f), &st) == 0) {
+		errno = ENOMEM;
+		if ((uintmax_t)st.st_size < SIZE_MAX / PARSE_FACTOR / 2)
+			p = malloc(PARSE_MEMORY +
+			    PARSE_FACTOR * (size_t)st.st_size);
+	}
+	free(p);
+	return p != NULL;
+}
+
 static int
 check(const char *path, const char *from, int depth, const struct why *why)
 {
@@ -113,8 +138,11 @@ check(const char *path, const char *from, int depth, const struct why *why)
 	 * uses fread(3), and so do we. */
 	while (fread(line, 1, sizeof line, f) == sizeof line)
 		continue;
-	if (!ferror(f))
+	if (!ferror(f)) {
 		rewind(f);
+		if (!has_memory(f))
+			result = complain(path, strerror(errno), errno, why);
+	}
 	while (result == 0 && !ferror(f) &&
 	    fgets(line, sizeof line, f) != NULL) {
 		/* Some editors put it before UTF-8, and nobody sees it. */
