@@ -9,6 +9,8 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
+#include <link.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -455,6 +458,39 @@ prepare(const struct options *o, struct server_start *start)
 	    log_failure();
 }
 
+/* Forget one library's pages that cannot be written. */
+static int
+forget_object(struct dl_phdr_info *info, size_t size, void *context)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+
+	(void)size;
+	(void)context;
+	for (size_t i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+		uintptr_t start = info->dlpi_addr + p->p_vaddr;
+		uintptr_t end = start + p->p_memsz;
+
+		start &= ~(page - 1);
+		if (p->p_type == PT_LOAD && (p->p_flags & PF_W) == 0)
+			(void)madvise((void *)start, end - start,
+			    MADV_DONTNEED);
+	}
+	return 0;
+}
+
+/*
+ * The start goes through much of OpenSSL, and of what libsystemd brings along,
+ * that an idle daemon does not need.  Pages of programs come back from the
+ * cache when they are touched; so let them go, and what malloc has left over.
+ */
+static void
+forget_start(void)
+{
+	(void)dl_iterate_phdr(forget_object, NULL);
+	(void)malloc_trim(0);
+}
+
 /* "s" is freed here. */
 static int
 serve(const struct options *o, struct settings *s)
@@ -471,6 +507,7 @@ serve(const struct options *o, struct settings *s)
 		log_errno("cannot prepare to run");
 	else
 		code = prepare(o, &start);
+	forget_start();
 	if (code == EXIT_DONE)
 		return server_run(&start) == 0 ? EXIT_DONE : EXIT_FAILED;
 	tls_context_free(start.context);

@@ -83,8 +83,8 @@ printer_finish(struct printer *p, struct outcome *o)
 		outcome_fail(o, OUTCOME_OUTPUT, "cannot write to descriptor "
 		    "%d: %s", p->fd, strerror(p->error));
 	else if (p->error == EPIPE)
-		outcome_fail(o, OUTCOME_PIPE, "nobody reads our standard "
-		    "output");
+		outcome_fail(o, OUTCOME_PIPE, "the reader of our "
+		    "standard output has gone");
 	else
 		outcome_fail(o, OUTCOME_OUTPUT, "cannot write standard "
 		    "output: %s", strerror(p->error));

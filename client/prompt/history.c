@@ -61,7 +61,7 @@ history_open(char **lines)
 	}
 	fd = history_create(path);
 	free(path);
-	/* The lock is for the cut: nobody appends meanwhile. */
+	/* The lock is for the cut: no other prompt appends meanwhile. */
 	if (fd == -1 || fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) ||
 	    st.st_uid != geteuid() || fchmod(fd, 0600) == -1 ||
 	    flock(fd, LOCK_EX) == -1) {

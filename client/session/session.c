@@ -152,7 +152,7 @@ request_is_late(struct request *r)
 	return r->broken;
 }
 
-/* Let the command know that nobody reads its output.  Can the server do so? */
+/* Tell the command that its output has no reader.  Can the server do so? */
 static bool
 close_output(struct request *r)
 {
@@ -180,8 +180,8 @@ request_output_failed(struct request *r, const struct outlet *o)
 		outcome_fail(r->outcome, OUTCOME_RESOURCES, "cannot keep the "
 		    "output: %s", strerror(errno));
 	else if (closed)
-		outcome_fail(r->outcome, OUTCOME_PIPE, "nobody reads our "
-		    "standard output");
+		outcome_fail(r->outcome, OUTCOME_PIPE, "the reader of "
+		    "our standard output has gone");
 	else
 		outcome_fail(r->outcome, OUTCOME_OUTPUT, "cannot write "
 		    "standard output: %s", strerror(errno));
@@ -207,7 +207,7 @@ on_ping(struct request *r, const struct frame *f)
 	return violation(r, "PING comes faster than PONG can go");
 }
 
-/* The PONG that request_ping() waits for, or one that nobody asked for. */
+/* The PONG that request_ping() waits for, or one that was not asked for. */
 static int
 on_pong(struct request *r, const struct frame *f)
 {

@@ -145,7 +145,7 @@ check(const char *path, const char *from, int depth, const struct why *why)
 	}
 	while (result == 0 && !ferror(f) &&
 	    fgets(line, sizeof line, f) != NULL) {
-		/* Some editors put it before UTF-8, and nobody sees it. */
+		/* Some editors put it before UTF-8, and it cannot be seen. */
 		if (first && strncmp(line, "\xef\xbb\xbf", 3) == 0)
 			result = complain(path, "it begins with a byte order "
 			    "mark, which an editor has put there; save it as "

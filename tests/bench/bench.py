@@ -75,10 +75,8 @@ BUDGETS = [
     ("aisd", "upload", "floor-tuned", 1 / 0.95),
     ("aisd", "download_cpu", "floor-tuned", 1.1),
     ("aisd", "upload_cpu", "floor-tuned", 1.1),
-    ("aisd", "idle", None, 9),
-    # A session looks at its rules once, one after the other.
-    *((kind.name, column, scale.PLAIN,
-       1.15 if (kind.name, column) == ("rules", "cold") else 1.05)
+    ("aisd", "idle", None, 8),
+    *((kind.name, column, scale.PLAIN, 1.05)
       for kind in scale.ALL for column in kind.columns
       if kind.name != scale.PLAIN),
     ("rules", "check", None, 1),
