@@ -274,7 +274,7 @@ describe_locked_out(const struct settings *s, const struct tls_term *t,
 	*out = '\0';
 	if (t->kind != TLS_TERM_LIST)
 		return;
-	if (settings_old_crl(s))
+	if (s->crl_expired == SETTINGS_CRL_WARNING)
 		(void)snprintf(out, size, "; %s the old one is used", when);
 	else
 		(void)snprintf(out, size, "; %s every client whose certificate "
@@ -321,7 +321,8 @@ warn_of_term(const struct certwatch *w, struct term *t, int64_t now)
 	t->warned_at = now;
 	explain(s, &t->what, now, text);
 	audit_expiry(file_of(s, &t->what), t->what.ends, t->what.ends <= now &&
-	    !(t->what.kind == TLS_TERM_LIST && settings_old_crl(s)), text);
+	    !(t->what.kind == TLS_TERM_LIST &&
+	    s->crl_expired == SETTINGS_CRL_WARNING), text);
 }
 
 static void
@@ -452,7 +453,8 @@ certwatch_may_start(const struct settings *settings,
 	int result = take_terms(&w, context);
 	char what[256];
 
-	for (size_t i = 0; i < w.count && !settings_old_crl(settings); i++) {
+	for (size_t i = 0; i < w.count &&
+	    settings->crl_expired == SETTINGS_CRL_ERROR; i++) {
 		const struct tls_term *t = &w.terms[i].what;
 
 		if (t->kind != TLS_TERM_LIST || t->ends == 0 || t->ends > now)

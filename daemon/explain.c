@@ -151,12 +151,10 @@ static int
 explain_request(FILE *out, const struct settings *s,
     const struct policy_peer *peer, const struct body *request)
 {
-	struct policy_defaults defaults;
 	struct decision d;
 	bool allowed;
 
-	settings_policy_defaults(s, &defaults);
-	if (policy_decide(&defaults, peer, request, &d) == -1) {
+	if (policy_decide(&s->policy, peer, request, &d) == -1) {
 		log_error("out of memory");
 		return -1;
 	}

@@ -6,7 +6,6 @@
 #include <config.h>
 
 #include <errno.h>
-#include <string.h>
 
 #include "common/base/log.h"
 #include "daemon/record/datagram.h"
@@ -23,8 +22,7 @@ static int
 open_log_file(const struct settings *s)
 {
 	log_file = logfile_open(s->log_file,
-	    strcmp(s->log_format, "json") == 0 ? LOGFILE_JSON :
-	    LOGFILE_LOGFMT);
+	    (enum logfile_form)s->log_format);
 	return log_file == NULL ? -1 : 0;
 }
 
@@ -42,15 +40,15 @@ logs_open_streams(const struct settings *s, bool verbose)
 /* The system's log, and whether it is "there" now; NULL: there is to be
  * none. */
 static struct log_sink *
-open_system_log(const char *which, bool *there)
+open_system_log(int64_t which, bool *there)
 {
-	bool automatic = strcmp(which, "auto") == 0;
+	bool automatic = which == SETTINGS_SYSTEM_AUTO;
 
 	*there = datagram_is_there(JOURNAL_SOCKET);
-	if (strcmp(which, "journal") == 0 || (automatic && *there))
+	if (which == SETTINGS_SYSTEM_JOURNAL || (automatic && *there))
 		return journal_open(JOURNAL_SOCKET, "aisd");
 	*there = datagram_is_there(SYSLOG_SOCKET);
-	if (strcmp(which, "syslog") == 0 || (automatic && *there))
+	if (which == SETTINGS_SYSTEM_SYSLOG || (automatic && *there))
 		return syslog_open(SYSLOG_SOCKET, "aisd");
 	*there = false;
 	return NULL;
@@ -65,22 +63,11 @@ no_log(const struct settings *s)
 		    "log; start its reader first", s->log_file);
 	else
 		log_error("there is %s here; set \"log_file\"",
-		    strcmp(s->log_system, "journal") == 0 ? "no journal" :
-		    strcmp(s->log_system, "syslog") == 0 ? "no syslog" :
+		    s->log_system == SETTINGS_SYSTEM_JOURNAL ? "no journal" :
+		    s->log_system == SETTINGS_SYSTEM_SYSLOG ? "no syslog" :
 		    "neither a journal nor a syslog");
 	errno = ENOENT;
 	return -1;
-}
-
-static enum log_level
-level_of(const char *name)
-{
-	enum log_level level = LOG_LEVEL_ERROR;
-
-	while (level < LOG_LEVEL_DEBUG &&
-	    strcmp(name, log_level_name(level)) != 0)
-		level++;
-	return level;
 }
 
 int
@@ -101,12 +88,13 @@ logs_open(const struct settings *s, bool verbose, struct log_sink **file)
 		if (all[i] != NULL)
 			(void)log_add_sink(all[i]);
 	}
-	if (system == NULL && strcmp(s->log_system, "auto") == 0)
+	if (system == NULL && s->log_system == SETTINGS_SYSTEM_AUTO)
 		log_notice("there is neither a journal nor a syslog here, so "
 		    "%s alone has the records until aisd is started again",
 		    s->log_file);
 	*file = s->log_file == NULL || logfile_is_stream(s->log_file) ? NULL :
 	    log_file;
-	log_set_level(verbose ? LOG_LEVEL_DEBUG : level_of(s->log_level));
+	log_set_level(verbose ? LOG_LEVEL_DEBUG :
+	    (enum log_level)(LOG_LEVEL_ERROR + s->log_level));
 	return 0;
 }

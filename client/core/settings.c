@@ -36,25 +36,25 @@ struct section {
 	char **match;
 };
 
-#define VALUE(name)	offsetof(struct section, settings.name)
+#define KEY(name, type, min, max) \
+	{ #name, type, offsetof(struct section, settings.name), min, max, NULL }
 
 /* A section's keys.  All but the first may stand at the top level as well. */
 static const struct conf_key keys[] = {
-	{ "match", CONF_STRINGS, offsetof(struct section, match), 0, 0 },
-	{ "authority", CONF_STRING, VALUE(authority), 0, 0 },
-	{ "certificate", CONF_STRING, VALUE(certificate), 0, 0 },
-	{ "key", CONF_STRING, VALUE(key), 0, 0 },
-	{ "port", CONF_INT, VALUE(port), 1, 65535 },
-	{ "host_name", CONF_STRING, VALUE(host_name), 0, 0 },
-	{ "server_name", CONF_STRING, VALUE(server_name), 0, 0 },
-	{ "directory", CONF_STRING, VALUE(directory), 0, 0 },
-	{ "environment", CONF_STRINGS, VALUE(environment), 0, 0 },
-	{ "timeout", CONF_SECONDS, VALUE(timeout), 0, TIMEOUT_MAX },
-	{ "connect_timeout", CONF_SECONDS, VALUE(connect_timeout), 0,
-	    TIMEOUT_MAX },
-	{ "wait", CONF_SECONDS, VALUE(wait), 0, TIMEOUT_MAX },
-	{ "allow_tls12", CONF_BOOL, VALUE(allow_tls12), 0, 0 },
-	{ "hosts", CONF_GROUPS, 0, 0, 0 }
+	CONF_KEY(struct section, match, CONF_STRINGS),
+	KEY(authority, CONF_STRING, 0, 0),
+	KEY(certificate, CONF_STRING, 0, 0),
+	KEY(key, CONF_STRING, 0, 0),
+	KEY(port, CONF_INT, 1, 65535),
+	KEY(host_name, CONF_STRING, 0, 0),
+	KEY(server_name, CONF_STRING, 0, 0),
+	KEY(directory, CONF_STRING, 0, 0),
+	KEY(environment, CONF_VARIABLES, 0, 0),
+	KEY(timeout, CONF_SECONDS, 0, TIMEOUT_MAX),
+	KEY(connect_timeout, CONF_SECONDS, 0, TIMEOUT_MAX),
+	KEY(wait, CONF_SECONDS, 0, TIMEOUT_MAX),
+	KEY(allow_tls12, CONF_BOOL, 0, 0),
+	CONF_LIST_OF_GROUPS(hosts)
 };
 
 #define COUNT		(sizeof keys / sizeof keys[0])
@@ -178,19 +178,6 @@ settings_resolve(char **place, const char *file)
 	*place = whole;
 }
 
-static int
-check_environment(const struct settings *s, const char *path)
-{
-	for (char **v = s->environment; v != NULL && *v != NULL; v++) {
-		if (name_length(*v) == 0) {
-			log_error("%s: environment: %s is not NAME=VALUE",
-			    path, *v);
-			return -1;
-		}
-	}
-	return 0;
-}
-
 /* Lay what "conf", the file "path", says over "section". */
 static int
 apply(struct conf *conf, const char *path, const char *host,
@@ -213,7 +200,7 @@ apply(struct conf *conf, const char *path, const char *host,
 	settings_resolve(&s->authority, path);
 	settings_resolve(&s->certificate, path);
 	settings_resolve(&s->key, path);
-	return check_environment(s, path);
+	return 0;
 }
 
 /* Read one file; one that is not there is an error if it "must" be. */

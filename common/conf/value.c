@@ -278,6 +278,25 @@ read_list(const config_setting_t *s, void *place)
 	return 0;
 }
 
+/* The same of "NAME=VALUE". */
+static int
+read_variables(const config_setting_t *s, void *place)
+{
+	char **list = NULL;
+
+	if (read_list(s, &list) == -1)
+		return -1;
+	for (char **p = list; *p != NULL; p++) {
+		if (strchr(*p, '=') == NULL || **p == '=') {
+			free_list(&list);
+			return -1;
+		}
+	}
+	free_list(place);
+	*(char ***)place = list;
+	return 0;
+}
+
 static void
 print_list(FILE *out, const void *place)
 {
@@ -353,6 +372,9 @@ static const struct type types[] = {
 	    same_string, free_string, false },
 	[CONF_STRINGS] = { "a string or a list of strings", read_list,
 	    print_list, same_list, free_list, false },
+	[CONF_VARIABLES] = { "a list of \"NAME=VALUE\"", read_variables,
+	    print_list, same_list, free_list, false },
+	[CONF_WORD] = { NULL, NULL, print_int, same_number, NULL, false },
 	[CONF_OCTAL] = { "octal digits in quotes, as \"022\"", read_octal,
 	    print_octal, same_number, NULL, true },
 	[CONF_GROUPS] = { "a list, in parentheses", read_groups, NULL, NULL,
@@ -376,6 +398,27 @@ out_of_range(const struct conf_key *key, char why[CONF_WHY_MAX])
 	return -1;
 }
 
+/* One of the words of "key", as its number; as value_read(). */
+static int
+read_word(const config_setting_t *s, const struct conf_key *key,
+    int64_t *place, char why[CONF_WHY_MAX])
+{
+	const char *text = config_setting_get_string(s);
+	const char *const *words = key->words;
+	size_t used = (size_t)snprintf(why, CONF_WHY_MAX, "must be ");
+
+	for (size_t i = 0; words[i] != NULL; i++) {
+		if (text != NULL && strcmp(text, words[i]) == 0) {
+			*place = (int64_t)i;
+			return 0;
+		}
+		used += (size_t)snprintf(why + used, CONF_WHY_MAX - used,
+		    "%s\"%s\"", i == 0 ? "" : words[i + 1] == NULL ? " or " :
+		    ", ", words[i]);
+	}
+	return -1;
+}
+
 int
 value_read(const config_setting_t *s, const struct conf_key *key, void *base,
     char why[CONF_WHY_MAX])
@@ -384,6 +427,8 @@ value_read(const config_setting_t *s, const struct conf_key *key, void *base,
 	void *place = (char *)base + key->offset;
 	int64_t number = 0;
 
+	if (key->type == CONF_WORD)
+		return read_word(s, key, place, why);
 	errno = 0;
 	if (t->read(s, t->has_range ? &number : place) == -1) {
 		(void)snprintf(why, CONF_WHY_MAX, "%s%s", errno == ENOMEM ?
@@ -413,12 +458,18 @@ conf_print(FILE *out, const struct conf_key *table, size_t n,
     const void *base, int indent)
 {
 	for (const struct conf_key *key = table; key < table + n; key++) {
+		const void *place = (const char *)base + key->offset;
+
 		if (types[key->type].print == NULL)
 			continue;
 		for (int i = 0; i < indent; i++)
 			fputc('\t', out);
 		fprintf(out, "%s = ", key->name);
-		types[key->type].print(out, (const char *)base + key->offset);
+		if (key->type == CONF_WORD)
+			conf_print_string(out,
+			    key->words[*(const int64_t *)place]);
+		else
+			types[key->type].print(out, place);
 		fputs(";\n", out);
 	}
 }

@@ -31,6 +31,8 @@ enum conf_type {
 	CONF_PATH,		/* char *, absolute; "" is NULL */
 	CONF_STRINGS,		/* char **, NULL terminated; one string is a
 				 * list of one */
+	CONF_VARIABLES,		/* The same, each of them "NAME=VALUE" */
+	CONF_WORD,		/* int64_t: which of "words" it is, from 0 */
 	CONF_OCTAL,		/* int64_t; a string of octal digits */
 	CONF_GROUPS		/* Read by conf_each(); no value here. */
 };
@@ -42,7 +44,20 @@ struct conf_key {
 	size_t offset;
 	int64_t min;
 	int64_t max;
+	const char *const *words;	/* NULL terminated; or NULL. */
 };
+
+/* Rows of such a table: the key "name" is the member of that name of the struct
+ * "base".  offsetof() takes no parentheses. */
+/* NOLINTBEGIN(bugprone-macro-parentheses) */
+#define CONF_KEY(base, name, type) \
+	{ #name, type, offsetof(base, name), 0, 0, NULL }
+#define CONF_NUMBER(base, name, type, min, max) \
+	{ #name, type, offsetof(base, name), min, max, NULL }
+#define CONF_CHOICE(base, name, words) \
+	{ #name, CONF_WORD, offsetof(base, name), 0, 0, words }
+#define CONF_LIST_OF_GROUPS(name) { #name, CONF_GROUPS, 0, 0, 0, NULL }
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 /*
  * Read the value "s" of "key" into its place in "base"; what it replaces is

@@ -17,84 +17,68 @@
 #include "common/tls/tls.h"
 #include "daemon/conf/settings.h"
 
-#define KEY(name, type, min, max) \
-	{ #name, type, offsetof(struct settings, name), min, max }
-
 #define SECOND	1000LL
 #define DAY	(86400 * SECOND)
 #define YEAR	(366 * DAY)
 
+/* The words of keys, as the enumerations of settings.h number them; the first
+ * is the default. */
+static const char *const lists[] = { "error", "warning", NULL };
+static const char *const purposes[] = { "required", "optional", NULL };
+static const char *const formats[] = { "logfmt", "json", NULL };
+static const char *const systems[] = {
+	"auto", "journal", "syslog", "none", NULL
+};
+static const char *const levels[] = {
+	"error", "warning", "notice", "info", "debug", NULL
+};
+static const char *const audits[] = { "any", "strict", NULL };
+
+#define KEY(name, type)	CONF_KEY(struct settings, name, type)
+#define WORD(name, words)	CONF_CHOICE(struct settings, name, words)
+#define NUMBER(name, type, min, max) \
+	CONF_NUMBER(struct settings, name, type, min, max)
+
 static const struct conf_key keys[] = {
-	KEY(listen, CONF_STRINGS, 0, 0),
-	KEY(certificate, CONF_PATH, 0, 0),
-	KEY(key, CONF_PATH, 0, 0),
-	KEY(authority, CONF_PATH, 0, 0),
-	KEY(crl, CONF_PATH, 0, 0),
-	KEY(crl_expired, CONF_STRING, 0, 0),
-	KEY(client_purpose, CONF_STRING, 0, 0),
-	KEY(watch_interval, CONF_SECONDS, 0, DAY),
-	KEY(expiry_warning, CONF_INT, 0, 3650),
-	KEY(allow_tls12, CONF_BOOL, 0, 0),
-	KEY(user, CONF_STRING, 0, 0),
-	KEY(command_user, CONF_STRING, 0, 0),
-	KEY(unprivileged, CONF_BOOL, 0, 0),
-	KEY(allow_setuid, CONF_BOOL, 0, 0),
-	KEY(log_file, CONF_PATH, 0, 0),
-	KEY(log_format, CONF_STRING, 0, 0),
-	KEY(log_system, CONF_STRING, 0, 0),
-	KEY(log_level, CONF_STRING, 0, 0),
-	KEY(audit, CONF_STRING, 0, 0),
-	KEY(max_handshakes, CONF_INT, 1, 1024),
-	KEY(failure_penalty, CONF_SECONDS, 0, 3600 * SECOND),
-	KEY(max_waiting, CONF_INT, 0, 1024),
-	KEY(handshake_timeout, CONF_SECONDS, 100, 3600 * SECOND),
-	KEY(idle_timeout, CONF_SECONDS, 100, YEAR),
-	KEY(idle_timeout_waiting, CONF_SECONDS, 100, YEAR),
-	KEY(session_timeout, CONF_SECONDS, 0, YEAR),
-	KEY(turn, CONF_SECONDS, 0, YEAR),
-	KEY(dead_timeout, CONF_SECONDS, 0, DAY),
-	KEY(stopped_timeout, CONF_SECONDS, 0, YEAR),
-	KEY(kill_grace, CONF_SECONDS, 0, 3600 * SECOND),
-	KEY(path, CONF_STRINGS, 0, 0),
-	KEY(shell_program, CONF_PATH, 0, 0),
+	KEY(listen, CONF_STRINGS),
+	KEY(certificate, CONF_PATH),
+	KEY(key, CONF_PATH),
+	KEY(authority, CONF_PATH),
+	KEY(crl, CONF_PATH),
+	WORD(crl_expired, lists),
+	WORD(client_purpose, purposes),
+	NUMBER(watch_interval, CONF_SECONDS, 0, DAY),
+	NUMBER(expiry_warning, CONF_INT, 0, 3650),
+	KEY(allow_tls12, CONF_BOOL),
+	KEY(user, CONF_STRING),
+	KEY(command_user, CONF_STRING),
+	KEY(unprivileged, CONF_BOOL),
+	KEY(allow_setuid, CONF_BOOL),
+	KEY(log_file, CONF_PATH),
+	WORD(log_format, formats),
+	WORD(log_system, systems),
+	WORD(log_level, levels),
+	WORD(audit, audits),
+	NUMBER(max_handshakes, CONF_INT, 1, 1024),
+	NUMBER(failure_penalty, CONF_SECONDS, 0, 3600 * SECOND),
+	NUMBER(max_waiting, CONF_INT, 0, 1024),
+	NUMBER(handshake_timeout, CONF_SECONDS, 100, 3600 * SECOND),
+	NUMBER(idle_timeout, CONF_SECONDS, 100, YEAR),
+	NUMBER(idle_timeout_waiting, CONF_SECONDS, 100, YEAR),
+	NUMBER(session_timeout, CONF_SECONDS, 0, YEAR),
+	NUMBER(turn, CONF_SECONDS, 0, YEAR),
+	NUMBER(dead_timeout, CONF_SECONDS, 0, DAY),
+	NUMBER(stopped_timeout, CONF_SECONDS, 0, YEAR),
+	NUMBER(kill_grace, CONF_SECONDS, 0, 3600 * SECOND),
+	KEY(path, CONF_STRINGS),
+	KEY(shell_program, CONF_PATH),
 	EXEC_OPTIONS_KEYS(struct settings, options),
-	{ "rules", CONF_GROUPS, 0, 0, 0 },
+	CONF_LIST_OF_GROUPS(rules),
 };
 
 #define KEYS	(sizeof keys / sizeof keys[0])
 
 /* --- defaults ---------------------------------------------------------- */
-
-/* The texts that are set at first, and the words that some must be one of. */
-static const struct {
-	const char *name;
-	size_t offset;
-	const char *value;
-	const char *words[6];
-} texts[] = {
-#define TEXT(name, ...)	{ #name, offsetof(struct settings, name), __VA_ARGS__ }
-	TEXT(certificate, AIS_SYSCONFDIR "/aisd/server.pem", { NULL }),
-	TEXT(key, AIS_SYSCONFDIR "/aisd/server.key", { NULL }),
-	TEXT(authority, AIS_SYSCONFDIR "/aisd/ca.pem", { NULL }),
-	TEXT(crl_expired, "error", { "error", "warning" }),
-	TEXT(client_purpose, "required", { "required", "optional" }),
-	TEXT(user, "aisd", { NULL }),
-	TEXT(command_user, "aisd-run", { NULL }),
-	TEXT(log_file, AIS_LOCALSTATEDIR "/log/aisd/server.log", { NULL }),
-	TEXT(log_format, "logfmt", { "logfmt", "json" }),
-	TEXT(log_system, "auto", { "auto", "journal", "syslog", "none" }),
-	TEXT(log_level, "info",
-	    { "error", "warning", "notice", "info", "debug" }),
-	TEXT(audit, "any", { "any", "strict" }),
-	TEXT(shell_program, "/bin/sh", { NULL }),
-#undef TEXT
-};
-
-static char **
-text_at(struct settings *s, size_t offset)
-{
-	return (char **)(void *)((char *)s + offset);
-}
 
 /* 0, or -1 if memory is out. */
 static int
@@ -104,28 +88,27 @@ set_defaults(struct settings *s)
 	static const char *const path[] = { "/usr/local/sbin",
 	    "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", NULL };
 
-	s->listen = conf_list(everywhere);
-	s->path = conf_list(path);
-	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-		char **text = text_at(s, texts[i].offset);
-
-		if ((*text = strdup(texts[i].value)) == NULL)
-			return -1;
-	}
-	s->watch_interval = 60 * SECOND;
-	s->expiry_warning = 30;
-	s->max_handshakes = 64;
-	s->failure_penalty = 1 * SECOND;
-	s->max_waiting = 32;
-	s->handshake_timeout = 10 * SECOND;
-	s->idle_timeout = 300 * SECOND;
-	s->idle_timeout_waiting = 10 * SECOND;
-	s->turn = 60 * SECOND;
-	s->dead_timeout = 30 * SECOND;
-	s->stopped_timeout = 3600 * SECOND;
-	s->kill_grace = 2 * SECOND;
+	*s = (struct settings){
+		.listen = conf_list(everywhere),
+		.certificate = strdup(AIS_SYSCONFDIR "/aisd/server.pem"),
+		.key = strdup(AIS_SYSCONFDIR "/aisd/server.key"),
+		.authority = strdup(AIS_SYSCONFDIR "/aisd/ca.pem"),
+		.watch_interval = 60 * SECOND, .expiry_warning = 30,
+		.user = strdup("aisd"), .command_user = strdup("aisd-run"),
+		.log_file = strdup(AIS_LOCALSTATEDIR "/log/aisd/server.log"),
+		.log_level = LOG_LEVEL_INFO - LOG_LEVEL_ERROR,
+		.max_handshakes = 64, .failure_penalty = 1 * SECOND,
+		.max_waiting = 32, .handshake_timeout = 10 * SECOND,
+		.idle_timeout = 300 * SECOND,
+		.idle_timeout_waiting = 10 * SECOND, .turn = 60 * SECOND,
+		.dead_timeout = 30 * SECOND, .stopped_timeout = 3600 * SECOND,
+		.kill_grace = 2 * SECOND,
+		.path = conf_list(path), .shell_program = strdup("/bin/sh")
+	};
 	return exec_options_init(&s->options) == -1 || s->listen == NULL ||
-	    s->path == NULL ? -1 : 0;
+	    s->certificate == NULL || s->key == NULL || s->authority == NULL ||
+	    s->user == NULL || s->command_user == NULL || s->log_file == NULL ||
+	    s->path == NULL || s->shell_program == NULL ? -1 : 0;
 }
 
 /* --- checks ------------------------------------------------------------ */
@@ -159,48 +142,16 @@ check_listen(struct conf *conf, const struct settings *s)
 	return errors;
 }
 
-/* "a", "b" or "c": the words of a choice, in "out" of "size" bytes. */
-static void
-name_words(const char *const *words, char *out, size_t size)
-{
-	size_t used = 0;
-
-	for (size_t i = 0; words[i] != NULL; i++)
-		used += (size_t)snprintf(out + used, size - used, "%s\"%s\"",
-		    i == 0 ? "" : words[i + 1] == NULL ? " or " : ", ",
-		    words[i]);
-}
-
 static int
-check_words(struct conf *conf, struct settings *s)
+check_values(struct conf *conf, const struct settings *s)
 {
-	char wanted[128] = "must be ";
 	int errors = 0;
 
-	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-		const char *text = *text_at(s, texts[i].offset);
-		const char *const *words = texts[i].words;
-
-		if (*words == NULL ||
-		    (text != NULL && text_list_has(words, text)))
-			continue;
-		name_words(words, wanted + 8, sizeof wanted - 8);
-		errors += complain(conf, texts[i].name, wanted);
-	}
-	if (s->log_system != NULL && strcmp(s->log_system, "none") == 0 &&
-	    s->log_file == NULL)
+	if (s->log_system == SETTINGS_SYSTEM_NONE && s->log_file == NULL)
 		errors += complain(conf, "log_file", "must be set where "
 		    "log_system is \"none\", or nothing would be on record");
 	if (s->shell_program == NULL)
 		errors += complain(conf, "shell_program", "must be set");
-	return errors;
-}
-
-static int
-check_lists(struct conf *conf, const struct settings *s)
-{
-	int errors = 0;
-
 	if (s->path[0] == NULL)
 		errors += complain(conf, "path", "must name a directory");
 	for (char **p = s->path; *p != NULL; p++) {
@@ -244,23 +195,21 @@ static const char *const tls_keys[] = {
 	"certificate", "key", "authority", "crl"
 };
 
-/* What the keys that rules have as well are worth at the top level. */
-static int
-check_terms(struct conf *conf, struct settings *s)
-{
-	const char *why, *key = exec_options_check(&s->options, &why);
-
-	return key == NULL ? 0 : complain(conf, key, why);
-}
-
-/* The home of the command user, or the root where it has none. */
-static const char *
-find_start(const struct settings *s)
+/* What the policy needs to know beside the rules.  A session begins in the
+ * home of the command user, or in the root where there is none. */
+static void
+derive_policy(struct settings *s)
 {
 	struct stat st;
+	bool home = stat(s->command.home, &st) == 0 && S_ISDIR(st.st_mode);
 
-	return stat(s->command.home, &st) == 0 && S_ISDIR(st.st_mode) ?
-	    s->command.home : "/";
+	s->policy = (struct policy_defaults){
+		.path = s->path, .shell = s->shell_program,
+		.user = s->command.name, .home = s->command.home,
+		.start = home ? s->command.home : "/",
+		.account = s->unprivileged ? NULL : &s->command,
+		.allow_setuid = s->allow_setuid
+	};
 }
 
 /* Say which keys differ that only a restart can change, and keep in "s" what
@@ -292,7 +241,6 @@ load_into(struct settings *s, struct conf *conf, const struct settings *old,
 {
 	int errors = conf_read(conf, keys, KEYS, s), unknown = 0;
 
-	errors += check_terms(conf, s);
 	s->rules = rules_load(conf, &s->options, &errors);
 	if (s->rules == NULL) {
 		log_error("cannot read the rules: out of memory");
@@ -302,9 +250,8 @@ load_into(struct settings *s, struct conf *conf, const struct settings *old,
 	for (size_t i = 0; i < 4; i++)
 		(void)conf_where(conf, tls_keys[i], s->where[i],
 		    sizeof s->where[i]);
-	errors += check_listen(conf, s) + check_words(conf, s) +
-	    check_lists(conf, s) + find_accounts(conf, s, old, &unknown);
-	s->start = find_start(s);
+	errors += check_listen(conf, s) + check_values(conf, s) +
+	    find_accounts(conf, s, old, &unknown);
 	hope->may_pass = errors == unknown;
 	return errors == 0 ? 0 : -1;
 }
@@ -340,6 +287,7 @@ load(const char *path, const struct settings *old, struct settings_hope *hope)
 	}
 	if (old != NULL)
 		inherit(s, old);
+	derive_policy(s);
 	return s;
 }
 
@@ -377,30 +325,20 @@ check_key_mode(const struct settings *s)
 	if (s->key == NULL)
 		return 0;	/* Reading it will say why. */
 	if (!s->unprivileged && getuid() == s->daemon.uid &&
-	    access(s->key, R_OK) == -1 && errno == EACCES) {
-		(void)conf_error("", "the key %s cannot be read by "
-		    "the user %s; run: chown root:%s %s && chmod 0640 %s",
-		    s->key,
+	    access(s->key, R_OK) == -1 && errno == EACCES)
+		return -conf_error("", "the key %s cannot be read by the user "
+		    "%s; run: chown root:%s %s && chmod 0640 %s", s->key,
 		    s->daemon.name, s->daemon.name, s->key, s->key);
-		return -1;
-	}
 	if (stat(s->key, &st) == -1)
 		return 0;
-	if ((st.st_mode & S_IRWXO) != 0) {
-		(void)conf_error("", "the key %s is open to every "
-		    "user; run: chmod o= %s", s->key, s->key);
-		return -1;
-	}
-	if (s->unprivileged)
-		return 0;
-	if (st.st_uid == s->command.uid || (st.st_gid == s->command.gid &&
-	    (st.st_mode & S_IRWXG) != 0)) {
-		(void)conf_error("", "the key %s is open to the "
-		    "command user %s; run: chown root:%s %s && chmod 0640 %s",
-		    s->key,
+	if ((st.st_mode & S_IRWXO) != 0)
+		return -conf_error("", "the key %s is open to every user; "
+		    "run: chmod o= %s", s->key, s->key);
+	if (!s->unprivileged && (st.st_uid == s->command.uid ||
+	    (st.st_gid == s->command.gid && (st.st_mode & S_IRWXG) != 0)))
+		return -conf_error("", "the key %s is open to the command "
+		    "user %s; run: chown root:%s %s && chmod 0640 %s", s->key,
 		    s->command.name, s->daemon.name, s->key, s->key);
-		return -1;
-	}
 	return 0;
 }
 
@@ -429,9 +367,9 @@ settings_tls(const struct settings *s, bool serving,
 	struct tls_files files = {
 		.certificate = s->certificate, .key = s->key,
 		.authority = s->authority, .crl = s->crl,
-		.old_crl = settings_old_crl(s), .allow_tls12 = s->allow_tls12,
-		.pipes = !serving,
-		.any_purpose = strcmp(s->client_purpose, "optional") == 0
+		.old_crl = s->crl_expired == SETTINGS_CRL_WARNING,
+		.allow_tls12 = s->allow_tls12, .pipes = !serving,
+		.any_purpose = s->client_purpose == SETTINGS_PURPOSE_OPTIONAL
 	};
 	char why[TLS_TEXT_MAX];
 	struct tls_context *context;
@@ -449,30 +387,12 @@ settings_tls(const struct settings *s, bool serving,
 	return NULL;
 }
 
-bool
-settings_old_crl(const struct settings *s)
-{
-	return strcmp(s->crl_expired, "warning") == 0;
-}
-
-bool
-settings_audit_strict(const struct settings *s)
-{
-	return strcmp(s->audit, "strict") == 0;
-}
-
 /* --- views ------------------------------------------------------------- */
-
-const struct account *
-settings_command_account(const struct settings *s)
-{
-	return s->unprivileged ? NULL : &s->command;
-}
 
 int
 settings_warn(FILE *out, const struct settings *s)
 {
-	const struct account *commands = settings_command_account(s);
+	const struct account *commands = s->policy.account;
 	int n;
 
 	if (commands == NULL)
@@ -489,46 +409,39 @@ settings_warn(FILE *out, const struct settings *s)
 }
 
 void
-settings_policy_defaults(const struct settings *s, struct policy_defaults *d)
-{
-	memset(d, 0, sizeof *d);
-	d->path = s->path;
-	d->shell = s->shell_program;
-	d->user = s->command.name;
-	d->home = s->command.home;
-	d->start = s->start;
-	d->account = settings_command_account(s);
-	d->allow_setuid = s->allow_setuid;
-}
-
-void
 settings_print(FILE *out, const struct settings *s)
 {
 	conf_print(out, keys, KEYS, s, 0);
 	rules_print(out, s->rules);
 }
 
-/* Do both have the same rules? */
+/* The rules as rules_print() has them; NULL: memory is out. */
+static char *
+rules_text(const struct rules *rules)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (f == NULL)
+		return NULL;
+	rules_print(f, rules);
+	if (fclose(f) == EOF) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+/* Do both have the same rules?  That they differ may be wrong. */
 static bool
 same_rules(const struct rules *a, const struct rules *b)
 {
-	char *text[2] = { NULL, NULL };
-	size_t size[2] = { 0, 0 };
-	bool same = false;
+	char *x = rules_text(a), *y = rules_text(b);
+	bool same = x != NULL && y != NULL && strcmp(x, y) == 0;
 
-	for (size_t i = 0; i < 2; i++) {
-		FILE *f = open_memstream(&text[i], &size[i]);
-
-		if (f == NULL)
-			goto end;	/* A false report is harmless. */
-		rules_print(f, i == 0 ? a : b);
-		if (fclose(f) == EOF)
-			goto end;
-	}
-	same = strcmp(text[0], text[1]) == 0;
-end:
-	free(text[0]);
-	free(text[1]);
+	free(x);
+	free(y);
 	return same;
 }
 

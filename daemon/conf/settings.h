@@ -17,6 +17,26 @@ struct tls_context;
 /* Room for "FILE:LINE". */
 #define SETTINGS_WHERE_MAX	512
 
+/* The words that some keys may have. */
+enum settings_crl {
+	SETTINGS_CRL_ERROR,
+	SETTINGS_CRL_WARNING	/* A list past its nextUpdate is used. */
+};
+enum settings_purpose {
+	SETTINGS_PURPOSE_REQUIRED,
+	SETTINGS_PURPOSE_OPTIONAL
+};
+enum settings_system {
+	SETTINGS_SYSTEM_AUTO,
+	SETTINGS_SYSTEM_JOURNAL,
+	SETTINGS_SYSTEM_SYSLOG,
+	SETTINGS_SYSTEM_NONE
+};
+enum settings_audit {
+	SETTINGS_AUDIT_ANY,
+	SETTINGS_AUDIT_STRICT	/* Every log, before a command starts. */
+};
+
 /* The keys of the file are the names of these members. */
 struct settings {
 	char **listen;
@@ -24,8 +44,8 @@ struct settings {
 	char *key;
 	char *authority;
 	char *crl;
-	char *crl_expired;	/* error or warning. */
-	char *client_purpose;	/* required or optional. */
+	int64_t crl_expired;	/* enum settings_crl */
+	int64_t client_purpose;	/* enum settings_purpose */
 	int64_t watch_interval;
 	int64_t expiry_warning;	/* Days. */
 	bool allow_tls12;
@@ -36,10 +56,10 @@ struct settings {
 	bool allow_setuid;
 
 	char *log_file;
-	char *log_format;	/* logfmt or json. */
-	char *log_system;	/* auto, journal, syslog or none. */
-	char *log_level;
-	char *audit;		/* any or strict. */
+	int64_t log_format;	/* enum logfile_form */
+	int64_t log_system;	/* enum settings_system */
+	int64_t log_level;	/* From LOG_LEVEL_ERROR on. */
+	int64_t audit;		/* enum settings_audit */
 
 	int64_t max_handshakes;
 	int64_t failure_penalty;
@@ -62,7 +82,7 @@ struct settings {
 	struct rules *rules;
 	struct account daemon;
 	struct account command;
-	const char *start;	/* Where a session begins. */
+	struct policy_defaults policy;	/* Borrows from the others. */
 };
 
 /* The directory of further files for "file": FILE with ".d" behind it. */
@@ -105,25 +125,12 @@ void settings_free(struct settings *s);
 struct tls_context *settings_tls(const struct settings *s, bool serving,
     struct settings_hope *hope);
 
-/* Is a revocation list that is past its nextUpdate used all the same? */
-bool settings_old_crl(const struct settings *s);
-
-/* The account of commands, or NULL where they run as the daemon's own. */
-const struct account *settings_command_account(const struct settings *s);
-
-/* What the policy needs to know beside its rules; borrows from "s". */
-void settings_policy_defaults(const struct settings *s,
-    struct policy_defaults *d);
-
 /*
  * Look at the rules by rules_warn(), with the eyes of the command user, whom a
  * daemon that has dropped its privileges can be for a moment.  Writes a line
  * each to "out", and returns how many.
  */
 int settings_warn(FILE *out, const struct settings *s);
-
-/* Must every log have the record of a command before it starts? */
-bool settings_audit_strict(const struct settings *s);
 
 /*
  * Name the keys whose values differ between "a" and "b", with commas between,

@@ -8,6 +8,9 @@
 
 #include "daemon/exec/exec-options.h"
 
+const char *const exec_on_disconnect[] = { "kill", "finish", NULL };
+const char *const exec_background[] = { "kill", "keep", NULL };
+
 /* What clients may set where no rule says otherwise. */
 static const char *const usual[] = {
 	"LANG", "LC_*", "TERM", "TZ", "GIT_PROTOCOL", NULL
@@ -16,46 +19,26 @@ static const char *const usual[] = {
 int
 exec_options_init(struct exec_options *t)
 {
-	static const char *const nothing[] = { NULL };
-
-	memset(t, 0, sizeof *t);
-	t->limits.no_new_privs = true;
-	t->limits.output_wait = 200;
-	t->stdin = true;
-	t->umask = 022;
-	t->environment = conf_list(nothing);
-	t->accept_environment = conf_list(usual);
-	t->on_disconnect = strdup("kill");
-	t->background = strdup("kill");
-	return t->environment != NULL && t->accept_environment != NULL &&
-	    t->on_disconnect != NULL && t->background != NULL ? 0 : -1;
-}
-
-/* A copy of "text", or NULL of NULL; "*failed" if memory is out. */
-static char *
-copy(const char *text, bool *failed)
-{
-	char *out = text == NULL ? NULL : strdup(text);
-
-	*failed = *failed || (text != NULL && out == NULL);
-	return out;
+	*t = (struct exec_options){
+		.limits = { .no_new_privs = true, .output_wait = 200 },
+		.stdin = true, .umask = 022,
+		.environment = conf_list((const char *[]){ NULL }),
+		.accept_environment = conf_list(usual)
+	};
+	return t->environment != NULL && t->accept_environment != NULL ? 0 : -1;
 }
 
 int
 exec_options_copy(struct exec_options *t, const struct exec_options *from)
 {
-	bool failed = false;
-
 	*t = *from;
-	t->directory = copy(from->directory, &failed);
+	if (from->directory != NULL)
+		t->directory = strdup(from->directory);
 	t->environment = conf_list((const char *const *)from->environment);
 	t->accept_environment = conf_list(
 	    (const char *const *)from->accept_environment);
-	/* An empty string in a file is NULL: see exec_options_check(). */
-	t->on_disconnect = copy(from->on_disconnect, &failed);
-	t->background = copy(from->background, &failed);
-	return !failed && t->environment != NULL &&
-	    t->accept_environment != NULL ? 0 : -1;
+	return (from->directory != NULL && t->directory == NULL) ||
+	    t->environment == NULL || t->accept_environment == NULL ? -1 : 0;
 }
 
 /* For a table of the options alone. */
@@ -82,35 +65,4 @@ limits_print(FILE *out, const struct limits *limits)
 		if (keys[i].offset < sizeof *limits)
 			conf_print(out, &keys[i], 1, &only, 1);
 	}
-}
-
-/* One of two words, or none of them: 0, 1, -1. */
-static int
-choose(const char *word, const char *zero, const char *one)
-{
-	if (word != NULL && strcmp(word, zero) == 0)
-		return 0;
-	return word != NULL && strcmp(word, one) == 0 ? 1 : -1;
-}
-
-const char *
-exec_options_check(struct exec_options *t, const char **why)
-{
-	int finish = choose(t->on_disconnect, "kill", "finish");
-	int keep = choose(t->background, "kill", "keep");
-
-	*why = "must be \"kill\" or \"finish\"";
-	if (finish == -1)
-		return "on_disconnect";
-	*why = "must be \"kill\" or \"keep\"";
-	if (keep == -1)
-		return "background";
-	t->limits.finish = finish == 1;
-	t->limits.keep = keep == 1;
-	*why = "must be a list of \"NAME=VALUE\"";
-	for (char **p = t->environment; p != NULL && *p != NULL; p++) {
-		if (**p == '=' || strchr(*p, '=') == NULL)
-			return "environment";
-	}
-	return NULL;
 }

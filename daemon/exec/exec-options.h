@@ -26,9 +26,9 @@ struct limits {
 	int64_t open_files;	/* Descriptors, of a process. */
 	int64_t nice;		/* Added to the daemon's own. */
 	int64_t output_wait;	/* Milliseconds; see command.c. */
+	int64_t finish;		/* Goes on when the client is lost. */
+	int64_t keep;		/* What it leaves behind goes on. */
 	bool no_new_privs;
-	bool finish;		/* Goes on when the client is lost. */
-	bool keep;		/* What it leaves behind goes on. */
 };
 
 struct exec_options {
@@ -39,47 +39,39 @@ struct exec_options {
 	bool any_directory;		/* Clients may choose another. */
 	char **environment;		/* NAME=VALUE to set. */
 	char **accept_environment;	/* Patterns: names for clients. */
-	char *on_disconnect;		/* "kill" or "finish". */
-	char *background;		/* "kill" or "keep". */
 };
 
-#define EXEC_OPTIONS_YEAR	(366LL * 86400 * 1000)
-#define EXEC_OPTIONS_PIB	(1LL << 50)
+/* The words of two keys; the first is the default. */
+extern const char *const exec_on_disconnect[], *const exec_background[];
 
-/* The keys, for a table of conf.h, where "member" of struct "type" is a
- * struct exec_options.  offsetof() takes no parentheses. */
+#define EXEC_YEAR	(366LL * 86400 * 1000)
+#define EXEC_PIB	(1LL << 50)
+
+/* The keys, for a table of conf.h, where "at" of struct "type" is a struct
+ * exec_options.  offsetof() takes no parentheses. */
 /* NOLINTBEGIN(bugprone-macro-parentheses) */
-#define EXEC_OPTIONS_KEYS(type, member) \
-	{ "time_limit", CONF_SECONDS, \
-	    offsetof(type, member.limits.time_limit), 0, EXEC_OPTIONS_YEAR }, \
-	{ "output_limit", CONF_SIZE, \
-	    offsetof(type, member.limits.output_limit), 0, EXEC_OPTIONS_PIB }, \
-	{ "memory_limit", CONF_SIZE, \
-	    offsetof(type, member.limits.memory_limit), 0, EXEC_OPTIONS_PIB }, \
-	{ "cpu_limit", CONF_SECONDS, \
-	    offsetof(type, member.limits.cpu_limit), 0, EXEC_OPTIONS_YEAR }, \
-	{ "process_limit", CONF_INT, \
-	    offsetof(type, member.limits.process_limit), 0, 1 << 22 }, \
-	{ "open_files", CONF_INT, \
-	    offsetof(type, member.limits.open_files), 0, 1 << 20 }, \
-	{ "nice", CONF_INT, offsetof(type, member.limits.nice), 0, 19 }, \
-	{ "output_wait", CONF_SECONDS, \
-	    offsetof(type, member.limits.output_wait), 0, 3600 * 1000 }, \
-	{ "no_new_privs", CONF_BOOL, \
-	    offsetof(type, member.limits.no_new_privs), 0, 0 }, \
-	{ "stdin", CONF_BOOL, offsetof(type, member.stdin), 0, 0 }, \
-	{ "umask", CONF_OCTAL, offsetof(type, member.umask), 0, 0777 }, \
-	{ "directory", CONF_PATH, offsetof(type, member.directory), 0, 0 }, \
-	{ "any_directory", CONF_BOOL, \
-	    offsetof(type, member.any_directory), 0, 0 }, \
-	{ "environment", CONF_STRINGS, \
-	    offsetof(type, member.environment), 0, 0 }, \
-	{ "accept_environment", CONF_STRINGS, \
-	    offsetof(type, member.accept_environment), 0, 0 }, \
-	{ "on_disconnect", CONF_STRING, \
-	    offsetof(type, member.on_disconnect), 0, 0 }, \
-	{ "background", CONF_STRING, \
-	    offsetof(type, member.background), 0, 0 }
+#define EXEC_KEY(type, place, name, kind, min, max) \
+	{ #name, kind, offsetof(type, place.name), min, max, NULL }
+#define EXEC_OPTIONS_KEYS(type, at) \
+	EXEC_KEY(type, at.limits, time_limit, CONF_SECONDS, 0, EXEC_YEAR), \
+	EXEC_KEY(type, at.limits, output_limit, CONF_SIZE, 0, EXEC_PIB), \
+	EXEC_KEY(type, at.limits, memory_limit, CONF_SIZE, 0, EXEC_PIB), \
+	EXEC_KEY(type, at.limits, cpu_limit, CONF_SECONDS, 0, EXEC_YEAR), \
+	EXEC_KEY(type, at.limits, process_limit, CONF_INT, 0, 1 << 22), \
+	EXEC_KEY(type, at.limits, open_files, CONF_INT, 0, 1 << 20), \
+	EXEC_KEY(type, at.limits, nice, CONF_INT, 0, 19), \
+	EXEC_KEY(type, at.limits, output_wait, CONF_SECONDS, 0, 3600 * 1000), \
+	EXEC_KEY(type, at.limits, no_new_privs, CONF_BOOL, 0, 0), \
+	EXEC_KEY(type, at, stdin, CONF_BOOL, 0, 0), \
+	EXEC_KEY(type, at, umask, CONF_OCTAL, 0, 0777), \
+	EXEC_KEY(type, at, directory, CONF_PATH, 0, 0), \
+	EXEC_KEY(type, at, any_directory, CONF_BOOL, 0, 0), \
+	EXEC_KEY(type, at, environment, CONF_VARIABLES, 0, 0), \
+	EXEC_KEY(type, at, accept_environment, CONF_STRINGS, 0, 0), \
+	{ "on_disconnect", CONF_WORD, offsetof(type, at.limits.finish), \
+	    0, 0, exec_on_disconnect }, \
+	{ "background", CONF_WORD, offsetof(type, at.limits.keep), \
+	    0, 0, exec_background }
 /* NOLINTEND(bugprone-macro-parentheses) */
 
 /* The defaults.  0, or -1 if memory is out; exec_options_free() in either
@@ -94,9 +86,5 @@ void limits_print(FILE *out, const struct limits *limits);
 
 /* Free what the options own. */
 void exec_options_free(struct exec_options *t);
-
-/* Check what has been read into "t", and derive from it.  NULL, or the key at
- * fault, and in "*why" what it must be. */
-const char *exec_options_check(struct exec_options *t, const char **why);
 
 #endif

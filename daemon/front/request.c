@@ -96,7 +96,7 @@ fill_record(struct request *r)
 	r->record.learned = r->decision.learned;
 	r->record.directory = r->body.directory != NULL ? r->body.directory :
 	    r->decision.plan.base != NULL ? r->decision.plan.base :
-	    *r->directory != '\0' ? r->directory : r->settings->start;
+	    *r->directory != '\0' ? r->directory : r->settings->policy.start;
 	r->record.argv = r->body.nwords > 0 ? r->body.words : none;
 	if (r->decision.logged != NULL)
 		r->record.argv = r->decision.logged;
@@ -136,8 +136,7 @@ start_command(struct request *r)
 /* May the words of the request be run?  Writes why; the exit status, or -1 if
  * memory is out. */
 static int
-answer_can(struct request *r, const struct policy_defaults *defaults,
-    const struct policy_peer *peer, FILE *out)
+answer_can(struct request *r, const struct policy_peer *peer, FILE *out)
 {
 	struct body run = r->body;
 	struct decision d;
@@ -148,7 +147,7 @@ answer_can(struct request *r, const struct policy_defaults *defaults,
 		return 0;
 	}
 	run.operation = PROTO_RUN;
-	if (policy_decide(defaults, peer, &run, &d) == -1)
+	if (policy_decide(&r->settings->policy, peer, &run, &d) == -1)
 		return -1;
 	status = d.allowed ? 0 : 1;
 	if (d.allowed)
@@ -163,8 +162,7 @@ answer_can(struct request *r, const struct policy_defaults *defaults,
 
 /* LIST and CAN: the answer is text, and goes the way of a command's. */
 static void
-answer_question(struct request *r, const struct policy_defaults *defaults,
-    const struct policy_peer *peer)
+answer_question(struct request *r, const struct policy_peer *peer)
 {
 	int fd = memfd_create("answer", MFD_CLOEXEC), copy = -1, status = 0;
 	FILE *out = NULL;
@@ -177,7 +175,7 @@ answer_question(struct request *r, const struct policy_defaults *defaults,
 	else if (r->body.operation == PROTO_LIST)
 		rule_list(out, r->rule);
 	else
-		status = answer_can(r, defaults, peer, out);
+		status = answer_can(r, peer, out);
 	failed = out == NULL || status == -1 || ferror(out) != 0;
 	if (out != NULL && fclose(out) == EOF)
 		failed = true;
@@ -206,7 +204,6 @@ request_begin(struct request *r)
 {
 	static const char unrecorded[] = "the command cannot be put on record, "
 	    "so it does not run; the server's log needs its operator";
-	struct policy_defaults defaults;
 	struct policy_peer peer = {
 		.identity = &r->peer->identity, .address = r->peer->address,
 		.rule = r->rule, .session = r->peer->audit.session,
@@ -214,8 +211,8 @@ request_begin(struct request *r)
 		.directory = *r->directory == '\0' ? NULL : r->directory
 	};
 
-	settings_policy_defaults(r->settings, &defaults);
-	if (policy_decide(&defaults, &peer, &r->body, &r->decision) == -1) {
+	if (policy_decide(&r->settings->policy, &peer, &r->body,
+	    &r->decision) == -1) {
 		refuse(r, PROTO_CODE_RESOURCES, "the server is out of memory");
 		request_reset(r);
 		return;
@@ -229,12 +226,12 @@ request_begin(struct request *r)
 		return;
 	}
 	if (request_is_question(r)) {
-		answer_question(r, &defaults, &peer);
+		answer_question(r, &peer);
 		return;
 	}
 	if (r->body.operation != PROTO_CHDIR) {
 		if (!audit_command_start(&r->peer->audit, &r->record,
-		    settings_audit_strict(r->settings))) {
+		    r->settings->audit == SETTINGS_AUDIT_STRICT)) {
 			/* A log that has the start has this as its end. */
 			audit_command_refused(&r->peer->audit, &r->record,
 			    unrecorded);

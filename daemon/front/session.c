@@ -579,7 +579,7 @@ session_dispatch(struct session *s, const struct pollset *ps)
 	check_deadlines(s);
 	check_gone(s);
 	if (tree_go_on(s->request.tree,
-	    settings_command_account(s->request.settings)) == -1)
+	    s->request.settings->policy.account) == -1)
 		request_abandon(&s->request);
 	if (command_is_finished(&s->request.command, peer_output(&s->peer)))
 		request_finish(&s->request);

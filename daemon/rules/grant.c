@@ -37,14 +37,14 @@ struct slot {
 };
 
 static const struct conf_key slot_keys[] = {
-	{ "one_of", CONF_STRINGS, offsetof(struct slot, one_of), 0, 0 },
-	{ "match", CONF_STRINGS, offsetof(struct slot, match), 0, 0 },
-	{ "min", CONF_INT, offsetof(struct slot, min), INT32_MIN, INT64_MAX },
-	{ "max", CONF_INT, offsetof(struct slot, max), INT32_MIN, INT64_MAX },
-	{ "below", CONF_PATH, offsetof(struct slot, below), 0, 0 },
-	{ "pinned", CONF_BOOL, offsetof(struct slot, pinned), 0, 0 },
-	{ "any", CONF_BOOL, offsetof(struct slot, any), 0, 0 },
-	{ "rest", CONF_BOOL, offsetof(struct slot, rest), 0, 0 },
+	CONF_KEY(struct slot, one_of, CONF_STRINGS),
+	CONF_KEY(struct slot, match, CONF_STRINGS),
+	CONF_NUMBER(struct slot, min, CONF_INT, INT32_MIN, INT64_MAX),
+	CONF_NUMBER(struct slot, max, CONF_INT, INT32_MIN, INT64_MAX),
+	CONF_KEY(struct slot, below, CONF_PATH),
+	CONF_KEY(struct slot, pinned, CONF_BOOL),
+	CONF_KEY(struct slot, any, CONF_BOOL),
+	CONF_KEY(struct slot, rest, CONF_BOOL),
 };
 
 #define SLOT_KEYS	(sizeof slot_keys / sizeof slot_keys[0])
@@ -55,12 +55,12 @@ static const enum slot_kind slot_kinds[SLOT_KEYS] = {
 };
 
 static const struct conf_key grant_keys[] = {
-	{ "name", CONF_STRING, offsetof(struct grant, name), 0, 0 },
-	{ "program", CONF_PATH, offsetof(struct grant, program), 0, 0 },
-	{ "summary", CONF_STRING, offsetof(struct grant, summary), 0, 0 },
-	{ "log_mask", CONF_STRINGS, offsetof(struct grant, log_mask), 0, 0 },
+	CONF_KEY(struct grant, name, CONF_STRING),
+	CONF_KEY(struct grant, program, CONF_PATH),
+	CONF_KEY(struct grant, summary, CONF_STRING),
+	CONF_KEY(struct grant, log_mask, CONF_STRINGS),
 	EXEC_OPTIONS_KEYS(struct grant, options),
-	{ "arguments", CONF_GROUPS, 0, 0, 0 },
+	CONF_LIST_OF_GROUPS(arguments),
 };
 
 #define GRANT_KEYS	(sizeof grant_keys / sizeof grant_keys[0])
@@ -164,9 +164,6 @@ check_open_files(const struct grant *g, const struct conf_group *group)
 static int
 load_group(struct grant *g, const struct conf_group *group)
 {
-	const char *key, *why;
-	int errors;
-
 	if (conf_read_group(group, grant_keys, GRANT_KEYS, g) > 0)
 		return 1;
 	if (g->program == NULL)
@@ -177,11 +174,8 @@ load_group(struct grant *g, const struct conf_group *group)
 		return conf_complain(group, NULL, "out of memory");
 	if (strchr(g->name, '/') != NULL)
 		return conf_complain(group, "name", "must have no \"/\"");
-	errors = conf_each_in(group, "arguments", add_slot, g) +
+	return conf_each_in(group, "arguments", add_slot, g) +
 	    check_open_files(g, group);
-	if ((key = exec_options_check(&g->options, &why)) != NULL)
-		errors += conf_complain(group, key, "%s", why);
-	return errors;
 }
 
 int

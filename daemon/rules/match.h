@@ -29,7 +29,7 @@ struct match {
 /* NOLINTBEGIN(bugprone-macro-parentheses) */
 #define MATCH_KEY(type, member, name, kind) \
 	{ name, CONF_STRINGS, offsetof(type, member.values) + \
-	    (kind) * sizeof(char **), 0, 0 }
+	    (kind) * sizeof(char **), 0, 0, NULL }
 #define MATCH_KEYS(type, member) \
 	MATCH_KEY(type, member, "peers", MATCH_CN), \
 	MATCH_KEY(type, member, "dns", MATCH_DNS), \

@@ -21,16 +21,14 @@ struct rules {
 };
 
 static const struct conf_key rule_keys[] = {
-	{ "name", CONF_STRING, offsetof(struct rule, name), 0, 0 },
+	CONF_KEY(struct rule, name, CONF_STRING),
 	MATCH_KEYS(struct rule, match),
-	{ "anything", CONF_BOOL, offsetof(struct rule, anything), 0, 0 },
-	{ "shell", CONF_BOOL, offsetof(struct rule, shell), 0, 0 },
-	{ "learn_until", CONF_STRING, offsetof(struct rule, learn_until), 0,
-	    0 },
-	{ "sftp_server", CONF_STRINGS, offsetof(struct rule, sftp_server), 0,
-	    0 },
+	CONF_KEY(struct rule, anything, CONF_BOOL),
+	CONF_KEY(struct rule, shell, CONF_BOOL),
+	CONF_KEY(struct rule, learn_until, CONF_STRING),
+	CONF_KEY(struct rule, sftp_server, CONF_STRINGS),
 	EXEC_OPTIONS_KEYS(struct rule, options),
-	{ "commands", CONF_GROUPS, 0, 0, 0 },
+	CONF_LIST_OF_GROUPS(commands),
 };
 
 #define RULE_KEYS	(sizeof rule_keys / sizeof rule_keys[0])
@@ -54,7 +52,6 @@ end_of_day(const char *text)
 static int
 check_rule(const struct conf_group *group, struct rule *rule)
 {
-	const char *key, *why;
 	int errors = match_prepare(&rule->match, group);
 
 	if (rule->name != NULL && strlen(rule->name) >= RULE_NAME_MAX)
@@ -63,8 +60,6 @@ check_rule(const struct conf_group *group, struct rule *rule)
 	if (rule->anything && conf_has(group, "commands"))
 		errors += conf_complain(group, "commands", "the rule grants "
 		    "anything already; remove one of the two");
-	if ((key = exec_options_check(&rule->options, &why)) != NULL)
-		errors += conf_complain(group, key, "%s", why);
 	if (rule->sftp_server != NULL && (rule->sftp_server[0] == NULL ||
 	    rule->sftp_server[0][0] != '/'))
 		errors += conf_complain(group, "sftp_server", "must begin with "

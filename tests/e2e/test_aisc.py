@@ -1161,7 +1161,7 @@ def test_file_in_the_home_directory(aisc):
     ("match = \"x\";", b"unknown key \"match\""),
     ("hosts = ( { port = 1; } );", b"needs \"match\""),
     ("hosts = ( { match = \"other\"; port = \"x\"; } );", b"port: must be"),
-    ("environment = [ \"A\" ];", b"A is not NAME=VALUE")])
+    ("environment = [ \"A\" ];", b"must be a list of \"NAME=VALUE\"")])
 def test_bad_file(aisc, text, says):
     aisc.config.write_text(text)
     done = aisc.run(1, "x")

@@ -320,15 +320,13 @@ ask(const struct settings *s, struct question *q, bool is_known)
 	struct policy_peer peer = { .identity = &q->identity,
 	    .address = q->address, .session = "fuzz", .request = 1,
 	    .now = 1700000000 };
-	struct policy_defaults defaults;
 	struct decision d, again;
 	struct writing w;
 	char *rules;
 
-	settings_policy_defaults(s, &defaults);
 	peer.rule = rules_find(s->rules, &q->identity, q->address);
-	must(policy_decide(&defaults, &peer, &q->body, &d) == 0);
-	must(policy_decide(&defaults, &peer, &q->body, &again) == 0);
+	must(policy_decide(&s->policy, &peer, &q->body, &d) == 0);
+	must(policy_decide(&s->policy, &peer, &q->body, &again) == 0);
 	check_same(&d, &again);
 	settings_print(fuzz_write(&w), s);
 	rules = fuzz_written(&w);

@@ -23,7 +23,7 @@ struct sample {
 };
 
 #define KEY(name, type, min, max) \
-	{ #name, type, offsetof(struct sample, name), min, max }
+	{ #name, type, offsetof(struct sample, name), min, max, NULL }
 
 static const struct conf_key keys[] = {
 	KEY(flag, CONF_BOOL, 0, 0),
@@ -34,7 +34,7 @@ static const struct conf_key keys[] = {
 	KEY(string, CONF_STRING, 0, 0),
 	KEY(path, CONF_PATH, 0, 0),
 	KEY(strings, CONF_STRINGS, 0, 0),
-	{ "groups", CONF_GROUPS, 0, 0, 0 },
+	CONF_LIST_OF_GROUPS(groups),
 };
 
 #define KEYS	(sizeof keys / sizeof keys[0])

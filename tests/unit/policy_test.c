@@ -858,8 +858,9 @@ static void
 expect_explained(struct rules *p, const char *who, const char *line,
     int answer, const char *wanted)
 {
-	struct settings s = { .rules = p, .path = (char **)(uintptr_t)path,
-	    .start = "/start" };
+	struct settings s = { .rules = p, .policy = {
+	    .path = (char **)(uintptr_t)path, .user = "", .home = "",
+	    .shell = "", .start = "/start" } };
 	struct question *q = question("", PROTO_RUN, line, "");
 	char *text = NULL;
 	size_t size = 0;

@@ -96,9 +96,8 @@ defaults(void **state)
 	assert_string_equal(s->key, AIS_SYSCONFDIR "/aisd/server.key");
 	assert_string_equal(s->authority, AIS_SYSCONFDIR "/aisd/ca.pem");
 	assert_null(s->crl);
-	assert_string_equal(s->crl_expired, "error");
-	assert_string_equal(s->client_purpose, "required");
-	assert_false(settings_old_crl(s));
+	assert_int_equal(s->crl_expired, SETTINGS_CRL_ERROR);
+	assert_int_equal(s->client_purpose, SETTINGS_PURPOSE_REQUIRED);
 	assert_int_equal(s->watch_interval, 60000);
 	assert_int_equal(s->expiry_warning, 30);
 	assert_false(s->allow_tls12);
@@ -107,8 +106,8 @@ defaults(void **state)
 	assert_false(s->allow_setuid);
 	assert_string_equal(s->log_file, AIS_LOCALSTATEDIR
 	    "/log/aisd/server.log");
-	assert_string_equal(s->log_system, "auto");
-	assert_string_equal(s->log_level, "info");
+	assert_int_equal(s->log_system, SETTINGS_SYSTEM_AUTO);
+	assert_int_equal(s->log_level, LOG_LEVEL_INFO - LOG_LEVEL_ERROR);
 	assert_int_equal(s->max_handshakes, 64);
 	assert_int_equal(s->max_waiting, 32);
 	assert_int_equal(s->handshake_timeout, 10000);
@@ -155,7 +154,7 @@ values(void **state)
 	assert_string_equal(s->listen[0], "127.0.0.1:1");
 	assert_null(s->listen[1]);
 	assert_string_equal(s->crl, "/c");
-	assert_true(settings_old_crl(s));
+	assert_int_equal(s->crl_expired, SETTINGS_CRL_WARNING);
 	assert_int_equal(s->watch_interval, 0);
 	assert_true(s->allow_tls12);
 	assert_null(s->log_file);
@@ -411,10 +410,10 @@ users(void **state)
 	s = load("user = \"root\"; command_user = \"root\";");
 	assert_int_equal(s->daemon.uid, 0);
 	assert_string_equal(s->command.name, "root");
-	assert_ptr_equal(settings_command_account(s), &s->command);
+	assert_ptr_equal(s->policy.account, &s->command);
 	settings_free(s);
 	s = load(SELF);
-	assert_null(settings_command_account(s));
+	assert_null(s->policy.account);
 	assert_int_equal(s->command.uid, getuid());
 	settings_free(s);
 }
@@ -424,11 +423,10 @@ world(void **state)
 {
 	struct settings *s = load(SELF "path = [ \"/a\", \"/b\" ]; "
 	    "shell_program = \"/c\";");
-	struct policy_defaults w;
+	struct policy_defaults w = s->policy;
 	struct stat st;
 
 	(void)state;
-	settings_policy_defaults(s, &w);
 	assert_ptr_equal(w.path, s->path);
 	assert_string_equal(w.shell, "/c");
 	assert_string_equal(w.user, s->command.name);
@@ -566,7 +564,7 @@ comparison(void **state)
 	assert_false(b->allow_setuid);
 	assert_int_equal(b->daemon.uid, a->daemon.uid);
 	assert_int_equal(b->command.uid, a->command.uid);
-	assert_string_equal(b->start, a->start);
+	assert_string_equal(b->policy.start, a->policy.start);
 	assert_int_equal(b->max_handshakes, 64);
 	assert_int_equal(b->max_waiting, 32);
 	settings_free(a);
