@@ -472,6 +472,7 @@ request_ping(struct request *r, struct outcome *o)
 {
 	memset(o, 0, sizeof *o);
 	r->outcome = o;
+	r->failed = false;
 	r->pinged_us = clock_now_us();
 	if (r->conn == NULL || r->state != STATE_IDLE ||
 	    frame_put(conn_out(r->conn), PROTO_PING, 0, &r->pinged_us,
@@ -527,6 +528,7 @@ request_wait(struct request *r, int fd, struct outcome *o)
 
 	memset(o, 0, sizeof *o);
 	r->outcome = o;
+	r->failed = false;
 	r->deadline = CLOCK_NEVER;
 	for (;;) {
 		/* Whatever ends the session now is told as its end. */

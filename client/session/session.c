@@ -186,10 +186,12 @@ request_output_failed(struct request *r, const struct outlet *o)
 		outcome_fail(r->outcome, OUTCOME_OUTPUT, "cannot write "
 		    "standard output: %s", strerror(errno));
 	r->failed = true;
-	/* The session goes on where the server can end the command in it. */
-	if (r->state == STATE_IDLE || (closed ? close_output(r) :
-	    r->greeting.cancels && frame_put(conn_out(r->conn), PROTO_CANCEL,
-	    r->number, NULL, 0) == 0))
+	/* The session goes on, if it has not been lost meanwhile, where the
+	 * server can end the command in it. */
+	if (r->state == STATE_IDLE || (r->state == STATE_RUNNING &&
+	    (closed ? close_output(r) : r->greeting.cancels &&
+	    frame_put(conn_out(r->conn), PROTO_CANCEL, r->number, NULL,
+	    0) == 0)))
 		return 0;
 	r->flush = false;
 	request_give_up(r);

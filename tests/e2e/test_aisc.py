@@ -554,6 +554,29 @@ def test_reader_that_has_gone(aisc, fake_server):
     process.stderr.close()
 
 
+def sockets_of(process):
+    """The descriptors of a process that are sockets."""
+    return [fd for fd in os.listdir(f"/proc/{process.pid}/fd") if os.readlink(
+        f"/proc/{process.pid}/fd/{fd}").startswith("socket:")]
+
+
+def test_reader_that_goes_after_the_server(aisc, fake_server):
+    """What has arrived is still being written when nothing is connected."""
+    def script(peer):
+        peer.hello(more=wire.item(wire.Item.FEATURES, b"cancel close"))
+        peer.started(request := peer.expect_request())
+        peer.stdout(request, b"x" * MIB)
+        peer.close()
+    read, write = os.pipe()
+    process = aisc.start(fake_server(script).port, "x", stdout=write)
+    os.close(write)
+    os.read(read, 1)
+    wait_until(lambda: not sockets_of(process), "the connection has ended")
+    os.close(read)
+    assert process.wait(10) == 128 + signal.SIGPIPE
+    process.stderr.close()
+
+
 @pytest.mark.parametrize("goes_on", [False, True])
 def test_reader_that_has_gone_costs_no_session(aisc, aisd, tmp_path, goes_on):
     """The command gets SIGPIPE, as it would here; the script goes on in the

@@ -155,7 +155,7 @@ on_frame(struct input *in)
 static void
 on_hello(struct input *in)
 {
-	static const char name[] = "0123abcd";
+	static const char name[] = "0123abcd", can[] = "cancel close";
 	struct buf b;
 	size_t n = input_u8(in);
 	const uint8_t *p = input_bytes(in, &n);
@@ -163,6 +163,9 @@ on_hello(struct input *in)
 	buf_init(&b, PROTO_PAYLOAD_MAX);
 	must(item_put(&b, PROTO_ITEM_SESSION, name, strlen(name)) == 0);
 	must(item_put(&b, PROTO_ITEM_PEER, p, n) == 0);
+	/* An older server says nothing of what it can do. */
+	if (n % 2 == 1)
+		must(item_put(&b, PROTO_ITEM_FEATURES, can, strlen(can)) == 0);
 	say_frame(PROTO_HELLO, 0, buf_data(&b), buf_used(&b));
 	buf_free(&b);
 }
@@ -502,15 +505,26 @@ check(const struct outcome *o, const struct body *b)
 	    OUTCOME_SIGNAL) + (int)answer.exit.status);
 }
 
-/* What is sent while a request runs are whole frames, of it alone. */
+/* What is sent while a request runs are whole frames, of it alone: only what
+ * the server has said that it can, and no end of a thing twice. */
 static void
-check_sent(void)
+check_sent(const struct request *r)
 {
+	const struct greeting *g = request_greeting(r);
+	unsigned cancels = 0, closes[PROTO_STREAM_STDERR + 1] = { 0 };
 	struct frame f;
+	uint8_t stream;
 
 	while (frame_peek(&wire.from_us, &f) == 1) {
-		must(f.type <= PROTO_STDIN_EOF || f.type == PROTO_SIGNAL ||
-		    (f.type >= PROTO_WINDOW && f.type <= PROTO_GOODBYE));
+		if (f.type == PROTO_CANCEL)
+			must(g->cancels && ++cancels == 1 && f.length == 0);
+		else if (f.type == PROTO_CLOSE)
+			must(g->closes && frame_get_close(&f, &stream) == 0 &&
+			    ++closes[stream] == 1);
+		else
+			must(f.type <= PROTO_SIGNAL ||
+			    (f.type >= PROTO_WINDOW &&
+			    f.type <= PROTO_GOODBYE));
 		frame_consume(&wire.from_us, &f);
 	}
 	buf_free(&wire.from_us);
@@ -540,7 +554,7 @@ ask(struct request *r, enum proto_operation operation, bool keep,
 	must(buf_used(&kept) <= answer.output);
 	must(streams.written <= answer.output);
 	buf_free(&kept);
-	check_sent();
+	check_sent(r);
 }
 
 static void
