@@ -61,7 +61,7 @@ check_exit(const struct frame *f)
 		buf_free(&out);
 }
 
-/* Items lie in the payload, one behind the other, to its end. */
+/* Items lie in the payload, one after the other, to its end. */
 static void
 check_items(const struct frame *f)
 {
@@ -77,6 +77,8 @@ check_items(const struct frame *f)
 		must(bytes >= f->payload);
 		must(bytes + n <= f->payload + f->length);
 		must(item_put(&out, (enum proto_item)kind, bytes, n) == 0);
+		if (kind == PROTO_ITEM_FEATURES)
+			frames_check_features(bytes, n);
 	}
 	if (got == 0)
 		must(buf_used(&out) == f->length && (f->length == 0 ||
@@ -89,6 +91,7 @@ look(const struct frame *f)
 {
 	frames_check_window(f);
 	frames_check_code(f);
+	frames_check_retry(f);
 	check_u32(f);
 	check_waiting(f);
 	check_exit(f);

@@ -12,9 +12,14 @@ static void
 look(const struct frame *f)
 {
 	char name[PROTO_SIGNAL_MAX + 1];
+	uint8_t stream;
 
 	frames_check_window(f);
 	frames_check_code(f);
+	if (frame_get_close(f, &stream) == 0)
+		must((stream == PROTO_STREAM_STDOUT ||
+		    stream == PROTO_STREAM_STDERR) &&
+		    stream == f->payload[0]);
 	if (frame_get_signal(f, name) == 0)
 		must(strlen(name) == f->length &&
 		    memcmp(name, f->payload, f->length) == 0);

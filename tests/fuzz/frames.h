@@ -6,6 +6,7 @@
 #ifndef AIS_FUZZ_FRAMES_H
 #define AIS_FUZZ_FRAMES_H
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/buf.h"
@@ -72,6 +73,45 @@ frames_check_code(const struct frame *f)
 	must(frame_get_code(&g, &same, other) == 0);
 	must(same == code && strcmp(text, other) == 0);
 	buf_free(&out);
+}
+
+/* RETRY, which a GOODBYE that is malformed has none of. */
+static inline void
+frames_check_retry(const struct frame *f)
+{
+	char text[PROTO_TEXT_MAX + 1];
+	uint32_t ms = frame_get_retry(f);
+	struct frame g;
+	struct buf out;
+	uint16_t code = 0;
+
+	if (ms == 0)
+		return;
+	must(f->length >= 2 + 5 + 4);
+	if (frame_get_code(f, &code, text) == -1)
+		*text = '\0';	/* It is the text that is malformed. */
+	buf_init(&out, PROTO_FRAME_MAX);
+	must(frame_put_retry(&out, (enum proto_code)code, text, ms) == 0);
+	must(frame_peek(&out, &g) == 1 && frame_get_retry(&g) == ms);
+	must(g.type == PROTO_GOODBYE && g.request == 0);
+	frames_check_code(&g);
+	buf_free(&out);
+}
+
+/* What is said to be in a row of names stands there between blanks. */
+static inline void
+frames_check_features(const uint8_t *names, size_t n)
+{
+	char *text = malloc(n + 3);
+
+	must(text != NULL);
+	text[0] = text[n + 1] = ' ';
+	text[n + 2] = '\0';
+	if (n > 0)
+		memcpy(text + 1, names, n);
+	must(feature_is_in(names, n, "close") ==
+	    (memmem(text, n + 2, " close ", 7) != NULL));
+	free(text);
 }
 
 static inline void

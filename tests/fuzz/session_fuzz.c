@@ -164,7 +164,8 @@ on_frame(struct input *in)
 {
 	static const uint8_t types[] = { PROTO_REQUEST_PART, PROTO_REQUEST,
 	    PROTO_STDIN, PROTO_STDIN_EOF, PROTO_SIGNAL, PROTO_WINDOW,
-	    PROTO_PING, PROTO_PONG, PROTO_GOODBYE, PROTO_STARTED };
+	    PROTO_PING, PROTO_PONG, PROTO_GOODBYE, PROTO_STARTED,
+	    PROTO_CANCEL, PROTO_CLOSE };
 	uint8_t type = types[input_u8(in) % sizeof types];
 	uint32_t request = take_number(in);
 	size_t n = input_u8(in);

@@ -1,6 +1,5 @@
-/* Unit tests of frame.
+/* Unit tests of common/wire/frame.
  * SPDX-License-Identifier: ISC */
-/* Tests of common/frame. */
 #include <config.h>
 
 #include <signal.h>
@@ -50,7 +49,7 @@ layout(void **state)
 	buf_free(&b);
 }
 
-/* Whatever a frame is cut to, it is not there before its last byte. */
+/* A frame that is cut short is not there before its last byte. */
 static void
 cut_at_every_byte(void **state)
 {
@@ -202,6 +201,8 @@ no_room(void **state)
 		    1), -1);
 		assert_int_equal(frame_put_code(&b, PROTO_GOODBYE, 0,
 		    PROTO_CODE_BUSY, "busy"), -1);
+		assert_int_equal(frame_put_retry(&b, PROTO_CODE_BUSY, "", 1),
+		    -1);
 		assert_int_equal(frame_put_exit(&b, 1, &e), -1);
 		if (room < PROTO_HEADER + 4)
 			assert_int_equal(frame_put_u32(&b, PROTO_STARTED, 1,
@@ -225,6 +226,9 @@ out_of_memory(void **state)
 	assert_true(memory_has_failed());
 	memory_fail_at(0);
 	assert_null(frame_reserve(&b, 5));
+	assert_true(memory_has_failed());
+	memory_fail_at(0);
+	assert_int_equal(frame_put_retry(&b, PROTO_CODE_BUSY, "busy", 1), -1);
 	assert_true(memory_has_failed());
 	assert_int_equal(buf_used(&b), 0);
 	buf_free(&b);
@@ -254,7 +258,7 @@ in_place(void **state)
 	assert_memory_equal(f.payload, "hello", 5);
 	frame_consume(&b, &f);
 
-	/* All of it, and behind another frame. */
+	/* All of it, and after another frame. */
 	assert_int_equal(frame_put(&b, PROTO_PING, 0, NULL, 0), 0);
 	p = frame_reserve(&b, 3);
 	assert_non_null(p);
@@ -391,6 +395,227 @@ code_and_text_from_outside(void **state)
 	assert_string_equal(text, "no");
 	f = frame_of(wire, 19);
 	assert_int_equal(frame_get_code(&f, &code, text), -1);
+}
+
+/* RETRY of GOODBYE: as it was put, with any text, and 0 for none. */
+static void
+retry(void **state)
+{
+	static const uint32_t times[] = { 0, 1, 1000, 0x80000000, UINT32_MAX };
+	char texts[3][PROTO_TEXT_MAX + 9] = { "", "busy" };
+	char text[PROTO_TEXT_MAX + 1];
+	struct frame f;
+	struct buf b;
+	uint16_t code;
+
+	(void)state;
+	memset(texts[2], 'x', PROTO_TEXT_MAX + 8);
+	for (size_t i = 0; i < 3 * sizeof times / sizeof times[0]; i++) {
+		uint32_t ms = times[i / 3];
+		size_t n = strnlen(texts[i % 3], PROTO_TEXT_MAX);
+		size_t before = 2 + (n > 0 ? 5 + n : 0);
+
+		buf_init(&b, PROTO_FRAME_MAX);
+		assert_int_equal(frame_put_retry(&b, PROTO_CODE_BUSY,
+		    texts[i % 3], ms), 0);
+		assert_int_equal(frame_peek(&b, &f), 1);
+		assert_int_equal(f.type, PROTO_GOODBYE);
+		assert_int_equal(f.request, 0);
+		assert_int_equal(f.length, before + (ms > 0 ? 9 : 0));
+		assert_true(frame_get_retry(&f) == ms);
+		assert_int_equal(frame_get_code(&f, &code, text), 0);
+		assert_int_equal(code, PROTO_CODE_BUSY);
+		assert_int_equal(strlen(text), n);
+		assert_memory_equal(text, texts[i % 3], n);
+		/* What is cut short, by any number of bytes, says nothing. */
+		for (size_t cut = f.length; cut-- > 0;) {
+			struct frame part = frame_of(f.payload, cut);
+
+			assert_int_equal(frame_get_retry(&part), 0);
+			assert_int_equal(frame_get_code(&part, &code, text),
+			    cut == 2 || cut == before ? 0 : -1);
+		}
+		buf_free(&b);
+	}
+}
+
+static void
+retry_from_outside(void **state)
+{
+	static const struct {
+		const char *payload;
+		size_t length;
+		uint32_t ms;
+	} rows[] = {
+		{ "\0\10", 2, 0 },
+		{ "\0\10" "\xb1\0\0\0\4\0\0\1\2", 11, 258 },
+		/* Before the text, and among items that are not known. */
+		{ "\0\10" "\xff\0\0\0\0" "\xb1\0\0\0\4\0\0\0\7"
+		    "\xb0\0\0\0\2no", 23, 7 },
+		/* The first of two. */
+		{ "\0\10" "\xb1\0\0\0\4\0\0\0\1"
+		    "\xb1\0\0\0\4\0\0\0\2", 20, 1 },
+		/* Of another size, and with something after it. */
+		{ "\0\10" "\xb1\0\0\0\3\0\0\1", 10, 0 },
+		{ "\0\10" "\xb1\0\0\0\5\0\0\0\0\1", 12, 0 },
+		{ "\0\10" "\xb1\0\0\0\0", 7, 0 },
+		{ "\0\10" "\xb1\0\0\0\4\0\0\0\1x", 12, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct frame f = frame_of(rows[i].payload, rows[i].length);
+
+		assert_true(frame_get_retry(&f) == rows[i].ms);
+	}
+}
+
+/* CLOSE: one of the two outputs, and items alone after it. */
+static void
+close_of_an_output(void **state)
+{
+	uint8_t wire[1 + 6] = { 0, 0xff, 0, 0, 0, 1, 'x' };
+	struct frame f;
+	uint8_t stream;
+
+	(void)state;
+	for (unsigned s = 0; s < 256; s++) {
+		wire[0] = (uint8_t)s;
+		for (size_t n = 0; n <= sizeof wire; n++) {
+			bool good = (n == 1 || n == sizeof wire) &&
+			    (s == PROTO_STREAM_STDOUT ||
+			    s == PROTO_STREAM_STDERR);
+
+			f = frame_of(wire, n);
+			assert_int_equal(frame_get_close(&f, &stream),
+			    good ? 0 : -1);
+			if (good)
+				assert_int_equal(stream, s);
+		}
+	}
+}
+
+/* Append an item of random size; the bytes of it. */
+static const uint8_t *
+put_random_item(struct buf *b, uint64_t *seed, uint8_t kind, size_t *n)
+{
+	uint8_t bytes[9];
+
+	*n = unit_below(seed, sizeof bytes);
+	unit_fill(seed, bytes, sizeof bytes);
+	assert_int_equal(item_put(b, (enum proto_item)kind, bytes, *n), 0);
+	return buf_data(b) + buf_used(b) - *n;
+}
+
+/* In rows of random items the first of a kind is found, and in what is left
+ * of such a row nothing, if it was not cut between two items. */
+static void
+items_at_random(void **state)
+{
+	static const uint8_t kinds[] = { PROTO_ITEM_TEXT, PROTO_ITEM_RETRY,
+	    PROTO_ITEM_SIGNAL, 0x00, 0x7f, 0xff };
+	uint64_t seed = 12;
+	const uint8_t *bytes, *p;
+	struct buf b;
+	size_t n, length;
+
+	(void)state;
+	for (int round = 0; round < 3000; round++) {
+		size_t items = unit_below(&seed, 6), ends[7] = { 0 };
+		size_t at[256] = { 0 }, lengths[256] = { 0 }, whole = 0;
+
+		buf_init(&b, 200);
+		for (size_t i = 1; i <= items; i++) {
+			uint8_t kind = kinds[unit_below(&seed, sizeof kinds)];
+
+			p = put_random_item(&b, &seed, kind, &n);
+			ends[i] = buf_used(&b);
+			if (at[kind] == 0) {
+				at[kind] = (size_t)(p - buf_data(&b));
+				lengths[kind] = n;
+			}
+		}
+		for (size_t i = 0; i < sizeof kinds; i++) {
+			uint8_t kind = kinds[i];
+
+			assert_int_equal(item_find(buf_data(&b), buf_used(&b),
+			    (enum proto_item)kind, &bytes, &length),
+			    at[kind] > 0);
+			assert_int_equal(length, lengths[kind]);
+			if (at[kind] > 0)
+				assert_ptr_equal(bytes, buf_data(&b) +
+				    at[kind]);
+		}
+		for (size_t cut = 0; cut < buf_used(&b); cut++) {
+			while (whole < items && ends[whole + 1] <= cut)
+				whole++;
+			/* No item has the kind 1. */
+			assert_int_equal(item_find(buf_data(&b), cut,
+			    PROTO_ITEM_OPERATION, &bytes, &length),
+			    cut == ends[whole] ? 0 : -1);
+		}
+		buf_free(&b);
+	}
+}
+
+static void
+features(void **state)
+{
+	static const struct {
+		const char *names, *name;
+		bool is_in;
+	} rows[] = {
+		{ "", "close", false },
+		{ "close", "close", true },
+		{ "cancel close", "close", true },
+		{ "cancel close", "cancel", true },
+		{ "  close  ", "close", true },
+		{ "clos", "close", false },
+		{ "closed", "close", false },
+		{ "disclose", "close", false },
+		{ "close-2 cancel", "close", false },
+		{ "Close", "close", false },
+		{ "close\n", "close", false },
+		{ "cancel\tclose", "close", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+		assert_int_equal(feature_is_in((const uint8_t *)rows[i].names,
+		    strlen(rows[i].names), rows[i].name), rows[i].is_in);
+	/* What comes after the item's end does not count. */
+	assert_false(feature_is_in((const uint8_t *)"cancel", 3, "cancel"));
+	assert_true(feature_is_in((const uint8_t *)"cancel", 6, "cancel"));
+	/* Nor does a NUL end it. */
+	assert_true(feature_is_in((const uint8_t *)"a\0b close", 9, "close"));
+	assert_false(feature_is_in((const uint8_t *)"a\0 b", 4, "a"));
+}
+
+/* The same answer as by a search for " name " in the text between blanks. */
+static void
+features_at_random(void **state)
+{
+	uint64_t seed = 13;
+	char names[16], padded[20], name[8], wanted[12];
+	unsigned found = 0;
+
+	(void)state;
+	for (int round = 0; round < 20000; round++) {
+		size_t n = unit_below(&seed, sizeof names - 1);
+		size_t k = 1 + unit_below(&seed, 3);
+
+		for (size_t i = 0; i < n; i++)
+			names[i] = " ab"[unit_below(&seed, 3)];
+		for (size_t i = 0; i < k; i++)
+			name[i] = "ab"[unit_below(&seed, 2)];
+		names[n] = name[k] = '\0';
+		(void)snprintf(padded, sizeof padded, " %s ", names);
+		(void)snprintf(wanted, sizeof wanted, " %s ", name);
+		assert_int_equal(feature_is_in((const uint8_t *)names, n,
+		    name), strstr(padded, wanted) != NULL);
+		found += strstr(padded, wanted) != NULL;
+	}
+	assert_true(found > 1000);
 }
 
 /* A fixed part may be followed by items, of any kind, and by nothing else. */
@@ -624,6 +849,12 @@ main(void)
 		cmocka_unit_test(window),
 		cmocka_unit_test(code_and_text),
 		cmocka_unit_test(code_and_text_from_outside),
+		cmocka_unit_test(retry),
+		cmocka_unit_test(retry_from_outside),
+		cmocka_unit_test(close_of_an_output),
+		cmocka_unit_test(items_at_random),
+		cmocka_unit_test(features),
+		cmocka_unit_test(features_at_random),
 		cmocka_unit_test(fixed_parts_grow),
 		cmocka_unit_test(one_number),
 		cmocka_unit_test(waiting),
