@@ -136,20 +136,14 @@ text_printable(char *out, size_t size, const void *bytes, size_t n)
 	return out;
 }
 
-/* Can "value" stand in a logfmt line without quotes?  Letters, digits and
- * "_@%+,-./:" can. */
+/* Can "value" stand in a logfmt line without quotes? */
 static bool
-is_bare(const char *value, size_t n)
+is_bare(const char *value)
 {
-	for (size_t i = 0; i < n; i++) {
-		char c = value[i];
+	static const char bare[] = "abcdefghijklmnopqrstuvwxyz"
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+,-./:";
 
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-		    (c >= '+' && c <= ':') || c == '_' || c == '@' ||
-		    c == '%'))
-			return false;
-	}
-	return n > 0;
+	return *value != '\0' && value[strspn(value, bare)] == '\0';
 }
 
 /* Add "n" bytes at "p"; returns what follows. */
@@ -165,7 +159,7 @@ text_put_field(char *out, size_t limit, size_t *used, const char *name,
     const char *value)
 {
 	size_t name_length = strlen(name), length = strlen(value);
-	size_t blank = *used > 0, quote = is_bare(value, length) ? 0 : 1;
+	size_t blank = *used > 0, quote = is_bare(value) ? 0 : 1;
 	char *p = out + *used;
 
 	if (blank + name_length + 1 + quote + length + quote >= limit - *used)

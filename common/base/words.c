@@ -80,12 +80,12 @@ words_culprit(const char *line, size_t at)
 }
 
 static void
-put(struct split *s, char c)
+split_put(struct split *s, char c)
 {
 	s->text[s->used++] = c;
 }
 
-/* The inside of '...'; "pos" is behind the first quote. */
+/* The inside of '...'; "pos" is after the first quote. */
 static enum words_error
 single_quotes(struct split *s)
 {
@@ -96,12 +96,12 @@ single_quotes(struct split *s)
 		return WORDS_QUOTE;
 	}
 	for (const char *p = start; p < end; p++)
-		put(s, *p);
+		split_put(s, *p);
 	s->pos += (size_t)(end - start) + 1;
 	return WORDS_OK;
 }
 
-/* The inside of "..."; "pos" is behind the first quote. */
+/* The inside of "..."; "pos" is after the first quote. */
 static enum words_error
 double_quotes(struct split *s)
 {
@@ -123,14 +123,14 @@ double_quotes(struct split *s)
 		if (c == '\\' && s->line[s->pos + 1] != '\0' &&
 		    strchr("$`\"\\", s->line[s->pos + 1]) != NULL)
 			c = s->line[++s->pos];
-		put(s, c);
+		split_put(s, c);
 		s->pos++;
 	}
 	s->pos++;
 	return WORDS_OK;
 }
 
-/* One word, up to the blank or the end behind it. */
+/* One word, up to the blank or the end after it. */
 static enum words_error
 split_word(struct split *s)
 {
@@ -147,22 +147,22 @@ split_word(struct split *s)
 		else if (c == '"')
 			e = double_quotes(s);
 		else if (c != '\\')
-			put(s, c);
+			split_put(s, c);
 		else if (s->line[s->pos] == '\0') {
 			s->pos--;
 			return WORDS_BACKSLASH;
 		} else if (s->line[s->pos++] != '\n')
-			put(s, s->line[s->pos - 1]);
+			split_put(s, s->line[s->pos - 1]);
 		if (e != WORDS_OK)
 			return e;
 	}
-	put(s, '\0');
+	split_put(s, '\0');
 	return WORDS_OK;
 }
 
 /*
  * Skip blanks, and backslash-newline pairs, which join lines.  A newline by
- * itself ends a shell's command: with another behind it, that takes a shell.
+ * itself ends a shell's command: with another after it, that takes a shell.
  */
 static enum words_error
 skip_blanks(struct split *s)
@@ -191,7 +191,7 @@ words_split(const char *line, int strict, char ***words, size_t *count,
 	struct split s = { .line = line, .strict = strict != 0 };
 	enum words_error e;
 
-	/* The pointers and, behind them, the bytes; no word is longer than
+	/* The pointers and, after them, the bytes; no word is longer than
 	 * what it is made of, but for its NUL, which its blank makes room
 	 * for. */
 	if ((s.words = malloc(most * sizeof *s.words + length + 1)) == NULL)
@@ -241,68 +241,22 @@ words_strerror(enum words_error e)
 	return "out of memory";
 }
 
-/* Can a word stand without quotes, whoever reads it? */
+/* Can a word stand without quotes, also in a shell?  To that a "first" word may
+ * be an assignment, or a word of its own. */
 static bool
-is_plain(const char *word)
+is_plain(const char *word, bool first)
 {
 	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
 	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:@%+,=";
 
-	return *word != '\0' && word[strspn(word, plain)] == '\0';
+	return *word != '\0' && word[strspn(word, plain)] == '\0' &&
+	    !(first && is_construct(word));
 }
 
-/* Append one word, quoted where needed; every ' becomes '\''.  To a shell a
- * "first" word may be an assignment, or a word of its own. */
-static size_t
-quote_word(char *out, const char *word, bool first)
-{
-	char *p = out;
-
-	if (is_plain(word) && !(first && is_construct(word))) {
-		memcpy(p, word, strlen(word));
-		return strlen(word);
-	}
-	*p++ = '\'';
-	for (; *word != '\0'; word++) {
-		if (*word == '\'') {
-			memcpy(p, "'\\''", 4);
-			p += 4;
-		} else
-			*p++ = *word;
-	}
-	*p++ = '\'';
-	return (size_t)(p - out);
-}
-
-char *
-words_join(char *const *words, size_t max)
-{
-	size_t size = sizeof " ...", used = 0;
-	char *out;
-
-	/* At its longest a byte becomes four; two quotes and a blank. */
-	for (char *const *w = words; *w != NULL; w++)
-		size += 4 * strlen(*w) + 3;
-	if ((out = malloc(size)) == NULL)
-		return NULL;
-	for (char *const *w = words; *w != NULL; w++) {
-		if (used > 0)
-			out[used++] = ' ';
-		used += quote_word(out + used, *w, w == words);
-		if (max > 0 && used > max) {
-			memcpy(out + max, " ...", 4);
-			used = max + 4;
-			break;
-		}
-	}
-	out[used] = '\0';
-	return out;
-}
-
-/* How a word is quoted in a sentence. */
+/* How a word is quoted. */
 enum quoting { PLAIN, QUOTES, DOLLAR };
 
-/* A sentence's words under construction. */
+/* Words that are being joined. */
 struct shown {
 	char *out;
 	size_t size;
@@ -311,7 +265,7 @@ struct shown {
 
 /* Add "n" bytes, if there is room for them, a closing quote and the NUL. */
 static bool
-show(struct shown *s, const char *bytes, size_t n)
+show_bytes(struct shown *s, const char *bytes, size_t n)
 {
 	if (n + 2 > s->size - s->used)
 		return false;
@@ -333,24 +287,49 @@ unit_at(const char *p, enum quoting q)
 	return n;
 }
 
-/* Add one word, or as much as there is room for.  Whether that is all. */
+/* Add one word, or as much as there is room for, every ' as '\''.  Whether that
+ * is all. */
 static bool
-show_word(struct shown *s, const char *text, enum quoting q)
+show_word(struct shown *s, const char *text, bool first, enum quoting q)
 {
 	static const char *const before[] = { "", "'", "$'" };
 	const char *quote = q == DOLLAR ? "\\'" : "'\\''";
-	bool fits = show(s, before[q], strlen(before[q]));
+	bool fits = (first || show_bytes(s, " ", 1)) &&
+	    show_bytes(s, before[q], strlen(before[q]));
 
 	if (!fits)
 		return false;
 	for (size_t n; fits && *text != '\0'; text += n) {
-		n = unit_at(text, q);
-		fits = *text == '\'' ? show(s, quote, strlen(quote)) :
-		    show(s, text, n);
+		n = *text == '\'' ? 1 : unit_at(text, q);
+		fits = *text == '\'' ? show_bytes(s, quote, strlen(quote)) :
+		    show_bytes(s, text, n);
 	}
 	if (q != PLAIN)
 		s->out[s->used++] = '\'';
 	return fits;
+}
+
+char *
+words_join(char *const *words, size_t max)
+{
+	struct shown s = { .size = sizeof " ..." };
+
+	/* At its longest a byte becomes four; two quotes and a blank. */
+	for (char *const *w = words; *w != NULL; w++)
+		s.size += 4 * strlen(*w) + 3;
+	if ((s.out = malloc(s.size)) == NULL)
+		return NULL;
+	for (char *const *w = words; *w != NULL; w++) {
+		(void)show_word(&s, *w, w == words, is_plain(*w,
+		    w == words) ? PLAIN : QUOTES);
+		if (max > 0 && s.used > max) {
+			memcpy(s.out + max, " ...", 4);
+			s.used = max + 4;
+			break;
+		}
+	}
+	s.out[s.used] = '\0';
+	return s.out;
 }
 
 bool
@@ -370,10 +349,9 @@ words_show(char *out, size_t size, char *const *words)
 		if (strncmp(text, *w, n) != 0) {
 			(void)text_escape(text, most, *w, n);
 			q = DOLLAR;
-		} else if (!is_plain(*w) || (w == words && is_construct(*w)))
+		} else if (!is_plain(*w, w == words))
 			q = QUOTES;
-		fits = (w == words || show(&s, " ", 1)) &&
-		    show_word(&s, text, q);
+		fits = show_word(&s, text, w == words, q);
 	}
 	out[s.used] = '\0';
 	free(text);

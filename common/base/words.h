@@ -26,7 +26,7 @@ enum words_error {
  * Split "line" into "*words", NULL terminated, "*count" of them, which the
  * caller frees with words_free().  An unquoted character that means something
  * to a shell (| & ; < > ( ) $ ` * ? [ ] { } ~ at the start of a word, # at the
- * start of a word, a newline with more behind it) is an error WORDS_SHELL where
+ * start of a word, a newline with more after it) is an error WORDS_SHELL where
  * "strict", else plain text; and so is a first word that a shell keeps for
  * itself, such as "if", or takes for an assignment.  On error nothing is left
  * to free, and "*at" is the offset of the offending character or word.
