@@ -73,7 +73,7 @@ no_log(const struct settings *s)
 int
 logs_open(const struct settings *s, bool verbose, struct log_sink **file)
 {
-	struct log_sink *system, *all[3];
+	struct log_sink *system, *all[3], *first = NULL;
 	bool there;
 
 	if (s->log_file != NULL && log_file == NULL && open_log_file(s) == -1)
@@ -81,13 +81,16 @@ logs_open(const struct settings *s, bool verbose, struct log_sink **file)
 	system = open_system_log(s->log_system, &there);
 	if (!there && (log_file == NULL || !logfile_is_open(log_file)))
 		return no_log(s);
-	all[0] = log_stderr;
+	all[0] = log_file;
 	all[1] = system;
-	all[2] = log_file;
+	all[2] = log_stderr;
 	for (size_t i = 0; i < 3; i++) {
-		if (all[i] != NULL)
-			(void)log_add_sink(all[i]);
+		if (all[i] == NULL)
+			continue;
+		all[i]->next = first;
+		first = all[i];
 	}
+	log_set_sinks(first);
 	if (system == NULL && s->log_system == SETTINGS_SYSTEM_AUTO)
 		log_notice("there is neither a journal nor a syslog here, so "
 		    "%s alone has the records until aisd is started again",

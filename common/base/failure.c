@@ -20,16 +20,6 @@ failure_vset(struct failure *f, int code, const char *format, va_list ap)
 }
 
 void
-failure_set(struct failure *f, int code, const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	failure_vset(f, code, format, ap);
-	va_end(ap);
-}
-
-void
 failure_about(struct failure *f, const char *format, ...)
 {
 	va_list ap;
@@ -43,16 +33,6 @@ void
 failure_vhint(struct failure *f, const char *format, va_list ap)
 {
 	(void)vsnprintf(f->hint, sizeof f->hint, format, ap);
-}
-
-void
-failure_hint(struct failure *f, const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	failure_vhint(f, format, ap);
-	va_end(ap);
 }
 
 char *

@@ -15,8 +15,7 @@
 #include "common/base/text.h"
 #include "common/base/log.h"
 
-static struct log_sink *sinks[LOG_SINKS_MAX];
-static size_t sink_count;
+static struct log_sink *sinks;
 static enum log_level max_level = LOG_LEVEL_INFO;
 static const char *prefix = "";
 static const struct log_kind *kinds;
@@ -75,9 +74,8 @@ log_add_cut(char *cut, size_t size, const char *name)
 	    name);
 }
 
-/* As log_format(), or, unless "dated", as log_format_undated(). */
-static size_t
-log_put_line(char *out, size_t size, const struct log_event *e, bool dated)
+size_t
+log_format(char *out, size_t size, const struct log_event *e, bool dated)
 {
 	/* Room is kept for the mark of a cut and the newline. */
 	size_t limit = size - sizeof " cut=true\n", used = 0;
@@ -110,18 +108,6 @@ log_put_line(char *out, size_t size, const struct log_event *e, bool dated)
 }
 
 size_t
-log_format(char *out, size_t size, const struct log_event *e)
-{
-	return log_put_line(out, size, e, true);
-}
-
-size_t
-log_format_undated(char *out, size_t size, const struct log_event *e)
-{
-	return log_put_line(out, size, e, false);
-}
-
-size_t
 log_show(char *out, const struct log_event *e)
 {
 	char text[TEXT_ESCAPED_MAX(LOG_TEXT_MAX)];
@@ -131,16 +117,6 @@ log_show(char *out, const struct log_event *e)
 
 	return n < 0 ? 0 : (size_t)n < LOG_SHOWN_MAX ? (size_t)n :
 	    LOG_SHOWN_MAX - 1;
-}
-
-/* Standard error, for as long as there is no sink. */
-static bool
-show(const struct log_event *e)
-{
-	char line[LOG_SHOWN_MAX];
-
-	(void)log_show(line, e);
-	return fputs(line, stderr) >= 0;
 }
 
 static int64_t
@@ -212,9 +188,9 @@ report_sink(const struct log_sink *about, enum log_level level,
 	if ((working || !about->failing) &&
 	    about->take(about->context, &e) == -1)
 		return false;
-	for (size_t i = 0; i < sink_count; i++) {
-		if (sinks[i] != about && !sinks[i]->failing)
-			(void)give_sink(sinks[i], &e);
+	for (struct log_sink *s = sinks; s != NULL; s = s->next) {
+		if (s != about && !s->failing)
+			(void)give_sink(s, &e);
 	}
 	return true;
 }
@@ -251,20 +227,21 @@ static void
 report_failing(void)
 {
 	char text[LOG_TEXT_MAX];
+	struct log_sink *s = sinks;
 	int error;
 
-	for (size_t i = 0; i < sink_count; i++) {
-		struct log_sink *s = sinks[i];
-
-		if ((error = s->error) == 0)
+	while (s != NULL) {
+		if ((error = s->error) == 0) {
+			s = s->next;
 			continue;
+		}
 		s->error = 0;
 		(void)snprintf(text, sizeof text, "cannot write to %s: %s; "
 		    "its records are lost until it can be written again",
 		    s->name, error == EAGAIN ? "it does not take any more" :
 		    strerror(error));
 		(void)report_sink(s, LOG_LEVEL_ERROR, "failing", text);
-		i = (size_t)-1;		/* From the first sink on. */
+		s = sinks;
 	}
 }
 
@@ -325,6 +302,7 @@ log_release(bool emit)
 int
 log_emit(struct log_event *e)
 {
+	char line[LOG_SHOWN_MAX];
 	int taken = 0, keep = errno;
 
 	if (hold.first != NULL) {
@@ -335,13 +313,15 @@ log_emit(struct log_event *e)
 			return (int)log_sinks();
 	}
 	complete_event(e);
-	if (sink_count == 0)
-		taken += show(e);
-	for (size_t i = 0; i < sink_count; i++) {
-		if (give_sink(sinks[i], e)) {
-			taken += !sinks[i]->shows;
-			if (sinks[i]->failing)
-				recover_sink(sinks[i]);
+	if (sinks == NULL) {
+		(void)log_show(line, e);
+		taken += fputs(line, stderr) >= 0;
+	}
+	for (struct log_sink *s = sinks; s != NULL; s = s->next) {
+		if (give_sink(s, e)) {
+			taken += !s->shows;
+			if (s->failing)
+				recover_sink(s);
 		}
 		report_failing();
 	}
@@ -387,19 +367,10 @@ log_errno(const char *format, ...)
 	log_error("%s: %s", text, reason);
 }
 
-int
-log_add_sink(struct log_sink *sink)
-{
-	if (sink_count == LOG_SINKS_MAX)
-		return -1;
-	sinks[sink_count++] = sink;
-	return 0;
-}
-
 void
-log_reset(void)
+log_set_sinks(struct log_sink *first)
 {
-	sink_count = 0;
+	sinks = first;
 	lost_by_all = 0;
 }
 
@@ -408,8 +379,8 @@ log_sinks(void)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < sink_count; i++)
-		n += !sinks[i]->shows;
+	for (const struct log_sink *s = sinks; s != NULL; s = s->next)
+		n += !s->shows;
 	return n == 0 ? 1 : n;
 }
 

@@ -1,8 +1,8 @@
 /*
- * log.h - events, and who gets them.
+ * log.h - events, and the sinks that they go to.
  *
  * An event has a level, a stable name, a text and named fields.  It goes to
- * every sink that has been added; a plain message is an event as well.
+ * every sink of log_set_sinks(); a plain message is an event as well.
  * log_format() makes a line of it, in logfmt, with the time in UTC.
  * SPDX-License-Identifier: ISC
  */
@@ -72,6 +72,7 @@ struct log_sink {
 	bool failing;		/* Kept by log_emit(), as is what follows. */
 	int error;		/* Why it fails; 0: that has been reported. */
 	uint64_t lost;		/* Events lost since it began to fail. */
+	struct log_sink *next;	/* Of those that are given events; or NULL. */
 };
 
 /* A kind of event: the names and numbers that never change. */
@@ -87,24 +88,18 @@ struct log_kind {
  */
 void log_set_kinds(const struct log_kind *kinds, size_t count);
 
-/* At most this many sinks. */
-#define LOG_SINKS_MAX	4
-
 /*
- * Add a sink, which the caller keeps alive until log_reset().  0, or -1 if
- * there are LOG_SINKS_MAX of them.
+ * Give events to "first" and those that follow it, and to no others from now
+ * on; the caller keeps them alive.  NULL: messages go to standard error.
  */
-int log_add_sink(struct log_sink *sink);
-
-/* Forget all sinks; messages go to standard error again. */
-void log_reset(void);
+void log_set_sinks(struct log_sink *first);
 
 /* Only messages of this level and more urgent ones are emitted, INFO at first;
  * an event that log_emit() is given always is. */
 void log_set_level(enum log_level level);
 
 /*
- * Give "e" to every sink, or to standard error where no sink has been added.
+ * Give "e" to every sink, or to standard error where there is no sink.
  * Returns how many sinks have it on record.  A sink that begins to fail is
  * reported to the others, once; one that works again, with what it lost and
  * what no sink had, to all.  These reports are events named "log-sink".
@@ -134,25 +129,24 @@ void log_message(enum log_level level, const char *format, ...)
 #define log_info(...)		log_message(LOG_LEVEL_INFO, __VA_ARGS__)
 #define log_debug(...)		log_message(LOG_LEVEL_DEBUG, __VA_ARGS__)
 
-/* As log_error(), with ": " and the text of errno behind it. */
+/* As log_error(), with ": " and the text of errno after it. */
 void log_errno(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* What standard error shows before each message, such as "aisc: ". */
 void log_set_prefix(const char *prefix);
 
 /*
- * Write "e" as one logfmt line, newline included, into "out".  Returns its
- * length.  Values that were cut are named at the end of the line, as in
- * cut=argv; a line that does not fit is cut before a field and marked with
- * cut=true.  "size" is at least 512.
+ * Write "e" as one logfmt line, newline included, into "out".  Without "dated"
+ * it has no time and no level, and begins with the event.  Returns its length.
+ * Values that were cut are named at the end of the line, as in cut=argv; a line
+ * that does not fit is cut before a field and marked with cut=true.  "size" is
+ * at least 512.
  */
-size_t log_format(char *out, size_t size, const struct log_event *e);
-
-/* The same without time and level, which begins with the event. */
-size_t log_format_undated(char *out, size_t size, const struct log_event *e);
+size_t log_format(char *out, size_t size, const struct log_event *e,
+    bool dated);
 
 /*
- * Write the text of "e" for people, behind the prefix and "warning: " where it
+ * Write the text of "e" for people, after the prefix and "warning: " where it
  * is one, newline included, into "out" of LOG_SHOWN_MAX bytes.  Returns its
  * length.
  */

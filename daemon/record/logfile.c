@@ -160,7 +160,7 @@ format(char *out, enum logfile_form form, const struct log_event *e)
 	case LOGFILE_LOGFMT:
 		break;
 	}
-	return log_format(out, LOG_LINE_MAX, e);
+	return log_format(out, LOG_LINE_MAX, e, true);
 }
 
 static int

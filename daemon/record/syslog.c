@@ -44,7 +44,7 @@ take(void *context, const struct log_event *e)
 	struct datagram_sink *s = context;
 	char head[128];
 	/* Time and level stand in the head. */
-	size_t n = log_format_undated(line, sizeof line, e);
+	size_t n = log_format(line, sizeof line, e, false);
 	struct iovec parts[2];
 	struct msghdr m = { .msg_iov = parts, .msg_iovlen = 2 };
 

@@ -228,7 +228,7 @@ check_line(struct input *in)
 		fields[i].value = input_bytes(in, &fields[i].length);
 	}
 	e.text = text;
-	n = log_format(out, size, &e);
+	n = log_format(out, size, &e, true);
 	must(n < size && n == strlen(out));
 	must(out[n - 1] == '\n' && fuzz_is_printable(out, n - 1));
 	check_fields(out, &e);

@@ -454,6 +454,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	end();
 	must(wire_lowest_descriptor() == lowest);
-	log_reset();
+	log_set_sinks(NULL);
 	return 0;
 }

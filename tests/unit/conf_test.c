@@ -751,14 +751,15 @@ enter(void **state)
 {
 	(void)state;
 	unit_enter(folder);
-	return log_add_sink(&sink);
+	log_set_sinks(&sink);
+	return 0;
 }
 
 static int
 leave(void **state)
 {
 	(void)state;
-	log_reset();
+	log_set_sinks(NULL);
 	unit_leave(folder);
 	return 0;
 }

@@ -1,11 +1,30 @@
-/* Unit tests of failure.
+/* Unit tests of common/base/failure.
  * SPDX-License-Identifier: ISC */
-/* Tests of common/failure. */
 #include <config.h>
 
 #include "tests/unit/unit.h"
 
 #include "common/base/failure.h"
+
+static void __attribute__((format(printf, 3, 4)))
+failure_set(struct failure *f, int code, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	failure_vset(f, code, format, ap);
+	va_end(ap);
+}
+
+static void __attribute__((format(printf, 2, 3)))
+failure_hint(struct failure *f, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	failure_vhint(f, format, ap);
+	va_end(ap);
+}
 
 static void
 parts(void **state)

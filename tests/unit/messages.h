@@ -32,15 +32,15 @@ static struct log_sink messages_sink = {
 static inline void
 messages_begin(void)
 {
-	log_reset();
+	log_set_sinks(NULL);
 	messages[0] = '\0';
-	assert_int_equal(log_add_sink(&messages_sink), 0);
+	log_set_sinks(&messages_sink);
 }
 
 static inline void
 messages_end(void)
 {
-	log_reset();
+	log_set_sinks(NULL);
 }
 
 /* A set-up and a tear-down for cmocka: messages, in a private directory. */

@@ -445,7 +445,7 @@ enter(void **state)
 {
 	(void)state;
 	unit_enter(directory);
-	assert_int_equal(log_add_sink(&sink), 0);
+	log_set_sinks(&sink);
 	assert_int_equal(certificates_make(), 0);
 	client_context = context(false);
 	server_context = context(true);
@@ -461,7 +461,7 @@ static int
 leave(void **state)
 {
 	(void)state;
-	log_reset();
+	log_set_sinks(NULL);
 	settings_free(settings);
 	tls_context_free(client_context);
 	tls_context_free(server_context);
