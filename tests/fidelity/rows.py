@@ -544,8 +544,8 @@ echo "Starting: ok"
 ''', leaves=5, differs={way: Differs(
     "files", "aisd.conf(5)", "ends them at the end of the session")
     for way in OURS})
-script("waits-for-children", '#!/bin/sh\n(sleep 0.05; echo a) & '
-       '(sleep 0.1; echo b) & wait\necho c\n')
+script("waits-for-children", '#!/bin/sh\n(sleep 0.05; echo a; echo x >made) & '
+       '(until [ -s made ]; do sleep 0.01; done; echo b) & wait\necho c\n')
 script("exec", '#!/bin/sh\necho before\nexec sh -c \'echo after; exit 6\'\n')
 script("exec-twice", '#!/bin/sh\nexec perl -e \'exec "sh", "-c", '
        '"echo end; exit 9"\'\n')
