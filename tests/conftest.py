@@ -27,6 +27,12 @@ BUILDDIR = pathlib.Path(os.environ.get("AIS_BUILDDIR") or SRCDIR / "build")
 VALGRIND = shlex.split(os.environ.get("AIS_VALGRIND", ""))
 SANITIZERS = os.environ.get("AIS_SANITIZERS") == "yes"
 
+# What Python and pytest make of the sources of tests goes to the build, where
+# each of the workers finds it: to read them all takes one of them seconds.
+if os.access(BUILDDIR / "tests", os.W_OK):
+    sys.pycache_prefix = str(BUILDDIR / "tests" / "pycache")
+    sys.dont_write_bytecode = False
+
 # What leaks without being ours; and nothing is to be said about it.
 os.environ.setdefault("LSAN_OPTIONS", f"suppressions={HERE / 'lsan.supp'}:"
                       "print_suppressions=0")

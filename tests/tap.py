@@ -4,9 +4,9 @@
 usage: tap.py FOLDER [PYTEST-ARGUMENT...]
 
 Each test becomes one line; the story of a failure follows it as comments.
-Where pytest-xdist is there, two tests run at once for each processor, since most
-of them wait for most of their time; those with the mark "alone" run one by one
-after the others.  AIS_JOBS sets how many at once.
+Where pytest-xdist is there, three tests run at once for each processor, since
+many of them wait for most of their time; those with the mark "alone" run one by
+one after the others.  AIS_JOBS sets how many at once.
 """
 
 import importlib.util
@@ -17,6 +17,8 @@ import tempfile
 import pytest
 
 SERIAL_FOLDERS = ("house", "systemd")
+# Each worker there takes a user of the system that runs nothing.
+MOST = {"fidelity": 6}
 NOTHING_SELECTED = 5
 
 
@@ -87,9 +89,24 @@ def jobs(folder):
     """The arguments that make pytest run several tests at once."""
     if folder in SERIAL_FOLDERS or not importlib.util.find_spec("xdist"):
         return []
-    count = os.environ.get("AIS_JOBS") or \
-        str(2 * len(os.sched_getaffinity(0)))
-    return ["-n", count]
+    count = int(os.environ.get("AIS_JOBS") or
+                3 * len(os.sched_getaffinity(0)))
+    return ["-n", str(min(count, MOST.get(folder, count)))]
+
+
+class Short:
+    """A pytest plugin that lets no worker have tests in store while another
+    one is idle: two at a time, where pytest-xdist begins with a quarter."""
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config, log):
+        from xdist.scheduler.load import LoadScheduling
+
+        class ShortScheduling(LoadScheduling):
+            def _send_tests(self, node, num):
+                super()._send_tests(
+                    node, min(num, 2 - len(self.node2pending[node])))
+        return ShortScheduling(config, log)
 
 
 def main():
@@ -111,7 +128,8 @@ def main():
     passes = [[*parallel, "-m", "not alone"], ["-m", "alone"]] \
         if parallel else [[]]
     for arguments in passes:
-        status = pytest.main(["-vv", *arguments, *extra, folder], plugins=[tap])
+        status = pytest.main(["-vv", *arguments, *extra, folder],
+                             plugins=[tap, Short()])
         if status > 1 and status != NOTHING_SELECTED and not tap.failed:
             tap.line(False, f"tests/{folder}: pytest ended with {status:d}")
             said.seek(0)
