@@ -4,7 +4,8 @@
 AIS_SRCDIR and AIS_BUILDDIR are the top of the sources and of the build.
 AIS_SANITIZERS is "yes" in a build with sanitizers, in which memory and time
 are not to be measured.  AIS_VALGRIND is a command to put before a program, or
-empty.
+empty.  AIS_REPEATS is what alone differs from an earlier run of these sources
+with these tests: "build" or "user", see the mark "same".
 """
 
 import contextlib
@@ -167,6 +168,18 @@ def cut(seconds):
         yield
     finally:
         faulthandler.cancel_dump_traceback_later()
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the long tests, so that none is left over at the end, and skip
+    those that an earlier run has shown."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    repeats = os.environ.get("AIS_REPEATS", "").split()
+    for item in items:
+        mark = item.get_closest_marker("same")
+        for what in set(repeats).intersection(mark.args if mark else ()):
+            item.add_marker(pytest.mark.skip(
+                reason=f"the same for each {what}, and has been run"))
 
 
 @pytest.hookimpl(hookwrapper=True)

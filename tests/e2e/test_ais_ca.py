@@ -15,6 +15,8 @@ import pytest
 from e2e.pki import (AIS_CA, DAY, SRCDIR, Authority, environment, root, run,
                  self_signed)
 
+# It is one shell script, and no test here runs anything that is compiled.
+pytestmark = pytest.mark.same("build")
 PAGE = os.path.join(SRCDIR, "man", "ais-ca.8")
 # What ais-ca runs to change files; each call is a place to be killed at.
 STEPS = ("chmod", "cp", "ln", "mkdir", "mv", "openssl", "rm", "touch")
@@ -642,6 +644,7 @@ def copies(site, folder):
 @pytest.mark.parametrize("words", [
     ["client", "bob"], ["renew", "alice"], ["revoke", "alice"], ["crl"],
 ], ids=lambda words: words[0])
+@pytest.mark.long
 def test_killed_at_every_step(site, tmp_path, words):
     good(site, "client", "alice")
     good(site, "crl")
@@ -662,6 +665,7 @@ def test_killed_at_every_step(site, tmp_path, words):
     assert step > 8
 
 
+@pytest.mark.long
 def test_init_killed_at_every_step(tmp_path):
     for step, where in copies(None, tmp_path):
         if not kill_at(step, tmp_path, where, ["init"]):

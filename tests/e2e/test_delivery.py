@@ -271,6 +271,8 @@ sh {SRCDIR}/certs/ais-ca -d {site} -w 1 client {'x$1'} >/dev/null
     assert len(table(site)) == 2
 
 
+@pytest.mark.long
+@pytest.mark.same("build")
 def test_killed_before_the_delivery(site, deliver, tmp_path):
     """At every step: what counts as made is delivered by the next run."""
     good(site, "client", "alice", "--days", "9")

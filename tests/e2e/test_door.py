@@ -362,6 +362,7 @@ def test_requests_cannot_overrun_a_turn(make_aisd, connect):
     waiting.hello()
 
 
+@pytest.mark.long
 def test_script_goes_on_in_another_turn(make_aisd, aisc, slowness):
     """Two scripts that take turns: each is served whole, in its directory."""
     daemon = make_aisd(turn=0.1)
@@ -686,6 +687,7 @@ def test_attack(make_aisd, alice, slowness, kind, addresses, count):
     assert statistics.median(took) < slowness
 
 
+@pytest.mark.long
 def test_answered_strangers_of_the_own_address(make_aisd, alice, slowness):
     """They keep it out while they go on, and not for ever afterwards."""
     daemon = make_aisd(failure_penalty=0.1)

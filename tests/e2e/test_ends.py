@@ -87,6 +87,7 @@ def trace(pid):
 
 
 @pytest.mark.parametrize("how", ["limit", "gone"])
+@pytest.mark.long
 def test_held_by_a_tracer(make_aisd, connect, slowness, how):
     """What stays after KILL is left alone, on record, and others are served
     although it is there."""

@@ -193,6 +193,7 @@ def test_revoked_at_the_door(make_aisd, root, server, client, crl):
 
 
 @pytest.mark.parametrize("who", ["client", "authority"])
+@pytest.mark.long
 def test_expires_in_session(make_aisd, root, server, open_session, who,
                             slowness):
     """The session ends at the second, be it the certificate's or that of the
@@ -464,6 +465,7 @@ def test_nobody_looks(make_aisd, root, server, crl):
     assert not daemon.events("reload")
 
 
+@pytest.mark.long
 def test_other_chain_after_the_first_has_expired(make_aisd, root, server,
                                                  open_session, slowness,
                                                  tmp_path):
@@ -512,6 +514,7 @@ def memory(daemon, name):
 
 @pytest.mark.alone
 @pytest.mark.limit(300)
+@pytest.mark.same("user")
 def test_a_million_entries(make_aisd, root, server, client, tmp_path,
                            measurable):
     """In the worst order: loaded in bounded time and memory, as

@@ -11,6 +11,10 @@ from aisc import Aisc
 from aisd import Daemon
 
 
+# What is built is the same for every user, and each run begins with a build.
+pytestmark = pytest.mark.same("user")
+
+
 @pytest.fixture(scope="module")
 def configure(srcdir, measurable, tmp_path_factory):
     """A function that configures a build, and returns it and its end."""
@@ -36,6 +40,7 @@ def needed(program):
                           capture_output=True, check=True).stdout
 
 
+@pytest.mark.long
 def test_build(configure, tmp_path, localhost, alice):
     build, done = configure()
     if "needs libssl.a" in done.stderr:

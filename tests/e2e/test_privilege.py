@@ -164,6 +164,7 @@ def test_reload(aisd, connect):
     assert connect().run(["true"]).status == 0
 
 
+@pytest.mark.long
 def test_snoop(aisd, connect, attacker, place, record_property):
     """A process that was left behind cannot read the memory of children that
     are not yet commands: there it would find the daemon's key."""

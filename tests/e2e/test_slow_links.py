@@ -12,6 +12,7 @@ import wire
 from proxy import Proxy
 from wire import Type
 
+pytestmark = pytest.mark.long
 RATE = 20000
 # Of which a client's windows and a PING know nothing for 10 seconds.
 MUCH = 200000

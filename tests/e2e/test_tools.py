@@ -220,6 +220,7 @@ SLOW = "Ansible", "borg", "GNU parallel", "ClusterShell", "duplicity", "bup"
 
 @pytest.mark.limit(300)
 @pytest.mark.parametrize("section", SECTIONS)
+@pytest.mark.long
 def test_lines_of_the_manual(make_place, needs, srcdir, section, request):
     needs(*SECTIONS[section])
     if section == "sshfs" and not os.access("/dev/fuse", os.W_OK):
@@ -415,6 +416,7 @@ def big_file(path, size):
 
 
 @pytest.mark.limit(600)
+@pytest.mark.long
 def test_rsync(place, needs, tree, brisk):
     needs("rsync")
     place.path.mkdir(exist_ok=True)
@@ -482,6 +484,7 @@ def test_git(place, needs):
 
 
 @pytest.mark.parametrize("size", [0, 300, 3000])
+@pytest.mark.long
 def test_git_cut(place, needs, size):
     needs("git")
     make_project(place.there)
@@ -496,6 +499,7 @@ def test_git_cut(place, needs, size):
 
 
 @pytest.mark.limit(300)
+@pytest.mark.long
 def test_borg(place, needs, brisk):
     needs("borg")
     site(place.path / "site")
@@ -527,6 +531,7 @@ def test_sftp_cut(place, needs, size):
 
 
 @pytest.mark.limit(300)
+@pytest.mark.long
 def test_parallel(make_place, needs, brisk):
     needs("parallel", "perl")
     place = make_place(SHELL)
@@ -584,6 +589,7 @@ FLEETS = {
 
 
 @pytest.mark.parametrize("tool", FLEETS)
+@pytest.mark.long
 def test_fleet(fleet, needs, tool):
     place, daemons = fleet
     needs(tool.split("-")[0])
@@ -604,6 +610,7 @@ def test_fleet(fleet, needs, tool):
 
 
 @pytest.mark.parametrize("tool", FLEETS)
+@pytest.mark.long
 def test_fleet_cut(fleet, needs, tool):
     place, daemons = fleet
     needs(tool.split("-")[0])
@@ -646,6 +653,7 @@ PLAY = """
 
 @pytest.mark.limit(600)
 @pytest.mark.parametrize("pipelining", ["true", "false"])
+@pytest.mark.long
 def test_ansible(place, needs, pipelining, brisk):
     needs("ansible-playbook")
     site(place.path / "site")

@@ -255,6 +255,7 @@ def test_one_bit(aisd, aisc, tmp_path, direction, at):
 @pytest.mark.parametrize("part", [0, 0.5, 1], ids=["before", "within",
                                                    "behind"])
 @pytest.mark.limit(60)
+@pytest.mark.long
 def test_cut(aisd, aisc, tmp_path, direction, part, reset):
     """At every record: before it, in the middle, and behind it."""
     kinds = set()
