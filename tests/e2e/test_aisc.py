@@ -933,7 +933,7 @@ def test_interrupt_while_waiting(aisc, fake_server):
     process.communicate()
 
 
-def test_time_limit(ask):
+def test_time_limit(ask, slowness):
     def script(peer):
         peer.hello()
         request = peer.expect_request()
@@ -941,10 +941,10 @@ def test_time_limit(ask):
         peer.stdout(request, b"so far")
         peer.drain()
     begin = time.monotonic()
-    done = ask(script, "x", options=["--timeout", "0.5"])
+    done = ask(script, "x", options=["--timeout", str(slowness)])
     assert (done.returncode, said(done.stderr)) == (255, "timeout")
     assert done.stdout == b"so far"
-    assert 0.4 < time.monotonic() - begin < 10
+    assert 0.9 < time.monotonic() - begin < 10 * slowness
 
 
 def test_silent_server(aisc):
@@ -1007,16 +1007,17 @@ def test_server_that_never_serves(ask, slowness, script, limit, means, asks):
         assert done.returncode == (1 if means == "busy" else 2)
 
 
-def test_waiting_is_no_connecting(ask):
+def test_waiting_is_no_connecting(ask, slowness):
     def script(peer):
         peer.waiting(1)
-        time.sleep(0.6)
+        time.sleep(0.8 * slowness)
         peer.hello()
         request = peer.expect_request()
         peer.started(request)
         peer.exit(request, 0)
         peer.drain()
-    done = ask(script, "x", options=["-q", "--connect-timeout", "0.3"])
+    done = ask(script, "x", options=["-q", "--connect-timeout",
+                                     str(0.5 * slowness)])
     assert (done.returncode, done.stderr) == (0, b"")
 
 

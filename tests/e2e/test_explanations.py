@@ -939,8 +939,8 @@ FAILURES = {
          ended("quick", '"sleep 60"', "ended by SIGTERM after {SECONDS} s: "
                "time_limit", "time-limit", signal="15"))),
     "time limit of aisc": Failure(
-        lambda w: w.ask("sleep", "60", options=["--timeout", "0.5"]), 255,
-        "timeout", "aisc: timeout: not done within 0.5 seconds, the time "
+        lambda w: w.ask("sleep", "60", options=["--timeout", "1.5"]), 255,
+        "timeout", "aisc: timeout: not done within 1.5 seconds, the time "
         "limit given to aisc; the server ends the command",
         (ended("alice", '"sleep 60"', "ended by SIGTERM after {SECONDS} s: "
                "{CLOSED}", "{CLOSED}", signal="15"), left("{CLOSED}"))),

@@ -316,9 +316,9 @@ def test_reader_has_gone(tell, aisd):
     assert told["class"] == "pipe"
 
 
-def test_time_limit(tell, aisd):
+def test_time_limit(tell, aisd, slowness):
     done, (told,) = tell(aisd.port, "sleep", "100",
-                         options=["--timeout", "0.5"])
+                         options=["--timeout", str(slowness)])
     assert done.returncode == 255 and told["class"] == "timeout"
     assert told["error"]["message"].endswith("the server ends the command")
     assert told["error"]["hint"].startswith("allow more time")

@@ -474,12 +474,12 @@ def test_silence_ends(aisc, fake_server):
         assert (status, found["class"]) == (2, "timeout"), first
 
 
-def test_waiting_is_a_warning(aisc, fake_server):
+def test_waiting_is_a_warning(aisc, fake_server, slowness):
     def script(peer):
         peer.waiting(1)
         peer.drain()
     status, first, _, found = check(aisc, fake_server(script).port,
-                                    "--timeout", "0.3")
+                                    "--timeout", str(slowness))
     assert (status, found["class"]) == (1, "busy")
     assert "took our certificate" in first
 
