@@ -199,33 +199,38 @@ static int
 check_call(const struct call *call)
 {
 	int questions = call->list + call->can + call->checks;
+	int scripts = (call->shell != NULL) + (call->script != NULL);
+	const struct {
+		bool wrong;
+		const char *text;
+	} checks[] = {
+		{ call->host[0] == '\0' && !call->show_config,
+		    "there is no HOST" },
+		{ questions + scripts > 1, "-c, -f, --list, --can and --check "
+		    "exclude each other" },
+		{ questions > 0 && (call->capture || call->status_fd != -1),
+		    "--capture and --status-fd are for commands" },
+		{ call->capture && !call->check.json,
+		    "--capture goes with --json" },
+		{ call->check.json && questions == 0 && !call->capture &&
+		    call->status_fd == -1, "--json of a command would mix with "
+		    "its output; add --status-fd N or --capture" },
+		{ call->status_fd == STDOUT_FILENO && !call->capture,
+		    "--status-fd 1 would mix with the output; take another, or "
+		    "add --capture" },
+		{ call->stop_on_error && call->keep_going,
+		    "--stop-on-error and --keep-going exclude each other" },
+		{ call->progress && call->no_progress,
+		    "--progress and --no-progress exclude each other" },
+		{ call->status_fd == STDERR_FILENO,
+		    "--status-fd 2 would mix with messages; take another" },
+	};
 
-	if (call->host[0] == '\0' && !call->show_config)
-		return usage("there is no HOST");
-	if (questions + (call->shell != NULL) + (call->script != NULL) > 1)
-		return usage("-c, -f, --list, --can and --check exclude each "
-		    "other");
-	if (questions > 0 && (call->capture || call->status_fd != -1))
-		return usage("--capture and --status-fd are for commands");
-	if (call->capture && !call->check.json)
-		return usage("--capture goes with --json");
-	if (call->check.json && questions == 0 && !call->capture &&
-	    call->status_fd == -1)
-		return usage("--json of a command would mix with its output; "
-		    "add --status-fd N or --capture");
-	if (call->status_fd == STDOUT_FILENO && !call->capture)
-		return usage("--status-fd 1 would mix with the output; take "
-		    "another, or add --capture");
-	if (call->stop_on_error && call->keep_going)
-		return usage("--stop-on-error and --keep-going exclude each "
-		    "other");
-	if (call->progress && call->no_progress)
-		return usage("--progress and --no-progress exclude each other");
-	if (call->status_fd == STDERR_FILENO)
-		return usage("--status-fd 2 would mix with messages; take "
-		    "another");
-	if (call->argv != NULL && (call->list || call->checks ||
-	    call->shell != NULL || call->script != NULL))
+	for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) {
+		if (checks[i].wrong)
+			return usage("%s", checks[i].text);
+	}
+	if (call->argv != NULL && (call->list || call->checks || scripts > 0))
 		return usage("-c, -f, --list and --check take no program: %s",
 		    call->argv[0]);
 	return 0;
@@ -270,7 +275,8 @@ configure(struct call *call, int argc, char **argv)
 	return 0;
 }
 
-/* Run the one command of the command line, or ask whether it may be. */
+/* Run the one command of the command line, or ask whether it may be run, or
+ * which may. */
 static int
 run_one(const struct call *call, struct request *r, struct report *report,
     struct outcome *o)
@@ -281,12 +287,15 @@ run_one(const struct call *call, struct request *r, struct report *report,
 	    .nwords = call->argc, .directory = s->directory,
 	    .wants_stdin = !s->no_stdin };
 
-	if (call->can) {
+	if (call->list)
+		body = (struct body){ .operation = PROTO_LIST };
+	else if (call->can) {
 		body.operation = PROTO_CAN;
 		body.wants_stdin = false;
 		run_prepare(s, &body);
-		return question_can(s, r, &body, call->check.json, o);
 	}
+	if (call->list || call->can)
+		return question_ask(s, r, &body, call->check.json, o);
 	if (call->shell != NULL) {
 		body.operation = PROTO_SHELL;
 		body.words = line;
@@ -328,12 +337,10 @@ run(const struct call *call, struct report *report)
 
 	if (r == NULL)
 		memory_out();
-	if (call->list)
-		status = question_list(&call->settings, r, call->check.json,
-		    &outcome);
-	else if (call->checks)
+	if (call->checks)
 		status = check_run(&call->check, &call->settings, r);
-	else if (call->can || call->argv != NULL || call->shell != NULL)
+	else if (call->list || call->can || call->argv != NULL ||
+	    call->shell != NULL)
 		status = run_one(call, r, report, &outcome);
 	else
 		status = commands_run(&call->settings, &script, r);
@@ -358,8 +365,7 @@ tell(const struct call *call)
 		    p.out);
 	else
 		settings_print(&call->settings, p.out);
-	printer_finish(&p, &o);
-	printer_close(&p);
+	printer_close(&p, &o);
 	outcome_report(&o);
 	return o.status;
 }

@@ -4,7 +4,6 @@
  */
 #include <config.h>
 
-#include <errno.h>
 #include <getopt.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -21,6 +20,7 @@
 
 #include "client/core/outcome.h"
 #include "client/core/memory.h"
+#include "client/core/printer.h"
 #include "client/core/settings.h"
 #include "client/core/stream.h"
 #include "client/session/request.h"
@@ -316,6 +316,14 @@ set_option(struct ssh *s, const char *text)
 		"no:p:qstvw:xy"
 #define REFUSED	"ABDEIJKLNQRWXYbfgw"
 
+/* Those that are short for an option by name. */
+static const char *const as_option[128] = {
+	['4'] = "AddressFamily=inet", ['6'] = "AddressFamily=inet6",
+	['T'] = "RequestTTY=no", ['n'] = "StdinNull=yes",
+	['q'] = "LogLevel=quiet", ['t'] = "RequestTTY=yes",
+	['v'] = "LogLevel=verbose"
+};
+
 static int
 take_letter(struct ssh *s, int letter, const char *value)
 {
@@ -323,11 +331,9 @@ take_letter(struct ssh *s, int letter, const char *value)
 
 	if (strchr(REFUSED, letter) != NULL)
 		return usage("-%c is not supported", letter);
+	if (as_option[letter] != NULL)
+		return set_option(s, as_option[letter]);
 	switch (letter) {
-	case '4':
-		return set_option(s, "AddressFamily=inet");
-	case '6':
-		return set_option(s, "AddressFamily=inet6");
 	case 'F':
 		/* By these, tools leave out ssh_config(5) alone. */
 		if (!is_none(value) && strcmp(value, "/dev/null") != 0)
@@ -339,28 +345,18 @@ take_letter(struct ssh *s, int letter, const char *value)
 	case 'O':
 		s->master = true;
 		break;
-	case 'T':
-		return set_option(s, "RequestTTY=no");
 	case 'V':
 		s->version = true;
 		break;
 	case 'i':
 		return set_named(s, "IdentityFile", values);
-	case 'n':
-		return set_option(s, "StdinNull=yes");
 	case 'o':
 		return set_option(s, value);
 	case 'p':
 		return set_named(s, "Port", values);
-	case 'q':
-		return set_option(s, "LogLevel=quiet");
 	case 's':
 		s->subsystem = true;
 		break;
-	case 't':
-		return set_option(s, "RequestTTY=yes");
-	case 'v':
-		return set_option(s, "LogLevel=verbose");
 	}
 	return 0;
 }
@@ -486,24 +482,26 @@ static int
 show(const struct ssh *s)
 {
 	const struct settings *settings = &s->settings;
+	struct outcome o = { .class = OUTCOME_DONE };
+	struct printer p;
 
-	printf("host %s\nhostname %s\nport %lld\naddressfamily %s\n"
-	    "batchmode yes\nconnecttimeout %lld\n", s->host,
+	printer_open(&p, STDOUT_FILENO);
+	(void)fprintf(p.out, "host %s\nhostname %s\nport %lld\n"
+	    "addressfamily %s\nbatchmode yes\nconnecttimeout %lld\n", s->host,
 	    settings->host_name == NULL ? s->host : settings->host_name,
 	    (long long)settings->port, settings->family == AF_INET ? "inet" :
 	    settings->family == AF_INET6 ? "inet6" : "any",
 	    (long long)settings->connect_timeout / 1000);
 	if (settings->key != NULL)
-		printf("identityfile %s\n", settings->key);
+		(void)fprintf(p.out, "identityfile %s\n", settings->key);
 	if (settings->certificate != NULL)
-		printf("certificatefile %s\n", settings->certificate);
+		(void)fprintf(p.out, "certificatefile %s\n",
+		    settings->certificate);
 	for (char **v = settings->environment; v != NULL && *v != NULL; v++)
-		printf("setenv %s\n", *v);
-	if (fflush(stdout) == 0 && ferror(stdout) == 0)
-		return 0;
-	outcome_say("output: cannot write standard output: %s",
-	    strerror(errno));
-	return OUTCOME_FAILED;
+		(void)fprintf(p.out, "setenv %s\n", *v);
+	printer_close(&p, &o);
+	outcome_report(&o);
+	return o.status;
 }
 
 /*

@@ -66,21 +66,10 @@ struct report {
 	int64_t rtt_us;
 };
 
-static const char *
-status_name(enum check_status status)
-{
-	switch (status) {
-	case CHECK_OK:
-		return "OK";
-	case CHECK_WARNING:
-		return "WARNING";
-	case CHECK_CRITICAL:
-		return "CRITICAL";
-	case CHECK_UNKNOWN:
-		break;
-	}
-	return "UNKNOWN";
-}
+static const char *const status_names[] = {
+	[CHECK_OK] = "OK", [CHECK_WARNING] = "WARNING",
+	[CHECK_CRITICAL] = "CRITICAL", [CHECK_UNKNOWN] = "UNKNOWN"
+};
 
 /* Whole days from now to "t", fewer than 0 if it is over. */
 static int64_t
@@ -96,12 +85,6 @@ static char *
 days_text(const struct report *r, int64_t t, char out[TEXT_COUNT_MAX])
 {
 	return text_count(out, (double)days_until(r, t), "day");
-}
-
-static int64_t
-days_left(const struct report *r, const struct chain *chain)
-{
-	return days_until(r, chain->certs[0].not_after);
 }
 
 /* The authorities' certificate that ends first, or NULL if none is known. */
@@ -126,7 +109,7 @@ first_authority(const struct report *r)
 
 /* Set the status and the text. */
 static void __attribute__((format(printf, 3, 4)))
-conclude(struct report *r, enum check_status status, const char *format, ...)
+check_finds(struct report *r, enum check_status status, const char *format, ...)
 {
 	va_list ap;
 
@@ -138,7 +121,7 @@ conclude(struct report *r, enum check_status status, const char *format, ...)
 
 /* Say what the outcome of a request is to a plugin.  Always -1. */
 static int
-failed(struct report *r)
+check_failed(struct report *r)
 {
 	const struct outcome *o = &r->outcome;
 	const struct settings *s = r->settings;
@@ -148,18 +131,18 @@ failed(struct report *r)
 	if (o->class == OUTCOME_CONFIG || o->class == OUTCOME_INTERRUPTED)
 		status = CHECK_UNKNOWN;
 	if (o->class == OUTCOME_BUSY && r->greeting.waits)
-		conclude(r, CHECK_WARNING, "the server is up and took our "
+		check_finds(r, CHECK_WARNING, "the server is up and took our "
 		    "certificate, but %" PRIu32 " were served before us for "
 		    "all of %s", r->greeting.ahead + 1, text_count(time,
 		    (double)(s->wait < s->timeout ? s->wait : s->timeout) /
 		    1000, "second"));
 	else
-		conclude(r, status, "%s: %s", outcome_class_name(o->class),
+		check_finds(r, status, "%s: %s", outcome_class_name(o->class),
 		    failure_sentence(&o->failure, why));
 	return -1;
 }
 
-/* Look at our own files, before anybody else does. */
+/* Look at our own files, before a server sees them. */
 static int
 look_here(struct report *r)
 {
@@ -169,7 +152,7 @@ look_here(struct report *r)
 	char why[TLS_TEXT_MAX];
 
 	if (context == NULL) {
-		(void)failed(r);
+		(void)check_failed(r);
 		/* Of what can be wrong here, time alone brings this. */
 		if (s->certificate != NULL && tls_identity_load(s->certificate,
 		    &own->certs[0], why) == 0)
@@ -187,7 +170,7 @@ look_here(struct report *r)
 	    own->count, &own->certs[own->count]) == 0)
 		own->count++;
 	tls_context_free(context);
-	return r->outcome.class == OUTCOME_DONE ? 0 : failed(r);
+	return r->outcome.class == OUTCOME_DONE ? 0 : check_failed(r);
 }
 
 /* Take down what the connection says of the server. */
@@ -228,29 +211,36 @@ look_there(struct report *r, struct request *request)
 		text_printable(r->rule, sizeof r->rule, buf_data(&rule), n);
 	buf_free(&rule);
 	if (o->class != OUTCOME_DONE)
-		return failed(r);
+		return check_failed(r);
 	r->rtt_us = request_ping(request, o);
 	if (r->rtt_us == -1)
-		return failed(r);
+		return check_failed(r);
 	look_at_conn(r, request_conn(request));
 	return 0;
 }
 
+/* Is "left", in seconds, too little? */
+static enum check_status
+judge_time(int64_t left, int64_t warn, int64_t critical)
+{
+	return left < critical ? CHECK_CRITICAL : left < warn ?
+	    CHECK_WARNING : CHECK_OK;
+}
+
 /* Judge a certificate by the days that it has left. */
 static void
-judge(struct report *r, const struct tls_identity *id, const char *whose)
+judge_certificate(struct report *r, const struct tls_identity *id,
+    const char *whose)
 {
 	enum check_status status;
 	char left[TEXT_COUNT_MAX];
-	int64_t days;
 
 	if (id == NULL)
 		return;
-	days = days_until(r, id->not_after);
-	status = days < r->check->critical_days ? CHECK_CRITICAL :
-	    days < r->check->warn_days ? CHECK_WARNING : CHECK_OK;
+	status = judge_time(id->not_after - r->now, r->check->warn_days * DAY,
+	    r->check->critical_days * DAY);
 	if (status > r->status)
-		conclude(r, status, "renew the certificate \"%s\" of %s, %s "
+		check_finds(r, status, "renew the certificate \"%s\" of %s, %s "
 		    "left", id->subject, whose, days_text(r, id->not_after,
 		    left));
 }
@@ -264,7 +254,7 @@ judge_list(struct report *r)
 {
 	const struct greeting *g = &r->greeting;
 	int64_t share = (g->list_ends - g->list_begins) / LIST_SHARE;
-	int64_t warn = r->check->warn_days * DAY, left = g->list_ends - r->now;
+	int64_t warn = r->check->warn_days * DAY;
 	int64_t critical = r->check->critical_days * DAY;
 	enum check_status status;
 	char time[TEXT_COUNT_MAX];
@@ -275,12 +265,11 @@ judge_list(struct report *r)
 		critical = critical * share / warn;
 		warn = share;
 	}
-	status = left < critical || left < 0 ? CHECK_CRITICAL : left < warn ?
-	    CHECK_WARNING : CHECK_OK;
+	status = judge_time(g->list_ends - r->now, warn, critical);
 	if (status > r->status)
-		conclude(r, status, "the server needs a new revocation list of "
-		    "\"%s\", %s left", g->list, days_text(r, g->list_ends,
-		    time));
+		check_finds(r, status, "the server needs a new revocation "
+		    "list of \"%s\", %s left", g->list, days_text(r,
+		    g->list_ends, time));
 }
 
 static void
@@ -288,9 +277,9 @@ look(struct report *r, struct request *request)
 {
 	if (look_here(r) == -1 || look_there(r, request) == -1)
 		return;
-	judge(r, &r->own.certs[0], "our own");
-	judge(r, &r->server.certs[0], "the server");
-	judge(r, first_authority(r), "an authority");
+	judge_certificate(r, &r->own.certs[0], "our own");
+	judge_certificate(r, &r->server.certs[0], "the server");
+	judge_certificate(r, first_authority(r), "an authority");
 	judge_list(r);
 }
 
@@ -308,18 +297,19 @@ put(FILE *out, const char *text)
 	}
 }
 
-/* What is measured: for people, and behind "|" for machines. */
+/* What is measured: for people, and after "|" for machines. */
 static void
 put_measures(FILE *out, const struct report *r)
 {
 	const struct tls_identity *authority = first_authority(r);
+	int64_t server = days_until(r, r->server.certs[0].not_after);
+	int64_t own = days_until(r, r->own.certs[0].not_after);
 
 	(void)fprintf(out, "%s, %.1f ms, server certificate %" PRId64 " days, "
 	    "own %" PRId64 " days | rtt=%" PRId64 ".%06" PRId64 "s;;; "
 	    "server_days=%" PRId64 " own_days=%" PRId64, r->version,
-	    (double)r->rtt_us / 1000, days_left(r, &r->server),
-	    days_left(r, &r->own), r->rtt_us / 1000000, r->rtt_us % 1000000,
-	    days_left(r, &r->server), days_left(r, &r->own));
+	    (double)r->rtt_us / 1000, server, own, r->rtt_us / 1000000,
+	    r->rtt_us % 1000000, server, own);
 	if (authority != NULL)
 		(void)fprintf(out, " authority_days=%" PRId64,
 		    days_until(r, authority->not_after));
@@ -383,7 +373,7 @@ put_lines(FILE *out, const struct report *r)
 {
 	const struct greeting *g = &r->greeting;
 
-	(void)fprintf(out, "AISC %s - %s: ", status_name(r->status),
+	(void)fprintf(out, "AISC %s - %s: ", status_names[r->status],
 	    r->settings->host);
 	put(out, r->text);
 	if (r->server.count > 0) {
@@ -457,12 +447,12 @@ json_answer(struct json *j, const struct report *r)
 	json_seconds(j, "rtt_seconds", r->rtt_us);
 }
 
-/* The members that are there whatever has come of it. */
+/* The members that are always there. */
 static void
 json_status(struct json *j, enum check_status status, const char *host,
     const char *text)
 {
-	json_text(j, "status", status_name(status));
+	json_text(j, "status", status_names[status]);
 	json_integer(j, "code", status);
 	if (host != NULL)
 		json_text(j, "host", host);
@@ -509,9 +499,8 @@ check_run(const struct check *check, const struct settings *s,
 		put_lines(p.out, r);
 	status = r->status;
 	free(r);
-	/* Nobody could believe an answer that has not been written. */
-	printer_finish(&p, &o);
-	printer_close(&p);
+	/* An answer that has not been written whole is none. */
+	printer_close(&p, &o);
 	return (int)(o.class == OUTCOME_DONE ? status : CHECK_UNKNOWN);
 }
 
@@ -534,7 +523,6 @@ check_unknown(const struct check *check, const char *host)
 	} else
 		(void)fprintf(p.out, "AISC UNKNOWN - %s%s%s\n", host == NULL ?
 		    "" : host, host == NULL ? "" : ": ", text);
-	printer_finish(&p, &o);
-	printer_close(&p);
+	printer_close(&p, &o);
 	return CHECK_UNKNOWN;
 }

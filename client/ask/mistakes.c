@@ -23,19 +23,8 @@
 static const char *const builtins[] = {
 	".", "[[", "alias", "bg", "declare", "eval", "exec", "export", "fg",
 	"history", "jobs", "local", "popd", "pushd", "set", "shopt", "source",
-	"trap", "typeset", "ulimit", "umask", "unalias", "unset"
+	"trap", "typeset", "ulimit", "umask", "unalias", "unset", NULL
 };
-#define BUILTINS	(sizeof builtins / sizeof builtins[0])
-
-static bool
-is_builtin(const char *word)
-{
-	for (size_t i = 0; i < BUILTINS; i++) {
-		if (strcmp(word, builtins[i]) == 0)
-			return true;
-	}
-	return false;
-}
 
 /* One word that is a line: for a shell, or of several words. */
 static void
@@ -75,7 +64,7 @@ mistakes_explain(struct outcome *o, const struct body *body)
 	else if (strcmp(word, "cd") == 0)
 		outcome_hint(o, "a program is run in a directory by \"aisc "
 		    "-C DIR HOST PROGRAM\"");
-	else if (is_builtin(word))
+	else if (text_list_has(builtins, word))
 		outcome_hint(o, "this is done by a shell, which is asked "
 		    "for by \"aisc -c LINE HOST\"");
 }

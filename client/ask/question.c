@@ -5,8 +5,6 @@
  */
 #include <config.h>
 
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,7 +103,7 @@ show_list(FILE *out, struct piece all, bool aligned)
 }
 
 static void
-list_members(struct json *j, struct piece rest)
+json_list(struct json *j, struct piece rest)
 {
 	struct piece line, name;
 
@@ -121,104 +119,62 @@ list_members(struct json *j, struct piece rest)
 	json_close(j, ']');
 }
 
-/* Open the object, which holds all there is to say of a failure. */
 static void
-open_object(struct json *j, const struct settings *s, const struct outcome *o)
+show_why(FILE *out, struct piece why)
 {
-	json_open(j, NULL, '{');
-	json_text(j, "host", s->host);
+	char *text = printable(why);
+
+	(void)fprintf(out, "%s\n", text);
+	free(text);
+}
+
+/* The answer as one object, which holds all there is to say of a failure. */
+static void
+show_json(FILE *out, const struct settings *s, enum proto_operation operation,
+    struct piece all, const struct outcome *o)
+{
+	struct json j = { .out = out };
+
+	json_open(&j, NULL, '{');
+	json_text(&j, "host", s->host);
 	if (o->class != OUTCOME_DONE)
-		outcome_json(j, o);
+		outcome_json(&j, o);
+	else if (operation == PROTO_LIST)
+		json_list(&j, all);
+	else {
+		const struct piece why = cut(&all, '\n');
+
+		json_bool(&j, "allowed", o->status == 0);
+		json_bytes(&j, "why", why.text, why.length);
+	}
+	json_close(&j, '}');
+	(void)fputc('\n', out);
 }
 
-static void
-close_object(struct json *j)
+int
+question_ask(const struct settings *s, struct request *r,
+    const struct body *body, bool json, struct outcome *o)
 {
-	json_close(j, '}');
-	(void)fputc('\n', j->out);
-}
+	struct piece all = { .text = "" };
+	struct printer p;
+	struct buf answer;
 
-/* Ask, and get an answer that is no more than 0 or 1. */
-static void
-ask(struct request *r, const struct body *body, struct buf *answer,
-    struct outcome *o)
-{
-	buf_init(answer, ANSWER_MAX);
-	request_answer(r, body, answer, NULL, o);
+	buf_init(&answer, ANSWER_MAX);
+	request_answer(r, body, &answer, NULL, o);
 	if (o->class == OUTCOME_DONE && o->status > 1)
 		outcome_fail(o, OUTCOME_PROTOCOL, "the server answers with "
 		    "the status %d, which means nothing", o->status);
-}
-
-static struct piece
-all_of(const struct buf *answer)
-{
-	struct piece p = { "", buf_used(answer) };
-
-	if (p.length > 0)
-		p.text = (const char *)buf_data(answer);
-	return p;
-}
-
-/* Done with an answer and what was written of it: the exit status. */
-static int
-conclude(struct printer *p, struct buf *answer, struct outcome *o)
-{
-	printer_finish(p, o);
-	printer_close(p);
+	if ((all.length = buf_used(&answer)) > 0)
+		all.text = (const char *)buf_data(&answer);
+	printer_open(&p, STDOUT_FILENO);
+	if (json)
+		show_json(p.out, s, body->operation, all, o);
+	else if (o->class == OUTCOME_DONE && body->operation == PROTO_LIST)
+		show_list(p.out, all, isatty(STDOUT_FILENO) == 1);
+	else if (o->class == OUTCOME_DONE)
+		show_why(p.out, cut(&all, '\n'));
+	printer_close(&p, o);
 	outcome_report(o);
-	buf_free(answer);
+	buf_free(&answer);
 	return o->status;
-}
-
-int
-question_list(const struct settings *s, struct request *r, bool json,
-    struct outcome *o)
-{
-	const struct body body = { .operation = PROTO_LIST };
-	struct json j = { .more = false };
-	struct printer p;
-	struct buf answer;
-
-	ask(r, &body, &answer, o);
-	printer_open(&p, STDOUT_FILENO);
-	j.out = p.out;
-	if (json) {
-		open_object(&j, s, o);
-		if (o->class == OUTCOME_DONE)
-			list_members(&j, all_of(&answer));
-		close_object(&j);
-	} else if (o->class == OUTCOME_DONE)
-		show_list(p.out, all_of(&answer), isatty(STDOUT_FILENO) == 1);
-	return conclude(&p, &answer, o);
-}
-
-int
-question_can(const struct settings *s, struct request *r,
-    const struct body *body, bool json, struct outcome *o)
-{
-	struct json j = { .more = false };
-	struct printer p;
-	struct buf answer;
-	struct piece rest, why;
-	char *text;
-
-	ask(r, body, &answer, o);
-	rest = all_of(&answer);
-	why = cut(&rest, '\n');
-	printer_open(&p, STDOUT_FILENO);
-	j.out = p.out;
-	if (json) {
-		open_object(&j, s, o);
-		if (o->class == OUTCOME_DONE) {
-			json_bool(&j, "allowed", o->status == 0);
-			json_bytes(&j, "why", why.text, why.length);
-		}
-		close_object(&j);
-	} else if (o->class == OUTCOME_DONE) {
-		text = printable(why);
-		(void)fprintf(p.out, "%s\n", text);
-		free(text);
-	}
-	return conclude(&p, &answer, o);
 }

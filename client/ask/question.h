@@ -15,15 +15,13 @@ struct outcome;
 struct request;
 struct settings;
 
-/* Show what may be run at the server of "s"; "o" is what came of that.  The
- * exit status of aisc. */
-int question_list(const struct settings *s, struct request *r, bool json,
-    struct outcome *o);
-
-/* Ask whether what is in "body" may be run, or with no words which rule
- * applies, and say why; "o" is what came of that.  The exit status: 0 yes, 1
- * no, or OUTCOME_FAILED. */
-int question_can(const struct settings *s, struct request *r,
+/*
+ * Ask the server of "s" what is in "body", and show the answer: PROTO_LIST,
+ * what may be run; PROTO_CAN, whether its words may be run, or without any
+ * which rule applies, and why.  "o" is what came of that.  The exit status of
+ * aisc: 0, with PROTO_CAN 1 for no, or OUTCOME_FAILED.
+ */
+int question_ask(const struct settings *s, struct request *r,
     const struct body *body, bool json, struct outcome *o);
 
 #endif

@@ -43,15 +43,23 @@ report_new(int fd, bool capture)
 	return p;
 }
 
+static void
+drop_kept(struct report *p)
+{
+	buf_free(&p->kept[0]);
+	buf_free(&p->kept[1]);
+}
+
 void
 report_free(struct report *p)
 {
+	struct outcome o = { .class = OUTCOME_DONE };
+
 	if (p == NULL)
 		return;
-	/* Each object was flushed. */
-	printer_close(&p->printer);
-	buf_free(&p->kept[0]);
-	buf_free(&p->kept[1]);
+	/* Each object was flushed, and told what came of that. */
+	printer_close(&p->printer, &o);
+	drop_kept(p);
 	free(p);
 }
 
@@ -172,13 +180,6 @@ report_take(struct report *p, const char *text)
 		return false;
 	(void)buf_put(&p->kept[0], text, strlen(text));
 	return true;
-}
-
-static void
-drop_kept(struct report *p)
-{
-	buf_free(&p->kept[0]);
-	buf_free(&p->kept[1]);
 }
 
 void

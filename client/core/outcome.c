@@ -206,6 +206,17 @@ outcome_exit(struct outcome *o, const struct frame_exit *e)
 }
 
 void
+outcome_unwritten(struct outcome *o, int error)
+{
+	if (error == EPIPE)
+		outcome_fail(o, OUTCOME_PIPE, "the reader of our standard "
+		    "output has gone");
+	else
+		outcome_fail(o, OUTCOME_OUTPUT, "cannot write standard "
+		    "output: %s", strerror(error));
+}
+
+void
 outcome_signal(struct outcome *o, int signo)
 {
 	outcome_fail(o, OUTCOME_INTERRUPTED, "a signal has ended aisc");
@@ -220,32 +231,37 @@ outcome_signo(const struct outcome *o)
 	return o->class == OUTCOME_DONE && o->passed ? (int)o->exit.status : 0;
 }
 
-/* Is "signo" one by which people end commands?  They know about it. */
-static bool
-is_usual(uint32_t signo)
-{
-	return signo == SIGINT || signo == SIGPIPE || signo == SIGTERM ||
-	    signo == SIGHUP || signo == SIGQUIT;
-}
-
 /* Say which signal has ended the command, as a shell does: nothing else tells
  * that its output is not whole. */
 static void
 report_signal(const struct outcome *o)
 {
 	const struct frame_exit *e = &o->exit;
-	bool want = e->status == SIGKILL || e->status == SIGSEGV ||
-	    e->status == SIGABRT || e->status == SIGBUS;
+	const char *memory = "";
 
-	if (o->has_exit && e->end == PROTO_END_SIGNAL && e->status == 0)
+	if (!o->has_exit || e->end != PROTO_END_SIGNAL)
+		return;
+	switch (e->status) {
+	case 0:
 		outcome_say("the command was ended by signal %s, which this "
 		    "machine does not have", e->signal);
-	else if (o->has_exit && e->end == PROTO_END_SIGNAL &&
-	    !is_usual(e->status))
-		outcome_say("the command was ended by signal %u (%s)%s",
-		    e->status, strsignal((int)e->status), want ? "; if that "
-		    "was for lack of memory, the server's log shows its limit" :
-		    "");
+		return;
+	case SIGHUP:
+	case SIGINT:
+	case SIGPIPE:
+	case SIGQUIT:
+	case SIGTERM:
+		return;		/* People end commands by these. */
+	case SIGABRT:
+	case SIGBUS:
+	case SIGKILL:
+	case SIGSEGV:
+		memory = "; if that was for lack of memory, the server's log "
+		    "shows its limit";
+		break;
+	}
+	outcome_say("the command was ended by signal %u (%s)%s", e->status,
+	    strsignal((int)e->status), memory);
 }
 
 void

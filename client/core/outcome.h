@@ -4,7 +4,7 @@
  *
  * SPDX-License-Identifier: ISC
  *
- * A command that has ended is one class; whatever else can happen is another
+ * A command that has ended is one class; all else that can happen is another
  * each, so that no failure of AIS looks like an answer of the command.
  */
 #ifndef AIS_OUTCOME_H
@@ -40,18 +40,18 @@ enum outcome_class {
 	OUTCOME_BUSY,		/* Too many others wait. */
 	OUTCOME_PROTOCOL,	/* The server does not keep to ais/1. */
 	OUTCOME_LOST,		/* The session ended before the command. */
-	OUTCOME_TURN,		/* It is others' turn. */
+	OUTCOME_TURN,		/* It is the turn of others. */
 	OUTCOME_TIMEOUT,	/* A time limit has passed, on either side. */
 	OUTCOME_LIMIT,		/* The server's limit of output. */
 	OUTCOME_STOPPED,	/* The server stops. */
 	OUTCOME_DIRECTORY,	/* The directory cannot be entered. */
 	OUTCOME_RESOURCES,	/* The server lacks memory or processes. */
 	OUTCOME_AUDIT,		/* The server cannot put it on record. */
-	OUTCOME_INVALID,	/* Nobody can run such a request. */
+	OUTCOME_INVALID,	/* No server can run such a request. */
 	OUTCOME_CONFIG,		/* Our settings do not suffice. */
 	OUTCOME_INPUT,		/* Our standard input cannot be read. */
 	OUTCOME_OUTPUT,		/* Our standard output cannot be written. */
-	OUTCOME_PIPE,		/* Nobody reads our standard output. */
+	OUTCOME_PIPE,		/* Our standard output has no reader. */
 	OUTCOME_INTERRUPTED	/* A signal told us to exit. */
 };
 
@@ -92,6 +92,9 @@ void outcome_code(struct outcome *o, uint16_t code, const char *text);
 
 /* Make "o" what an EXIT says. */
 void outcome_exit(struct outcome *o, const struct frame_exit *e);
+
+/* Make "o" the failure to write our standard output, for "error", an errno. */
+void outcome_unwritten(struct outcome *o, int error);
 
 /* Make "o" the end by a signal that came to us. */
 void outcome_signal(struct outcome *o, int signo);

@@ -30,7 +30,7 @@ wait_for_reader(struct printer *p)
 
 /* The function by which "out" is written. */
 static ssize_t
-put_bytes(void *cookie, const char *bytes, size_t n)
+printer_write(void *cookie, const char *bytes, size_t n)
 {
 	struct printer *p = cookie;
 	size_t at = 0, done;
@@ -52,7 +52,7 @@ put_bytes(void *cookie, const char *bytes, size_t n)
 void
 printer_open(struct printer *p, int fd)
 {
-	const cookie_io_functions_t functions = { .write = put_bytes };
+	const cookie_io_functions_t functions = { .write = printer_write };
 
 	p->fd = fd;
 	p->signo = 0;
@@ -60,15 +60,6 @@ printer_open(struct printer *p, int fd)
 	stream_open(&p->stream, fd, true);
 	if ((p->out = fopencookie(p, "w", functions)) == NULL)
 		memory_out();
-}
-
-void
-printer_close(struct printer *p)
-{
-	if (p->out != NULL)
-		(void)fclose(p->out);
-	p->out = NULL;
-	stream_close(&p->stream);
 }
 
 void
@@ -82,10 +73,14 @@ printer_finish(struct printer *p, struct outcome *o)
 	else if (p->fd != STDOUT_FILENO)
 		outcome_fail(o, OUTCOME_OUTPUT, "cannot write to descriptor "
 		    "%d: %s", p->fd, strerror(p->error));
-	else if (p->error == EPIPE)
-		outcome_fail(o, OUTCOME_PIPE, "the reader of our "
-		    "standard output has gone");
 	else
-		outcome_fail(o, OUTCOME_OUTPUT, "cannot write standard "
-		    "output: %s", strerror(p->error));
+		outcome_unwritten(o, p->error);
+}
+
+void
+printer_close(struct printer *p, struct outcome *o)
+{
+	printer_finish(p, o);
+	(void)fclose(p->out);
+	stream_close(&p->stream);
 }

@@ -26,13 +26,13 @@ struct printer {
 /* Open "p" on "fd", which stays open. */
 void printer_open(struct printer *p, int fd);
 
-/* Be rid of it; what was not finished may be lost. */
-void printer_close(struct printer *p);
-
 /*
  * Write what is still in "out".  If something could not be written, and "o" is
  * of class OUTCOME_DONE, that is what becomes of "o".
  */
 void printer_finish(struct printer *p, struct outcome *o);
+
+/* The same, and be rid of "p". */
+void printer_close(struct printer *p, struct outcome *o);
 
 #endif

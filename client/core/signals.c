@@ -16,7 +16,7 @@ static const int caught[] = {
 };
 #define CAUGHT	(sizeof caught / sizeof caught[0])
 
-static volatile sig_atomic_t flags[CAUGHT];
+static volatile sig_atomic_t flags[NSIG];
 static struct sigaction before[CAUGHT];
 static sigset_t outside;	/* The mask that we were started with. */
 static bool catching;
@@ -29,10 +29,7 @@ static const int ends[] = { SIGHUP, SIGTERM, SIGQUIT, SIGINT };
 static void
 signals_note(int signo)
 {
-	for (size_t i = 0; i < CAUGHT; i++) {
-		if (caught[i] == signo)
-			flags[i] = 1;
-	}
+	flags[signo] = 1;
 }
 
 void
@@ -76,13 +73,12 @@ signals_mask(void)
 bool
 signals_take(int signo)
 {
-	for (size_t i = 0; i < CAUGHT; i++) {
-		if (caught[i] == signo && flags[i] != 0) {
-			flags[i] = 0;
-			return true;
-		}
-	}
-	return false;
+	bool came = flags[signo] != 0;
+
+	/* Only then: it may come just now. */
+	if (came)
+		flags[signo] = 0;
+	return came;
 }
 
 int

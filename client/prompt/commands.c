@@ -15,6 +15,7 @@
 
 #include "common/wire/body.h"
 #include "common/base/buf.h"
+#include "common/base/number.h"
 #include "common/wire/proto.h"
 #include "common/base/words.h"
 #include "common/base/text.h"
@@ -225,8 +226,7 @@ commands_show(struct commands *c, const char *text, struct outcome *o)
 		return;
 	printer_open(&p, STDOUT_FILENO);
 	(void)fputs(text, p.out);
-	printer_finish(&p, o);
-	printer_close(&p);
+	printer_close(&p, o);
 }
 
 static void
@@ -268,19 +268,20 @@ do_pwd(struct commands *c, char **words)
 static void
 do_exit(struct commands *c, char **words)
 {
-	char *end = NULL;
-	long status = words[1] == NULL ? c->status : strtol(words[1], &end, 10);
+	int64_t status = c->status;
+	bool good = words[1] == NULL || (words[2] == NULL && number_whole(
+	    words[1], INT64_MIN, INT64_MAX, &status) == 0);
 
 	c->done = true;
 	c->status = (int)(status & 255);
-	if (end != NULL && (*end != '\0' || end == words[1] ||
-	    words[2] != NULL))
+	if (!good)
 		commands_complain(c, "exit takes one number");
 }
 
 static void
 do_list(struct commands *c, char **words)
 {
+	const struct body body = { .operation = PROTO_LIST };
 	struct outcome o = { .class = OUTCOME_DONE };
 
 	if (words[1] != NULL)
@@ -292,7 +293,7 @@ do_list(struct commands *c, char **words)
 		    c->settings->host);
 		conclude_line(c, &o, false);
 	} else if (come_back(c)) {
-		(void)question_list(c->settings, c->request, false, &o);
+		(void)question_ask(c->settings, c->request, &body, false, &o);
 		report_tell(c->script->report, &o);
 		set_status(c, o.status);
 		if (!c->prompt && o.class != OUTCOME_DONE) {

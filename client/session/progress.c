@@ -248,7 +248,7 @@ progress_poll(const struct progress *p, struct pollset *ps)
 }
 
 void
-progress_turn(struct progress *p, uint64_t in, uint64_t out)
+progress_dispatch(struct progress *p, uint64_t in, uint64_t out)
 {
 	int64_t now;
 

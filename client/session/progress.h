@@ -46,7 +46,7 @@ void progress_end(struct progress *p);
 
 /* Say until when to wait, and after each wait what has passed so far. */
 void progress_poll(const struct progress *p, struct pollset *ps);
-void progress_turn(struct progress *p, uint64_t in, uint64_t out);
+void progress_dispatch(struct progress *p, uint64_t in, uint64_t out);
 
 /*
  * Make way for what goes to the stream "fd", 1 or 2: "n" bytes, or those of

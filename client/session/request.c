@@ -305,7 +305,7 @@ run(struct request *r)
 		}
 		handle_signals(r);
 		dispatch_all(r);
-		progress_turn(&r->progress, r->traffic.in, r->traffic.out);
+		progress_dispatch(&r->progress, r->traffic.in, r->traffic.out);
 		if (r->asked && !request_is_late(r))
 			request_tell_wait(r);
 		request_send(r);
