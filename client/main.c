@@ -187,7 +187,7 @@ take_rest(struct call *call, int argc, char **argv)
 }
 
 static int
-parse(struct call *call, int argc, char **argv)
+main_parse(struct call *call, int argc, char **argv)
 {
 	int n = options_take(rows, ROWS, call, argc, argv);
 
@@ -249,9 +249,9 @@ take_port(struct call *call)
  * which host and which file, and then to override what the files say.
  */
 static int
-configure(struct call *call, int argc, char **argv)
+main_configure(struct call *call, int argc, char **argv)
 {
-	if (parse(call, argc, argv) == -1)
+	if (main_parse(call, argc, argv) == -1)
 		return -1;
 	if (call->help || call->version)
 		return 0;
@@ -261,7 +261,7 @@ configure(struct call *call, int argc, char **argv)
 	settings_free(&call->settings);
 	if (settings_load(&call->settings, call->file,
 	    call->host[0] == '\0' ? NULL : call->host, SETTINGS_WAIT) == -1 ||
-	    take_port(call) == -1 || parse(call, argc, argv) == -1)
+	    take_port(call) == -1 || main_parse(call, argc, argv) == -1)
 		return -1;
 	call->settings.progress = call->progress ? PROGRESS_ON :
 	    call->no_progress || call->settings.quiet || call->list ||
@@ -326,7 +326,7 @@ open_report(const struct call *call, struct report **report)
 }
 
 static int
-run(const struct call *call, struct report *report)
+main_run(const struct call *call, struct report *report)
 {
 	const struct script script = { .file = call->script,
 	    .stop_on_error = call->stop_on_error,
@@ -352,7 +352,7 @@ run(const struct call *call, struct report *report)
 
 /* Answer for ourselves. */
 static int
-tell(const struct call *call)
+main_answer(const struct call *call)
 {
 	struct outcome o = { .class = OUTCOME_DONE };
 	struct printer p;
@@ -373,7 +373,7 @@ tell(const struct call *call)
 /* A message has said what is wrong with the options or the settings.  Say it in
  * the plugin's line or in JSON as well. */
 static int
-refuse(const struct call *call)
+main_refuse(const struct call *call)
 {
 	const char *host = call->host[0] == '\0' ? NULL : call->host;
 	struct report *report;
@@ -406,14 +406,14 @@ main(int argc, char **argv)
 		return ssh_run(argc, argv);
 	if (argc > 1 && strcmp(argv[1], "--rsh") == 0)
 		return ssh_run(argc - 1, argv + 1);
-	if (configure(&call, argc, argv) == -1)
-		status = refuse(&call);
+	if (main_configure(&call, argc, argv) == -1)
+		status = main_refuse(&call);
 	else if (call.help || call.version || call.show_config)
-		status = tell(&call);
+		status = main_answer(&call);
 	else if (open_report(&call, &report) == -1)
 		status = OUTCOME_FAILED;
 	else {
-		status = run(&call, report);
+		status = main_run(&call, report);
 		report_free(report);
 	}
 	settings_free(&call.settings);

@@ -285,7 +285,7 @@ set_named(struct ssh *s, const char *name, const char *const *values)
 /* "NAME=VALUE" or "NAME VALUE", as in ssh_config(5); a value may stand in
  * double quotes. */
 static int
-set_option(struct ssh *s, const char *text)
+ssh_set_option(struct ssh *s, const char *text)
 {
 	char *copy = memory_copy(text + strspn(text, " \t")), *value, **values;
 	size_t length = strcspn(copy, " \t="), count, at;
@@ -332,7 +332,7 @@ take_letter(struct ssh *s, int letter, const char *value)
 	if (strchr(REFUSED, letter) != NULL)
 		return usage("-%c is not supported", letter);
 	if (as_option[letter] != NULL)
-		return set_option(s, as_option[letter]);
+		return ssh_set_option(s, as_option[letter]);
 	switch (letter) {
 	case 'F':
 		/* By these, tools leave out ssh_config(5) alone. */
@@ -351,7 +351,7 @@ take_letter(struct ssh *s, int letter, const char *value)
 	case 'i':
 		return set_named(s, "IdentityFile", values);
 	case 'o':
-		return set_option(s, value);
+		return ssh_set_option(s, value);
 	case 'p':
 		return set_named(s, "Port", values);
 	case 's':
@@ -447,7 +447,7 @@ take_words(struct ssh *s, int argc, char **argv)
 /* What the command line and the files say.  The words are read twice: the files
  * depend on them and are overruled by them. */
 static int
-configure(struct ssh *s, int argc, char **argv)
+ssh_configure(struct ssh *s, int argc, char **argv)
 {
 	int n = take_words(s, argc, argv);
 
@@ -479,7 +479,7 @@ configure(struct ssh *s, int argc, char **argv)
 
 /* -G: as ssh shows them. */
 static int
-show(const struct ssh *s)
+ssh_show(const struct ssh *s)
 {
 	const struct settings *settings = &s->settings;
 	struct outcome o = { .class = OUTCOME_DONE };
@@ -510,7 +510,7 @@ show(const struct ssh *s)
  * that waits for its prompt is told that there is none.
  */
 static int
-run(const struct ssh *s)
+ssh_ask(const struct ssh *s)
 {
 	char *words[] = { s->line, NULL };
 	struct body body = { .operation = s->subsystem ? PROTO_SUBSYSTEM :
@@ -554,7 +554,7 @@ ssh_run(int argc, char **argv)
 	 * passed on the other end of our own standard input, for whose end we
 	 * would wait. */
 	stream_close_others();
-	if (configure(&s, argc, argv) == -1)
+	if (ssh_configure(&s, argc, argv) == -1)
 		;		/* A message has said why. */
 	else if (s.version)
 		status = fputs("aisc (" PACKAGE_NAME ") " PACKAGE_VERSION
@@ -563,7 +563,7 @@ ssh_run(int argc, char **argv)
 		outcome_say("there is no master connection: each aisc-ssh has "
 		    "its own");
 	else
-		status = s.show ? show(&s) : run(&s);
+		status = s.show ? ssh_show(&s) : ssh_ask(&s);
 	settings_free(&s.settings);
 	free(s.file);
 	free(s.host);

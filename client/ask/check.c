@@ -273,7 +273,7 @@ judge_list(struct report *r)
 }
 
 static void
-look(struct report *r, struct request *request)
+check_look(struct report *r, struct request *request)
 {
 	if (look_here(r) == -1 || look_there(r, request) == -1)
 		return;
@@ -287,7 +287,7 @@ look(struct report *r, struct request *request)
 
 /* Print a text; "|" has a meaning to monitoring systems. */
 static void
-put(FILE *out, const char *text)
+check_put(FILE *out, const char *text)
 {
 	for (; *text != '\0'; text++) {
 		if (*text == '|')
@@ -337,9 +337,9 @@ put_chain(FILE *out, const struct report *r, const char *whose,
 
 		(void)fprintf(out, "%s %s: \"", whose, i == 0 ?
 		    "certificate" : "authority");
-		put(out, id->subject);
+		check_put(out, id->subject);
 		(void)fputs("\", issued by \"", out);
-		put(out, id->issuer);
+		check_put(out, id->issuer);
 		(void)fprintf(out, "\", serial %s", id->serial);
 		put_until(out, r, id->not_after);
 	}
@@ -363,7 +363,7 @@ put_answer(FILE *out, const struct report *r)
 	    r->version, r->cipher);
 	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
 		(void)fprintf(out, "%s: ", lines[i].name);
-		put(out, lines[i].text);
+		check_put(out, lines[i].text);
 		(void)putc('\n', out);
 	}
 }
@@ -375,7 +375,7 @@ put_lines(FILE *out, const struct report *r)
 
 	(void)fprintf(out, "AISC %s - %s: ", status_names[r->status],
 	    r->settings->host);
-	put(out, r->text);
+	check_put(out, r->text);
 	if (r->server.count > 0) {
 		(void)fputs(*r->text == '\0' ? "" : "; ", out);
 		put_measures(out, r);
@@ -385,7 +385,7 @@ put_lines(FILE *out, const struct report *r)
 		put_answer(out, r);
 	if (g->list_ends != 0) {
 		(void)fputs("server's revocation list: \"", out);
-		put(out, g->list);
+		check_put(out, g->list);
 		(void)putc('"', out);
 		put_until(out, r, g->list_ends);
 	}
@@ -417,7 +417,7 @@ json_chain(struct json *j, const struct report *r, const char *name,
 }
 
 static void
-json_list(struct json *j, const struct report *r)
+check_json_list(struct json *j, const struct report *r)
 {
 	const struct greeting *g = &r->greeting;
 	char text[DATE_TEXT_MAX];
@@ -442,7 +442,7 @@ json_answer(struct json *j, const struct report *r)
 	json_text(j, "session", r->greeting.session);
 	json_text(j, "peer", r->greeting.peer);
 	json_text(j, "rule", r->rule);
-	json_list(j, r);
+	check_json_list(j, r);
 	json_seconds(j, "handshake_seconds", r->greeting.shaken_us);
 	json_seconds(j, "rtt_seconds", r->rtt_us);
 }
@@ -492,7 +492,7 @@ check_run(const struct check *check, const struct settings *s,
 	r->check = check;
 	r->settings = s;
 	r->now = date_now();
-	look(r, request);
+	check_look(r, request);
 	if (check->json)
 		put_json(p.out, r);
 	else

@@ -36,7 +36,7 @@ struct piece {
 
 /* Cut what is before the first "end", or all, from the front of "rest". */
 static struct piece
-cut(struct piece *rest, char end)
+question_cut(struct piece *rest, char end)
 {
 	const char *at = memchr(rest->text, end, rest->length);
 	const struct piece first = { rest->text, at == NULL ? rest->length :
@@ -50,7 +50,7 @@ cut(struct piece *rest, char end)
 
 /* How many columns a printable text takes, one for each character. */
 static size_t
-columns(const char *text)
+question_columns(const char *text)
 {
 	size_t n = 0;
 
@@ -77,19 +77,19 @@ show_list(FILE *out, struct piece all, bool aligned)
 	char *text, *summary;
 
 	while (aligned && rest.length > 0) {
-		line = cut(&rest, '\n');
-		text = printable(cut(&line, '\t'));
-		n = columns(text);
+		line = question_cut(&rest, '\n');
+		text = printable(question_cut(&line, '\t'));
+		n = question_columns(text);
 		if (n > width && n <= NAMES_MAX)
 			width = n;
 		free(text);
 	}
 	for (rest = all; rest.length > 0;) {
-		line = cut(&rest, '\n');
-		name = cut(&line, '\t');
+		line = question_cut(&rest, '\n');
+		name = question_cut(&line, '\t');
 		text = printable(name);
 		summary = printable(line);
-		n = columns(text);
+		n = question_columns(text);
 		if (!aligned)
 			(void)fprintf(out, "%s\t%s\n", text, summary);
 		else if (*summary == '\0')
@@ -103,14 +103,14 @@ show_list(FILE *out, struct piece all, bool aligned)
 }
 
 static void
-json_list(struct json *j, struct piece rest)
+question_json_list(struct json *j, struct piece rest)
 {
 	struct piece line, name;
 
 	json_open(j, "commands", '[');
 	while (rest.length > 0) {
-		line = cut(&rest, '\n');
-		name = cut(&line, '\t');
+		line = question_cut(&rest, '\n');
+		name = question_cut(&line, '\t');
 		json_open(j, NULL, '{');
 		json_bytes(j, "name", name.text, name.length);
 		json_bytes(j, "summary", line.text, line.length);
@@ -140,9 +140,9 @@ show_json(FILE *out, const struct settings *s, enum proto_operation operation,
 	if (o->class != OUTCOME_DONE)
 		outcome_json(&j, o);
 	else if (operation == PROTO_LIST)
-		json_list(&j, all);
+		question_json_list(&j, all);
 	else {
-		const struct piece why = cut(&all, '\n');
+		const struct piece why = question_cut(&all, '\n');
 
 		json_bool(&j, "allowed", o->status == 0);
 		json_bytes(&j, "why", why.text, why.length);
@@ -172,7 +172,7 @@ question_ask(const struct settings *s, struct request *r,
 	else if (o->class == OUTCOME_DONE && body->operation == PROTO_LIST)
 		show_list(p.out, all, isatty(STDOUT_FILENO) == 1);
 	else if (o->class == OUTCOME_DONE)
-		show_why(p.out, cut(&all, '\n'));
+		show_why(p.out, question_cut(&all, '\n'));
 	printer_close(&p, o);
 	outcome_report(o);
 	buf_free(&answer);

@@ -149,7 +149,7 @@ tell_kept(struct json *j, const char *name, const char *encoding,
 }
 
 static void
-tell(FILE *out, const struct report *p, const struct outcome *o)
+report_write(FILE *out, const struct report *p, const struct outcome *o)
 {
 	struct json j = { .out = out };
 
@@ -213,7 +213,7 @@ report_tell(struct report *p, struct outcome *o)
 {
 	if (p == NULL)
 		return;
-	tell(p->printer.out, p, o);
+	report_write(p->printer.out, p, o);
 	drop_kept(p);
 	p->body = NULL;
 	printer_finish(&p->printer, o);

@@ -21,6 +21,8 @@
 #include "common/base/fd.h"
 #include "common/base/net.h"
 
+#include "client/core/memory.h"
+
 #include "client/core/connect.h"
 
 /* More addresses of one host are not tried. */
@@ -76,19 +78,14 @@ static struct lookup *
 lookup_start(const char *host, const char *port,
     const struct addrinfo *hints)
 {
-	struct lookup *l = calloc(1, sizeof *l);
+	struct lookup *l = memory_get(sizeof *l);
 	sigset_t all, before;
 	pthread_t thread;
 
-	if (l == NULL)
-		return NULL;
 	l->hints = *hints;
-	l->host = strdup(host);
-	l->port = strdup(port);
-	l->done = eventfd(0, EFD_CLOEXEC);
-	errno = l->host == NULL || l->port == NULL ? ENOMEM :
-	    l->done == -1 ? errno : 0;
-	if (errno != 0) {
+	l->host = memory_copy(host);
+	l->port = memory_copy(port);
+	if ((l->done = eventfd(0, EFD_CLOEXEC)) == -1) {
 		l->released = true;
 		lookup_release(l);
 		return NULL;
@@ -121,7 +118,7 @@ wait_for(struct pollfd *p, size_t n, int64_t deadline)
 
 /* Begin to connect.  The descriptor, or -1 with errno set. */
 static int
-begin(const struct addrinfo *ai)
+connect_begin(const struct addrinfo *ai)
 {
 	int fd = socket(ai->ai_family, ai->ai_socktype | SOCK_CLOEXEC |
 	    SOCK_NONBLOCK, ai->ai_protocol);
@@ -189,8 +186,9 @@ connect_first(const struct addrinfo *list, int64_t deadline)
 
 	while (winner == -1 && (n < count || open > 0)) {
 		if (n < count && (open == 0 || clock_past(next))) {
-			tries[n] = (struct pollfd){ begin(order[n]), POLLOUT,
-			    0 };
+			tries[n].fd = connect_begin(order[n]);
+			tries[n].events = POLLOUT;
+			tries[n].revents = 0;
 			if (tries[n++].fd == -1) {
 				error = errno;
 				continue;

@@ -151,7 +151,7 @@ outcome_hint(struct outcome *o, const char *format, ...)
 
 /* Do we know the code?  If not, say that in "o". */
 static bool
-is_known(struct outcome *o, uint32_t code)
+outcome_knows(struct outcome *o, uint32_t code)
 {
 	if (code < sizeof codes / sizeof codes[0])
 		return true;
@@ -174,7 +174,7 @@ outcome_code(struct outcome *o, uint16_t code, const char *text)
 {
 	char shown[FAILURE_TEXT_MAX];
 
-	if (!is_known(o, code))
+	if (!outcome_knows(o, code))
 		return;
 	outcome_fail(o, codes[code].class, "%s", *text == '\0' ?
 	    codes[code].text : text_printable(shown, sizeof shown, text,
@@ -195,7 +195,7 @@ outcome_exit(struct outcome *o, const struct frame_exit *e)
 		o->status = (int)e->status;
 		if (e->end == PROTO_END_SIGNAL)
 			o->status += OUTCOME_SIGNAL;
-	} else if (is_known(o, e->reason)) {
+	} else if (outcome_knows(o, e->reason)) {
 		outcome_fail(o, codes[e->reason].class, "the command was ended "
 		    "after %.3g s and %llu byte%s of output: %s",
 		    (double)e->duration_us / 1e6, (unsigned long long)bytes,

@@ -120,7 +120,7 @@ settings_add_environment(struct settings *s, const char *variable)
 
 /* Is a section with the patterns "match" for "host", ignoring case? */
 static bool
-is_for_host(char *const *match, const char *host)
+section_is_for(char *const *match, const char *host)
 {
 	const struct pattern_fold all = { 0, SIZE_MAX };
 
@@ -146,7 +146,7 @@ take_section(void *context, const struct conf_group *group, const char *text)
 	if (!conf_has(group, "match"))
 		errors += conf_complain(group, NULL, "a section of \"hosts\" "
 		    "needs \"match\", the names that it is for");
-	if (m->host != NULL && is_for_host(scratch.match, m->host)) {
+	if (m->host != NULL && section_is_for(scratch.match, m->host)) {
 		if (m->count == SECTIONS_MAX)
 			errors += conf_complain(group, NULL, "more than %d "
 			    "sections match", SECTIONS_MAX);
@@ -287,14 +287,14 @@ settings_print(const struct settings *s, FILE *out)
 
 /* --- before connecting ------------------------------------------------- */
 
-/* A key that others can read is nobody's proof of anything. */
+/* A key that others can read proves nothing. */
 static int
 check_key(const char *path, char *why, size_t size)
 {
 	struct stat st;
 	mode_t others = S_IROTH | S_IWOTH;
 
-	/* What cannot be looked at is reported by who opens it. */
+	/* What stops this stops its opening as well, which reports it. */
 	if (stat(path, &st) == -1)
 		return 0;
 	/* A key of another owner may be lent to a group. */

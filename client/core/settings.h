@@ -83,7 +83,7 @@ char *settings_own_file(const char *variable, const char *below,
 int settings_add_environment(struct settings *s, const char *variable);
 
 /*
- * Is everything there to connect, and is the key nobody else's to read?  0,
+ * Is everything there to connect, and is the key for no other user to read?  0,
  * or -1 with a sentence in "why" that says what to set or to do.
  */
 int settings_check(const struct settings *s, char *why, size_t size);

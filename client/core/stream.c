@@ -36,7 +36,7 @@ stream_close(struct stream *s)
 
 /* Open the pipe or terminal of "s" for ourselves. */
 static void
-open_again(struct stream *s)
+stream_open_again(struct stream *s)
 {
 	char path[32];
 	int fd;
@@ -55,7 +55,7 @@ open_again(struct stream *s)
 
 /* Find out what "s" is. */
 static void
-examine(struct stream *s)
+stream_examine(struct stream *s)
 {
 	int flags = fcntl(s->fd, F_GETFL);
 	struct stat st;
@@ -68,12 +68,12 @@ examine(struct stream *s)
 	else if (flags != -1 && (flags & O_NONBLOCK) != 0)
 		return;
 	else if (S_ISFIFO(st.st_mode) || isatty(s->fd) == 1)
-		open_again(s);
+		stream_open_again(s);
 }
 
 /* Does poll(2) see that "s" is ready, or broken? */
 static bool
-is_ready(const struct stream *s)
+stream_is_ready(const struct stream *s)
 {
 	struct pollfd p = { .fd = s->fd,
 	    .events = s->writing ? POLLOUT : POLLIN };
@@ -82,7 +82,7 @@ is_ready(const struct stream *s)
 }
 
 static enum io
-failure(void)
+stream_failure(void)
 {
 	return errno == EAGAIN || errno == EINTR ? IO_WAIT : IO_ERROR;
 }
@@ -94,15 +94,15 @@ stream_read(struct stream *s, void *bytes, size_t n, size_t *done)
 
 	*done = 0;
 	if (s->kind == STREAM_FRESH)
-		examine(s);
-	if (s->kind == STREAM_CAREFUL && !is_ready(s))
+		stream_examine(s);
+	if (s->kind == STREAM_CAREFUL && !stream_is_ready(s))
 		return IO_WAIT;
 	if (s->kind == STREAM_SOCKET)
 		got = recv(s->fd, bytes, n, MSG_DONTWAIT);
 	else
 		got = read(s->fd, bytes, n);
 	if (got == -1)
-		return failure();
+		return stream_failure();
 	*done = (size_t)got;
 	return got == 0 ? IO_EOF : IO_OK;
 }
@@ -114,9 +114,9 @@ stream_write(struct stream *s, const void *bytes, size_t n, size_t *done)
 
 	*done = 0;
 	if (s->kind == STREAM_FRESH)
-		examine(s);
+		stream_examine(s);
 	if (s->kind == STREAM_CAREFUL) {
-		if (!is_ready(s))
+		if (!stream_is_ready(s))
 			return IO_WAIT;
 		if (n > PIPE_BUF)
 			n = PIPE_BUF;
@@ -126,7 +126,7 @@ stream_write(struct stream *s, const void *bytes, size_t n, size_t *done)
 	else
 		put = write(s->fd, bytes, n);
 	if (put == -1)
-		return failure();
+		return stream_failure();
 	*done = (size_t)put;
 	return IO_OK;
 }

@@ -13,7 +13,7 @@
  * - where that is not possible, poll(2) is asked before each go, and no more
  *   than PIPE_BUF is written, for which a writable pipe has room;
  * - a regular file is used as it is, since it is never long in coming and its
- *   offset belongs to all who share it.
+ *   offset belongs to all that share it.
  */
 #ifndef AIS_STREAM_H
 #define AIS_STREAM_H
@@ -62,7 +62,7 @@ bool stream_input_is_null(void);
 
 /*
  * Open /dev/null on those of the descriptors 0 to 2 that are closed, so that
- * no socket of ours becomes anybody's standard output.  0, or -1 with errno.
+ * no socket of ours becomes a standard output.  0, or -1 with errno.
  */
 int stream_fill_gaps(void);
 

@@ -141,7 +141,7 @@ say_again(const struct commands *c, const struct outcome *o)
 
 /*
  * Change to "path", NULL being the home, and learn where that is.  A session
- * whose turn ends just now has not seen this: the next one will.
+ * that has to end for others just now has not seen this: the next one will.
  */
 static void
 change_directory(struct commands *c, char *path, struct outcome *o)
@@ -470,7 +470,7 @@ commands_start(struct commands *c)
  * command could have been run.
  */
 static void
-greet(struct commands *c)
+commands_greet(struct commands *c)
 {
 	const struct body body = { .operation = PROTO_CAN };
 	struct outcome o;
@@ -527,7 +527,7 @@ commands_run(const struct settings *settings, const struct script *script,
 		commands_start(&c);
 		run_all(&c);
 		if (!c.looked)
-			greet(&c);
+			commands_greet(&c);
 	}
 	lines_close(c.lines);
 	editor_close(c.editor);

@@ -60,7 +60,7 @@ struct editor {
 };
 
 static char *
-show(EditLine *edit)
+editor_prompt(EditLine *edit)
 {
 	struct editor *e;
 
@@ -71,7 +71,7 @@ show(EditLine *edit)
 
 /* Handle the signals that matter at a prompt.  Whether to go on. */
 static bool
-handle_signals(struct editor *e)
+editor_signals(struct editor *e)
 {
 	int signo;
 
@@ -118,7 +118,7 @@ read_character(EditLine *edit, wchar_t *c)
 	(void)LIB(el_get)(edit, EL_CLIENTDATA, &e);
 	for (;;) {
 		n = request_wait(e->request, STDIN_FILENO, e->outcome);
-		if (n == -1 || (n == 0 && !handle_signals(e)))
+		if (n == -1 || (n == 0 && !editor_signals(e)))
 			return -1;
 		if (n == 1 && read(STDIN_FILENO, &byte, 1) != 1) {
 			e->ended = true;
@@ -245,7 +245,7 @@ editor_open(struct request *r, struct complete *complete)
 	(void)LIB(history)(e->history, &event, H_SETSIZE, HISTORY_LINES);
 	(void)LIB(history)(e->history, &event, H_SETUNIQUE, 1);
 	(void)LIB(el_set)(e->edit, EL_CLIENTDATA, e);
-	(void)LIB(el_set)(e->edit, EL_PROMPT, show);
+	(void)LIB(el_set)(e->edit, EL_PROMPT, editor_prompt);
 	(void)LIB(el_set)(e->edit, EL_EDITOR, "emacs");
 	(void)LIB(el_set)(e->edit, EL_HIST, LIB(history), e->history);
 	(void)LIB(el_set)(e->edit, EL_GETCFN, read_character);

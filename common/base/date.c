@@ -106,7 +106,7 @@ split(int64_t seconds)
 	return d;
 }
 
-/* A day and a time, with "between" between them and "zone" behind. */
+/* A day and a time, with "between" between them and "zone" after them. */
 static const char *
 print(int64_t seconds, char between, const char *zone,
     char out[DATE_TEXT_MAX])

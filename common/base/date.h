@@ -1,10 +1,10 @@
 /*
  * date.h - the calendar, in UTC, and the time of day.
  *
- * Seconds since 1970-01-01 00:00:00 UTC have 64 bits here, whatever time_t
- * has: with 32 bits, timegm(3) and gmtime(3) know no certificate that ends
- * after 2038-01-19.  The calendar is the Gregorian one for all years, as in
- * RFC 3339, and no second is a leap second.
+ * Seconds since 1970-01-01 00:00:00 UTC have 64 bits here.  Where time_t has 32
+ * bits, timegm(3) and gmtime(3) know no certificate that ends after 2038-01-19.
+ * The calendar is the Gregorian one for all years, as in RFC 3339, and no
+ * second is a leap second.
  * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_DATE_H
@@ -20,7 +20,7 @@
 int64_t date_now(void);
 
 /*
- * How far that clock is ahead of one that nobody sets and that goes on while
+ * How far that clock is ahead of one that cannot be set and that goes on while
  * the machine sleeps, in seconds: another value later is a clock that was set.
  * 0, or -1 with errno set: it cannot be seen.
  */

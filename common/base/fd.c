@@ -121,7 +121,7 @@ fd_wait_writable(int fd, int64_t deadline)
 /* Read "fd" to its end, "max" bytes at most; of a pipe until "deadline".
  * NULL with errno set. */
 static char *
-read_all(int fd, size_t max, bool is_pipe, int64_t deadline, size_t *size)
+fd_read_all(int fd, size_t max, bool is_pipe, int64_t deadline, size_t *size)
 {
 	char *data = malloc(max + 1);
 	size_t used = 0;
@@ -193,7 +193,7 @@ fd_read_file(const char *path, size_t max, size_t *size)
 
 	/* What knows no size, as in /proc, has a length all the same. */
 	if (fd != -1 && fstat(fd, &st) == 0)
-		data = read_all(fd, st.st_size > 0 &&
+		data = fd_read_all(fd, st.st_size > 0 &&
 		    (size_t)st.st_size + 1 < max ? (size_t)st.st_size + 1 :
 		    max, false, 0, size);
 	fd_close(&fd);
@@ -210,7 +210,7 @@ fd_read_pipe(const char *path, size_t max, int64_t wait, size_t *size)
 	if (fd == -1)
 		return NULL;
 	if (S_ISFIFO(st.st_mode))
-		data = read_all(fd, max, true, clock_in(wait), size);
+		data = fd_read_all(fd, max, true, clock_in(wait), size);
 	else
 		errno = EINVAL;
 	fd_close(&fd);

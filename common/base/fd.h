@@ -46,7 +46,7 @@ enum io fd_drain(int fd, struct buf *b);
 
 /*
  * Open a regular file of at most "max" bytes for reading.  What is not one, a
- * pipe or a device, keeps nobody waiting.  -1 with errno set: EFBIG if it is
+ * pipe or a device, is not waited for.  -1 with errno set: EFBIG if it is
  * larger, EISDIR if it is a directory, EINVAL if it is something else.
  */
 int fd_open_file(const char *path, size_t max);

@@ -18,7 +18,7 @@ static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 /* Begin a member or an element. */
 static void
-begin(struct json *j, const char *name)
+json_begin(struct json *j, const char *name)
 {
 	if (j->more)
 		(void)fputs(", ", j->out);
@@ -30,7 +30,7 @@ begin(struct json *j, const char *name)
 void
 json_open(struct json *j, const char *name, char bracket)
 {
-	begin(j, name);
+	json_begin(j, name);
 	(void)fputc(bracket, j->out);
 	j->more = false;
 }
@@ -80,7 +80,7 @@ json_bytes(struct json *j, const char *name, const void *bytes, size_t n)
 	const uint8_t *p = bytes;
 	size_t length;
 
-	begin(j, name);
+	json_begin(j, name);
 	(void)fputc('"', j->out);
 	for (size_t i = 0; i < n; i += length)
 		put_character(j->out, decode(p + i, n - i, &length));
@@ -122,7 +122,7 @@ json_base64(struct json *j, const char *name, const void *bytes, size_t n)
 {
 	const uint8_t *p = bytes;
 
-	begin(j, name);
+	json_begin(j, name);
 	(void)fputc('"', j->out);
 	for (size_t i = 0; i < n; i += 3) {
 		uint32_t v = (uint32_t)p[i] << 16;
@@ -149,21 +149,21 @@ json_text(struct json *j, const char *name, const char *text)
 void
 json_integer(struct json *j, const char *name, int64_t v)
 {
-	begin(j, name);
+	json_begin(j, name);
 	(void)fprintf(j->out, "%" PRId64, v);
 }
 
 void
 json_bool(struct json *j, const char *name, bool v)
 {
-	begin(j, name);
+	json_begin(j, name);
 	(void)fputs(v ? "true" : "false", j->out);
 }
 
 void
 json_seconds(struct json *j, const char *name, int64_t us)
 {
-	begin(j, name);
+	json_begin(j, name);
 	(void)fprintf(j->out, "%" PRId64 ".%06" PRId64, us / 1000000,
 	    us % 1000000);
 }

@@ -1,8 +1,8 @@
 /*
  * json.h - one JSON object (RFC 8259), written member by member, or read.
  *
- * Texts may hold foreign bytes.  What is written is printable ASCII whatever
- * they are, so that it can go to a terminal, a log or a pipe.
+ * Texts may hold foreign bytes.  What is written is printable ASCII in
+ * any case, so that it can go to a terminal, a log or a pipe.
  * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_JSON_H

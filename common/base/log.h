@@ -51,8 +51,8 @@ struct log_event {
 /*
  * How long a sink may wait for a reader that has kept up until now to make
  * room, in milliseconds, for one event.  The queue of a socket is 10 messages
- * long where nobody has set net.unix.max_dgram_qlen, and a burst fills it.  One
- * that is failing does not wait.
+ * long unless an operator has set net.unix.max_dgram_qlen, and a burst fills
+ * it.  One that is failing does not wait.
  */
 #define LOG_WAIT_MS	150
 /* Room for a line of text: a dozen fields at their longest would not fit, and

@@ -26,7 +26,7 @@
 
 /* Copy "n" bytes as a string; -1 if they do not fit. */
 static int
-copy(char *out, size_t size, const char *text, size_t n)
+net_copy(char *out, size_t size, const char *text, size_t n)
 {
 	if (n >= size)
 		return -1;
@@ -55,14 +55,14 @@ net_split(const char *text, char *host, size_t hsize, char *port,
 		colon = NULL;	/* An IPv6 address without a port. */
 	else if (colon != NULL)
 		n = (size_t)(colon - text);
-	if (copy(host, hsize, text, n) == -1)
+	if (net_copy(host, hsize, text, n) == -1)
 		return -1;
 	port[0] = '\0';
 	if (colon == NULL)
 		return 0;
 	if (number_whole(colon + 1, 0, 65535, &number) == -1)
 		return -1;
-	return copy(port, psize, colon + 1, strlen(colon + 1));
+	return net_copy(port, psize, colon + 1, strlen(colon + 1));
 }
 
 /* The bytes of an address to "out"; their number. */
@@ -91,7 +91,7 @@ parse_numeric(const char *text, struct net_host *host)
 	    strcspn(text, "%");
 
 	/* Whether there is such a zone is not asked here. */
-	if (copy(plain, sizeof plain, text, n) == -1 ||
+	if (net_copy(plain, sizeof plain, text, n) == -1 ||
 	    getaddrinfo(plain, NULL, &hints, &list) != 0)
 		return -1;
 	host->length = get_address(list->ai_addr, host->address);
@@ -131,7 +131,7 @@ net_host(const char *text, struct net_host *host)
 }
 
 static int
-set_option(int fd, int level, int name, int value)
+net_set_option(int fd, int level, int name, int value)
 {
 	return setsockopt(fd, level, name, &value, sizeof value);
 }
@@ -145,10 +145,10 @@ listen_on(const struct addrinfo *ai)
 
 	if (fd == -1)
 		return -1;
-	/* IPv4 has a socket of its own, whatever bindv6only says. */
+	/* IPv4 has a socket of its own, also without bindv6only. */
 	if ((ai->ai_family == AF_INET6 &&
-	    set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) == -1) ||
-	    set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) == -1 ||
+	    net_set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) == -1) ||
+	    net_set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) == -1 ||
 	    bind(fd, ai->ai_addr, ai->ai_addrlen) == -1 ||
 	    listen(fd, BACKLOG) == -1)
 		fd_close(&fd);
@@ -232,8 +232,8 @@ net_prepare(int fd)
 {
 	/* Neither option exists on a Unix socket, which tests may use; what
 	 * they bring is speed, and an earlier notice of a dead peer. */
-	(void)set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-	(void)set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	(void)net_set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	(void)net_set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
 	return fd_set_blocking(fd, false);
 }
 
@@ -268,13 +268,13 @@ net_dead_after(int fd, int64_t ms)
 	/* Three questions, the last of which still has time for an answer. */
 	int seconds = (int)(ms / 4000 > 0 ? ms / 4000 : 1);
 
-	(void)set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
+	(void)net_set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
 	    (int)(ms < INT_MAX ? ms : INT_MAX));
 	if (ms == 0)
 		return;
-	(void)set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds);
-	(void)set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, seconds);
-	(void)set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
+	(void)net_set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds);
+	(void)net_set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, seconds);
+	(void)net_set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
 }
 
 void

@@ -65,7 +65,7 @@ int net_split(const char *text, char *host, size_t hsize, char *port,
 int net_listen(const char *host, const char *port, int *fds, size_t max);
 
 /*
- * Could net_listen() have the addresses of "host" now, whoever has the port?
+ * Could net_listen() have the addresses of "host" now?  The port may be in use.
  * 0, or -1 after the same message.
  */
 int net_check(const char *host, const char *port);
@@ -95,7 +95,7 @@ struct net_carried {
 	uint64_t acked;		/* Bytes that the other end has acknowledged, */
 	uint64_t received;	/* and has sent. */
 	uint64_t unacked;	/* Bytes that it has not acknowledged. */
-	bool answers;		/* Nothing had to be sent twice for want of an
+	bool answers;		/* Nothing had to be sent twice for lack of an
 				 * answer; that it has no room is one. */
 };
 

@@ -24,7 +24,7 @@ pattern_match_folded(const char *pattern, const char *text,
 	const char *star = NULL, *resume = NULL, *begin = text;
 
 	/* The last "*" alone is ever retried, so the time is bounded by the
-	 * product of the lengths, whatever the pattern. */
+	 * product of the lengths, for any pattern. */
 	while (*text != '\0') {
 		size_t at = (size_t)(text - begin);
 		bool folded = at >= fold.from && at < fold.to;

@@ -78,7 +78,7 @@ plain_run(const unsigned char *p, size_t n)
 
 /* As text_escape_whole(), or, without "quotes", as text_printable(). */
 static bool
-escape(char *out, size_t size, const void *bytes, size_t n, bool quotes)
+put_escaped(char *out, size_t size, const void *bytes, size_t n, bool quotes)
 {
 	const unsigned char *p = bytes;
 	/* What can be kept where "..." follows; and what is, if it has to. */
@@ -119,20 +119,20 @@ escape(char *out, size_t size, const void *bytes, size_t n, bool quotes)
 bool
 text_escape_whole(char *out, size_t size, const void *bytes, size_t n)
 {
-	return escape(out, size, bytes, n, true);
+	return put_escaped(out, size, bytes, n, true);
 }
 
 char *
 text_escape(char *out, size_t size, const void *bytes, size_t n)
 {
-	(void)escape(out, size, bytes, n, true);
+	(void)put_escaped(out, size, bytes, n, true);
 	return out;
 }
 
 char *
 text_printable(char *out, size_t size, const void *bytes, size_t n)
 {
-	(void)escape(out, size, bytes, n, false);
+	(void)put_escaped(out, size, bytes, n, false);
 	return out;
 }
 
@@ -148,7 +148,7 @@ is_bare(const char *value)
 
 /* Add "n" bytes at "p"; returns what follows. */
 static char *
-put_bytes(char *p, const char *bytes, size_t n)
+text_put_bytes(char *p, const char *bytes, size_t n)
 {
 	memcpy(p, bytes, n);
 	return p + n;
@@ -164,12 +164,12 @@ text_put_field(char *out, size_t limit, size_t *used, const char *name,
 
 	if (blank + name_length + 1 + quote + length + quote >= limit - *used)
 		return false;
-	p = put_bytes(p, " ", blank);
-	p = put_bytes(p, name, name_length);
-	p = put_bytes(p, "=", 1);
-	p = put_bytes(p, "\"", quote);
-	p = put_bytes(p, value, length);
-	p = put_bytes(p, "\"", quote);
+	p = text_put_bytes(p, " ", blank);
+	p = text_put_bytes(p, name, name_length);
+	p = text_put_bytes(p, "=", 1);
+	p = text_put_bytes(p, "\"", quote);
+	p = text_put_bytes(p, value, length);
+	p = text_put_bytes(p, "\"", quote);
 	*used = (size_t)(p - out);
 	return true;
 }

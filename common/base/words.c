@@ -336,7 +336,7 @@ bool
 words_show(char *out, size_t size, char *const *words)
 {
 	struct shown s = { .out = out, .size = size };
-	/* More of a word than there is room for, whatever its bytes are. */
+	/* More of a word than there is room for, with any bytes. */
 	size_t most = TEXT_ESCAPED_MAX(size);
 	char *text = malloc(most);
 	bool fits = text != NULL;

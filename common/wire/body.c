@@ -82,7 +82,7 @@ check_value(uint8_t kind, const uint8_t *bytes, size_t n)
 #define MAY_SKIP	0x80
 
 static bool
-is_known(uint8_t kind)
+body_knows(uint8_t kind)
 {
 	return kind >= PROTO_ITEM_OPERATION && kind <= PROTO_ITEM_WINDOWS;
 }
@@ -104,7 +104,7 @@ count_items(struct reader r, struct count *c, enum proto_code *code)
 		c->bytes += n + 1;
 		if (kind <= PROTO_ITEM_WINDOWS)
 			c->kinds[kind]++;
-		if (!is_known(kind) && (kind & MAY_SKIP) == 0)
+		if (!body_knows(kind) && (kind & MAY_SKIP) == 0)
 			c->unknown = "the server does not know an item of the "
 			    "request; it may be older than the client";
 		if (c->kinds[PROTO_ITEM_ENV] > PROTO_ENV_MAX) {
@@ -125,7 +125,7 @@ count_items(struct reader r, struct count *c, enum proto_code *code)
 
 /* Copy a string to "*p" and step over it. */
 static char *
-keep(char **p, const uint8_t *bytes, size_t n)
+body_keep(char **p, const uint8_t *bytes, size_t n)
 {
 	char *start = *p;
 
@@ -148,13 +148,13 @@ take_item(struct body *body, uint8_t kind, const uint8_t *bytes, size_t n,
 		body->operation = (enum proto_operation)bytes[0];
 		return NULL;
 	case PROTO_ITEM_WORD:
-		body->words[body->nwords++] = keep(p, bytes, n);
+		body->words[body->nwords++] = body_keep(p, bytes, n);
 		return NULL;
 	case PROTO_ITEM_ENV:
-		body->env[body->nenv++] = keep(p, bytes, n);
+		body->env[body->nenv++] = body_keep(p, bytes, n);
 		return NULL;
 	case PROTO_ITEM_DIRECTORY:
-		body->directory = keep(p, bytes, n);
+		body->directory = body_keep(p, bytes, n);
 		return NULL;
 	case PROTO_ITEM_STDIN:
 		if (n != 0)
@@ -179,19 +179,29 @@ take_item(struct body *body, uint8_t kind, const uint8_t *bytes, size_t n,
 static const char *
 check_words(const struct body *body)
 {
-	if (body->operation == PROTO_RUN && body->nwords == 0)
-		return "the request has no command";
-	if (body->operation == PROTO_SHELL && body->nwords != 1)
-		return "a request for a shell takes one line";
-	if (body->operation == PROTO_LINE && body->nwords > 1)
-		return "a request with a line takes one, or none";
-	if (body->operation == PROTO_SUBSYSTEM && body->nwords != 1)
-		return "a request for a subsystem takes one name";
-	if (body->operation == PROTO_CHDIR && body->nwords > 1)
-		return "a change of directory takes one path";
-	if (body->operation == PROTO_LIST && body->nwords != 0)
-		return "a request for the list takes no word";
-	return NULL;
+	static const struct {
+		size_t least, most;
+		const char *why;
+	} rows[] = {
+		[PROTO_RUN] = { 1, PROTO_ITEMS_MAX,
+		    "the request has no command" },
+		[PROTO_SHELL] = { 1, 1,
+		    "a request for a shell takes one line" },
+		[PROTO_CHDIR] = { 0, 1,
+		    "a change of directory takes one path" },
+		[PROTO_LIST] = { 0, 0,
+		    "a request for the list takes no word" },
+		[PROTO_CAN] = { 0, PROTO_ITEMS_MAX, NULL },
+		[PROTO_LINE] = { 0, 1,
+		    "a request with a line takes one, or none" },
+		[PROTO_SUBSYSTEM] = { 1, 1,
+		    "a request for a subsystem takes one name" },
+	};
+	size_t n = body->nwords;
+
+	return body->operation <= PROTO_SUBSYSTEM &&
+	    (n < rows[body->operation].least ||
+	    n > rows[body->operation].most) ? rows[body->operation].why : NULL;
 }
 
 const char *
