@@ -61,6 +61,13 @@ def test_row(row, place, request, record_property, slowness):
         pytest.fail("\n".join(wrong), pytrace=False)
 
 
+def test_openssh_is_there(place):
+    """Without it rows are not compared with it, and that is to be seen."""
+    why = place.sshd.missing()
+    if why:
+        pytest.skip(why)
+
+
 def shown(result, part):
     text = repr(getattr(result, part))
     return text if len(text) < 2000 else f"{text[:1000]} ... {text[-900:]}"

@@ -23,7 +23,6 @@ import pathlib
 import pwd
 import shlex
 import shutil
-import socket
 import stat
 import subprocess
 from typing import NamedTuple
@@ -414,17 +413,18 @@ def collect(process, row, limit):
 
 
 class Sshd:
-    """OpenSSH's server beside a Place.  Started as root, it sees the command
-    user with a shell, in a passwd(5) of its own."""
+    """OpenSSH's server beside a Place, for the one connection that all rows
+    share: it has no port that another process could have.  Started as root, it
+    sees the command user with a shell, in a passwd(5) of its own."""
 
     def __init__(self, place):
-        self.place, self.process, self.why = place, None, None
+        self.place, self.master, self.why = place, None, None
         self.socket = place.top / "ssh"
         self.log = place.top / "sshd.log"
 
     def missing(self):
         """Start it with the first row; why there is none, or None."""
-        if self.process is None and self.why is None:
+        if self.master is None and self.why is None:
             try:
                 self.start()
             except (OSError, AssertionError, subprocess.SubprocessError) as e:
@@ -440,35 +440,41 @@ class Sshd:
                             "-f", str(top / key)], check=True)
         shutil.copy(top / "userkey.pub", top / "authorized")
         (top / "authorized").chmod(0o644)
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            port = s.getsockname()[1]
         variables = " ".join(f'{name}="{value}"' for name, value
                              in place.environment().items())
         (top / "sshd_config").write_text(
-            f"ListenAddress 127.0.0.1:{port}\nHostKey {top}/hostkey\n"
+            f"HostKey {top}/hostkey\n"
             f"AuthorizedKeysFile {top}/authorized\nStrictModes no\n"
             "UsePAM no\nPasswordAuthentication no\nPrintLastLog no\n"
             f"PidFile none\nPrintMotd no\nSetEnv {variables}\n")
-        words = [SSHD, "-D", "-e", "-f", str(top / "sshd_config")]
+        words = [SSHD, "-i", "-e", "-f", str(top / "sshd_config")]
         if place.user:
             words = self.apart(words)
         with open(self.log, "wb") as log:
-            self.process = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                preexec_fn=reset_signals)
-        self.master = subprocess.Popen(
-            ["sh", "-c", 'for i in 1 2 3 4 5 6 7 8 9; do '
-             '"$@" && exit 0; sleep 0.1; done; exit 1', "sh",
-             "ssh", *self.options(), "-p", str(port), "-M", "-f", "-N",
-             f"{place.account.pw_name}@127.0.0.1"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE)
-        _, said = self.master.communicate(timeout=30)
-        if self.master.returncode != 0:
+            self.master = subprocess.Popen(
+                ["ssh", *self.options(), "-o", "ProxyCommand="
+                 + shlex.join(words).replace("%", "%%"), "-M", "-N",
+                 self.address()], stdin=subprocess.DEVNULL, stdout=log,
+                stderr=log, preexec_fn=reset_signals)
+        try:
+            aisd.wait_until(
+                lambda: self.master.poll() is not None or
+                self.control("check").returncode == 0, "a session", 30)
+            assert self.master.poll() is None, "ssh has ended"
+        except AssertionError:
             self.stop()
-            raise AssertionError((said + self.log.read_bytes()).decode(
-                errors="replace")[-300:])
+            raise AssertionError(self.log.read_text(errors="replace")[-300:]
+                                 ) from None
+
+    def address(self):
+        return f"{self.place.account.pw_name}@127.0.0.1"
+
+    def control(self, what):
+        """Ask the client that holds the connection."""
+        return subprocess.run(["ssh", *self.options(), "-O", what,
+                               self.address()], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL, check=False)
 
     def apart(self, words):
         """In a mount namespace where the user has a shell, and where sshd
@@ -502,14 +508,12 @@ class Sshd:
             line = "exec " + self.place.command(row, "shell")[0]
         elif row.line:
             line = shlex.join(["exec", "sh", "-c", self.place.fill(row.line)])
-        return ["ssh", *self.options(),
-                f"{self.place.account.pw_name}@127.0.0.1",
+        return ["ssh", *self.options(), self.address(),
                 f"cd {shlex.quote(str(self.place.work))} && {line}"]
 
     def stop(self):
-        if self.process is not None:
-            subprocess.run(["ssh", *self.options(), "-O", "exit", "none"],
-                           stderr=subprocess.DEVNULL, check=False)
-            self.process.terminate()
-            self.process.wait()
-            self.process = None
+        if self.master is not None:
+            self.control("exit")
+            self.master.terminate()
+            self.master.wait()
+            self.master = None
