@@ -20,7 +20,6 @@ LIMIT = 60 + int(6 * SECONDS + SESSIONS / 10 + COMMANDS / 50)
 
 
 @pytest.mark.limit(LIMIT)
-@pytest.mark.long
 def test_mix(make_aisd, aisc, alice, record_property):
     """Clients, strangers, streams, kills, cuts, reloads, a full disk, no
     descriptors: all against one daemon, which is the same afterwards."""
@@ -68,7 +67,6 @@ def test_many_sessions(measurable, aisd, alice, record_property):
 
 
 @pytest.mark.limit(LIMIT)
-@pytest.mark.long
 def test_many_commands(measurable, aisd, connect, record_property):
     """In one session."""
     session = connect()
