@@ -179,12 +179,8 @@ request_output_failed(struct request *r, const struct outlet *o)
 	else if (o->keep != NULL)
 		outcome_fail(r->outcome, OUTCOME_RESOURCES, "cannot keep the "
 		    "output: %s", strerror(errno));
-	else if (closed)
-		outcome_fail(r->outcome, OUTCOME_PIPE, "the reader of "
-		    "our standard output has gone");
 	else
-		outcome_fail(r->outcome, OUTCOME_OUTPUT, "cannot write "
-		    "standard output: %s", strerror(errno));
+		outcome_unwritten(r->outcome, errno);
 	r->failed = true;
 	/* The session goes on, if it has not been lost meanwhile, where the
 	 * server can end the command in it. */

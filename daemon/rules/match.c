@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/number.h"
 #include "common/base/pattern.h"
 #include "common/base/text.h"
 #include "common/tls/tls.h"
@@ -52,8 +53,7 @@ parse_network(const char *text, struct network *n)
 	const char *slash = strchr(text, '/');
 	char address[INET6_ADDRSTRLEN];
 	size_t length = slash == NULL ? strlen(text) : (size_t)(slash - text);
-	unsigned long bits;
-	char *end;
+	int64_t bits;
 
 	if (length >= sizeof address)
 		return -1;
@@ -62,13 +62,8 @@ parse_network(const char *text, struct network *n)
 	if (parse_address(address, n->address, &n->bits) == -1)
 		return -1;
 	bits = n->bits;
-	if (slash != NULL) {
-		if (slash[1] < '0' || slash[1] > '9')
-			return -1;
-		bits = strtoul(slash + 1, &end, 10);
-		if (*end != '\0' || bits > n->bits)
-			return -1;
-	}
+	if (slash != NULL && number_whole(slash + 1, 0, bits, &bits) == -1)
+		return -1;
 	/* Of a mapped address the 96 bits before it count as well. */
 	n->bits = (unsigned)bits + 128 - n->bits;
 	return 0;

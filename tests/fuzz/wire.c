@@ -104,14 +104,6 @@ wire_send(const void *bytes, size_t n)
 		must(buf_put(&wire.to_us, bytes, n) == 0);
 }
 
-void
-wire_send_frame(uint8_t type, uint32_t request, const void *payload, size_t n)
-{
-	if (!wire.eof && PROTO_HEADER + n <= buf_room(&wire.to_us))
-		must(frame_put(&wire.to_us, (enum proto_type)type, request,
-		    payload, n) == 0);
-}
-
 /* --- common/clock --------------------------------------------------------- */
 
 int64_t

@@ -28,7 +28,7 @@ struct wire {
 	size_t room;		/* What the peer takes still. */
 	bool eof;		/* The peer says no more, in order... */
 	bool cut;		/* ...or because the connection has failed, */
-	bool altered;		/* by the hand of somebody. */
+	bool altered;		/* altered on its way. */
 	bool open;		/* Our side still has it. */
 	enum io shaken;		/* What a handshake answers. */
 	bool untrusted;		/* What tls_recheck() answers. */
@@ -44,7 +44,7 @@ extern int64_t wire_now_us;
  * its beginning. */
 void wire_reset(void);
 
-/* A descriptor for it, which is nobody's socket. */
+/* A descriptor for it, which is no socket. */
 int wire_descriptor(void);
 
 /* Can our side read or write? */
@@ -53,10 +53,8 @@ bool wire_is_ready(short events);
 /* Let "ps" say of the descriptor "fd" what is true of the connection. */
 void wire_poll(struct pollset *ps, int fd);
 
-/* The peer sends bytes or a frame; what is too much is not sent. */
+/* The peer sends bytes; what is too much is not sent. */
 void wire_send(const void *bytes, size_t n);
-void wire_send_frame(uint8_t type, uint32_t request, const void *payload,
-    size_t n);
 
 /* The lowest descriptor that is free: it is the same where none is lost. */
 int wire_lowest_descriptor(void);
