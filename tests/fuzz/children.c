@@ -62,7 +62,7 @@ children_end(int status)
 
 	if (!children.alive)
 		return;
-	/* Its pipe is closed before anybody can see its status. */
+	/* Its pipe is closed before its status can be seen. */
 	if (children.begun == 0)
 		children.begun = 1;
 	if (children.chdir && status == 0 && children.out != -1)
@@ -129,7 +129,7 @@ check_plan(const struct child_plan *plan)
 }
 
 /* A pipe; "ours" is the session's end, and the other does not block either:
- * there is nobody to wait for. */
+ * there is none to wait for. */
 static int
 open_pipe(int *ours, int which)
 {

@@ -22,7 +22,7 @@ fuzz_broken(const char *file, int line, const char *promise)
 	abort();
 }
 
-/* libconfig forgets the strings that it has read when it meets an error behind
+/* libconfig forgets the strings that it has read when it meets an error after
  * them.  LeakSanitizer asks here what is not to be counted. */
 const char *__lsan_default_suppressions(void);
 

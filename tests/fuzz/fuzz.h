@@ -83,7 +83,7 @@ extern size_t fuzz_messages;
  */
 bool fuzz_is_printable(const char *text, size_t n);
 
-/* Is it UTF-8, whatever it says? */
+/* Is it UTF-8, with any characters? */
 bool fuzz_is_utf8(const char *text, size_t n);
 
 /*

@@ -69,7 +69,7 @@ stands_for(const char *text, size_t n, const void *bytes, size_t size)
 	return same;
 }
 
-/* Is it a beginning of "whole", with "..." behind it? */
+/* Is it a beginning of "whole", with "..." after it? */
 static bool
 is_cut(const char *text, const char *whole)
 {

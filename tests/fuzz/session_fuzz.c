@@ -4,7 +4,7 @@
  * sends, what the command does, what the daemon wants, how time passes.
  *
  * Kept are the promises of talk.c to the client, and to the log that what has
- * started ends; whatever happened, the session comes to its end, and neither
+ * started ends; in each case the session comes to its end, and neither
  * memory nor descriptors are lost.
  * SPDX-License-Identifier: ISC
  */
@@ -102,7 +102,7 @@ turn(void)
 	children_reap(session);
 	session_dispatch(session, &ps);
 	hear();
-	/* Nobody who is there is left without an answer. */
+	/* A client that is there has its answer. */
 	if (session_is_idle(session) && wire.open && wire.room == SIZE_MAX &&
 	    !talk.parted)
 		must(talk.running == 0);

@@ -1,5 +1,5 @@
 /*
- * talk.h - what a client may rely on in a session, whatever it has said: read
+ * talk.h - what a client may rely on in a session, after anything that it said: read
  * along in both directions.
  * SPDX-License-Identifier: ISC
  */

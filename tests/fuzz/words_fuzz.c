@@ -25,7 +25,7 @@ same(char *const *a, char *const *b)
 	return *a == NULL && *b == NULL;
 }
 
-/* What is quoted is the same again, whoever reads it. */
+/* What is quoted is the same again, for any reader. */
 static void
 check_join(char **words, size_t count)
 {

@@ -1,6 +1,5 @@
-/* Unit tests of arena.
+/* Unit tests of daemon/exec/arena.
  * SPDX-License-Identifier: ISC */
-/* Tests of common/arena. */
 #include <config.h>
 
 #include "tests/unit/memory.h"

@@ -1,6 +1,5 @@
-/* Unit tests of audit.
+/* Unit tests of daemon/record/audit.
  * SPDX-License-Identifier: ISC */
-/* Tests of daemon/audit. */
 #include <config.h>
 
 #include <errno.h>
@@ -255,7 +254,7 @@ endings(void **state)
 	}
 }
 
-/* How it ended is in the sentence, whatever else is. */
+/* How it ended is in the sentence in any case. */
 static void
 endings_are_not_cut(void **state)
 {
@@ -304,7 +303,7 @@ any_or_all(void **state)
 	assert_true(audit_command_start(&peer, &command, true));
 }
 
-/* An end that nobody has is told of when somebody listens again. */
+/* An end that no log has is told of when one works again. */
 static void
 lost_end(void **state)
 {

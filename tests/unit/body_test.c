@@ -1,6 +1,5 @@
-/* Unit tests of body.
+/* Unit tests of common/wire/body.
  * SPDX-License-Identifier: ISC */
-/* Tests of common/body. */
 #include <config.h>
 
 #include "tests/unit/memory.h"
@@ -545,7 +544,7 @@ broken_behind_a_bad_value(void **state)
 	expect(&b, PROTO_CODE_PROTOCOL);
 }
 
-/* Bytes that somebody made up: an answer, and nothing out of bounds. */
+/* Bytes that are made up: an answer, and nothing out of bounds. */
 static void
 garbage(void **state)
 {

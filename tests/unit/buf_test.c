@@ -1,6 +1,5 @@
-/* Unit tests of buf.
+/* Unit tests of common/base/buf.
  * SPDX-License-Identifier: ISC */
-/* Tests of common/buf. */
 #include <config.h>
 
 #include "tests/unit/memory.h"
@@ -47,7 +46,7 @@ first_in_first_out(void **state)
 	buf_free(&b);
 }
 
-/* The limit can be reached and not be passed, whatever it is. */
+/* Any limit can be reached and not be passed. */
 static void
 limit(void **state)
 {

@@ -1,6 +1,5 @@
-/* Unit tests of child.
+/* Unit tests of daemon/exec/child.
  * SPDX-License-Identifier: ISC */
-/* Tests of daemon/child. */
 #include <config.h>
 
 #include <errno.h>

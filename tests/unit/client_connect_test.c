@@ -108,7 +108,7 @@ add(const char *host, int port)
 struct server {
 	int fd;
 	int port;
-	int full[64];		/* Connections that nobody accepts. */
+	int full[64];		/* Connections that are not accepted. */
 	size_t count;
 };
 

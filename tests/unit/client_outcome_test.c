@@ -1,6 +1,5 @@
-/* Unit tests of client outcome.
+/* Unit tests of client/core/outcome.
  * SPDX-License-Identifier: ISC */
-/* Tests of client/outcome. */
 #include <config.h>
 
 #include "tests/unit/unit.h"
@@ -125,7 +124,7 @@ as_json(void **state)
 	    "\"message\": \"a signal has ended aisc\", \"hint\": \"\"}}");
 }
 
-/* What another side says is its text, whatever it looks like. */
+/* What another side says is its text, in any form. */
 static void
 foreign_text_has_no_hint(void **state)
 {

@@ -1,6 +1,5 @@
-/* Unit tests of client outlet.
+/* Unit tests of client/session/outlet and of client/core/stream below it.
  * SPDX-License-Identifier: ISC */
-/* Tests of client/outlet and of client/stream below it. */
 #include <config.h>
 
 #include <errno.h>

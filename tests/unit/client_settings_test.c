@@ -1,6 +1,5 @@
-/* Unit tests of client settings.
+/* Unit tests of client/core/settings.
  * SPDX-License-Identifier: ISC */
-/* Tests of client/settings. */
 #include <config.h>
 
 #include <sys/stat.h>

@@ -1,6 +1,5 @@
-/* Unit tests of clock.
+/* Unit tests of common/base/clock.
  * SPDX-License-Identifier: ISC */
-/* Tests of common/clock. */
 #include <config.h>
 
 #include <limits.h>
@@ -82,7 +81,7 @@ never(void **state)
 	assert_true(clock_in(-1) == CLOCK_NEVER);
 	assert_true(clock_in(INT64_MIN) == CLOCK_NEVER);
 	assert_true(clock_in(INT64_MAX) == CLOCK_NEVER);
-	/* The sum does not fit, whatever the time is now. */
+	/* The sum does not fit, at any time of day. */
 	assert_true(clock_in(INT64_MAX - 1) == CLOCK_NEVER);
 	assert_false(clock_past(CLOCK_NEVER));
 	assert_int_equal(clock_left(CLOCK_NEVER), -1);

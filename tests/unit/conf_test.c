@@ -1,6 +1,5 @@
-/* Unit tests of conf.
+/* Unit tests of common/conf/conf.
  * SPDX-License-Identifier: ISC */
-/* Tests of common/conf. */
 #include <config.h>
 
 #include <sys/stat.h>
@@ -342,7 +341,7 @@ syntax(void **state)
 		unit_write("x.conf", texts[i]);
 		assert_null(conf_open("x.conf", NULL));
 		expect_message("x.conf:", "");
-		/* One line, with a number behind the name. */
+		/* One line, with a number after the name. */
 		assert_true(messages[7] >= '2' && messages[7] <= '4');
 		assert_ptr_equal(strchr(messages, '\n'),
 		    messages + strlen(messages) - 1);

@@ -1,6 +1,5 @@
-/* Unit tests of datagram.
+/* Unit tests of daemon/record/datagram.
  * SPDX-License-Identifier: ISC */
-/* Tests of daemon/datagram. */
 #include <config.h>
 
 #include <sys/wait.h>

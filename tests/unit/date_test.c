@@ -1,4 +1,4 @@
-/* Unit tests of date.
+/* Unit tests of common/base/date.
  * SPDX-License-Identifier: ISC */
 #include <config.h>
 

@@ -1,6 +1,5 @@
-/* Unit tests of fd.
+/* Unit tests of common/base/fd.
  * SPDX-License-Identifier: ISC */
-/* Tests of common/fd. */
 #include <config.h>
 
 #include <errno.h>
@@ -336,7 +335,7 @@ no_files(void **state)
 	errno = 0;
 	assert_null(fd_read_file("folder", 10, &size));
 	assert_int_not_equal(errno, 0);
-	/* A pipe that nobody writes to must not be waited for. */
+	/* A pipe without a writer must not be waited for. */
 	assert_int_equal(mkfifo("fifo", 0600), 0);
 	errno = 0;
 	assert_null(fd_read_file("fifo", 10, &size));

@@ -1,6 +1,6 @@
 /*
- * Tests of daemon/journal.  What it sends is taken apart by the description of
- * the protocol; tests/systemd asks a real journal.
+ * Tests of daemon/record/journal.  What it sends is taken apart by the
+ * description of the protocol; tests/systemd asks a real journal.
  * SPDX-License-Identifier: ISC
  */
 #include <config.h>
@@ -108,7 +108,7 @@ record(void **state)
 	expect_field(got, n, "AIS_ZERO", "a\0=b", 4);
 }
 
-/* What is read is what was sent, whatever the bytes are. */
+/* What is read is what was sent, with any bytes. */
 static void
 any_bytes(void **state)
 {
@@ -158,7 +158,7 @@ receive_file(void)
 	return fd;
 }
 
-/* What has no room in a datagram is in a file that nobody can change. */
+/* What has no room in a datagram is in a file that cannot be changed. */
 static void
 long_record(void **state)
 {

@@ -31,7 +31,7 @@ get_unit(const char *p)
 	return (int32_t)strtol(digits, NULL, 16);
 }
 
-/* The character behind "\u", or two of them; "*p" goes to what follows. */
+/* The character after "\u", or two of them; "*p" goes to what follows. */
 static int32_t
 get_escaped(const char **p)
 {

@@ -8,7 +8,7 @@
 /*
  * Look in "text", which is one flat object whose members are all texts, for the
  * member "name", and write its value into "out", which has as much room as
- * "text"; a NUL is behind it.  Returns its length, or -1 if there is none, or
+ * "text"; a NUL is after it.  Returns its length, or -1 if there is none, or
  * "text" is something else.  json_get_bytes() prefers the member "NAME_base64",
  * which has the bytes of a text that is not UTF-8.
  */

@@ -1,6 +1,5 @@
-/* Unit tests of json.
+/* Unit tests of common/base/json.
  * SPDX-License-Identifier: ISC */
-/* Tests of common/json. */
 #include <config.h>
 
 #include <stdio.h>
@@ -173,7 +172,7 @@ reading(void **state)
 		check_get(broken[i], "a", NULL);
 }
 
-/* What is written is read again, whatever it is; and as much of it as fits is
+/* What is written is read again, of any kind; and as much of it as fits is
  * as long as it is said to be. */
 static void
 round_trip(void **state)

@@ -1,6 +1,5 @@
-/* Unit tests of log.
+/* Unit tests of common/base/log.
  * SPDX-License-Identifier: ISC */
-/* Tests of common/log. */
 #include <config.h>
 
 #include <errno.h>
@@ -50,7 +49,7 @@ levels(void **state)
 	assert_string_equal(log_level_name(LOG_LEVEL_DEBUG), "debug");
 }
 
-/* A long value is cut and marked, and the fields behind it are there. */
+/* A long value is cut and marked, and the fields after it are there. */
 static void
 long_value(void **state)
 {
@@ -329,7 +328,7 @@ report_of_failing(void **state)
 	assert_non_null(strstr(good.text, "the/bad/one"));
 	assert_non_null(strstr(good.text, "3"));
 	assert_null(strstr(good.text, "everywhere"));
-	/* With none left nobody has it, which is told when one is back. */
+	/* With none left no log has it, which is told when one is back. */
 	bad.broken = good.broken = true;
 	for (int i = 0; i < 7; i++)
 		assert_int_equal(log_emit(&e), 0);
@@ -406,7 +405,7 @@ report_that_is_not_taken(void **state)
 	assert_int_equal(log_emit(&e), 1);
 	bad.broken = false;
 	bad.room = 1;
-	/* The record is there, and nobody is told that all is well. */
+	/* The record is there, and no log is told that all is well. */
 	assert_int_equal(log_emit(&e), 2);
 	assert_true(bad.sink.failing);
 	assert_int_equal(bad.sink.lost, 2);
@@ -436,7 +435,7 @@ report_of_no_room(void **state)
 	    "any more; its records are lost until it can be written again");
 }
 
-/* Names that stay have their numbers, whoever emits them. */
+/* Names that stay have their numbers, from any caller. */
 /* --- the promise ---------------------------------------------------------- */
 
 /* A log that fails as it likes, and what it was told. */

@@ -1,6 +1,5 @@
-/* Unit tests of logfile.
+/* Unit tests of daemon/record/logfile.
  * SPDX-License-Identifier: ISC */
-/* Tests of daemon/logfile. */
 #include <config.h>
 
 #include <errno.h>
@@ -274,7 +273,7 @@ open_for(int fd)
 	return sink;
 }
 
-/* Write until there is no room, and see that nobody waits for ever; then that
+/* Write until there is no room, and see that no call waits for ever; then that
  * the first line which "reader" gets after the torn one is whole. */
 static void
 check_stream(int reader, struct log_sink *sink)

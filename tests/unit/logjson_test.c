@@ -1,6 +1,5 @@
-/* Unit tests of logjson.
+/* Unit tests of daemon/record/logjson.
  * SPDX-License-Identifier: ISC */
-/* Tests of daemon/logjson. */
 #include <config.h>
 
 #include "tests/unit/json-read.h"

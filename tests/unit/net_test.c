@@ -1,6 +1,5 @@
-/* Unit tests of net.
+/* Unit tests of common/base/net.
  * SPDX-License-Identifier: ISC */
-/* Tests of common/net. */
 #include <config.h>
 
 #include <arpa/inet.h>
@@ -304,7 +303,7 @@ connection(void **state)
 	assert_int_equal(net_local(-1, &other), -1);
 }
 
-/* By name, whatever its addresses are: the one that answers is taken. */
+/* By name, with any addresses: the one that answers is taken. */
 static void
 by_name(void **state)
 {

@@ -1,6 +1,5 @@
-/* Unit tests of notify.
+/* Unit tests of daemon/notify.
  * SPDX-License-Identifier: ISC */
-/* Tests of daemon/notify. */
 #include <config.h>
 
 #include <errno.h>
@@ -126,7 +125,7 @@ told_at_once(void **state)
 	messages_expect_none();
 }
 
-/* Nobody is there to be told, and nothing comes of it. */
+/* Without a service manager nothing is told. */
 static void
 nobody_to_notify(void **state)
 {

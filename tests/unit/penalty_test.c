@@ -1,6 +1,5 @@
-/* Unit tests of penalty.
+/* Unit tests of daemon/front/penalty.
  * SPDX-License-Identifier: ISC */
-/* Tests of daemon/penalty. */
 #include <config.h>
 
 #include "tests/unit/unit.h"

@@ -1,6 +1,5 @@
-/* Unit tests of pollset.
+/* Unit tests of common/base/pollset.
  * SPDX-License-Identifier: ISC */
-/* Tests of common/pollset. */
 #include <config.h>
 
 #include <errno.h>

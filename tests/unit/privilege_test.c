@@ -1,6 +1,6 @@
 /*
- * Tests of daemon/privilege.  What cannot be undone is done in a child, whose
- * checks end it with a message; most of it needs root.
+ * Tests of daemon/exec/privilege.  What cannot be undone is done in a child,
+ * whose checks end it with a message; most of it needs root.
  * SPDX-License-Identifier: ISC
  */
 #include <config.h>
@@ -21,7 +21,7 @@
 
 #include "daemon/exec/privilege.h"
 
-/* Numbers that nobody on a test machine has. */
+/* Numbers that no user of a test machine has. */
 static const struct account d = { .uid = 61873, .gid = 61874, .name = "d",
     .home = "/" };
 static const struct account c = { .uid = 61875, .gid = 61876, .name = "c",
@@ -337,7 +337,7 @@ lend(bool allow_setuid, bool filtered)
 	CHECK(privilege_drop(&d, &c, allow_setuid) == 0);
 	CHECK((fd = open("private", O_WRONLY | O_CREAT, 0600)) != -1);
 	above = getpid();
-	/* What all commands shall be denied is denied to the daemon once. */
+	/* What all commands are to be denied is denied to the daemon once. */
 	CHECK(allow_setuid || strcmp(status_of("Seccomp"), "2") == 0);
 	nice = getpriority(PRIO_PROCESS, 0);
 	CHECK(setpriority(PRIO_PROCESS, 0, nice) == 0);

@@ -1,6 +1,5 @@
-/* Unit tests of retry.
+/* Unit tests of common/base/retry.
  * SPDX-License-Identifier: ISC */
-/* Tests of common/retry. */
 #include <config.h>
 
 #include <errno.h>

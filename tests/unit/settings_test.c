@@ -1,6 +1,5 @@
-/* Unit tests of settings.
+/* Unit tests of daemon/conf/settings, and of what it takes for rules.
  * SPDX-License-Identifier: ISC */
-/* Tests of daemon/settings, and of what it takes for rules. */
 #include <config.h>
 
 #include <errno.h>
@@ -399,7 +398,7 @@ users(void **state)
 	messages_expect("there is no user no-such-user; make it", "name "
 	    "another one");
 	assert_true(hope.may_pass);
-	/* Nobody waits for the user where more is wrong. */
+	/* The user is not waited for where more is wrong. */
 	unit_write("s.conf", "user = \"no-such-user\"; "
 	    "command_user = \"root\"; nice = 99;");
 	assert_null(settings_load(file, &hope));
@@ -557,7 +556,7 @@ comparison(void **state)
 	assert_int_equal(b->options.limits.nice, 3);
 	assert_int_equal(rules_count(b->rules), 1);
 	settings_free(b);
-	/* Users that nobody knows: nobody is asked. */
+	/* Users that are not known: none is asked about. */
 	b = reload("user = \"no-such-user\"; command_user = \"nor-this\"; "
 	    "allow_setuid = true; max_handshakes = 7; max_waiting = 8;", a);
 	assert_true(b->unprivileged);

@@ -1,6 +1,5 @@
-/* Unit tests of stream.
+/* Unit tests of daemon/exec/stream.
  * SPDX-License-Identifier: ISC */
-/* Tests of daemon/stream. */
 #include <config.h>
 
 #include <errno.h>
@@ -164,7 +163,7 @@ output_after_the_end(void **state)
 	write_all("abcdef", 6);
 	output_finish(&o);
 	assert_false(output_is_done(&o));
-	/* What somebody writes after the end is not the command's. */
+	/* What is written after the end is not the command's. */
 	write_all("LATE", 4);
 	assert_int_equal(output_room(&o, 90), 6);
 	assert_int_equal(output_read(&o, &out, 1, 90), 6);

@@ -1,6 +1,5 @@
-/* Unit tests of syslog.
+/* Unit tests of daemon/record/syslog.
  * SPDX-License-Identifier: ISC */
-/* Tests of daemon/syslog. */
 #include <config.h>
 
 #include <time.h>

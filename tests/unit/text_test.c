@@ -1,6 +1,5 @@
-/* Unit tests of text.
+/* Unit tests of common/base/text.
  * SPDX-License-Identifier: ISC */
-/* Tests of common/text. */
 #include <config.h>
 
 #include "tests/unit/unit.h"

@@ -1,6 +1,5 @@
-/* Unit tests of tree.
+/* Unit tests of daemon/exec/tree.
  * SPDX-License-Identifier: ISC */
-/* Tests of daemon/tree. */
 #include <config.h>
 
 #include <errno.h>
@@ -341,7 +340,7 @@ script(void)
 	return pid;
 }
 
-/* Nobody sees a process of its own group end before it is told itself. */
+/* No process sees another of its group end before it is told itself. */
 static void
 no_script_goes_on(void **state)
 {
@@ -384,7 +383,7 @@ the_spared_stay(void **state)
 	(void)finish();
 	assert_int_equal(kill(kept, 0), 0);
 	assert_int_equal(kill(ended, 0), -1);
-	/* Once it is reaped, its number is nobody's. */
+	/* Once it is reaped, its number is free. */
 	assert_int_equal(kill(kept, SIGKILL), 0);
 	assert_int_equal(waitpid(kept, NULL, 0), kept);
 	tree_reaped(&tree, kept);

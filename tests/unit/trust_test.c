@@ -1,6 +1,7 @@
 /*
- * Tests of daemon/trust.  What another user could change is asked in a child
- * that has become this user, which needs root; the kernel is the judge of it.
+ * Tests of daemon/exec/trust.  What another user could change is asked in a
+ * child that has become this user, which needs root; the kernel is the judge of
+ * it.
  * SPDX-License-Identifier: ISC
  */
 #include <config.h>
@@ -19,13 +20,13 @@
 
 #include "daemon/exec/trust.h"
 
-/* A user that nobody on a test machine is. */
+/* A user that a test machine does not have. */
 #define USER	61875
 
 static char top[UNIT_PATH_MAX];
 static struct trust found;
 
-/* Each test has a private directory below none that everybody may write to. */
+/* Each test has a private directory below none that every user may write to. */
 static int
 enter(void **state)
 {

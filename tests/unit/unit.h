@@ -92,7 +92,7 @@ unit_enter(char path[UNIT_PATH_MAX])
 	assert_int_equal(chdir(path), 0);
 }
 
-/* May everybody write to "path" or to a directory above it? */
+/* May every user write to "path" or to a directory above it? */
 static inline bool
 unit_is_open(const char *path)
 {
@@ -110,7 +110,7 @@ unit_is_open(const char *path)
 	}
 }
 
-/* Where root keeps what is its own, or the home, if nobody else may write
+/* Where root keeps what is its own, or the home, if no other user may write
  * there; or NULL. */
 static inline const char *
 unit_trusted_top(void)
@@ -130,10 +130,10 @@ static inline const char *
 unit_lacks_trusted(void)
 {
 	return unit_trusted_top() != NULL ? NULL :
-	    "needs a directory that not everybody may write to";
+	    "needs a directory that not every user may write to";
 }
 
-/* The same as unit_enter(), where nobody else may write. */
+/* The same as unit_enter(), where no other user may write. */
 static inline void
 unit_enter_trusted(char path[UNIT_PATH_MAX])
 {

@@ -1,6 +1,5 @@
-/* Unit tests of words.
+/* Unit tests of common/base/words.
  * SPDX-License-Identifier: ISC */
-/* Tests of common/words. */
 #include <config.h>
 
 #include "tests/unit/memory.h"
@@ -310,7 +309,7 @@ some_words(uint64_t *seed, const char *alphabet, char bytes[MOST][24],
 
 static const char special[] = "ab \t\n'\"\\$`|&;<>()*?[]{}~#=!%-\xc3\xa9";
 
-/* Whatever the words are, what join gives, split gives back. */
+/* Any words that join gives, split gives back. */
 static void
 round_trip(void **state)
 {
@@ -335,7 +334,7 @@ round_trip(void **state)
 	}
 }
 
-/* The beginning of a text, marked, whatever the bound is. */
+/* The beginning of a text, marked, with any bound. */
 static void
 bounded(void **state)
 {
@@ -405,7 +404,7 @@ any_line(void **state)
 /*
  * A line that needs no shell gives the words that a shell would have found.
  * The shell prints, for each line, the number of its words and the words,
- * each with a NUL behind it.
+ * each with a NUL after it.
  */
 static void
 as_the_shell_does(void **state)
