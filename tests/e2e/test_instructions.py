@@ -37,6 +37,7 @@ def committed(instructions):
     return expected["instructions"]
 
 
+@pytest.mark.same("user")
 def test_instructions(instructions, committed, tmp_path, localhost, alice,
                       record_property):
     now = instructions.figures(tmp_path, localhost, alice)
