@@ -211,7 +211,7 @@ fuzz_is_tame(const uint8_t *text, size_t n)
 		/* A row of these takes it the cube of their number. */
 		stars += text[i] == '*' || text[i] == '?';
 	}
-	return !expressions || (brackets < 24 && pluses < 8 && stars < 32);
+	return !expressions || (brackets < 24 && pluses < 8 && stars < 12);
 }
 
 /* --- messages ------------------------------------------------------------- */

@@ -443,7 +443,7 @@ report_of_no_room(void **state)
 
 struct ledger {
 	struct log_sink sink;
-	char name[8];
+	char name[24];
 	bool broken;
 	int room;		/* -1: any number of records. */
 	uint64_t missed;	/* Records that it did not take, but for the
