@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sys/socket.h>
 
@@ -162,6 +163,17 @@ open_descriptors(void)
 	return n;
 }
 
+/* The thread that has looked up a name may close its own a moment later. */
+static void
+no_more_descriptors(int before)
+{
+	int64_t deadline = clock_in(10000);
+
+	while (open_descriptors() > before && !clock_past(deadline))
+		(void)poll(NULL, 0, 1);
+	assert_true(open_descriptors() <= before);
+}
+
 static void
 connects_to(const struct server *s, int64_t least)
 {
@@ -178,7 +190,7 @@ connects_to(const struct server *s, int64_t least)
 	assert_int_equal(ntohs(((struct sockaddr_in *)&a.storage)->sin_port),
 	    s->port);
 	close(fd);
-	assert_int_equal(open_descriptors(), open);
+	no_more_descriptors(open);
 	/* A silent address did not take the time that there is. */
 	assert_true(clock_now() - before >= least);
 	assert_true(clock_now() - before < 30000);
@@ -256,7 +268,7 @@ all_silent(void **state)
 	    why, sizeof why), -1);
 	assert_int_equal(errno, ETIMEDOUT);
 	assert_non_null(strstr(why, "several"));
-	assert_int_equal(open_descriptors(), open);
+	no_more_descriptors(open);
 	server_close(&silent);
 }
 
