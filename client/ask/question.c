@@ -48,17 +48,6 @@ question_cut(struct piece *rest, char end)
 	return first;
 }
 
-/* How many columns a printable text takes, one for each character. */
-static size_t
-question_columns(const char *text)
-{
-	size_t n = 0;
-
-	for (; *text != '\0'; text++)
-		n += ((unsigned char)*text & 0xc0) != 0x80;
-	return n;
-}
-
 /* "p" so that it can be shown, for free(3). */
 static char *
 printable(struct piece p)
@@ -79,7 +68,7 @@ show_list(FILE *out, struct piece all, bool aligned)
 	while (aligned && rest.length > 0) {
 		line = question_cut(&rest, '\n');
 		text = printable(question_cut(&line, '\t'));
-		n = question_columns(text);
+		n = text_columns(text, strlen(text));
 		if (n > width && n <= NAMES_MAX)
 			width = n;
 		free(text);
@@ -89,7 +78,7 @@ show_list(FILE *out, struct piece all, bool aligned)
 		name = question_cut(&line, '\t');
 		text = printable(name);
 		summary = printable(line);
-		n = question_columns(text);
+		n = text_columns(text, strlen(text));
 		if (!aligned)
 			(void)fprintf(out, "%s\t%s\n", text, summary);
 		else if (*summary == '\0')

@@ -18,6 +18,7 @@
 
 #include <histedit.h>
 
+#include "common/base/text.h"
 #include "common/base/words.h"
 
 #include "client/core/outcome.h"
@@ -176,7 +177,7 @@ static unsigned char
 complete_word(EditLine *edit, int key)
 {
 	const LineInfo *info = LIB(el_line)(edit);
-	size_t n = (size_t)(info->cursor - info->buffer), typed, characters;
+	size_t n = (size_t)(info->cursor - info->buffer), typed;
 	char more[1024 + 1];
 	struct completion found;
 	struct editor *e;
@@ -187,11 +188,9 @@ complete_word(EditLine *edit, int key)
 	if (found.count == 0)
 		return CC_ERROR;
 	typed = n - found.start;
-	characters = 0;
-	for (size_t i = found.start; i < n; i++)
-		characters += (info->buffer[i] & 0xc0) != 0x80;
 	if (found.count == 1)
-		return insert_word(edit, found.words[0], characters);
+		return insert_word(edit, found.words[0],
+		    text_columns(info->buffer + found.start, typed));
 	if (found.common > typed && found.common - typed < sizeof more) {
 		memcpy(more, found.words[0] + typed, found.common - typed);
 		more[found.common - typed] = '\0';

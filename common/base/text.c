@@ -175,6 +175,16 @@ text_put_field(char *out, size_t limit, size_t *used, const char *name,
 }
 
 size_t
+text_columns(const char *text, size_t n)
+{
+	size_t columns = 0;
+
+	while (n-- > 0)
+		columns += ((unsigned char)*text++ & 0xc0) != 0x80;
+	return columns;
+}
+
+size_t
 text_list_length(char *const *list)
 {
 	size_t n = 0;

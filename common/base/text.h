@@ -42,6 +42,9 @@ char *text_printable(char *out, size_t size, const void *bytes, size_t n);
 bool text_put_field(char *out, size_t limit, size_t *used, const char *name,
     const char *value);
 
+/* How many characters, and so columns, the "n" bytes of printable text take. */
+size_t text_columns(const char *text, size_t n);
+
 /* How many strings there are before the NULL that ends "list", which may itself
  * be NULL. */
 size_t text_list_length(char *const *list);

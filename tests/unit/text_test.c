@@ -293,6 +293,9 @@ lists(void **state)
 	assert_int_equal(text_list_length(list), 2);
 	assert_true(text_list_has((const char *const *)list, list[1]));
 	assert_false(text_list_has((const char *const *)list, "no such"));
+	assert_int_equal(text_columns("abc", 3), 3);
+	assert_int_equal(text_columns("abc", 0), 0);
+	assert_int_equal(text_columns("a\u00e4\u20ac\U0001f600", 10), 4);
 	assert_int_equal(text_list_length(list + 2), 0);
 	assert_int_equal(text_list_length(NULL), 0);
 }
