@@ -451,6 +451,7 @@ certwatch_may_start(const struct settings *settings,
 	struct certwatch w = { .settings = settings };
 	int64_t now = date_now();
 	int result = take_terms(&w, context);
+	struct failure why;
 	char what[256];
 
 	for (size_t i = 0; i < w.count &&
@@ -460,9 +461,12 @@ certwatch_may_start(const struct settings *settings,
 		if (t->kind != TLS_TERM_LIST || t->ends == 0 || t->ends > now)
 			continue;
 		describe(t, now, what, sizeof what);
-		(void)conf_error(settings->where[LIST], "crl: %s: make a new "
-		    "one, of the file %.600s, or set \"crl_expired\" to "
-		    "\"warning\" to go on with the old one", what, t->file);
+		failure_set(&why, 0, "%s", what);
+		failure_about(&why, "crl");
+		failure_hint(&why, "make a new one, of the file %s, or set "
+		    "\"crl_expired\" to \"warning\" to go on with the old one",
+		    t->file);
+		(void)conf_failure(settings->where[LIST], &why);
 		result = -1;
 	}
 	free(w.terms);

@@ -170,7 +170,8 @@ explain_rights(FILE *out, const struct settings *s, const char *who,
 {
 	struct body request = { .operation = PROTO_RUN, .words = argv };
 	struct tls_identity id;
-	char from[64] = "127.0.0.1", why[TLS_TEXT_MAX];
+	char from[64] = "127.0.0.1", sentence[FAILURE_MAX];
+	struct failure why;
 	struct policy_peer peer = {
 		.identity = &id, .address = from, .session = "explain",
 		.now = date_now()
@@ -179,8 +180,8 @@ explain_rights(FILE *out, const struct settings *s, const char *who,
 	if (strchr(who, '=') != NULL) {
 		if (parse_who(&id, from, sizeof from, who) == -1)
 			return -1;
-	} else if (tls_identity_load(who, &id, why) == -1) {
-		log_error("%s", why);
+	} else if (tls_identity_load(who, &id, &why) == -1) {
+		log_error("%s", failure_sentence(&why, sentence));
 		return -1;
 	} else if (id.lacks != NULL) {
 		log_error("the certificate %s is refused: it has %s, which "

@@ -137,6 +137,7 @@ begin_session(struct server *s)
 	char name[AUDIT_SESSION_MAX];
 	char address[NET_TEXT_MAX];
 	struct conn *conn;
+	struct failure why;
 
 	while (s->session == NULL && queue_take(s->queue, &conn, address)) {
 		make_name(name);
@@ -147,8 +148,9 @@ begin_session(struct server *s)
 			return;
 		}
 		log_error("cannot begin a session: out of memory");
+		failure_set(&why, 0, "the server is out of memory");
 		queue_refuse(s->queue, conn, address, PROTO_CODE_RESOURCES,
-		    "the server is out of memory");
+		    &why);
 	}
 }
 

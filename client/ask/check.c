@@ -149,22 +149,22 @@ look_here(struct report *r)
 	const struct settings *s = r->settings;
 	struct tls_context *context = dial_context(s, &r->outcome);
 	struct chain *own = &r->own;
-	char why[TLS_TEXT_MAX];
+	struct failure why;
 
 	if (context == NULL) {
 		(void)check_failed(r);
 		/* Of what can be wrong here, time alone brings this. */
 		if (s->certificate != NULL && tls_identity_load(s->certificate,
-		    &own->certs[0], why) == 0)
+		    &own->certs[0], &why) == 0)
 			own->count = 1;
 		if (own->count > 0 && own->certs[0].not_after < r->now)
 			r->status = CHECK_CRITICAL;
 		return -1;
 	}
-	if (tls_client_check(context, why) == -1) {
-		outcome_fail(&r->outcome, OUTCOME_TLS, "%s", why);
-		outcome_hint(&r->outcome, "see %s and %s", s->certificate,
-		    s->authority);
+	if (tls_client_check(context, &why) == -1) {
+		outcome_failure(&r->outcome, OUTCOME_TLS, &why);
+		failure_more(&r->outcome.failure, "see %s and %s",
+		    s->certificate, s->authority);
 	}
 	while (own->count < CHAIN_MAX && tls_context_certificate(context,
 	    own->count, &own->certs[own->count]) == 0)

@@ -140,6 +140,15 @@ outcome_fail(struct outcome *o, enum outcome_class class, const char *format,
 }
 
 void
+outcome_failure(struct outcome *o, enum outcome_class class,
+    const struct failure *f)
+{
+	set_class(o, class);
+	o->failure = *f;
+	o->failure.code = (int)class;
+}
+
+void
 outcome_hint(struct outcome *o, const char *format, ...)
 {
 	va_list ap;

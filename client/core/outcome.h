@@ -86,6 +86,10 @@ void outcome_vfail(struct outcome *o, enum outcome_class class,
 void outcome_hint(struct outcome *o, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Make "o" a failure of "class" with all that "f" says. */
+void outcome_failure(struct outcome *o, enum outcome_class class,
+    const struct failure *f);
+
 /* Make "o" what a REFUSED or GOODBYE with "code" and a foreign "text" says: the
  * text is the server's, whole, and no hint is looked for in it. */
 void outcome_code(struct outcome *o, uint16_t code, const char *text);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/conf/conf.h"
+#include "common/base/failure.h"
 #include "common/base/log.h"
 #include "common/base/pattern.h"
 #include "common/wire/proto.h"
@@ -289,7 +290,7 @@ settings_print(const struct settings *s, FILE *out)
 
 /* A key that others can read proves nothing. */
 static int
-check_key(const char *path, char *why, size_t size)
+check_key(const char *path, struct failure *why)
 {
 	struct stat st;
 	mode_t others = S_IROTH | S_IWOTH;
@@ -302,13 +303,14 @@ check_key(const char *path, char *why, size_t size)
 		others |= S_IRGRP | S_IWGRP;
 	if ((st.st_mode & others) == 0)
 		return 0;
-	(void)snprintf(why, size, "the key %s can be read or changed by other "
-	    "users; say: chmod 600 %s", path, path);
+	failure_set(why, 0, "the key %s can be read or changed by other users",
+	    path);
+	failure_hint(why, "say: chmod 600 %s", path);
 	return -1;
 }
 
 int
-settings_check(const struct settings *s, char *why, size_t size)
+settings_check(const struct settings *s, struct failure *why)
 {
 	const struct {
 		const char *value;
@@ -326,12 +328,12 @@ settings_check(const struct settings *s, char *why, size_t size)
 	for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++) {
 		if (needed[i].value != NULL)
 			continue;
-		(void)snprintf(why, size, "there is no %s to connect with: "
-		    "name the file of %s by the option %s, or by \"%s\" in "
-		    "~/.config/" USER_FILE " or " SYSTEM_FILE,
-		    needed[i].key, needed[i].what, needed[i].option,
+		failure_set(why, 0, "there is no %s to connect with",
 		    needed[i].key);
+		failure_hint(why, "name the file of %s by the option %s, or "
+		    "by \"%s\" in ~/.config/" USER_FILE " or " SYSTEM_FILE,
+		    needed[i].what, needed[i].option, needed[i].key);
 		return -1;
 	}
-	return check_key(s->key, why, size);
+	return check_key(s->key, why);
 }

@@ -25,6 +25,8 @@ enum settings_progress {
 #define SETTINGS_WAIT	600000
 
 /* Durations are milliseconds; 0 is no limit, but of "wait". */
+struct failure;
+
 struct settings {
 	/* What the files can set.  Strings are from malloc(3), or NULL. */
 	char *authority;
@@ -83,10 +85,10 @@ char *settings_own_file(const char *variable, const char *below,
 int settings_add_environment(struct settings *s, const char *variable);
 
 /*
- * Is everything there to connect, and is the key for no other user to read?  0,
- * or -1 with a sentence in "why" that says what to set or to do.
+ * Is everything there to connect, and the key closed to other users?  0, or -1
+ * with the reason in "why".
  */
-int settings_check(const struct settings *s, char *why, size_t size);
+int settings_check(const struct settings *s, struct failure *why);
 
 /* Write what is in force, as a file would have it. */
 void settings_print(const struct settings *s, FILE *out);

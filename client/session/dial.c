@@ -1,5 +1,8 @@
-/* From the settings to a connection, or why not.
- * SPDX-License-Identifier: ISC */
+/*
+ * dial.c - from the settings to a connection, or why there is none.
+ *
+ * SPDX-License-Identifier: ISC
+ */
 #include <config.h>
 
 #include <errno.h>
@@ -29,13 +32,13 @@ dial_context(const struct settings *s, struct outcome *o)
 	struct tls_files files = { .certificate = s->certificate,
 	    .key = s->key, .authority = s->authority,
 	    .allow_tls12 = s->allow_tls12, .pipes = true };
-	char why[TLS_TEXT_MAX];
+	struct failure why;
 	struct tls_context *context = NULL;
 
-	if (settings_check(s, why, sizeof why) == 0)
-		context = tls_client_new(&files, why);
+	if (settings_check(s, &why) == 0)
+		context = tls_client_new(&files, &why);
 	if (context == NULL)
-		outcome_fail(o, OUTCOME_CONFIG, "%s", why);
+		outcome_failure(o, OUTCOME_CONFIG, &why);
 	return context;
 }
 
@@ -144,13 +147,13 @@ dial_connect(const struct settings *s, struct tls_context *context,
 bool
 dial_was_dropped(const struct conn *conn, bool shaking)
 {
-	enum tls_failure failure = tls_failure(conn_tls(conn));
+	int code = tls_failure(conn_tls(conn))->code;
 
 	return shaking && tls_peer(conn_tls(conn)) == NULL &&
-	    (failure == TLS_FAILURE_CUT || failure == TLS_FAILURE_SYSTEM);
+	    (code == TLS_FAILURE_CUT || code == TLS_FAILURE_SYSTEM);
 }
 
-/* The stream has ended for "why", and nobody has said that it would. */
+/* The stream has ended for "why", and the server has not said that it would. */
 static void
 explain_loss(const struct settings *s, const char *why, enum dial_stage stage,
     struct outcome *o)
@@ -194,41 +197,40 @@ void
 dial_explain(const struct settings *s, const struct conn *conn,
     enum dial_stage stage, struct outcome *o)
 {
-	enum tls_failure failure = tls_failure(conn_tls(conn));
-	const char *why = tls_error(conn_tls(conn)), *host = address_of(s);
+	const struct failure *f = tls_failure(conn_tls(conn));
+	const char *host = address_of(s);
 	int port = (int)s->port;
 
-	outcome_fail(o, failure == TLS_FAILURE_NAME ? OUTCOME_NAME :
-	    OUTCOME_TLS, "%s", why);
-	switch (failure) {
+	outcome_failure(o, f->code == TLS_FAILURE_NAME ? OUTCOME_NAME :
+	    OUTCOME_TLS, f);
+	switch (f->code) {
 	case TLS_FAILURE_NOT_TLS:
-		outcome_hint(o, "look at the port %d of %s: aisd listens on "
-		    PROTO_PORT_TEXT " by default", port, host);
+		failure_more(&o->failure, "look at the port %d of %s: aisd "
+		    "listens on " PROTO_PORT_TEXT " by default", port, host);
 		break;
 	case TLS_FAILURE_PROTOCOL:
-		outcome_hint(o, "look whether it is aisd that listens on port "
-		    "%d of %s", port, host);
+		failure_more(&o->failure, "look whether it is aisd that "
+		    "listens on port %d of %s", port, host);
 		break;
 	case TLS_FAILURE_AUTHORITY:
-		outcome_hint(o, "look whether %s is the right authority, and "
-		    "aisd listens on port %d of %s", s->authority, port, host);
+		failure_more(&o->failure, "look whether %s is the right "
+		    "authority, and aisd listens on port %d of %s",
+		    s->authority, port, host);
 		break;
 	case TLS_FAILURE_REFUSED:
-		outcome_hint(o, "it is in %s, and the log of aisd on %s says "
-		    "more", s->certificate, host);
+		failure_more(&o->failure, "our certificate is in %s, and the "
+		    "log of aisd on %s says more", s->certificate, host);
 		break;
 	case TLS_FAILURE_ENDED:
-		outcome_hint(o, "the log of aisd on %s says more", host);
+		failure_more(&o->failure, "the log of aisd on %s says more",
+		    host);
 		break;
 	case TLS_FAILURE_NAME:
 	case TLS_FAILURE_CERTIFICATE:
 	case TLS_FAILURE_ALTERED:
 		break;
-	case TLS_FAILURE_NONE:
-	case TLS_FAILURE_CUT:
-	case TLS_FAILURE_SYSTEM:
-	case TLS_FAILURE_MEMORY:
-		explain_loss(s, why, stage, o);
+	default:
+		explain_loss(s, f->text, stage, o);
 		break;
 	}
 }

@@ -20,6 +20,16 @@ failure_vset(struct failure *f, int code, const char *format, va_list ap)
 }
 
 void
+failure_set(struct failure *f, int code, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	failure_vset(f, code, format, ap);
+	va_end(ap);
+}
+
+void
 failure_about(struct failure *f, const char *format, ...)
 {
 	va_list ap;
@@ -33,6 +43,31 @@ void
 failure_vhint(struct failure *f, const char *format, va_list ap)
 {
 	(void)vsnprintf(f->hint, sizeof f->hint, format, ap);
+}
+
+void
+failure_hint(struct failure *f, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	failure_vhint(f, format, ap);
+	va_end(ap);
+}
+
+void
+failure_more(struct failure *f, const char *format, ...)
+{
+	size_t n = strlen(f->hint);
+	va_list ap;
+
+	if (n > 0 && n < FAILURE_HINT_MAX - 2) {
+		memcpy(f->hint + n, "; ", 3);
+		n += 2;
+	}
+	va_start(ap, format);
+	(void)vsnprintf(f->hint + n, FAILURE_HINT_MAX - n, format, ap);
+	va_end(ap);
 }
 
 char *

@@ -31,14 +31,22 @@ struct failure {
 
 /* Make "f" a failure with this text, about nothing and with no hint.  A text
  * that is too long is cut. */
+void failure_set(struct failure *f, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 void failure_vset(struct failure *f, int code, const char *format, va_list ap)
     __attribute__((format(printf, 3, 0)));
 
 /* Say what "f" is about, and what to do, in place of what it says of that. */
 void failure_about(struct failure *f, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+void failure_hint(struct failure *f, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 void failure_vhint(struct failure *f, const char *format, va_list ap)
     __attribute__((format(printf, 2, 0)));
+
+/* Say what else to do, after "; " where "f" has a hint already. */
+void failure_more(struct failure *f, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* Write "about: text" into "out", and "; hint" after it; returns "out". */
 char *failure_message(const struct failure *f, char out[FAILURE_MAX]);

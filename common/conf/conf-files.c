@@ -24,9 +24,8 @@
 #define PARSE_FACTOR	64
 
 /* What a check was asked for. */
-struct why {
-	char *text;
-	size_t size;
+struct question {
+	struct failure *why;
 	bool only_files;
 };
 
@@ -58,40 +57,43 @@ get_include(const char *line, char out[PATH_MAX])
 }
 
 static int check(const char *path, const char *from, int depth,
-    const struct why *why);
+    const struct question *q);
 
 /* An include by this name, if there is one. */
 static int
 check_include(const char *path, const char *from, int depth,
-    const struct why *why)
+    const struct question *q)
 {
 	struct stat st;
 
 	if (stat(path, &st) == -1 || S_ISDIR(st.st_mode))
 		return 0;
-	return check(path, from, depth + 1, why);
+	return check(path, from, depth + 1, q);
 }
 
 /* What "line" includes. */
 static int
 check_line(const char *line, const char *from, int depth,
-    const struct why *why)
+    const struct question *q)
 {
 	char name[PATH_MAX], path[2 * PATH_MAX];
 
 	if (!get_include(line, name))
 		return 0;
 	(void)snprintf(path, sizeof path, "%s/%s", from, name);
-	if (check_include(path, from, depth, why) == -1)
+	if (check_include(path, from, depth, q) == -1)
 		return -1;
 	/* Newer versions take an absolute one as it stands. */
-	return name[0] == '/' ? check_include(name, from, depth, why) : 0;
+	return name[0] == '/' ? check_include(name, from, depth, q) : 0;
 }
 
 static int
-complain(const char *path, const char *what, int error, const struct why *why)
+files_fail(const struct question *q, const char *path, int error,
+    const char *what, const char *hint)
 {
-	(void)snprintf(why->text, why->size, "%s: %s", path, what);
+	failure_set(q->why, 0, "cannot read the configuration %s: %s", path,
+	    what);
+	failure_hint(q->why, "%s", hint);
 	errno = error;
 	return -1;
 }
@@ -117,7 +119,7 @@ has_memory(FILE *f)
 }
 
 static int
-check(const char *path, const char *from, int depth, const struct why *why)
+check(const char *path, const char *from, int depth, const struct question *q)
 {
 	char line[PATH_MAX + 64];
 	bool first = true;
@@ -127,10 +129,10 @@ check(const char *path, const char *from, int depth, const struct why *why)
 	if (depth > DEPTH_MAX)
 		return 0;
 	if ((fd = fd_open_file(path, FILE_MAX)) == -1 && errno == EINVAL)
-		return why->only_files ? complain(path, "it is no file, and "
-		    "pipes are read by a start alone", EINVAL, why) : 0;
+		return !q->only_files ? 0 : files_fail(q, path, EINVAL, "it is "
+		    "no file, and pipes are read by a start alone", "");
 	if (fd == -1 || (f = fdopen(fd, "r")) == NULL) {
-		result = complain(path, strerror(errno), errno, why);
+		result = files_fail(q, path, errno, strerror(errno), "");
 		fd_close(&fd);
 		return result;
 	}
@@ -141,22 +143,23 @@ check(const char *path, const char *from, int depth, const struct why *why)
 	if (!ferror(f)) {
 		rewind(f);
 		if (!has_memory(f))
-			result = complain(path, strerror(errno), errno, why);
+			result = files_fail(q, path, errno, strerror(errno),
+			    "");
 	}
 	while (result == 0 && !ferror(f) &&
 	    fgets(line, sizeof line, f) != NULL) {
 		/* Some editors put it before UTF-8, and it cannot be seen. */
 		if (first && strncmp(line, "\xef\xbb\xbf", 3) == 0)
-			result = complain(path, "it begins with a byte order "
-			    "mark, which an editor has put there; save it as "
-			    "plain UTF-8", 0, why);
+			result = files_fail(q, path, 0, "it begins with a byte "
+			    "order mark, which an editor has put there",
+			    "save it as plain UTF-8");
 		else
-			result = check_line(line, from, depth, why);
+			result = check_line(line, from, depth, q);
 		first = false;
 	}
 	error = errno;
 	if (result == 0 && ferror(f))
-		result = complain(path, strerror(error), error, why);
+		result = files_fail(q, path, error, strerror(error), "");
 	(void)fclose(f);
 	errno = error;
 	return result;
@@ -164,7 +167,7 @@ check(const char *path, const char *from, int depth, const struct why *why)
 
 int
 conf_files_check(const char *path, const char *from, bool only_files,
-    char *why, size_t size)
+    struct failure *why)
 {
-	return check(path, from, 0, &(struct why){ why, size, only_files });
+	return check(path, from, 0, &(struct question){ why, only_files });
 }

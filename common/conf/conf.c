@@ -23,8 +23,6 @@
 
 /* Room for "FILE:LINE". */
 #define WHERE_MAX	(CONF_STRING_MAX + 16)
-/* Room for a sentence about a value. */
-#define COMPLAINT_MAX	1024
 
 struct conf {
 	config_t files[CONF_FILES_MAX];
@@ -62,22 +60,23 @@ conf_group_where(const struct conf_group *group, char *out, size_t size)
 	return where(setting_of(group), out, size);
 }
 
-static int __attribute__((format(printf, 2, 0)))
-complain_at(const char *place, const char *format, va_list ap)
+int
+conf_failure(const char *place, const struct failure *f)
 {
-	const struct log_field field = { "place", place, strlen(place) };
+	struct log_field fields[2];
 	struct log_event e = { .level = LOG_LEVEL_ERROR,
-	    .name = "config-error", .fields = &field,
-	    .count = *place == '\0' ? 0 : 1 };
-	char text[COMPLAINT_MAX + WHERE_MAX + 2];
+	    .name = "config-error", .fields = fields };
+	char sentence[FAILURE_MAX], text[WHERE_MAX + FAILURE_MAX + 2];
 	int error = errno;
-	size_t n;
 
-	n = (size_t)snprintf(text, WHERE_MAX + 2, "%s%s", place,
-	    *place == '\0' ? "" : ": ");
-	if (n > WHERE_MAX + 1)
-		n = WHERE_MAX + 1;
-	(void)vsnprintf(text + n, COMPLAINT_MAX, format, ap);
+	if (*place != '\0')
+		fields[e.count++] = (struct log_field){ "place", place,
+		    strlen(place) };
+	if (f->hint[0] != '\0')
+		fields[e.count++] = (struct log_field){ "hint", f->hint,
+		    strlen(f->hint) };
+	(void)snprintf(text, sizeof text, "%s%s%s", place, *place == '\0' ?
+	    "" : ": ", failure_sentence(f, sentence));
 	e.text = text;
 	(void)log_emit(&e);
 	errno = error;
@@ -87,24 +86,22 @@ complain_at(const char *place, const char *format, va_list ap)
 int
 conf_error(const char *place, const char *format, ...)
 {
+	struct failure f;
 	va_list ap;
 
 	va_start(ap, format);
-	(void)complain_at(place, format, ap);
+	failure_vset(&f, 0, format, ap);
 	va_end(ap);
-	return 1;
+	return conf_failure(place, &f);
 }
 
-static int __attribute__((format(printf, 2, 3)))
-complain(const config_setting_t *s, const char *format, ...)
+/* The same at the place of "s". */
+static int
+complain(const config_setting_t *s, const struct failure *f)
 {
 	char place[WHERE_MAX];
-	va_list ap;
 
-	va_start(ap, format);
-	(void)complain_at(where(s, place, sizeof place), format, ap);
-	va_end(ap);
-	return 1;
+	return conf_failure(where(s, place, sizeof place), f);
 }
 
 int
@@ -112,16 +109,18 @@ conf_complain(const struct conf_group *group, const char *name,
     const char *format, ...)
 {
 	const config_setting_t *s = setting_of(group), *member = NULL;
-	char text[COMPLAINT_MAX];
+	struct failure f;
 	va_list ap;
 
 	va_start(ap, format);
-	(void)vsnprintf(text, sizeof text, format, ap);
+	failure_vset(&f, 0, format, ap);
 	va_end(ap);
-	if (name != NULL && config_setting_is_group(s))
-		member = config_setting_get_member(s, name);
-	return complain(member == NULL ? s : member, "%s%s%s",
-	    name == NULL ? "" : name, name == NULL ? "" : ": ", text);
+	if (name != NULL) {
+		failure_about(&f, "%s", name);
+		if (config_setting_is_group(s))
+			member = config_setting_get_member(s, name);
+	}
+	return complain(member == NULL ? s : member, &f);
 }
 
 /* --- files ------------------------------------------------------------- */
@@ -131,8 +130,9 @@ static int
 add_file(struct conf *conf, const char *path)
 {
 	config_t *c = &conf->files[conf->count];
-	char place[WHERE_MAX], why[COMPLAINT_MAX], copy[PATH_MAX], *from;
+	char place[WHERE_MAX], copy[PATH_MAX], *from;
 	const char *file;
+	struct failure why;
 	int error;
 
 	errno = 0;
@@ -144,9 +144,8 @@ add_file(struct conf *conf, const char *path)
 	/* A longer path than this cannot be opened. */
 	(void)snprintf(copy, sizeof copy, "%s", path);
 	from = dirname(copy);
-	if (conf_files_check(path, from, conf->only_files, why,
-	    sizeof why) == -1) {
-		(void)conf_error("", "cannot read the configuration %s", why);
+	if (conf_files_check(path, from, conf->only_files, &why) == -1) {
+		(void)conf_failure("", &why);
 		return -1;
 	}
 	config_init(c);
@@ -167,8 +166,10 @@ add_file(struct conf *conf, const char *path)
 	(void)snprintf(place, sizeof place, "%s:%d", file,
 	    config_error_line(c));
 	/* A missing semicolon is found at the word after it. */
-	(void)conf_error(place, "%s; look at this line, and at the end of the "
-	    "one before", config_error_text(c));
+	failure_set(&why, 0, "%s", config_error_text(c));
+	failure_hint(&why, "look at this line, and at the end of the one "
+	    "before");
+	(void)conf_failure(place, &why);
 	errno = 0;
 	return -1;
 }
@@ -272,12 +273,14 @@ complain_unknown(const config_setting_t *s, const struct conf_key *table,
 {
 	const char *name = config_setting_name(s);
 	const char *meant = text_closest(name, &table->name, n, sizeof *table);
+	struct failure f;
 
+	failure_set(&f, 0, "unknown key \"%s\"", name);
 	if (meant != NULL)
-		return complain(s, "unknown key \"%s\"; did you mean \"%s\"?",
-		    name, meant);
-	return complain(s, "unknown key \"%s\"; the manual page says which "
-	    "keys stand here", name);
+		failure_hint(&f, "did you mean \"%s\"?", meant);
+	else
+		failure_hint(&f, "the manual page says which keys stand here");
+	return complain(s, &f);
 }
 
 static int
@@ -298,7 +301,8 @@ read_settings(const config_setting_t *group, const struct conf_key *table,
 		if (key == table + n)
 			errors += complain_unknown(s, table, n);
 		else if (value_read(s, key, base, why) == -1)
-			errors += complain(s, "%s: %s", key->name, why);
+			errors += conf_complain(group_of(group), key->name,
+			    "%s", why);
 	}
 	return errors;
 }
@@ -340,8 +344,8 @@ each_entry(const config_setting_t *list, const char *name, conf_each_fn *each,
 		else if (text != NULL)
 			errors += each(context, group_of(list), text);
 		else
-			errors += complain(s, "%s: an entry of it must be a "
-			    "group in braces", name);
+			errors += conf_complain(group_of(s), NULL, "%s: an "
+			    "entry of it must be a group in braces", name);
 	}
 	return errors;
 }

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/base/failure.h"
 #include "common/conf/value.h"
 
 struct conf;
@@ -76,8 +77,12 @@ int conf_complain(const struct conf_group *group, const char *name,
 
 /*
  * The same for a place that is given, as "FILE:LINE" or "FILE", or "" for
- * none: an event named "config-error".  Returns 1; errno is kept.
+ * none: an event named "config-error", with the hint in a field of its own.
+ * Returns 1; errno is kept.
  */
+int conf_failure(const char *place, const struct failure *f);
+
+/* The same of a failure without a hint. */
 int conf_error(const char *place, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -33,17 +33,6 @@ cert_seconds(const ASN1_TIME *t)
 	    date_seconds(&tm) : 0;
 }
 
-const char *
-cert_date(const ASN1_TIME *t, char out[DATE_TEXT_MAX])
-{
-	struct tm tm;
-
-	if (ASN1_TIME_to_tm(t, &tm) == 1)
-		return date_words(date_seconds(&tm), out);
-	(void)snprintf(out, DATE_TEXT_MAX, "an unreadable date");
-	return out;
-}
-
 /* A length of time as people say it. */
 static const char *
 to_span(int64_t seconds, char out[32])
@@ -67,15 +56,37 @@ to_span(int64_t seconds, char out[32])
 }
 
 const char *
-cert_distance(const ASN1_TIME *t, const char *whose, char out[128])
+cert_when(const ASN1_TIME *t, const char *whose, char out[CERT_WHEN_MAX])
 {
-	int64_t now = date_now(), left = cert_seconds(t) - now;
-	char span[32], date[DATE_TEXT_MAX];
+	int64_t now = date_now(), then = cert_seconds(t), left = then - now;
+	char span[32], date[DATE_TEXT_MAX], today[DATE_TEXT_MAX];
 
-	(void)snprintf(out, 128, "%s %s by %s clock (%s)",
-	    to_span(left < 0 ? -left : left, span), left < 0 ? "ago" :
-	    "from now", whose, date_words(now, date));
+	(void)snprintf(out, CERT_WHEN_MAX, "%s, %s %s by %s clock (%s)",
+	    date_words(then, date), to_span(left < 0 ? -left : left, span),
+	    left < 0 ? "ago" : "from now", whose, date_words(now, today));
 	return out;
+}
+
+void
+cert_expired(struct failure *f, int code, const char *what,
+    const ASN1_TIME *t, const char *whose)
+{
+	char when[CERT_WHEN_MAX];
+
+	failure_set(f, code, "%s has expired on %s", what,
+	    cert_when(t, whose, when));
+	failure_hint(f, "renew it, or set that clock");
+}
+
+void
+cert_not_yet(struct failure *f, int code, const char *what,
+    const ASN1_TIME *t, const char *whose)
+{
+	char when[CERT_WHEN_MAX];
+
+	failure_set(f, code, "%s is not valid before %s", what,
+	    cert_when(t, whose, when));
+	failure_hint(f, "check that clock, and the authority's");
 }
 
 /* OpenSSL does not take anyExtendedKeyUsage for the purpose that it looks

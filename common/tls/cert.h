@@ -12,7 +12,7 @@
 
 #include <openssl/x509.h>
 
-#include "common/base/date.h"
+#include "common/base/failure.h"
 #include "common/tls/types.h"
 
 /* Was it memory that OpenSSL lacked?  Its queue of errors is emptied. */
@@ -21,18 +21,26 @@ bool cert_lacked_memory(void);
 /* Seconds since 1970; 0 for NULL and for what is no time. */
 int64_t cert_seconds(const ASN1_TIME *t);
 
-/* A time as people read it, in UTC. */
-const char *cert_date(const ASN1_TIME *t, char out[DATE_TEXT_MAX]);
+#define CERT_WHEN_MAX	192
+/*
+ * A time as people read it, in UTC; how far it is from now; and what "whose"
+ * clock says, by which a wrong one is seen: "2026-01-02 03:04:05 UTC, 2 days
+ * ago by our clock (2026-01-04 03:04:05 UTC)".
+ */
+const char *cert_when(const ASN1_TIME *t, const char *whose,
+    char out[CERT_WHEN_MAX]);
 
-/* How far "t" is from now, and by which clock: "whose".  A wrong clock is seen
- * by what it says. */
-const char *cert_distance(const ASN1_TIME *t, const char *whose,
-    char out[128]);
+/* Make "f" say that "what" has expired on "t", and that "what" is not valid
+ * before "t", each by "whose" clock. */
+void cert_expired(struct failure *f, int code, const char *what,
+    const ASN1_TIME *t, const char *whose);
+void cert_not_yet(struct failure *f, int code, const char *what,
+    const ASN1_TIME *t, const char *whose);
 
 /* So much of a name is shown in a sentence. */
 #define CERT_NAME_SHOWN	160
 
-/* A name by RFC 2253, which escapes whatever is not printable ASCII, into "out"
+/* A name by RFC 2253, which escapes what is not printable ASCII, into "out"
  * of "size" bytes, at least 4.  0; 1: it is cut, and ends in "..."; -1: it
  * could not be written. */
 int cert_name(X509_NAME *name, char *out, size_t size);
@@ -41,7 +49,7 @@ int cert_name(X509_NAME *name, char *out, size_t size);
  * Does "cert" allow to be used by a client, or else by a server, as keyUsage,
  * extendedKeyUsage and nsCertType have it?  Those of an authority count as
  * well, for what is below it.  Without extendedKeyUsage, and with
- * anyExtendedKeyUsage, it is for whatever one likes (RFC 5280, 4.2.1.12).
+ * anyExtendedKeyUsage, it is for any use (RFC 5280, 4.2.1.12).
  */
 bool cert_allows(X509 *cert, bool client, bool authority);
 

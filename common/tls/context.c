@@ -14,7 +14,6 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
-#include "common/base/date.h"
 #include "common/base/retry.h"
 #include "common/wire/proto.h"
 #include "common/tls/cert.h"
@@ -52,7 +51,7 @@ select_alpn(SSL *ssl, const unsigned char **out, unsigned char *outlen,
 
 /* Verify the lists that an authority at hand must have signed. */
 static int
-verify_lists(struct tls_context *c, char why[TLS_TEXT_MAX])
+verify_lists(struct tls_context *c, struct failure *why)
 {
 	X509_STORE *store = SSL_CTX_get_cert_store(c->ssl);
 	STACK_OF(X509) *certs = X509_STORE_get1_all_certs(store);
@@ -64,12 +63,12 @@ verify_lists(struct tls_context *c, char why[TLS_TEXT_MAX])
 
 static int
 load_lists(struct tls_context *c, struct tls_files *files,
-    char why[TLS_TEXT_MAX])
+    struct failure *why)
 {
 	if (files->crl == NULL)
 		return 0;
 	files->at_fault = files->crl;
-	c->old_crl = files->old_crl;
+	c->allow_stale_crl = files->allow_stale_crl;
 	if ((c->crl = revocation_load(files->crl, why)) == NULL) {
 		files->may_pass = retry_may_help(errno);
 		return -1;
@@ -84,35 +83,28 @@ load_lists(struct tls_context *c, struct tls_files *files,
 /* Is our own certificate valid at this time? */
 static int
 check_dates(struct tls_context *c, struct tls_files *files,
-    char why[TLS_TEXT_MAX])
+    struct failure *why)
 {
 	X509 *cert = SSL_CTX_get0_certificate(c->ssl);
 	const ASN1_TIME *end = X509_get0_notAfter(cert);
 	const ASN1_TIME *begin = X509_get0_notBefore(cert);
-	char date[DATE_TEXT_MAX], distance[128];
+	char what[FAILURE_TEXT_MAX / 2];
 
 	files->at_fault = files->certificate;
-	/* The clock may be wrong, and nobody may be there to see it. */
-	files->may_pass = true;
-	if (X509_cmp_current_time(end) < 0) {
-		(void)snprintf(why, TLS_TEXT_MAX, "the certificate %s has "
-		    "expired on %s, %s; renew it, or set that clock",
-		    files->certificate,
-		    cert_date(end, date), cert_distance(end, "this machine's",
-		    distance));
-		return -1;
-	}
-	if (X509_cmp_current_time(begin) > 0) {
+	(void)snprintf(what, sizeof what, "the certificate %s",
+	    files->certificate);
+	if (X509_cmp_current_time(end) < 0)
+		cert_expired(why, TLS_FAILURE_FILES, what, end,
+		    "this machine's");
+	else if (X509_cmp_current_time(begin) > 0) {
 		files->when = cert_seconds(begin);
-		(void)snprintf(why, TLS_TEXT_MAX, "the certificate %s is not "
-		    "valid before %s, %s; check that clock, and the "
-		    "authority's",
-		    files->certificate, cert_date(begin, date),
-		    cert_distance(begin, "this machine's", distance));
-		return -1;
-	}
-	files->may_pass = false;
-	return 0;
+		cert_not_yet(why, TLS_FAILURE_FILES, what, begin,
+		    "this machine's");
+	} else
+		return 0;
+	/* The clock may be wrong, and be set later. */
+	files->may_pass = true;
+	return -1;
 }
 
 /* What both sides want of TLS. */
@@ -136,7 +128,7 @@ set_common(SSL_CTX *ssl, const struct tls_files *files)
 }
 
 static struct tls_context *
-context_new(bool server, struct tls_files *files, char why[TLS_TEXT_MAX])
+context_new(bool server, struct tls_files *files, struct failure *why)
 {
 	struct tls_context *c = calloc(1, sizeof *c);
 
@@ -172,7 +164,7 @@ context_new(bool server, struct tls_files *files, char why[TLS_TEXT_MAX])
 }
 
 struct tls_context *
-tls_server_new(struct tls_files *files, char why[TLS_TEXT_MAX])
+tls_server_new(struct tls_files *files, struct failure *why)
 {
 	struct tls_context *c = context_new(true, files, why);
 
@@ -187,7 +179,7 @@ tls_server_new(struct tls_files *files, char why[TLS_TEXT_MAX])
 }
 
 struct tls_context *
-tls_client_new(struct tls_files *files, char why[TLS_TEXT_MAX])
+tls_client_new(struct tls_files *files, struct failure *why)
 {
 	static const unsigned char ours[] = "\x05" PROTO_ALPN;
 	struct tls_context *c = context_new(false, files, why);
@@ -197,8 +189,7 @@ tls_client_new(struct tls_files *files, char why[TLS_TEXT_MAX])
 	SSL_CTX_set_verify(c->ssl, SSL_VERIFY_PEER, NULL);
 	if (SSL_CTX_set_alpn_protos(c->ssl, ours, sizeof ours - 1) == 0)
 		return c;
-	(void)snprintf(why, TLS_TEXT_MAX, "cannot make a TLS context: out of "
-	    "memory");
+	trial_explain(why);
 	tls_context_free(c);
 	return NULL;
 }
@@ -208,7 +199,7 @@ static int
 check_own(struct tls_context *c, struct verdict *v)
 {
 	STACK_OF(X509) *chain = NULL;
-	bool old = c->old_crl;
+	bool allow = c->allow_stale_crl;
 	int result;
 
 	(void)SSL_CTX_get0_chain_certs(c->ssl, &chain);
@@ -218,15 +209,15 @@ check_own(struct tls_context *c, struct verdict *v)
 	/* An overdue list shuts out clients.  New files with it are taken all
 	 * the same: the next list in them may be of today, and the certificate
 	 * on it still be let in by the files before. */
-	c->old_crl = true;
+	c->allow_stale_crl = true;
 	result = verify_alone(c, SSL_CTX_get0_certificate(c->ssl), chain, v);
-	c->old_crl = old;
+	c->allow_stale_crl = allow;
 	return result;
 }
 
 int
 tls_server_check(struct tls_context *c, struct tls_files *files,
-    char why[TLS_TEXT_MAX])
+    struct failure *why)
 {
 	struct verdict v = { .why = why };
 	X509 *cert = SSL_CTX_get0_certificate(c->ssl);
@@ -242,15 +233,15 @@ tls_server_check(struct tls_context *c, struct tls_files *files,
 		return trial_handshake(c->ssl, why);
 	(void)cert_name(X509_get_subject_name(cert), subject,
 	    sizeof subject);
-	(void)snprintf(why, TLS_TEXT_MAX, "the certificate \"%s\" is for no "
-	    "host: its subjectAltName has no DNS name and no address, and "
-	    "aisc looks at nothing else; make one with \"ais-ca server "
-	    "NAME\"", subject);
+	failure_set(why, TLS_FAILURE_FILES, "the certificate \"%s\" is for no "
+	    "host: its subjectAltName has no DNS name and no address, by "
+	    "which alone aisc verifies it", subject);
+	failure_hint(why, "make one with \"ais-ca server NAME\"");
 	return -1;
 }
 
 int
-tls_client_check(struct tls_context *c, char why[TLS_TEXT_MAX])
+tls_client_check(struct tls_context *c, struct failure *why)
 {
 	struct verdict v = { .client = true, .why = why };
 

@@ -124,18 +124,19 @@ crl_same_scope(const struct crl *a, const struct crl *b)
 /* Does the list say what AIS understands, and can it be used without others?
  * 0, or -1 with what is wrong. */
 static int
-check_extensions(struct crl *l, char wrong[CRL_WRONG_MAX])
+check_extensions(struct crl *l, struct failure *wrong)
 {
 	const char *scope;
 	char name[64];
 
 	if (X509_CRL_get_ext_by_NID(l->crl, NID_delta_crl, -1) >= 0) {
-		(void)snprintf(wrong, CRL_WRONG_MAX, "it has only the changes "
-		    "since another list (a delta list); use the whole one");
+		failure_set(wrong, TLS_FAILURE_FILES, "it has only the "
+		    "changes since another list (a delta list)");
+		failure_hint(wrong, "use the whole one");
 		return -1;
 	}
 	if ((scope = read_scope(l)) != NULL) {
-		(void)snprintf(wrong, CRL_WRONG_MAX, "it is only %s, by its "
+		failure_set(wrong, TLS_FAILURE_FILES, "it is only %s, by its "
 		    "issuingDistributionPoint; AIS cannot use such lists",
 		    scope);
 		return -1;
@@ -148,7 +149,7 @@ check_extensions(struct crl *l, char wrong[CRL_WRONG_MAX])
 		    OBJ_obj2nid(type) == NID_issuing_distribution_point)
 			continue;
 		(void)OBJ_obj2txt(name, sizeof name, type, 0);
-		(void)snprintf(wrong, CRL_WRONG_MAX, "it has the critical "
+		failure_set(wrong, TLS_FAILURE_FILES, "it has the critical "
 		    "extension %s, which AIS does not know", name);
 		return -1;
 	}
@@ -168,7 +169,7 @@ check_entry(const X509_REVOKED *entry)
 
 /* The same of all; then sort them.  0, or -1 with what is wrong. */
 static int
-check_entries(struct crl *l, char wrong[CRL_WRONG_MAX])
+check_entries(struct crl *l, struct failure *wrong)
 {
 	STACK_OF(X509_REVOKED) *all = X509_CRL_get_REVOKED(l->crl);
 	ASN1_INTEGER *any = ASN1_INTEGER_new();
@@ -185,7 +186,7 @@ check_entries(struct crl *l, char wrong[CRL_WRONG_MAX])
 		if ((what = check_entry(entry)) == NULL)
 			continue;
 		cert_serial(X509_REVOKED_get0_serialNumber(entry), serial);
-		(void)snprintf(wrong, CRL_WRONG_MAX, "the entry number %d, of "
+		failure_set(wrong, TLS_FAILURE_FILES, "the entry number %d, of "
 		    "the certificate %s, %s", i + 1, serial, what);
 		ASN1_INTEGER_free(any);
 		return -1;
@@ -197,8 +198,9 @@ check_entries(struct crl *l, char wrong[CRL_WRONG_MAX])
 
 int
 crl_init(struct crl *l, const char *path, X509_CRL *crl,
-    char wrong[CRL_WRONG_MAX])
+    struct failure *wrong)
 {
+	failure_set(wrong, TLS_FAILURE_MEMORY, "out of memory");
 	*l = (struct crl){ .path = strdup(path), .crl = crl,
 	    .this_update = cert_seconds(X509_CRL_get0_lastUpdate(crl)),
 	    .next_update = cert_seconds(X509_CRL_get0_nextUpdate(crl)) };

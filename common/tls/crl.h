@@ -12,10 +12,8 @@
 
 #include <openssl/x509v3.h>
 
+#include "common/base/failure.h"
 #include "common/tls/types.h"
-
-/* What is wrong with a list, for a sentence that names its file. */
-#define CRL_WRONG_MAX	256
 
 struct crl {
 	char *path;			/* The file that has it. */
@@ -28,11 +26,11 @@ struct crl {
 
 /*
  * Make "l" of the list "crl", which is taken over, of the file "path", and sort
- * its entries.  0, or -1: AIS cannot use it, and "wrong" says why, or memory is
- * out, and "wrong" may be as it was.  crl_free() follows in both cases.
+ * its entries.  0, or -1: AIS cannot use it, as "wrong" says, or memory is out
+ * (TLS_FAILURE_MEMORY).  crl_free() follows in both cases.
  */
 int crl_init(struct crl *l, const char *path, X509_CRL *crl,
-    char wrong[CRL_WRONG_MAX]);
+    struct failure *wrong);
 void crl_free(struct crl *l);
 
 /* Would "cert" be on the list if its issuer had revoked it? */

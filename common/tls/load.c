@@ -1,5 +1,8 @@
-/* Our files, into memory and then in use.
- * SPDX-License-Identifier: ISC */
+/*
+ * load.c - our files, into memory and then in use.
+ *
+ * SPDX-License-Identifier: ISC
+ */
 #include <config.h>
 
 #include <errno.h>
@@ -19,17 +22,19 @@
 
 /* All authorities that a system trusts are 0.3 MiB. */
 #define FILE_MAX	(4 * 1024 * 1024)
-/* In ms: somebody may have to type a passphrase for what writes a key. */
+/* In ms: the program that writes a key may ask for a passphrase. */
 #define PIPE_WAIT	60000
 
-static int __attribute__((format(printf, 2, 3)))
-refuse(char why[TLS_TEXT_MAX], const char *format, ...)
+/* Say why a file cannot be used, and what to do ("": nothing).  -1. */
+static int __attribute__((format(printf, 3, 4)))
+load_fail(struct failure *why, const char *hint, const char *format, ...)
 {
 	va_list ap;
 
 	va_start(ap, format);
-	(void)vsnprintf(why, TLS_TEXT_MAX, format, ap);
+	failure_vset(why, TLS_FAILURE_FILES, format, ap);
 	va_end(ap);
+	failure_hint(why, "%s", hint);
 	ERR_clear_error();
 	return -1;
 }
@@ -43,7 +48,7 @@ last_reason(void)
 	return reason == NULL ? "unknown error" : reason;
 }
 
-/* Nobody is there to type a passphrase. */
+/* A daemon cannot ask for a passphrase. */
 static int
 no_passphrase(char *out, int size, int writing, void *context)
 {
@@ -68,9 +73,6 @@ static const char *
 describe(int error, bool pipes)
 {
 	switch (error) {
-	case EACCES:
-		return "Permission denied; it must be readable for the user "
-		    "that runs this";
 	case EFBIG:
 		return "it is longer than 4 MiB";
 	case EINVAL:
@@ -97,30 +99,26 @@ source_close(struct source *s)
 /* Read the file at fault, which is the "what".  0, or -1 with "why". */
 static int
 source_open(struct source *s, const char *what, struct tls_files *files,
-    char why[TLS_TEXT_MAX])
+    struct failure *why)
 {
 	const char *path = files->at_fault;
+	int error;
 
 	memset(s, 0, sizeof *s);
-	if (path == NULL) {
-		(void)refuse(why, "no %s is configured", what);
-		return -1;
-	}
+	if (path == NULL)
+		return load_fail(why, "", "no %s is configured", what);
 	s->data = fd_read_file(path, FILE_MAX, &s->size);
 	if (s->data == NULL && errno == EINVAL && files->pipes)
 		s->data = fd_read_pipe(path, FILE_MAX, PIPE_WAIT, &s->size);
-	if (s->data == NULL) {
-		files->may_pass = retry_may_help(errno);
-		(void)refuse(why, "cannot read the %s %s: %s", what, path,
-		    describe(errno, files->pipes));
-		return -1;
-	}
-	if ((s->bio = BIO_new_mem_buf(s->data, (int)s->size)) != NULL)
+	if (s->data != NULL &&
+	    (s->bio = BIO_new_mem_buf(s->data, (int)s->size)) != NULL)
 		return 0;
+	error = s->data == NULL ? errno : ENOMEM;
 	source_close(s);
-	files->may_pass = true;
-	(void)refuse(why, "cannot read the %s %s: out of memory", what, path);
-	return -1;
+	files->may_pass = retry_may_help(error);
+	return load_fail(why, error == EACCES ? "it must be readable for the "
+	    "user that runs this" : "", "cannot read the %s %s: %s", what,
+	    path, describe(error, files->pipes));
 }
 
 /* Read the certificate at which "bio" is. */
@@ -177,7 +175,7 @@ use_chain(SSL_CTX *ssl, BIO *bio)
 }
 
 static int
-load_chain(SSL_CTX *ssl, struct tls_files *files, char why[TLS_TEXT_MAX])
+load_chain(SSL_CTX *ssl, struct tls_files *files, struct failure *why)
 {
 	struct source s;
 	int result;
@@ -186,11 +184,10 @@ load_chain(SSL_CTX *ssl, struct tls_files *files, char why[TLS_TEXT_MAX])
 	if (source_open(&s, "certificate", files, why) == -1)
 		return -1;
 	if ((result = use_chain(ssl, s.bio)) == -1)
-		(void)refuse(why, "cannot use the certificate %s: %s; %s",
-		    files->certificate, last_reason(), is_weak() ?
-		    "make it anew, with a key of 2048 bits (RSA) or 256 (EC) "
-		    "and SHA-256" :
-		    "it must be PEM, the certificate itself first");
+		(void)load_fail(why, is_weak() ? "make it anew, with a key of "
+		    "2048 bits (RSA) or 256 (EC) and SHA-256" : "it must be "
+		    "PEM, the certificate itself first", "cannot use the "
+		    "certificate %s: %s", files->certificate, last_reason());
 	source_close(&s);
 	return result;
 }
@@ -209,7 +206,7 @@ is_openssh(const struct source *s)
 /* Why "key" is not that of the first certificate. */
 static int
 explain_mismatch(SSL_CTX *ssl, EVP_PKEY *key, const struct tls_files *files,
-    char why[TLS_TEXT_MAX])
+    struct failure *why)
 {
 	STACK_OF(X509) *chain = NULL;
 	char name[CERT_NAME_SHOWN];
@@ -222,43 +219,42 @@ explain_mismatch(SSL_CTX *ssl, EVP_PKEY *key, const struct tls_files *files,
 			continue;
 		(void)cert_name(X509_get_subject_name(cert), name,
 		    sizeof name);
-		return refuse(why, "the key %.120s belongs to the certificate "
-		    "number %d of the file %.120s, \"%s\", and must belong to "
-		    "the first; put that certificate before those of its "
-		    "authorities", files->key, i + 2, files->certificate,
-		    name);
+		return load_fail(why, "put that certificate before those of "
+		    "its authorities", "the key %s belongs to the certificate "
+		    "number %d of the file %s, \"%s\", and must belong to the "
+		    "first", files->key, i + 2, files->certificate, name);
 	}
-	return refuse(why, "the key %s does not belong to the certificate %s; "
-	    "use the pair that was made together", files->key,
+	return load_fail(why, "use the pair that was made together",
+	    "the key %s does not belong to the certificate %s", files->key,
 	    files->certificate);
 }
 
 /* Use the key in "s", with the certificate that is there already. */
 static int
 use_key(SSL_CTX *ssl, struct source *s, const struct tls_files *files,
-    char why[TLS_TEXT_MAX])
+    struct failure *why)
 {
 	EVP_PKEY *key = PEM_read_bio_PrivateKey(s->bio, NULL, no_passphrase,
 	    NULL);
 	int result = 0;
 
 	if (key == NULL)
-		return is_openssh(s) ? refuse(why, "the key %s is one of "
-		    "OpenSSH; AIS takes the private key of the certificate "
-		    "%s, in PEM", files->key, files->certificate) :
-		    refuse(why, "cannot use the key %s: %s; it must be PEM, "
-		    "without a passphrase", files->key, last_reason());
+		return is_openssh(s) ? load_fail(why, "use the private key of "
+		    "the certificate, in PEM", "the key %s is one of OpenSSH",
+		    files->key) : load_fail(why, "it must be PEM, without a "
+		    "passphrase", "cannot use the key %s: %s", files->key,
+		    last_reason());
 	if (X509_check_private_key(SSL_CTX_get0_certificate(ssl), key) != 1)
 		result = explain_mismatch(ssl, key, files, why);
 	else if (SSL_CTX_use_PrivateKey(ssl, key) != 1)
-		result = refuse(why, "cannot use the key %s: %s", files->key,
-		    last_reason());
+		result = load_fail(why, "", "cannot use the key %s: %s",
+		    files->key, last_reason());
 	EVP_PKEY_free(key);
 	return result;
 }
 
 int
-load_own(SSL_CTX *ssl, struct tls_files *files, char why[TLS_TEXT_MAX])
+load_own(SSL_CTX *ssl, struct tls_files *files, struct failure *why)
 {
 	struct source s;
 	int result;
@@ -297,7 +293,7 @@ use_authorities(X509_STORE *store, STACK_OF(X509_INFO) *all, bool *lists)
 
 int
 load_authority(SSL_CTX *ssl, bool server, struct tls_files *files,
-    char why[TLS_TEXT_MAX])
+    struct failure *why)
 {
 	STACK_OF(X509_INFO) *all;
 	struct source s;
@@ -316,18 +312,17 @@ load_authority(SSL_CTX *ssl, bool server, struct tls_files *files,
 	if (count > 0)
 		return 0;
 	if (lists)
-		return refuse(why, "the authority %s has a revocation list in "
-		    "it, which would be of no effect there; %s",
-		    files->authority, server ? "put it into a file of its "
-		    "own, and name that by \"crl\"" :
-		    "take it out: aisc asks no list");
-	return refuse(why, "cannot use the authority %s: %s; it must be the "
-	    "certificate of the authority, in PEM", files->authority,
+		return load_fail(why, server ? "put it into a file of its "
+		    "own, and name that by \"crl\"" : "take it out: aisc uses "
+		    "no lists", "the authority %s has a revocation list in it, "
+		    "which would be of no effect there", files->authority);
+	return load_fail(why, "it must be the certificate of the authority, "
+	    "in PEM", "cannot use the authority %s: %s", files->authority,
 	    count == 0 ? "no certificate is in it" : last_reason());
 }
 
 X509 *
-load_first(const char *path, char why[TLS_TEXT_MAX])
+load_first(const char *path, struct failure *why)
 {
 	struct tls_files files = { .at_fault = path };
 	struct source s;
@@ -337,8 +332,8 @@ load_first(const char *path, char why[TLS_TEXT_MAX])
 	if (source_open(&s, "certificate", &files, why) == -1)
 		return NULL;
 	if ((cert = read_certificate(s.bio)) == NULL)
-		(void)refuse(why, "cannot use the certificate %s: %s; it must "
-		    "be PEM", path, last_reason());
+		(void)load_fail(why, "it must be PEM", "cannot use the "
+		    "certificate %s: %s", path, last_reason());
 	source_close(&s);
 	return cert;
 }

@@ -10,13 +10,14 @@
 
 #include <openssl/ssl.h>
 
+#include "common/base/failure.h"
 #include "common/tls/types.h"
 
 /*
  * Read our own certificate, what leads from it to the authority, and its key
- * into "ssl".  0, or -1 with a sentence in "why" and files->at_fault set.
+ * into "ssl".  0, or -1 with the reason in "why" and files->at_fault set.
  */
-int load_own(SSL_CTX *ssl, struct tls_files *files, char why[TLS_TEXT_MAX]);
+int load_own(SSL_CTX *ssl, struct tls_files *files, struct failure *why);
 
 /*
  * Read the certificates of the authority into "ssl".  A revocation list among
@@ -24,10 +25,10 @@ int load_own(SSL_CTX *ssl, struct tls_files *files, char why[TLS_TEXT_MAX]);
  * server can do about that.  0, or -1 as above.
  */
 int load_authority(SSL_CTX *ssl, bool server, struct tls_files *files,
-    char why[TLS_TEXT_MAX]);
+    struct failure *why);
 
 /* The first certificate in the file "path", which the caller frees.  NULL with
- * a sentence in "why". */
-X509 *load_first(const char *path, char why[TLS_TEXT_MAX]);
+ * the reason in "why". */
+X509 *load_first(const char *path, struct failure *why);
 
 #endif

@@ -49,43 +49,56 @@ revocation_free(struct revocation *r)
 
 /* --- files --------------------------------------------------------------- */
 
-/* Say what is wrong; errno will be "error", 0 being for what a file says. */
-static int __attribute__((format(printf, 4, 5)))
-complain(int error, char why[TLS_TEXT_MAX], const char *path,
-    const char *format, ...)
+/* Say what is wrong with "path", and what to do ("": nothing); errno will be
+ * "error", 0 being for what a file says.  -1. */
+static int __attribute__((format(printf, 5, 6)))
+revocation_fail(struct failure *why, int error, const char *hint,
+    const char *path, const char *format, ...)
 {
+	char wrong[FAILURE_TEXT_MAX / 2];
 	va_list ap;
-	int n = snprintf(why, TLS_TEXT_MAX, "cannot use the revocation list "
-	    "%.250s: ", path);
 
 	va_start(ap, format);
-	(void)vsnprintf(why + n, TLS_TEXT_MAX - (size_t)n, format, ap);
+	(void)vsnprintf(wrong, sizeof wrong, format, ap);
 	va_end(ap);
+	failure_set(why, TLS_FAILURE_FILES, "cannot %s the revocation list "
+	    "%.600s: %s", error == 0 ? "use" : "read", path, wrong);
+	failure_hint(why, "%s", hint);
 	ERR_clear_error();
 	errno = error;
 	return -1;
 }
 
-/* Add the list "crl", which is taken over, of the file "path".  0, or -1 with
- * a sentence. */
+/* The same for a call that failed with "error". */
+static int
+revocation_fail_call(struct failure *why, int error, const char *path)
+{
+	return revocation_fail(why, error, "", path, "%s",
+	    error == EFBIG ? "it is longer than 256 MiB" : error == EINVAL ?
+	    "it is no file" : error == ENOMEM ? "out of memory" :
+	    strerror(error));
+}
+
+/* Add the list "crl", which is taken over, of the file "path". */
 static int
 add_list(struct revocation *r, const char *path, X509_CRL *crl,
-    char why[TLS_TEXT_MAX])
+    struct failure *why)
 {
 	struct crl *lists = realloc(r->lists, (r->count + 1) *
 	    sizeof *lists), *l;
-	char wrong[CRL_WRONG_MAX] = "out of memory";
+	struct failure wrong;
 
 	if (lists == NULL) {
 		X509_CRL_free(crl);
-		return complain(ENOMEM, why, path, "%s", wrong);
+		return revocation_fail_call(why, ENOMEM, path);
 	}
 	r->lists = lists;
 	l = &lists[r->count++];
-	if (crl_init(l, path, crl, wrong) == 0)
+	if (crl_init(l, path, crl, &wrong) == 0)
 		return 0;
-	return complain(l->path == NULL || cert_lacked_memory() ? ENOMEM : 0,
-	    why, path, "%s", wrong);
+	if (wrong.code == TLS_FAILURE_MEMORY || cert_lacked_memory())
+		return revocation_fail_call(why, ENOMEM, path);
+	return revocation_fail(why, 0, wrong.hint, path, "%s", wrong.text);
 }
 
 /* Does the file begin as a list in DER does: a SEQUENCE of more than 127
@@ -101,22 +114,22 @@ is_der(FILE *f)
 
 /* Why the last list of a file could not be read; -1. */
 static int
-explain_reading(FILE *f, const char *path, char why[TLS_TEXT_MAX])
+explain_reading(FILE *f, const char *path, struct failure *why)
 {
 	const char *reason = ERR_reason_error_string(ERR_peek_last_error());
 
 	if (ferror(f))
-		return complain(EIO, why, path, "%s", strerror(EIO));
+		return revocation_fail_call(why, EIO, path);
 	if (cert_lacked_memory())
-		return complain(ENOMEM, why, path, "out of memory");
-	return complain(0, why, path, "it is damaged (%s); it must be PEM or "
-	    "DER", reason == NULL ? "cut off" : reason);
+		return revocation_fail_call(why, ENOMEM, path);
+	return revocation_fail(why, 0, "it must be PEM or DER", path, "it is "
+	    "damaged (%s)", reason == NULL ? "cut off" : reason);
 }
 
 /* Read the one list of a file in DER. */
 static int
 load_der(struct revocation *r, FILE *f, const char *path,
-    char why[TLS_TEXT_MAX])
+    struct failure *why)
 {
 	X509_CRL *crl = d2i_X509_CRL_fp(f, NULL);
 
@@ -125,14 +138,14 @@ load_der(struct revocation *r, FILE *f, const char *path,
 	if (getc(f) == EOF)
 		return add_list(r, path, crl, why);
 	X509_CRL_free(crl);
-	return complain(0, why, path, "something follows the list; a file in "
-	    "DER has one list");
+	return revocation_fail(why, 0, "", path, "something follows the list, "
+	    "and a file in DER has one list");
 }
 
 /* Read the lists of a file in PEM. */
 static int
 load_pem(struct revocation *r, FILE *f, const char *path,
-    char why[TLS_TEXT_MAX])
+    struct failure *why)
 {
 	size_t before = r->count;
 	X509_CRL *crl;
@@ -148,23 +161,20 @@ load_pem(struct revocation *r, FILE *f, const char *path,
 		return explain_reading(f, path, why);
 	ERR_clear_error();
 	if (r->count == before)
-		return complain(0, why, path, "there is none in it; it must be "
-		    "PEM or DER");
+		return revocation_fail(why, 0, "it must be PEM or DER", path,
+		    "there is none in it");
 	return 0;
 }
 
 static int
-load_file(struct revocation *r, const char *path, char why[TLS_TEXT_MAX])
+load_file(struct revocation *r, const char *path, struct failure *why)
 {
-	int fd = fd_open_file(path, FILE_SIZE_MAX), result = -1, error;
+	int fd = fd_open_file(path, FILE_SIZE_MAX), result, error;
 	FILE *f = fd == -1 ? NULL : fdopen(fd, "r");
 
 	if (f == NULL) {
+		result = revocation_fail_call(why, errno, path);
 		error = errno;
-		(void)snprintf(why, TLS_TEXT_MAX, "cannot read the revocation "
-		    "list %s: %s", path, error == EFBIG ? "it is longer than "
-		    "256 MiB" : error == EINVAL ? "it is no file" :
-		    strerror(error));
 		fd_close(&fd);
 	} else {
 		result = is_der(f) ? load_der(r, f, path, why) :
@@ -186,18 +196,14 @@ is_pem(const struct dirent *d)
 }
 
 static int
-load_directory(struct revocation *r, const char *path, char why[TLS_TEXT_MAX])
+load_directory(struct revocation *r, const char *path, struct failure *why)
 {
 	struct dirent **names;
 	int n = scandir(path, &names, is_pem, alphasort), result = 0;
 	int error = errno;
 
-	if (n == -1) {
-		(void)snprintf(why, TLS_TEXT_MAX, "cannot read the directory "
-		    "of revocation lists %s: %s", path, strerror(error));
-		errno = error;
-		return -1;
-	}
+	if (n == -1)
+		return revocation_fail_call(why, error, path);
 	for (int i = 0; i < n; i++) {
 		size_t size = strlen(path) + strlen(names[i]->d_name) + 2;
 		char *file = result == 0 ? malloc(size) : NULL;
@@ -209,15 +215,15 @@ load_directory(struct revocation *r, const char *path, char why[TLS_TEXT_MAX])
 			error = errno;
 			free(file);
 		} else if (result == 0) {
-			result = complain(ENOMEM, why, path, "out of memory");
-			error = errno;
+			result = revocation_fail_call(why, ENOMEM, path);
+			error = ENOMEM;
 		}
 		free(names[i]);
 	}
 	free(names);
 	errno = error;
-	return n == 0 ? complain(0, why, path, "no file *.pem is in it") :
-	    result;
+	return n == 0 ? revocation_fail(why, 0, "", path, "no file *.pem is "
+	    "in it") : result;
 }
 
 /* How many entries all lists have. */
@@ -236,7 +242,7 @@ count_entries(const struct revocation *r)
 }
 
 struct revocation *
-revocation_load(const char *path, char why[TLS_TEXT_MAX])
+revocation_load(const char *path, struct failure *why)
 {
 	struct revocation *r = calloc(1, sizeof *r);
 	int64_t began = clock_now(), took;
@@ -244,7 +250,7 @@ revocation_load(const char *path, char why[TLS_TEXT_MAX])
 	int result, error;
 
 	if (r == NULL) {
-		(void)complain(ENOMEM, why, path, "out of memory");
+		(void)revocation_fail_call(why, ENOMEM, path);
 		return NULL;
 	}
 	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
@@ -265,9 +271,9 @@ revocation_load(const char *path, char why[TLS_TEXT_MAX])
 
 int
 revocation_verify(struct revocation *r, STACK_OF(X509) *certs,
-    char why[TLS_TEXT_MAX])
+    struct failure *why)
 {
-	char name[128];
+	char name[CERT_NAME_SHOWN];
 
 	for (size_t i = 0; i < r->count; i++) {
 		struct crl *l = &r->lists[i];
@@ -283,10 +289,9 @@ revocation_verify(struct revocation *r, STACK_OF(X509) *certs,
 		}
 		if (!named || good)
 			continue;
-		/* It escapes what is not printable ASCII. */
-		(void)X509_NAME_oneline(X509_CRL_get_issuer(l->crl), name,
+		(void)cert_name(X509_CRL_get_issuer(l->crl), name,
 		    sizeof name);
-		(void)snprintf(why, TLS_TEXT_MAX, "the revocation list of "
+		failure_set(why, TLS_FAILURE_FILES, "the revocation list of "
 		    "\"%s\" is not signed by the authority of this name",
 		    name);
 		return -1;
@@ -360,12 +365,11 @@ is_newest(const struct revocation *r, size_t n, int64_t now)
 }
 
 int64_t
-revocation_begins(const struct revocation *r, char why[TLS_TEXT_MAX])
+revocation_begins(const struct revocation *r, struct failure *why)
 {
 	int64_t now = date_now();
 	const struct crl *last = NULL;
-	const ASN1_TIME *begin;
-	char name[128], date[DATE_TEXT_MAX], distance[128];
+	char name[CERT_NAME_SHOWN], what[CERT_NAME_SHOWN + 32];
 
 	/* Where the newest has not begun, there is none that has. */
 	for (size_t i = 0; i < r->count; i++) {
@@ -377,13 +381,11 @@ revocation_begins(const struct revocation *r, char why[TLS_TEXT_MAX])
 	}
 	if (last == NULL)
 		return 0;
-	begin = X509_CRL_get0_lastUpdate(last->crl);
-	(void)X509_NAME_oneline(X509_CRL_get_issuer(last->crl), name,
-	    sizeof name);
-	(void)snprintf(why, TLS_TEXT_MAX, "the revocation list of \"%s\" is "
-	    "not valid before %s, %s; check that clock, and the authority's",
-	    name, cert_date(begin, date),
-	    cert_distance(begin, "this machine's", distance));
+	(void)cert_name(X509_CRL_get_issuer(last->crl), name, sizeof name);
+	(void)snprintf(what, sizeof what, "the revocation list of \"%s\"",
+	    name);
+	cert_not_yet(why, TLS_FAILURE_FILES, what,
+	    X509_CRL_get0_lastUpdate(last->crl), "this machine's");
 	return last->this_update;
 }
 

@@ -17,6 +17,7 @@
 
 #include <openssl/x509.h>
 
+#include "common/base/failure.h"
 #include "common/tls/types.h"
 
 struct revocation;
@@ -24,19 +25,19 @@ struct revocation;
 /*
  * Read all lists of the file "path", in PEM, or the one that it has in DER; or
  * of the files *.pem of the directory "path".  If it takes long, the log says
- * how long.  NULL with a sentence in "why", and errno being that of the call
+ * how long.  NULL with the reason in "why", and errno being that of the call
  * that failed, or 0 where the content of a file is wrong.
  */
-struct revocation *revocation_load(const char *path, char why[TLS_TEXT_MAX]);
+struct revocation *revocation_load(const char *path, struct failure *why);
 void revocation_free(struct revocation *r);
 
 /*
- * Verify the lists whose issuer is one of "certs".  0, or -1 with a sentence
+ * Verify the lists whose issuer is one of "certs".  0, or -1 with the reason
  * in "why": a list names one of them, and none of them has signed it.  A list
  * of another issuer is verified when that one's certificate comes.
  */
 int revocation_verify(struct revocation *r, STACK_OF(X509) *certs,
-    char why[TLS_TEXT_MAX]);
+    struct failure *why);
 
 /*
  * Is "cert", which "issuer" has signed, on the lists of its issuer that are for
@@ -61,10 +62,10 @@ size_t revocation_terms(const struct revocation *r, struct tls_term *terms);
 
 /*
  * From which second on, since 1970, has each issuer a list that has begun, by
- * thisUpdate?  0 where each has one now; else there is a sentence in "why":
+ * thisUpdate?  0 where each has one now; else "why" says so:
  * every client of that issuer would be refused.
  */
-int64_t revocation_begins(const struct revocation *r, char why[TLS_TEXT_MAX]);
+int64_t revocation_begins(const struct revocation *r, struct failure *why);
 
 /* The second at which the next list begins, which is then the newest of its
  * issuer; 0: there is none. */

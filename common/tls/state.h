@@ -13,6 +13,7 @@
 
 #include <openssl/ssl.h>
 
+#include "common/base/failure.h"
 #include "common/base/net.h"
 #include "common/tls/types.h"
 
@@ -26,7 +27,7 @@ struct tls_context {
 	bool server;
 	bool any_purpose;	/* A client need not say that it is one. */
 	struct revocation *crl;	/* NULL: revocation is not checked. */
-	bool old_crl;
+	bool allow_stale_crl;
 	uint64_t key_records;	/* See struct tls_files. */
 	int64_t key_age;
 	STACK_OF(X509) *accepted;	/* Our own chain, once checked. */
@@ -53,8 +54,7 @@ struct tls {
 	size_t first_used;
 	struct tls_identity peer;
 	int64_t expires;	/* The first of the peer's chain. */
-	enum tls_failure failure;
-	char error[TLS_TEXT_MAX];
+	struct failure failure;	/* Its code is an enum tls_failure. */
 };
 
 #endif

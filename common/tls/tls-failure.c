@@ -7,14 +7,12 @@
 #include <config.h>
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
-#include "common/base/date.h"
 #include "common/base/text.h"
 #include "common/wire/proto.h"
 #include "common/tls/cert.h"
@@ -31,21 +29,10 @@ enum {
 	ALERT_NO_APPLICATION_PROTOCOL = 120
 };
 
-static void __attribute__((format(printf, 2, 3)))
-say(char out[TLS_TEXT_MAX], const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	(void)vsnprintf(out, TLS_TEXT_MAX, format, ap);
-	va_end(ap);
-}
-
 void
 tls_failure_memory(struct tls *tls)
 {
-	tls->failure = TLS_FAILURE_MEMORY;
-	say(tls->error, "out of memory");
+	failure_set(&tls->failure, TLS_FAILURE_MEMORY, "out of memory");
 }
 
 void
@@ -56,7 +43,7 @@ tls_failure_chain(struct tls *tls, X509_STORE_CTX *store)
 	    .server = c->server, .client = c->server };
 	X509 *leaf = X509_STORE_CTX_get0_cert(store);
 	int e = X509_STORE_CTX_get_error(store);
-	char names[TLS_TEXT_MAX / 2];
+	char names[512];
 
 	/* Without memory a good certificate looks like any bad one. */
 	if (e == X509_V_ERR_OUT_OF_MEM || cert_lacked_memory() ||
@@ -65,22 +52,21 @@ tls_failure_chain(struct tls *tls, X509_STORE_CTX *store)
 		return;
 	}
 	tls->has_peer = true;
-	tls->failure = why_is_chain(e) ? TLS_FAILURE_AUTHORITY :
-	    TLS_FAILURE_CERTIFICATE;
 	if (e == X509_V_ERR_HOSTNAME_MISMATCH) {
-		tls->failure = TLS_FAILURE_NAME;
 		cert_names(leaf, names, sizeof names);
-		say(tls->error, "the server's certificate is for %s, not for "
-		    "%s:%.100s; use a name that it has, or set "
-		    "\"server_name\" in aisc.conf", names,
+		failure_set(&tls->failure, TLS_FAILURE_NAME, "the server's "
+		    "certificate is for %s, not for %s:%s", names,
 		    tls->host.length > 0 ? "IP" : "DNS", tls->host.name);
+		failure_hint(&tls->failure, "use a name that it has, or set "
+		    "\"server_name\" in aisc.conf");
 	} else if (e == X509_V_ERR_UNSUPPORTED_NAME_SYNTAX &&
-	    tls->peer.lacks != NULL)
-		say(tls->error, "the certificate \"%.160s\" has %s, which "
-		    "cannot be compared with the rules; make one without",
-		    tls->peer.subject, tls->peer.lacks);
-	else
-		why_refused(&w, tls->error);
+	    tls->peer.lacks != NULL) {
+		failure_set(&tls->failure, TLS_FAILURE_CERTIFICATE, "the "
+		    "certificate \"%.160s\" has %s, which cannot be compared "
+		    "with the rules", tls->peer.subject, tls->peer.lacks);
+		failure_hint(&tls->failure, "make one without");
+	} else
+		why_refused(&w, &tls->failure);
 }
 
 /*
@@ -104,8 +90,8 @@ static const struct refusal {
 	{ ALERT_DECRYPT_ERROR, ISSUER, "it is damaged, or not signed by the "
 	    "server's authority of the name", "it is damaged, or not signed "
 	    "by the client's authority of the name" },
-	{ ALERT_REVOKED, PLAIN, "it has been revoked, and another one has to "
-	    "take its place", "it has been revoked" },
+	{ ALERT_REVOKED, PLAIN, "it has been revoked",
+	    "it has been revoked" },
 	{ ALERT_UNSUPPORTED_CERTIFICATE, PURPOSE, "it is not for use as a "
 	    "client", "it is not for use as a server" },
 	{ ALERT_CERTIFICATE_UNKNOWN, PLAIN, "the server cannot tell whether "
@@ -115,31 +101,18 @@ static const struct refusal {
 	    "server takes no signature of its kind", "it was not shown" }
 };
 
-/* Do we show no certificate but our own, "own", and not know its issuer? */
-static bool
-is_alone(const struct tls *tls, X509 *own)
-{
-	STACK_OF(X509) *chain = NULL;
-
-	(void)SSL_get0_chain_certs(tls->ssl, &chain);
-	return sk_X509_num(chain) <= 0 && !why_is_own_issuer(own) &&
-	    !why_has_authority(
-	    SSL_CTX_get_cert_store(tls->context->ssl),
-	    X509_get_issuer_name(own));
-}
-
 /* Why the server may not take our certificate for a client's, to "more". */
 static void
-explain_purpose(X509 *own, char more[TLS_TEXT_MAX])
+explain_purpose(X509 *own, char *more, size_t size)
 {
 	struct tls_identity id;
 
 	if (!cert_has_purpose(own))
-		say(more, "; it has no extendedKeyUsage with clientAuth, "
-		    "which the server asks for");
+		(void)snprintf(more, size, "; it has no extendedKeyUsage with "
+		    "clientAuth, which the server asks for");
 	else if (cert_identity(own, &id) == 0 && id.lacks != NULL)
-		say(more, "; it has %s, which the server cannot compare with "
-		    "its rules", id.lacks);
+		(void)snprintf(more, size, "; it has %s, which the server "
+		    "cannot compare with its rules", id.lacks);
 }
 
 /* The other side refuses our certificate. */
@@ -147,36 +120,40 @@ static void
 explain_refusal(struct tls *tls, const struct refusal *r)
 {
 	X509 *own = SSL_get_certificate(tls->ssl);
+	STACK_OF(X509) *chain = NULL;
 	bool server = tls->context->server;
-	char subject[CERT_NAME_SHOWN], more[TLS_TEXT_MAX] = "";
-	char issuer[CERT_NAME_SHOWN], date[DATE_TEXT_MAX], distance[128];
-	const ASN1_TIME *t;
+	char subject[CERT_NAME_SHOWN], issuer[CERT_NAME_SHOWN];
+	char more[512] = "", when[CERT_WHEN_MAX];
 
 	if (own == NULL) {
-		say(tls->error, "the other side wants a certificate");
+		failure_set(&tls->failure, TLS_FAILURE_REFUSED, "the other "
+		    "side wants a certificate");
 		return;
 	}
-	(void)cert_name(X509_get_subject_name(own), subject,
-	    sizeof subject);
-	(void)cert_name(X509_get_issuer_name(own), issuer,
-	    sizeof issuer);
-	t = r->add == BEGIN ? X509_get0_notBefore(own) :
-	    X509_get0_notAfter(own);
+	(void)cert_name(X509_get_subject_name(own), subject, sizeof subject);
+	(void)cert_name(X509_get_issuer_name(own), issuer, sizeof issuer);
+	(void)SSL_get0_chain_certs(tls->ssl, &chain);
 	if (r->add == ISSUER)
-		(void)snprintf(more, sizeof more, " \"%s\"%s", issuer,
-		    r->alert == ALERT_UNKNOWN_CA && is_alone(tls, own) ?
-		    "; if that is an intermediate authority, its certificate "
-		    "belongs behind this one in the same file" : "");
+		(void)snprintf(more, sizeof more, " \"%s\"", issuer);
 	else if (r->add == PURPOSE && !server)
-		explain_purpose(own, more);
+		explain_purpose(own, more, sizeof more);
 	else if (r->add == BEGIN || r->add == END)
-		(void)snprintf(more, sizeof more, "; it is valid %s %s, %s",
-		    r->add == BEGIN ? "from" : "until", cert_date(t, date),
-		    cert_distance(t, server ? "the server's" : "our",
-		    distance));
-	say(tls->error, "the %s refused %s certificate \"%s\": %s%s",
-	    server ? "client" : "server", server ? "the server's" : "our",
-	    subject, server ? r->server : r->client, more);
+		(void)snprintf(more, sizeof more, "; it is valid %s %s",
+		    r->add == BEGIN ? "from" : "until",
+		    cert_when(r->add == BEGIN ? X509_get0_notBefore(own) :
+		    X509_get0_notAfter(own), server ? "the server's" : "our",
+		    when));
+	failure_set(&tls->failure, TLS_FAILURE_REFUSED, "the %s refused %s "
+	    "certificate \"%s\": %s%s", server ? "client" : "server",
+	    server ? "the server's" : "our", subject, server ? r->server :
+	    r->client, more);
+	if (r->alert == ALERT_REVOKED)
+		failure_hint(&tls->failure, "use another one in its place");
+	else if (r->alert == ALERT_UNKNOWN_CA && why_is_alone(own, chain,
+	    SSL_CTX_get_cert_store(tls->context->ssl)))
+		failure_hint(&tls->failure, "if that is an intermediate "
+		    "authority, add its certificate to the file of this one, "
+		    "after it");
 }
 
 /* The other side does not speak a version of TLS that we take. */
@@ -185,10 +162,11 @@ explain_version(struct tls *tls)
 {
 	bool strict = SSL_get_min_proto_version(tls->ssl) == TLS1_3_VERSION;
 
-	tls->failure = TLS_FAILURE_PROTOCOL;
-	say(tls->error, "the %s does not speak TLS %s%s",
-	    tls->context->server ? "client" : "server", strict ? "1.3" :
-	    "1.2 or 1.3", strict ? " (\"allow_tls12\" would take 1.2)" : "");
+	failure_set(&tls->failure, TLS_FAILURE_PROTOCOL, "the %s does not "
+	    "speak TLS %s", tls->context->server ? "client" : "server",
+	    strict ? "1.3" : "1.2 or 1.3");
+	if (strict)
+		failure_hint(&tls->failure, "\"allow_tls12\" would take 1.2");
 }
 
 /* What the other side means by an alert. */
@@ -197,34 +175,32 @@ explain_alert(struct tls *tls, int alert)
 {
 	const char *whose = tls->context->server ? "client" : "server";
 
-	tls->failure = TLS_FAILURE_REFUSED;
 	for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
 		if (refusals[i].alert != alert)
 			continue;
 		explain_refusal(tls, &refusals[i]);
 		return;
 	}
-	/* With the handshake done, the rest is settled. */
+	/* After the handshake the versions and the like are settled. */
 	switch (tls->done && alert != ALERT_BAD_RECORD_MAC ? 0 : alert) {
 	case ALERT_BAD_RECORD_MAC:
-		tls->failure = TLS_FAILURE_ALTERED;
-		say(tls->error, "the %s received a record that was altered on "
-		    "the way", whose);
+		failure_set(&tls->failure, TLS_FAILURE_ALTERED, "the %s "
+		    "received a record that was altered on the way", whose);
 		break;
 	case ALERT_PROTOCOL_VERSION:
 		explain_version(tls);
 		break;
 	case ALERT_HANDSHAKE_FAILURE:
 	case ALERT_NO_APPLICATION_PROTOCOL:
-		tls->failure = TLS_FAILURE_PROTOCOL;
-		say(tls->error, "the %s has no %s in common with us", whose,
+		failure_set(&tls->failure, TLS_FAILURE_PROTOCOL, "the %s has "
+		    "no %s in common with us", whose,
 		    alert == ALERT_NO_APPLICATION_PROTOCOL ?
 		    "application protocol (" PROTO_ALPN ")" :
 		    "cipher or signature algorithm");
 		break;
 	default:
-		tls->failure = TLS_FAILURE_ENDED;
-		say(tls->error, "the %s ended the connection: %s", whose,
+		failure_set(&tls->failure, TLS_FAILURE_ENDED, "the %s ended "
+		    "the connection: %s", whose,
 		    SSL_alert_desc_string_long(alert));
 		break;
 	}
@@ -267,7 +243,6 @@ explain_stranger(struct tls *tls)
 	char line[TEXT_ESCAPED_MAX(TLS_FIRST_MAX)];
 	size_t n = 0;
 
-	tls->failure = TLS_FAILURE_NOT_TLS;
 	while (n < tls->first_used && tls->first[n] != '\r' &&
 	    tls->first[n] != '\n')
 		n++;
@@ -278,61 +253,58 @@ explain_stranger(struct tls *tls)
 		if (n < length || memcmp(tls->first, kinds[i].begin,
 		    length) != 0)
 			continue;
-		say(tls->error, "%s %s %s (\"%s\"), and not %s",
-		    kinds[i].name, whose, tls->context->server ?
-		    "has called" : "answers", line, tls->context->server ?
-		    "aisc" : "aisd");
+		failure_set(&tls->failure, TLS_FAILURE_NOT_TLS, "%s %s %s "
+		    "(\"%s\"), and not %s", kinds[i].name, whose,
+		    tls->context->server ? "has called" : "answers", line,
+		    tls->context->server ? "aisc" : "aisd");
 		return;
 	}
-	say(tls->error, "what the %s sends is not TLS, but begins with \"%s\"",
-	    whose, line);
+	failure_set(&tls->failure, TLS_FAILURE_NOT_TLS, "what the %s sends is "
+	    "not TLS, but begins with \"%s\"", whose, line);
 }
 
 void
 tls_failure_cut(struct tls *tls, int e)
 {
-	tls->failure = e == 0 || e == ECONNRESET || e == EPIPE ?
-	    TLS_FAILURE_CUT : TLS_FAILURE_SYSTEM;
-	say(tls->error, "the connection was cut%s%s%s", tls->done ? "" :
-	    " within the handshake", e == 0 ? "" : ": ", e == 0 ? "" :
-	    strerror(e));
+	failure_set(&tls->failure, e == 0 || e == ECONNRESET || e == EPIPE ?
+	    TLS_FAILURE_CUT : TLS_FAILURE_SYSTEM, "the connection was "
+	    "cut%s%s%s", tls->done ? "" : " within the handshake",
+	    e == 0 ? "" : ": ", e == 0 ? "" : strerror(e));
 }
 
 void
 tls_failure_protocol(struct tls *tls)
 {
 	int reason = ERR_GET_REASON(ERR_peek_error());
+	int code = tls->failure.code;
 	const char *last = ERR_reason_error_string(ERR_peek_last_error());
 
 	/* verify_peer() has said it better.  A write that failed has not: why
 	 * it did may well be in the alert that is read after it. */
-	if (tls->failure == TLS_FAILURE_CERTIFICATE ||
-	    tls->failure == TLS_FAILURE_AUTHORITY ||
-	    tls->failure == TLS_FAILURE_NAME ||
-	    tls->failure == TLS_FAILURE_MEMORY)
+	if (code == TLS_FAILURE_CERTIFICATE || code == TLS_FAILURE_AUTHORITY ||
+	    code == TLS_FAILURE_NAME || code == TLS_FAILURE_MEMORY)
 		return;
 	if (last == NULL)
 		last = "unknown error";
 	if (cert_lacked_memory())
 		tls_failure_memory(tls);
 	else if (reason > SSL_AD_REASON_OFFSET &&
-	    reason <= SSL_AD_REASON_OFFSET + 255) {
+	    reason <= SSL_AD_REASON_OFFSET + 255)
 		explain_alert(tls, reason - SSL_AD_REASON_OFFSET);
-	} else if (reason == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
+	else if (reason == SSL_R_UNEXPECTED_EOF_WHILE_READING)
 		tls_failure_cut(tls, 0);
-	} else if (tls->done) {
-		tls->failure = TLS_FAILURE_ALTERED;
-		say(tls->error, "a record failed its integrity check (%s): it "
-		    "was altered on the way", last);
-	} else if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) {
-		tls->failure = TLS_FAILURE_CERTIFICATE;
-		say(tls->error, "the client showed no certificate");
-	} else if (is_version(reason)) {
+	else if (tls->done)
+		failure_set(&tls->failure, TLS_FAILURE_ALTERED, "a record "
+		    "failed its integrity check (%s): it was altered on the "
+		    "way", last);
+	else if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)
+		failure_set(&tls->failure, TLS_FAILURE_CERTIFICATE, "the "
+		    "client showed no certificate");
+	else if (is_version(reason))
 		explain_version(tls);
-	} else if (is_not_tls(reason)) {
+	else if (is_not_tls(reason))
 		explain_stranger(tls);
-	} else {
-		tls->failure = TLS_FAILURE_PROTOCOL;
-		say(tls->error, "the TLS handshake failed: %s", last);
-	}
+	else
+		failure_set(&tls->failure, TLS_FAILURE_PROTOCOL, "the TLS "
+		    "handshake failed: %s", last);
 }

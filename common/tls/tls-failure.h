@@ -11,8 +11,7 @@
 
 #include "common/tls/state.h"
 
-/* Each sets the kind of failure of "tls" and its sentence, which tls_failure()
- * and tls_error() answer. */
+/* Each sets the failure of "tls", which tls_failure() answers. */
 
 /* Memory is out, on our side. */
 void tls_failure_memory(struct tls *tls);

@@ -36,7 +36,7 @@
  * description. */
 #define ALERT_SIZE	7
 
-/* On a client: whom to expect, and to ask for.  verify_peer() compares. */
+/* On a client: the name to expect and to ask for.  verify_peer() compares. */
 static int
 expect_name(struct tls *tls, const char *name)
 {
@@ -185,9 +185,8 @@ tls_handshake(struct tls *tls)
 	if ((cert = SSL_get0_peer_certificate(tls->ssl)) == NULL ||
 	    SSL_get_verify_result(tls->ssl) != X509_V_OK) {
 		/* Cannot be, with SSL_VERIFY_PEER; so much the worse. */
-		tls->failure = TLS_FAILURE_CERTIFICATE;
-		(void)snprintf(tls->error, sizeof tls->error, "the peer has "
-		    "no verified certificate");
+		failure_set(&tls->failure, TLS_FAILURE_CERTIFICATE, "the peer "
+		    "has no verified certificate");
 		return IO_ERROR;
 	}
 	if (!tls->has_peer && cert_identity(cert, &tls->peer) == -1) {
@@ -202,8 +201,7 @@ tls_handshake(struct tls *tls)
 	SSL_get0_alpn_selected(tls->ssl, &alpn, &length);
 	if (length != sizeof PROTO_ALPN - 1 ||
 	    memcmp(alpn, PROTO_ALPN, length) != 0) {
-		tls->failure = TLS_FAILURE_PROTOCOL;
-		(void)snprintf(tls->error, sizeof tls->error, "the %s does "
+		failure_set(&tls->failure, TLS_FAILURE_PROTOCOL, "the %s does "
 		    "not speak " PROTO_ALPN, tls->context->server ? "client" :
 		    "server");
 		if (tls->context->server && length == 0)
@@ -236,13 +234,13 @@ tls_pending(const struct tls *tls)
 /*
  * Has TLS itself failed?  Then it stays so, for the reason that it had.  After
  * a failure of the socket alone there may still be something to read: what
- * the other side said before it left.
+ * the other side said before its end.
  */
 static bool
 is_lost(const struct tls *tls)
 {
-	return tls->broken && tls->failure != TLS_FAILURE_CUT &&
-	    tls->failure != TLS_FAILURE_SYSTEM;
+	return tls->broken && tls->failure.code != TLS_FAILURE_CUT &&
+	    tls->failure.code != TLS_FAILURE_SYSTEM;
 }
 
 enum io
@@ -274,7 +272,7 @@ tls_fill(struct tls *tls, struct buf *b)
 	}
 	tls->read_wants_write = io == IO_WAIT && wants == POLLOUT;
 	if (io == IO_OK)
-		tls->more = true;	/* It stopped for want of room. */
+		tls->more = true;	/* It stopped for lack of room. */
 	/* What was read before an end or a failure is delivered first; the
 	 * next call meets the end again. */
 	if (total > 0) {
@@ -286,8 +284,8 @@ tls_fill(struct tls *tls, struct buf *b)
 
 /*
  * From now on gather records: to write each of them by itself costs a sixth of
- * the processor time of bulk.  Without memory it stays as it was.  Who sends
- * only little, as those do who wait in line, never comes here.
+ * the processor time of bulk.  Without memory it stays as it was.  A peer that
+ * is sent little, such as one that waits in line, never needs it.
  */
 static void
 gather(struct tls *tls)
@@ -389,7 +387,7 @@ tls_shutdown(struct tls *tls)
 
 int
 tls_recheck(struct tls *tls, struct tls_context *context, const char **reason,
-    char why[TLS_TEXT_MAX])
+    struct failure *why)
 {
 	struct verdict v = { .client = tls->context->server, .why = why };
 
@@ -421,16 +419,10 @@ tls_peer_list(const struct tls *tls, struct tls_term *list)
 	return list->ends == 0 ? -1 : 0;
 }
 
-const char *
-tls_error(const struct tls *tls)
-{
-	return tls->error;
-}
-
-enum tls_failure
+const struct failure *
 tls_failure(const struct tls *tls)
 {
-	return tls->failure;
+	return &tls->failure;
 }
 
 const struct tls_identity *
@@ -448,7 +440,7 @@ tls_peer_certificate(const struct tls *tls, size_t n, struct tls_identity *id)
 
 int
 tls_identity_load(const char *path, struct tls_identity *id,
-    char why[TLS_TEXT_MAX])
+    struct failure *why)
 {
 	X509 *cert = load_first(path, why);
 	int result;
@@ -456,8 +448,8 @@ tls_identity_load(const char *path, struct tls_identity *id,
 	if (cert == NULL)
 		return -1;
 	if ((result = cert_identity(cert, id)) == -1)
-		(void)snprintf(why, TLS_TEXT_MAX, "cannot read the certificate "
-		    "%s: out of memory", path);
+		failure_set(why, TLS_FAILURE_MEMORY, "cannot read the "
+		    "certificate %s: out of memory", path);
 	X509_free(cert);
 	return result;
 }

@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/base/failure.h"
 #include "common/base/fd.h"
 #include "common/tls/context.h"
 #include "common/tls/types.h"
@@ -34,7 +35,7 @@ void tls_free(struct tls *tls);
 /*
  * Go on with the handshake.  IO_OK: done, the peer is verified and speaks our
  * ALPN protocol.  IO_WAIT: wait for tls_events().  IO_ERROR: refused, see
- * tls_error() and tls_failure(); an alert that says so is on its way.  A client
+ * tls_failure(); an alert that says so is on its way.  A client
  * that is verified and offers no protocol is told in a line of text what it has
  * reached.
  */
@@ -70,17 +71,16 @@ enum io tls_drain(struct tls *tls, struct buf *b);
 /* Send close_notify if the connection is whole.  Does not wait. */
 void tls_shutdown(struct tls *tls);
 
-/* Why the last call failed: a sentence for people, foreign bytes escaped. */
-const char *tls_error(const struct tls *tls);
-enum tls_failure tls_failure(const struct tls *tls);
+/* Why the last call failed; its code is an enum tls_failure. */
+const struct failure *tls_failure(const struct tls *tls);
 
 /*
- * Would the peer's chain be accepted now, by "context"?  0, or -1 with a
- * sentence in "why" and one word for the record in "reason": "revoked",
+ * Would the peer's chain be accepted now, by "context"?  0, or -1 with the
+ * reason in "why" and one word for the record in "reason": "revoked",
  * "expired" or "untrusted".  The handshake is done.
  */
 int tls_recheck(struct tls *tls, struct tls_context *context,
-    const char **reason, char why[TLS_TEXT_MAX]);
+    const char **reason, struct failure *why);
 
 /* When the first certificate expires of the chain by which the peer was last
  * accepted, in seconds since 1970.  The handshake is done. */
@@ -101,10 +101,10 @@ int tls_peer_certificate(const struct tls *tls, size_t n,
 
 /*
  * Read who a certificate is for from the first one in the PEM file "path",
- * without verifying it.  0, or -1 with a sentence in "why".
+ * without verifying it.  0, or -1 with the reason in "why".
  */
 int tls_identity_load(const char *path, struct tls_identity *id,
-    char why[TLS_TEXT_MAX]);
+    struct failure *why);
 
 /* The protocol version and the cipher, such as "TLSv1.3". */
 const char *tls_version(const struct tls *tls);

@@ -1,5 +1,9 @@
-/* Can OpenSSL, as it is configured, do this?
- * SPDX-License-Identifier: ISC */
+/*
+ * trial.c - whether OpenSSL, as this machine has it configured, can do what is
+ * asked of it.
+ *
+ * SPDX-License-Identifier: ISC
+ */
 #include <config.h>
 
 #include <stdbool.h>
@@ -28,22 +32,24 @@ configuration(char out[256])
 }
 
 void
-trial_explain(char why[TLS_TEXT_MAX])
+trial_explain(struct failure *why)
 {
 	const char *reason = ERR_reason_error_string(ERR_peek_last_error());
 	char file[256];
 
 	if (reason == NULL || cert_lacked_memory())
-		(void)snprintf(why, TLS_TEXT_MAX, "cannot make a TLS context: "
-		    "out of memory");
-	else
-		(void)snprintf(why, TLS_TEXT_MAX, "OpenSSL cannot do TLS on "
-		    "this machine: %s; look at the providers in its "
-		    "configuration %s", reason, configuration(file));
+		failure_set(why, TLS_FAILURE_MEMORY, "cannot make a TLS "
+		    "context: out of memory");
+	else {
+		failure_set(why, TLS_FAILURE_FILES, "OpenSSL cannot do TLS on "
+		    "this machine: %s", reason);
+		failure_hint(why, "look at the providers in its configuration "
+		    "%s", configuration(file));
+	}
 }
 
 int
-trial_versions(SSL_CTX *ssl, char why[TLS_TEXT_MAX])
+trial_versions(SSL_CTX *ssl, struct failure *why)
 {
 	long min = SSL_CTX_get_min_proto_version(ssl);
 	long max = SSL_CTX_get_max_proto_version(ssl);	/* 0: any */
@@ -53,13 +59,15 @@ trial_versions(SSL_CTX *ssl, char why[TLS_TEXT_MAX])
 	/* Without 1.3 there is 1.2, if it is taken. */
 	if (min < TLS1_3_VERSION || (!none && (max == 0 || max >= min)))
 		return 0;
-	(void)snprintf(why, TLS_TEXT_MAX, "TLS 1.3 is switched off on this "
+	failure_set(why, TLS_FAILURE_FILES, "TLS 1.3 is switched off on this "
 	    "machine, by MaxProtocol or Protocol in OpenSSL's configuration "
-	    "%s; allow it there", configuration(file));
+	    "%s", configuration(file));
+	failure_hint(why, "allow it there");
 	return -1;
 }
 
-/* A client as aisc is, who looks at no certificate: that has been done. */
+/* A client as aisc is, but one that checks no certificate: that has been
+ * done. */
 static SSL *
 make_client(SSL_CTX *server)
 {
@@ -149,7 +157,7 @@ describe_key(EVP_PKEY *key, char out[80])
 }
 
 static void
-explain_failure(SSL_CTX *ssl, char why[TLS_TEXT_MAX])
+explain_failure(SSL_CTX *ssl, struct failure *why)
 {
 	unsigned long e = ERR_peek_error();
 	int reason = ERR_GET_REASON(e);
@@ -160,25 +168,28 @@ explain_failure(SSL_CTX *ssl, char why[TLS_TEXT_MAX])
 	 * which both sides of a connection take for the other's fault. */
 	if (reason == SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM ||
 	    reason == SSL_R_NO_SHARED_CIPHER ||
-	    reason == SSL_R_UNSUPPORTED_PROTOCOL)
-		(void)snprintf(why, TLS_TEXT_MAX, "no client can take the "
+	    reason == SSL_R_UNSUPPORTED_PROTOCOL) {
+		failure_set(why, TLS_FAILURE_FILES, "no client can take the "
 		    "server's key: TLS has no signature by keys of its kind "
-		    "(%s), or OpenSSL's configuration %.120s allows none; make "
-		    "the pair anew, with \"ais-ca server NAME\" or another key "
-		    "such as P-256 or Ed25519", describe_key(
-		    SSL_CTX_get0_privatekey(ssl), key), configuration(file));
-	else if (cert_lacked_memory())
-		(void)snprintf(why, TLS_TEXT_MAX, "cannot try a handshake: "
+		    "(%s), or OpenSSL's configuration %s allows none",
+		    describe_key(SSL_CTX_get0_privatekey(ssl), key),
+		    configuration(file));
+		failure_hint(why, "make the pair anew, with \"ais-ca server "
+		    "NAME\" or another key such as P-256 or Ed25519");
+	} else if (cert_lacked_memory())
+		failure_set(why, TLS_FAILURE_MEMORY, "cannot try a handshake: "
 		    "out of memory");
-	else
-		(void)snprintf(why, TLS_TEXT_MAX, "no client can connect: a "
-		    "TLS handshake with one of ours fails: %s; look at "
-		    "OpenSSL's configuration %s", text == NULL ? "it does not "
-		    "end" : text, configuration(file));
+	else {
+		failure_set(why, TLS_FAILURE_FILES, "no client can connect: a "
+		    "TLS handshake with one of ours fails: %s", text == NULL ?
+		    "it does not end" : text);
+		failure_hint(why, "look at OpenSSL's configuration %s",
+		    configuration(file));
+	}
 }
 
 int
-trial_handshake(SSL_CTX *ssl, char why[TLS_TEXT_MAX])
+trial_handshake(SSL_CTX *ssl, struct failure *why)
 {
 	SSL *server = make_server(ssl), *client = make_client(ssl);
 	int result = -1;

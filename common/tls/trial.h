@@ -8,22 +8,23 @@
 
 #include <openssl/ssl.h>
 
+#include "common/base/failure.h"
 #include "common/tls/types.h"
 
-/* Why OpenSSL has not made a context: a sentence in "why", from its queue of
+/* Why OpenSSL has not made a context: the reason in "why", from its queue of
  * errors, which is emptied. */
-void trial_explain(char why[TLS_TEXT_MAX]);
+void trial_explain(struct failure *why);
 
 /* Does the configuration of OpenSSL leave "ssl" a version of TLS that AIS
- * takes?  0, or -1 with a sentence in "why". */
-int trial_versions(SSL_CTX *ssl, char why[TLS_TEXT_MAX]);
+ * takes?  0, or -1 with the reason in "why". */
+int trial_versions(SSL_CTX *ssl, struct failure *why);
 
 /*
  * Shake hands, in memory, as the server "ssl" with a client under the same
  * configuration: is there a signature of our key, a version, a cipher and a
- * group that both take?  Certificates are not verified.  0, or -1 with a
- * sentence in "why".
+ * group that both take?  Certificates are not verified.  0, or -1 with the
+ * reason in "why".
  */
-int trial_handshake(SSL_CTX *ssl, char why[TLS_TEXT_MAX]);
+int trial_handshake(SSL_CTX *ssl, struct failure *why);
 
 #endif

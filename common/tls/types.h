@@ -10,8 +10,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What a message of this module may hold. */
-#define TLS_TEXT_MAX	512
 /* Names and serial of an identity as text. */
 #define TLS_NAME_MAX	512
 #define TLS_DN_MAX	4096	/* Subject and issuer. */
@@ -27,7 +25,7 @@ struct tls_files {
 	const char *crl;		/* PEM: revocation lists; or one in
 					 * DER, or a directory of *.pem with
 					 * such, or NULL. */
-	bool old_crl;			/* A list past its nextUpdate is good
+	bool allow_stale_crl;		/* A list past its nextUpdate is good
 					 * enough. */
 	bool allow_tls12;
 	bool pipes;			/* A pipe may stand for any of them
@@ -70,14 +68,16 @@ struct tls_identity {
 	int64_t not_after;
 };
 
-/* The kinds of failure that callers tell apart. */
+/* The kinds of failure that callers tell apart: the "code" of each struct
+ * failure of this module. */
 enum tls_failure {
 	TLS_FAILURE_NONE,
+	TLS_FAILURE_FILES,	/* One of our own files, or OpenSSL here. */
 	TLS_FAILURE_CERTIFICATE, /* The other's certificate: see the text. */
 	TLS_FAILURE_AUTHORITY,	/* The same: it is from another authority. */
 	TLS_FAILURE_NAME,	/* It is valid, for another name. */
 	TLS_FAILURE_REFUSED,	/* The other side refused ours, by an alert. */
-	TLS_FAILURE_ENDED,	/* It left by another alert. */
+	TLS_FAILURE_ENDED,	/* It ended the connection by another alert. */
 	TLS_FAILURE_NOT_TLS,	/* What came is not TLS. */
 	TLS_FAILURE_PROTOCOL,	/* No common version, cipher or ALPN. */
 	TLS_FAILURE_ALTERED,	/* A record failed its integrity check. */

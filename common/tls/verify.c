@@ -34,7 +34,7 @@ check_revocation(struct tls_context *c, X509_STORE_CTX *store)
 		X509 *cert = sk_X509_value(chain, i);
 
 		e = revocation_check(c->crl, cert, sk_X509_value(chain,
-		    i + 1 < n ? i + 1 : i), c->old_crl);
+		    i + 1 < n ? i + 1 : i), c->allow_stale_crl);
 		/* An authority that we trust by itself needs to be on no
 		 * list: its own may be for other certificates alone. */
 		if (e == X509_V_OK || (i > 0 && i + 1 == n &&
@@ -97,8 +97,8 @@ check_serials(X509_STORE_CTX *store)
 
 /*
  * Everything that is asked of a chain, in a handshake and out of one.  The
- * lists come last: to verify a list's signature is work, which no stranger
- * shall be able to ask for.
+ * lists come last: to verify a list's signature is work, which must not be done
+ * for a chain that is refused anyway.
  */
 static int
 check_chain(struct tls_context *c, X509_STORE_CTX *store, bool client)
@@ -223,7 +223,7 @@ verify_alone(struct tls_context *c, X509 *cert, STACK_OF(X509) *chain,
 	    SSL_CTX_get_cert_store(c->ssl), cert, chain) != 1 ||
 	    X509_STORE_CTX_set_default(store, v->client ? "ssl_client" :
 	    "ssl_server") != 1)
-		(void)snprintf(v->why, TLS_TEXT_MAX, "cannot check a "
+		failure_set(v->why, TLS_FAILURE_MEMORY, "cannot check a "
 		    "certificate: out of memory");
 	else {
 		X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(store);

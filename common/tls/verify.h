@@ -31,7 +31,7 @@ int verify_peer(X509_STORE_CTX *store, void *context);
 struct verdict {
 	bool client;
 	const char *reason;	/* A word, */
-	char *why;		/* and a sentence. */
+	struct failure *why;	/* and all of it. */
 	bool may_pass;		/* As in struct tls_files, */
 	int64_t when;		/* and the same. */
 	int64_t expires;

@@ -316,48 +316,56 @@ settings_free(struct settings *s)
 
 /* --- certificates ------------------------------------------------------ */
 
-/* Neither other users nor commands may be able to read the key. */
+/* Neither other users nor commands may be able to read the key.  0, or -1 with
+ * the reason in "why". */
 static int
-check_key_mode(const struct settings *s)
+check_key_mode(const struct settings *s, struct failure *why)
 {
 	struct stat st;
+	bool cannot_read = s->key != NULL && !s->unprivileged &&
+	    getuid() == s->daemon.uid && access(s->key, R_OK) == -1 &&
+	    errno == EACCES;
 
-	if (s->key == NULL)
-		return 0;	/* Reading it will say why. */
-	if (!s->unprivileged && getuid() == s->daemon.uid &&
-	    access(s->key, R_OK) == -1 && errno == EACCES)
-		return -conf_error("", "the key %s cannot be read by the user "
-		    "%s; run: chown root:%s %s && chmod 0640 %s", s->key,
-		    s->daemon.name, s->daemon.name, s->key, s->key);
-	if (stat(s->key, &st) == -1)
+	/* Without a key, or without the file, reading it will say why. */
+	if (!cannot_read && (s->key == NULL || stat(s->key, &st) == -1))
 		return 0;
-	if ((st.st_mode & S_IRWXO) != 0)
-		return -conf_error("", "the key %s is open to every user; "
-		    "run: chmod o= %s", s->key, s->key);
-	if (!s->unprivileged && (st.st_uid == s->command.uid ||
+	if (!cannot_read && (st.st_mode & S_IRWXO) != 0) {
+		failure_set(why, 0, "the key %s is open to every user",
+		    s->key);
+		failure_hint(why, "run: chmod o= %s", s->key);
+		return -1;
+	}
+	if (cannot_read)
+		failure_set(why, 0, "the key %s cannot be read by the user %s",
+		    s->key, s->daemon.name);
+	else if (!s->unprivileged && (st.st_uid == s->command.uid ||
 	    (st.st_gid == s->command.gid && (st.st_mode & S_IRWXG) != 0)))
-		return -conf_error("", "the key %s is open to the command "
-		    "user %s; run: chown root:%s %s && chmod 0640 %s", s->key,
-		    s->command.name, s->daemon.name, s->key, s->key);
-	return 0;
+		failure_set(why, 0, "the key %s is open to the command user "
+		    "%s", s->key, s->command.name);
+	else
+		return 0;
+	failure_hint(why, "run: chown root:%s %s && chmod 0640 %s",
+	    s->daemon.name, s->key, s->key);
+	return -1;
 }
 
 /* Say what is wrong with one of the files, and where it is named. */
 static void
 complain_tls(const struct settings *s, const struct tls_files *files,
-    const char *why)
+    struct failure *why)
 {
 	const char *names[] = { files->certificate, files->key,
 	    files->authority, files->crl };
+	const char *where = "";
 
-	for (size_t i = 0; i < 4 && files->at_fault != NULL; i++) {
-		if (names[i] == files->at_fault) {
-			(void)conf_error(s->where[i], "%s: %s", tls_keys[i],
-			    why);
-			return;
+	for (size_t i = 0; i < 4; i++) {
+		if (files->at_fault != NULL && names[i] == files->at_fault) {
+			failure_about(why, "%s", tls_keys[i]);
+			where = s->where[i];
+			break;
 		}
 	}
-	(void)conf_error("", "%s", why);
+	(void)conf_failure(where, why);
 }
 
 struct tls_context *
@@ -367,22 +375,24 @@ settings_tls(const struct settings *s, bool serving,
 	struct tls_files files = {
 		.certificate = s->certificate, .key = s->key,
 		.authority = s->authority, .crl = s->crl,
-		.old_crl = s->crl_expired == SETTINGS_CRL_WARNING,
+		.allow_stale_crl = s->crl_expired == SETTINGS_CRL_WARNING,
 		.allow_tls12 = s->allow_tls12, .pipes = !serving,
 		.any_purpose = s->client_purpose == SETTINGS_PURPOSE_OPTIONAL
 	};
-	char why[TLS_TEXT_MAX];
+	struct failure why;
 	struct tls_context *context;
 
 	*hope = (struct settings_hope){ .may_pass = false };
-	if (check_key_mode(s) == -1)
+	if (check_key_mode(s, &why) == -1) {
+		(void)conf_failure("", &why);
 		return NULL;
-	if ((context = tls_server_new(&files, why)) != NULL &&
-	    tls_server_check(context, &files, why) == 0)
+	}
+	if ((context = tls_server_new(&files, &why)) != NULL &&
+	    tls_server_check(context, &files, &why) == 0)
 		return context;
 	hope->may_pass = files.may_pass;
 	hope->when = files.when;
-	complain_tls(s, &files, why);
+	complain_tls(s, &files, &why);
 	tls_context_free(context);
 	return NULL;
 }

@@ -197,7 +197,7 @@ acceptor_accept(struct acceptor *a, int listener)
 /* The handshake has failed; "gone": because the peer has, or is too slow. */
 static void
 refuse_handshake(struct acceptor *a, struct handshake *h, bool gone,
-    const char *why)
+    const struct failure *why)
 {
 	struct tls *tls = conn_tls(h->conn);
 	struct audit_peer record = { .address = h->address,
@@ -231,7 +231,8 @@ dispatch_handshake(struct acceptor *a, const struct pollset *ps,
     struct handshake *h, bool served)
 {
 	short events = conn_events(h->conn, ps);
-	enum tls_failure failure;
+	struct failure late;
+	const struct failure *why;
 
 	if ((events & POLLIN) != 0)
 		h->heard = true;
@@ -246,14 +247,14 @@ dispatch_handshake(struct acceptor *a, const struct pollset *ps,
 	case IO_WAIT:
 		if (!clock_past(handshake_deadline(a, h)))
 			return false;
-		refuse_handshake(a, h, true, h->heard ?
+		failure_set(&late, 0, h->heard ?
 		    "the handshake took too long" : "no data received");
+		refuse_handshake(a, h, true, &late);
 		return true;
 	default:
-		failure = tls_failure(conn_tls(h->conn));
-		refuse_handshake(a, h, failure == TLS_FAILURE_CUT ||
-		    failure == TLS_FAILURE_SYSTEM,
-		    tls_error(conn_tls(h->conn)));
+		why = tls_failure(conn_tls(h->conn));
+		refuse_handshake(a, h, why->code == TLS_FAILURE_CUT ||
+		    why->code == TLS_FAILURE_SYSTEM, why);
 		return true;
 	}
 }

@@ -146,12 +146,12 @@ peer_dead_deadline(const struct peer *p, const struct settings *settings)
 void
 peer_lose(struct peer *p)
 {
-	enum tls_failure failure = tls_failure(conn_tls(p->conn));
+	const struct failure *why = tls_failure(conn_tls(p->conn));
 
 	log_info("session of %s from %s: %s", p->identity.common_name,
-	    p->address, tls_error(conn_tls(p->conn)));
-	peer_end(p, failure == TLS_FAILURE_ALTERED ? "altered" :
-	    failure == TLS_FAILURE_MEMORY ? "out of memory" :
+	    p->address, why->text);
+	peer_end(p, why->code == TLS_FAILURE_ALTERED ? "altered" :
+	    why->code == TLS_FAILURE_MEMORY ? "out of memory" :
 	    "the connection was cut");
 }
 

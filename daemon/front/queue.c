@@ -74,14 +74,15 @@ lose_waiting(struct queue *q, size_t at)
 
 void
 queue_refuse(struct queue *q, struct conn *conn, const char *address,
-    enum proto_code code, const char *text)
+    enum proto_code code, const struct failure *why)
 {
 	struct audit_peer record = { .address = address,
 	    .identity = tls_peer(conn_tls(conn)) };
+	char text[FAILURE_MAX];
 
-	audit_handshake_failed(&record, text);
+	audit_handshake_failed(&record, why);
 	/* A queue that cannot take this is a connection that is lost. */
-	if (frame_put_retry(conn_out(conn), code, text,
+	if (frame_put_retry(conn_out(conn), code, failure_sentence(why, text),
 	    code == PROTO_CODE_BUSY ? RETRY_BUSY : 0) == 0)
 		(void)conn_write(conn);
 	linger_add(q->linger, conn_linger(conn));
@@ -89,33 +90,31 @@ queue_refuse(struct queue *q, struct conn *conn, const char *address,
 
 /* Take the client at "at" out of the queue, and tell it why. */
 static void
-send_away(struct queue *q, size_t at, enum proto_code code, const char *text)
+send_away(struct queue *q, size_t at, enum proto_code code,
+    const struct failure *why)
 {
 	struct waiting w = q->all[at];
 
 	queue_remove(q, at);
-	queue_refuse(q, w.conn, w.address, code, text);
+	queue_refuse(q, w.conn, w.address, code, why);
 }
 
 /* May "w" have a session?  Else "why" says why not. */
 static bool
 may_wait(const struct queue *q, struct waiting *w, bool verify,
-    char why[PROTO_TEXT_MAX])
+    struct failure *why)
 {
-	char certificate[TLS_TEXT_MAX], rules[POLICY_REASON_MAX];
+	char rules[POLICY_REASON_MAX];
 	struct tls *tls = conn_tls(w->conn);
 	const char *reason;
 
-	if (verify &&
-	    tls_recheck(tls, q->context, &reason, certificate) == -1) {
-		(void)snprintf(why, PROTO_TEXT_MAX, "%s", certificate);
+	if (verify && tls_recheck(tls, q->context, &reason, why) == -1)
 		return false;
-	}
 	w->expires = tls_peer_expires(tls);
 	if (policy_admits(q->settings->rules, tls_peer(tls), w->address,
 	    rules))
 		return true;
-	(void)snprintf(why, PROTO_TEXT_MAX, "%s", rules);
+	failure_set(why, 0, "%s", rules);
 	return false;
 }
 
@@ -171,7 +170,7 @@ shorten_queue(struct queue *q, size_t newcomer)
 {
 	size_t most = count_certificate(q, &q->all[newcomer]), n;
 	size_t last = newcomer;
-	char text[PROTO_TEXT_MAX];
+	struct failure why;
 
 	for (size_t i = 0; i < q->count; i++) {
 		n = count_certificate(q, &q->all[i]);
@@ -181,16 +180,17 @@ shorten_queue(struct queue *q, size_t newcomer)
 			last = i;
 		}
 	}
-	if (most > 1)
-		(void)snprintf(text, sizeof text, "the server is busy and its "
-		    "line is full; this certificate has %zu of the %lld "
-		    "places there; try again in %d seconds, or start fewer at "
-		    "once", most - 1, (long long)q->settings->max_waiting,
+	failure_set(&why, 0, "the server is busy and its line is full");
+	if (most > 1) {
+		failure_set(&why, 0, "the server is busy and its line is full; "
+		    "this certificate has %zu of the %lld places there",
+		    most - 1, (long long)q->settings->max_waiting);
+		failure_hint(&why, "try again in %d seconds, or start fewer at "
+		    "once", RETRY_BUSY / 1000);
+	} else
+		failure_hint(&why, "try again in %d seconds",
 		    RETRY_BUSY / 1000);
-	else
-		(void)snprintf(text, sizeof text, "the server is busy and its "
-		    "line is full; try again in %d seconds", RETRY_BUSY / 1000);
-	send_away(q, last, PROTO_CODE_BUSY, text);
+	send_away(q, last, PROTO_CODE_BUSY, &why);
 }
 
 bool
@@ -198,12 +198,12 @@ queue_add(struct queue *q, struct conn *conn, const char *address,
     bool verify, bool served)
 {
 	struct waiting w = { .conn = conn, .slot = POLLSET_NONE };
-	char why[PROTO_TEXT_MAX];
+	struct failure why;
 	size_t at;
 
 	(void)snprintf(w.address, sizeof w.address, "%s", address);
-	if (!may_wait(q, &w, verify, why)) {
-		queue_refuse(q, conn, address, PROTO_CODE_DENIED, why);
+	if (!may_wait(q, &w, verify, &why)) {
+		queue_refuse(q, conn, address, PROTO_CODE_DENIED, &why);
 		return false;
 	}
 	at = queue_insert(q, &w);
@@ -255,13 +255,13 @@ queue_tell(struct queue *q, const struct tls_identity *served)
 void
 queue_reverify(struct queue *q)
 {
-	char why[PROTO_TEXT_MAX];
+	struct failure why;
 
 	for (size_t i = 0; i < q->count;) {
-		if (may_wait(q, &q->all[i], true, why))
+		if (may_wait(q, &q->all[i], true, &why))
 			i++;
 		else
-			send_away(q, i, PROTO_CODE_DENIED, why);
+			send_away(q, i, PROTO_CODE_DENIED, &why);
 	}
 }
 
@@ -286,8 +286,11 @@ queue_length(const struct queue *q)
 void
 queue_stop(struct queue *q, enum proto_code code, const char *text)
 {
+	struct failure why;
+
+	failure_set(&why, 0, "%s", text);
 	while (q->count > 0)
-		send_away(q, 0, code, text);
+		send_away(q, 0, code, &why);
 }
 
 void

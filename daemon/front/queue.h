@@ -17,6 +17,7 @@
 #include "common/wire/proto.h"
 
 struct conn;
+struct failure;
 struct lingers;
 struct pollset;
 struct queue;
@@ -57,7 +58,7 @@ bool queue_take(struct queue *q, struct conn **conn,
 /* Tell the client of "conn", which becomes the queue's, why it is not served,
  * and put that on record. */
 void queue_refuse(struct queue *q, struct conn *conn, const char *address,
-    enum proto_code code, const char *text);
+    enum proto_code code, const struct failure *why);
 
 /* Verify all again, and look for their rules, as queue_configure() has them;
  * one that fails is told, and sent away. */

@@ -35,7 +35,7 @@ struct session {
 	enum proto_code stop_code;	/* With stop_text: end when idle. */
 	const char *stop_reason;
 	const char *stop_text;
-	char judgement[TLS_TEXT_MAX];	/* The text, if we judged. */
+	char judgement[FAILURE_MAX];	/* The text, if we judged. */
 	int64_t expires;
 };
 
@@ -92,17 +92,19 @@ void
 session_judge(struct session *s, struct tls_context *context)
 {
 	const char *reason;
+	struct failure why;
 
 	/* Judged once, it need not be woken for that again. */
 	s->expires = INT64_MAX;
 	if (s->peer.gone)
 		return;
 	if (tls_recheck(conn_tls(s->peer.conn), context, &reason,
-	    s->judgement) == 0) {
+	    &why) == 0) {
 		s->expires = tls_peer_expires(conn_tls(s->peer.conn));
 		return;
 	}
-	session_stop(s, PROTO_CODE_DENIED, reason, s->judgement);
+	session_stop(s, PROTO_CODE_DENIED, reason,
+	    failure_sentence(&why, s->judgement));
 }
 
 const struct tls_identity *

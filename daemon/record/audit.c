@@ -351,13 +351,17 @@ audit_clock_jump(int64_t seconds, int64_t before)
 }
 
 void
-audit_handshake_failed(const struct audit_peer *p, const char *reason)
+audit_handshake_failed(const struct audit_peer *p, const struct failure *why)
 {
 	struct record r;
+	char reason[FAILURE_MAX];
 
 	audit_begin(&r, "handshake-failed");
 	put_peer(&r, p);
-	put(&r, "reason", reason);
+	put(&r, "reason", why->text);
+	if (why->hint[0] != '\0')
+		put(&r, "hint", why->hint);
+	(void)failure_sentence(why, reason);
 	if (p->identity == NULL)
 		(void)audit_emit(&r, "TLS handshake failed for %s: %s",
 		    p->address, reason);

@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/base/failure.h"
+
 struct tls_identity;
 
 /* Room for a session's name. */
@@ -87,7 +89,8 @@ void audit_expiry(const char *file, int64_t ends, bool bad, const char *text);
 void audit_clock_jump(int64_t seconds, int64_t before);
 
 /* A connection that did not become a session. */
-void audit_handshake_failed(const struct audit_peer *p, const char *reason);
+void audit_handshake_failed(const struct audit_peer *p,
+    const struct failure *why);
 
 /* So many connections were dropped before the handshake, the last one from
  * "address"; "reason" is one word. */

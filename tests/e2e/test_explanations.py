@@ -9,6 +9,7 @@ Where aisd cannot know of a failure, there are no records.
 import contextlib
 import ctypes
 import errno
+import json
 import os
 import re
 import signal
@@ -83,6 +84,7 @@ class World:
         self.authority = authority
         self.pairs = {}
         self.count = 0
+        self.told = directory / "told"      # The object of --status-fd.
         self.daemons = []
         self.crl = directory / "crl.pem"
         self.gone = authority.make("gone")
@@ -152,9 +154,15 @@ class World:
         made.config.write_text(config)
         return made
 
-    def ask(self, *words, port=None, config="", **how):
+    def ask(self, *words, port=None, config="", options=(), popen=None,
+            **how):
         """Run aisc, against the daemon that all share."""
-        return self.aisc(config).run(port or self.daemon.port, *words, **how)
+        with open(self.told, "wb") as file:
+            return self.aisc(config).run(
+                port or self.daemon.port, *words,
+                options=["--status-fd", str(file.fileno()), *options],
+                popen={"pass_fds": [file.fileno()], **(popen or {})},
+                **how)
 
     def true(self, **how):
         """The same, for a command that needs no more than to be let in."""
@@ -495,12 +503,14 @@ class Record(NamedTuple):
     others: set             # and with others.
 
 
-def not_in(who, why):
+def not_in(who, why, hint=None):
     """A client, or None for a stranger, does not get a session."""
+    said = f"{why}; {hint}" if hint else why
     return Record("handshake-failed", "warning",
-                  f"connection of {who} from 127.0.0.1 refused: {why}" if who
-                  else f"TLS handshake failed for 127.0.0.1: {why}",
-                  {"reason": why, **({"peer": who} if who else {})},
+                  f"connection of {who} from 127.0.0.1 refused: {said}" if who
+                  else f"TLS handshake failed for 127.0.0.1: {said}",
+                  {"reason": why, **({"peer": who} if who else {}),
+                   **({"hint": hint} if hint else {})},
                   PEER if who else {"address"})
 
 
@@ -536,8 +546,8 @@ def left(reason, text=None, commands="{COMMANDS}", who="alice"):
                   PEER | USED - {"cpu_ms"} | {"session", "commands"})
 
 
-FULL = "the server is busy and its line is full; this certificate has 1 of " \
-    "the 1 places there; try again in 3 seconds, or start fewer at once"
+FULL = ("the server is busy and its line is full; this certificate has 1 of "
+        "the 1 places there", "try again in 3 seconds, or start fewer at once")
 LEFT_LINE = Record("message", "info",
                    "connection of alice from 127.0.0.1 closed while it waited "
                    "in line", {}, set())
@@ -550,12 +560,15 @@ FOREIGN = 'the certificate "CN=alice", issued by "CN={issuer}", does not ' \
 UNTRUSTED = "the client refused the server's certificate \"CN=localhost\": " \
     'the client does not trust its issuer "CN=AIS_CA"'
 REFUSED = 'aisc: tls: the server refused our certificate "CN={who}": {why}; ' \
-    "it is in {{FILE}}, and the log of aisd on localhost says more"
+    "our certificate is in {{FILE}}, and the log of aisd on localhost says more"
 UNKNOWN = " (unable to get local issuer certificate)"
-ALONE = ": no other comes with it; if its issuer is an intermediate " \
-    "authority, that one's certificate belongs behind it in the {}'s file"
-BETWEEN = "; if that is an intermediate authority, its certificate belongs " \
-    "behind this one in the same file"
+ALONE = ", and no other comes with it"
+ADD_ISSUER = "if its issuer is an intermediate authority, add that one's " \
+    "certificate to the {}'s file, after this one"
+BETWEEN = "; if that is an intermediate authority, add its certificate to " \
+    "the file of this one, after it"
+CLOCKS = "check that clock, and the authority's"
+RENEW = "renew it, or set that clock"
 TWIN = ", but from another of the same name"
 LOST = "aisc: lost: {CUT}, before the answer was complete; the command may " \
     "have begun: look whether aisd still runs on localhost, and into its log"
@@ -576,7 +589,7 @@ FAILURES = {
         (not_in(None, UNTRUSTED),)),
     "server of another authority": Failure(
         server_with("www", "other"), 255, "tls", ELSEWHERE.format(
-            who="www", issuer="Other CA", more=ALONE.format("server"))),
+            who="www", issuer="Other CA", more=f"{ALONE}; " + ADD_ISSUER.format("server"))),
     "server with its own authority": Failure(
         self_signed_server, 255, "tls", ELSEWHERE.format(
             who="localhost", issuer="localhost",
@@ -586,7 +599,7 @@ FAILURES = {
             who="alice", why="the server does not trust its issuer "
             '"CN=Other CA"' + BETWEEN),
         (not_in("alice", FOREIGN.format(issuer="Other CA",
-                                        more=ALONE.format("client"))),)),
+                                        more=ALONE), ADD_ISSUER.format("client")),)),
     "client of another authority of the name": Failure(
         client_with(signer="twin"), 255, "tls", REFUSED.format(
             who="alice", why="the server does not trust its issuer "
@@ -604,14 +617,13 @@ FAILURES = {
             who="alice", why='the server does not trust its issuer '
             '"CN=Branch"' + BETWEEN),
         (not_in("alice", FOREIGN.format(issuer="Branch",
-                                        more=ALONE.format("client"))),)),
+                                        more=ALONE), ADD_ISSUER.format("client")),)),
 
     # Dates and clocks.
     "server has expired": Failure(
         server_with(start=-3 * DAY, end=-DAY), 255, "tls",
         'aisc: tls: the certificate "CN=localhost" has expired on {DATE}, '
-        "24 hours ago by our clock ({DATE}); it has to be renewed, or that "
-        "clock set"),
+        "24 hours ago by our clock ({DATE}); " + RENEW),
     "server is not yet valid": Failure(
         server_with(start=2 * DAY + 60, end=9 * DAY), 255, "tls",
         'aisc: tls: the certificate "CN=localhost" is not valid before '
@@ -642,51 +654,50 @@ FAILURES = {
             "expired; it is valid until {DATE}, 30 days from now by our "
             "clock ({DATE})"),
         (not_in("alice", 'the certificate "CN=alice" has expired on {DATE}, '
-                "6 days ago by the server's clock ({DATE}); it has to be "
-                "renewed, or that clock set"),)),
+                "6 days ago by the server's clock ({DATE})", RENEW),)),
     "server's clock is behind": Failure(
         server_clock(-DAY), 255, "tls", REFUSED.format(
             who="alice", why="by the server's clock it is not yet valid, or "
             "it is too weak; it is valid from {DATE}, 2 hours ago by our "
             "clock ({DATE})"),
         (not_in("alice", 'the certificate "CN={NAME}" is not valid before '
-                "{DATE}, {HOURS} from now by the server's clock ({DATE}); "
-                "check that clock, and the authority's"),)),
+                "{DATE}, {HOURS} from now by the server's clock ({DATE})",
+                CLOCKS),)),
 
     # Revocation and purpose.
     "revoked": Failure(
         lambda w: w.true(pair=w.gone), 255, "tls", REFUSED.format(
-            who="gone", why="it has been revoked, and another one has to "
-            "take its place"),
-        (not_in("gone", 'the certificate "CN=gone" has been revoked; another '
-                "one has to take its place"),)),
+            who="gone", why="it has been revoked; use another one in its "
+            "place"),
+        (not_in("gone", 'the certificate "CN=gone" has been revoked',
+                "use another one in its place"),)),
     "revocation list is overdue": Failure(
         server_clock(2 * DAY), 255, "tls", REFUSED.format(
             who="alice", why="the server cannot tell whether it is good, as "
             "when its revocation list is overdue"),
         (not_in("alice", 'the certificate "CN=alice" cannot be checked for '
-                "revocation: CRL has expired; make a new revocation list of "
-                '"CN=AIS_CA"'),)),
+                "revocation: CRL has expired",
+                'make a new revocation list of "CN=AIS_CA"'),)),
     "server's certificate of a client": Failure(
         client_with(purpose="server"), 255, "tls", REFUSED.format(
             who="alice", why="it is not for use as a client"),
         (not_in("alice", 'the certificate "CN=alice" is not for use as a '
                 "client: that needs digitalSignature as keyUsage and "
-                "clientAuth as extendedKeyUsage; make one with \"ais-ca "
-                'client"'),)),
+                "clientAuth as extendedKeyUsage",
+                'make one with "ais-ca client"'),)),
     "client's certificate of an authority": Failure(
         client_with(authority=True), 255, "tls", REFUSED.format(
             who="alice", why="it is not for use as a client"),
         (not_in("alice", 'the certificate "CN=alice" is not for use as a '
                 "client: it is that of an authority (CA:TRUE as "
-                'basicConstraints), as "openssl req -x509" makes them; make '
-                'one with "ais-ca client"'),)),
+                'basicConstraints), as "openssl req -x509" makes them',
+                'make one with "ais-ca client"'),)),
     "client's certificate without a purpose": Failure(
         client_with(purpose=None), 255, "tls", REFUSED.format(
             who="alice", why="it is not for use as a client; it has no "
             "extendedKeyUsage with clientAuth, which the server asks for"),
         (not_in("alice", 'the certificate "CN=alice" does not say that it is '
-                "for clients: it has no extendedKeyUsage with clientAuth; "
+                "for clients: it has no extendedKeyUsage with clientAuth",
                 'make one with "ais-ca client", or set client_purpose = '
                 '"optional" in aisd.conf'),)),
     "client's certificate of a server": Failure(
@@ -772,8 +783,8 @@ FAILURES = {
         f"aisc: tls: the server does not speak ais/1; {IS_AISD}"),
     "TLS 1.2 server": Failure(
         s_server("-tls1_2"), 255, "tls",
-        'aisc: tls: the server does not speak TLS 1.3 ("allow_tls12" would '
-        f"take 1.2); {IS_AISD}"),
+        'aisc: tls: the server does not speak TLS 1.3; "allow_tls12" would '
+        f"take 1.2; {IS_AISD}"),
     "HTTP/2 server": Failure(
         server_with(alpn=["h2"]), 255, "tls",
         f"aisc: tls: the server does not speak ais/1; {IS_AISD}"),
@@ -801,8 +812,8 @@ FAILURES = {
         (not_in(None, "the client showed no certificate"),)),
     "TLS 1.2 client": Failure(
         caller(older), None, None, "",
-        (not_in(None, 'the client does not speak TLS 1.3 ("allow_tls12" '
-                "would take 1.2)"),)),
+        (not_in(None, "the client does not speak TLS 1.3",
+                '"allow_tls12" would take 1.2'),)),
 
     "client of another version": Failure(
         client_of_another_version, None, None, "",
@@ -811,7 +822,8 @@ FAILURES = {
     # The session.
     "line is full": Failure(
         line_is_full, 255, "busy",
-        f"aisc: busy: {FULL}", (not_in("alice", FULL), LEFT_LINE)),
+        f"aisc: busy: {FULL[0]}; {FULL[1]}",
+        (not_in("alice", *FULL), LEFT_LINE)),
     "others are served": Failure(
         others_are_served, 255, "busy",
         "aisc: busy: it was not our turn within 0 seconds, with 1 before us "
@@ -1013,7 +1025,7 @@ FAILURES = {
     # Here.
     "no certificate": Failure(
         lambda w: w.true(pair=w.alice._replace(cert=None)), 255, "config",
-        "aisc: config: there is no certificate to connect with: name the "
+        "aisc: config: there is no certificate to connect with; name the "
         "file of your certificate by the option --cert, or by "
         '"certificate" in ~/.config/ais/aisc.conf or {FILE}'),
     "key cannot be read": Failure(
@@ -1059,6 +1071,21 @@ def check_text(template, text):
         f"is:        {text}\nshould be: {template}"
 
 
+def check_object(line, kind, text):
+    """What programs are told is what people are, in its parts: the hint is
+    that very failure's, where it has one."""
+    for told in map(json.loads, text.splitlines()):
+        # The settings may be wrong in more than one place.
+        if told["class"] == "done" or \
+                told["error"]["message"].startswith("the settings are not"):
+            continue
+        error = told["error"]
+        said = (f"aisc: {kind}: " if kind else "aisc: ") + error["message"]
+        assert line in (said, f"{said}; {error['hint']}"), error
+        if kind in ("tls", "name"):
+            assert line != said, error
+
+
 def check_record(record, event):
     assert (event["event"], event["level"]) == (record.event, record.level)
     check_text(record.msg, event["msg"])
@@ -1071,6 +1098,7 @@ def check_record(record, event):
 def test_failure(world, name):
     """Both sides say it, in these words and no others."""
     row = FAILURES[name]
+    world.told.write_bytes(b"")
     world.watch(world.daemon)
     done = row.make(world)
     if done is not None:
@@ -1081,6 +1109,7 @@ def test_failure(world, name):
         assert done.returncode in (
             row.status if isinstance(row.status, tuple) else [row.status])
         assert lines[0].isprintable()
+        check_object(lines[0], row.kind, world.told.read_text())
     records = world.records(len(row.records))
     assert [r["event"] for r in records] == [r.event for r in row.records], \
         records

@@ -372,9 +372,9 @@ def test_client_cannot_sign(make_aisd, root, server, client):
                         open(client.cert, encoding="ascii").read())
     daemon = make_aisd(pair=server)
     assert refusal(daemon, signer.make("eve")) == (
-        f'"CN={client.name}" is no authority, though others have been issued '
-        "by it: its certificate lacks CA:TRUE as basicConstraints, or "
-        "keyCertSign as keyUsage; that of the authority has to be made anew")
+        f'"CN={client.name}" is no authority, though it has issued '
+        "certificates: its own lacks CA:TRUE as basicConstraints, or "
+        "keyCertSign as keyUsage")
 
 
 def test_intermediate_that_has_expired(make_aisd, root, server):

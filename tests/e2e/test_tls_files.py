@@ -606,15 +606,16 @@ def refusal(make_aisd, aisc, root, pair):
     daemon = make_aisd(pair=root.make("localhost", "server"))
     done = aisc.run(daemon.port, "true", pair=pair)
     assert (done.returncode, client.said(done.stderr)) == (255, "tls")
-    return daemon.wait_event("handshake-failed")["reason"]
+    event = daemon.wait_event("handshake-failed")
+    return event["reason"], event["hint"]
 
 
 def test_authority_for_another_purpose(make_aisd, aisc, root):
     mail = root.intermediate("Web", more=["extendedKeyUsage = serverAuth"])
     assert refusal(make_aisd, aisc, root, mail.make("alice")) == (
         'the authority "CN=Web" may not issue certificates for clients: its '
-        "own has an extendedKeyUsage without clientAuth; that of the "
-        "authority has to be made anew")
+        "own has an extendedKeyUsage without clientAuth",
+        "make the authority's certificate anew")
 
 
 def put_alone(pair, path):
@@ -631,19 +632,23 @@ def test_intermediate_is_missing(make_aisd, aisc, root, tmp_path):
     alice = put_alone(branch.make("alice"), tmp_path / "alice.pem")
     server = put_alone(branch.make("localhost", "server"),
                        tmp_path / "server.pem")
-    says = ("does not come from the configured authority: no other comes "
-            "with it; if its issuer is an intermediate authority, that one's "
-            "certificate belongs behind it in the %s's file")
-    check_config(make_aisd(start=False, pair=server), says % "server")
+    says = "does not come from the configured authority, and no other " \
+        "comes with it"
+    hint = "if its issuer is an intermediate authority, add that one's " \
+        "certificate to the %s's file, after this one"
+    check_config(make_aisd(start=False, pair=server),
+                 f"{says}; {hint % 'server'}")
     daemon = make_aisd(pair=branch.make("localhost", "server"))
     done = aisc.run(daemon.port, pair=alice, options=["--check"])
-    assert says % "client" in (done.stdout + done.stderr).decode()
+    assert f"{says}; {hint % 'client'}" in \
+        (done.stdout + done.stderr).decode()
     # And the other side of it.
     done = aisc.run(daemon.port, "true", pair=alice)
     assert ('does not trust its issuer "CN=Branch"; if that is an '
-            "intermediate authority, its certificate belongs behind this one "
-            "in the same file") in done.stderr.decode()
-    assert says % "client" in daemon.wait_event("handshake-failed")["reason"]
+            "intermediate authority, add its certificate to the file of this "
+            "one, after it") in done.stderr.decode()
+    event = daemon.wait_event("handshake-failed")
+    assert event["reason"].endswith(says) and event["hint"] == hint % "client"
     assert aisc.run(daemon.port, "true",
                     pair=branch.make("alice")).returncode == 0
 
@@ -674,7 +679,7 @@ def test_authority_that_may_sign_no_list(make_aisd, tmp_path):
     check_config(make_aisd(start=False, pair=signer.make(
         "localhost", "server"), crl=crl), 'cannot be checked for revocation: '
         '"CN=Root" may not sign lists, for its own certificate has a '
-        "keyUsage without cRLSign; that of the authority has to be made anew")
+        "keyUsage without cRLSign; make the authority's certificate anew")
 
 
 def test_list_of_one_authority_alone(make_aisd, root, tmp_path):

@@ -244,7 +244,7 @@ tls_shutdown(struct tls *tls)
 /* --- common/tls: what there is to know ------------------------------------ */
 
 struct tls_context *
-tls_server_new(struct tls_files *files, char why[TLS_TEXT_MAX])
+tls_server_new(struct tls_files *files, struct failure *why)
 {
 	(void)files;
 	(void)why;
@@ -252,14 +252,14 @@ tls_server_new(struct tls_files *files, char why[TLS_TEXT_MAX])
 }
 
 struct tls_context *
-tls_client_new(struct tls_files *files, char why[TLS_TEXT_MAX])
+tls_client_new(struct tls_files *files, struct failure *why)
 {
 	return tls_server_new(files, why);
 }
 
 int
 tls_server_check(struct tls_context *context, struct tls_files *files,
-    char why[TLS_TEXT_MAX])
+    struct failure *why)
 {
 	(void)context;
 	(void)files;
@@ -268,7 +268,7 @@ tls_server_check(struct tls_context *context, struct tls_files *files,
 }
 
 int
-tls_client_check(struct tls_context *context, char why[TLS_TEXT_MAX])
+tls_client_check(struct tls_context *context, struct failure *why)
 {
 	return tls_server_check(context, NULL, why);
 }
@@ -306,14 +306,15 @@ tls_context_crl_begins(const struct tls_context *context)
 
 int
 tls_recheck(struct tls *tls, struct tls_context *context,
-    const char **reason, char why[TLS_TEXT_MAX])
+    const char **reason, struct failure *why)
 {
 	(void)tls;
 	(void)context;
 	if (!wire.untrusted)
 		return 0;
 	*reason = "revoked";
-	(void)snprintf(why, TLS_TEXT_MAX, "the certificate is revoked");
+	failure_set(why, TLS_FAILURE_CERTIFICATE, "the certificate is "
+	    "revoked");
 	return -1;
 }
 
@@ -347,26 +348,22 @@ tls_peer_certificate(const struct tls *tls, size_t n, struct tls_identity *id)
 
 int
 tls_identity_load(const char *path, struct tls_identity *id,
-    char why[TLS_TEXT_MAX])
+    struct failure *why)
 {
 	(void)path;
 	(void)why;
 	return tls_context_certificate(&the_context, 0, id);
 }
 
-const char *
-tls_error(const struct tls *tls)
-{
-	(void)tls;
-	return "the connection was cut";
-}
-
-enum tls_failure
+const struct failure *
 tls_failure(const struct tls *tls)
 {
+	static struct failure failure;
+
 	(void)tls;
-	return wire.altered ? TLS_FAILURE_ALTERED : wire.cut ?
-	    TLS_FAILURE_CUT : TLS_FAILURE_NONE;
+	failure_set(&failure, wire.altered ? TLS_FAILURE_ALTERED : wire.cut ?
+	    TLS_FAILURE_CUT : TLS_FAILURE_NONE, "the connection was cut");
+	return &failure;
 }
 
 const char *

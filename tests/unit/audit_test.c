@@ -146,6 +146,7 @@ life(void **state)
 static void
 session(void **state)
 {
+	struct failure why;
 	const struct audit_sums sums = { .commands = 2, .duration_us = 12003,
 	    .in_bytes = 1, .out_bytes = UINT64_MAX, .err_bytes = 3,
 	    .ended = 2 };
@@ -163,15 +164,18 @@ session(void **state)
 	    "stdout_bytes=18446744073709551615 stderr_bytes=3 ended=2 "
 	    "msg=\"session closed: alice from 192.0.2.1, after 0.01 s and 2 "
 	    "commands: the client ended it\"\n");
-	audit_handshake_failed(&stranger, "no certificate");
+	failure_set(&why, 0, "no certificate");
+	audit_handshake_failed(&stranger, &why);
 	check("handshake-failed", LOG_LEVEL_WARNING);
 	has("event=handshake-failed address=192.0.2.9 reason=\"no "
 	    "certificate\" msg=\"TLS handshake failed for 192.0.2.9: no "
 	    "certificate\"\n");
+	failure_set(&why, 0, "expired");
+	failure_hint(&why, "renew it");
 	audit_handshake_failed(&(struct audit_peer){ .address = "x",
-	    .identity = &alice }, "expired");
-	has(" serial=0A fingerprint=ff reason=expired msg=\"connection of "
-	    "alice from x refused: expired\"\n");
+	    .identity = &alice }, &why);
+	has(" serial=0A fingerprint=ff reason=expired hint=\"renew it\" msg="
+	    "\"connection of alice from x refused: expired; renew it\"\n");
 }
 
 static void

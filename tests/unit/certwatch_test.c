@@ -26,12 +26,12 @@ enter(void **state)
 {
 	struct tls_files files = { .certificate = "server.pem",
 	    .key = "server.key", .authority = "site/ca.pem" };
-	char why[TLS_TEXT_MAX];
+	struct failure why;
 
 	(void)state;
 	unit_enter(directory);
 	assert_int_equal(certificates_make(), 0);
-	assert_non_null(context = tls_server_new(&files, why));
+	assert_non_null(context = tls_server_new(&files, &why));
 	assert_int_equal(pollset_init(&ps, 4), 0);
 	return 0;
 }

@@ -6,6 +6,7 @@
 
 #include "tests/unit/unit.h"
 
+#include "common/base/failure.h"
 #include "common/base/log.h"
 
 #include "client/core/memory.h"
@@ -179,29 +180,29 @@ static void
 check(void **state)
 {
 	struct settings s = { .port = 1 };
-	char why[512];
+	struct failure why;
 
 	(void)state;
 	unit_write("key", "");
-	assert_int_equal(settings_check(&s, why, sizeof why), -1);
-	assert_non_null(strstr(why, "--ca"));
+	assert_int_equal(settings_check(&s, &why), -1);
+	assert_non_null(strstr(why.hint, "--ca"));
 	memory_set(&s.authority, "ca");
-	assert_int_equal(settings_check(&s, why, sizeof why), -1);
-	assert_non_null(strstr(why, "--cert"));
+	assert_int_equal(settings_check(&s, &why), -1);
+	assert_non_null(strstr(why.hint, "--cert"));
 	memory_set(&s.certificate, "cert");
-	assert_int_equal(settings_check(&s, why, sizeof why), -1);
-	assert_non_null(strstr(why, "--key"));
+	assert_int_equal(settings_check(&s, &why), -1);
+	assert_non_null(strstr(why.hint, "--key"));
 	memory_set(&s.key, "key");
 	for (int bit = 0; bit < 9; bit++) {
 		/* Group and others may execute it, for what that is worth. */
 		int wanted = bit < 6 && bit % 3 != 0 ? -1 : 0;
 
 		assert_int_equal(chmod("key", (mode_t)(0400 | 1 << bit)), 0);
-		assert_int_equal(settings_check(&s, why, sizeof why), wanted);
+		assert_int_equal(settings_check(&s, &why), wanted);
 	}
 	/* A file that is not there is reported by who reads it. */
 	assert_int_equal(unlink("key"), 0);
-	assert_int_equal(settings_check(&s, why, sizeof why), 0);
+	assert_int_equal(settings_check(&s, &why), 0);
 	settings_free(&s);
 }
 

@@ -29,12 +29,12 @@ context(bool server)
 		.key = server ? "server.key" : "alice.key",
 		.authority = "site/ca.pem"
 	};
-	char why[TLS_TEXT_MAX];
-	struct tls_context *c = server ? tls_server_new(&f, why) :
-	    tls_client_new(&f, why);
+	struct failure why;
+	struct tls_context *c = server ? tls_server_new(&f, &why) :
+	    tls_client_new(&f, &why);
 
 	if (c == NULL)
-		fail_msg("%s", why);
+		fail_msg("%s", why.text);
 	return c;
 }
 
@@ -418,7 +418,7 @@ cut(void **state)
 	open_good(&client, &server);
 	assert_int_equal(shutdown(conn_fd(client), SHUT_WR), 0);
 	assert_int_equal(conn_read(server), IO_ERROR);
-	assert_int_equal(tls_failure(conn_tls(server)), TLS_FAILURE_CUT);
+	assert_int_equal(tls_failure(conn_tls(server))->code, TLS_FAILURE_CUT);
 	conn_close(client);
 	conn_close(server);
 }

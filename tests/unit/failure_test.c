@@ -6,26 +6,6 @@
 
 #include "common/base/failure.h"
 
-static void __attribute__((format(printf, 3, 4)))
-failure_set(struct failure *f, int code, const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	failure_vset(f, code, format, ap);
-	va_end(ap);
-}
-
-static void __attribute__((format(printf, 2, 3)))
-failure_hint(struct failure *f, const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	failure_vhint(f, format, ap);
-	va_end(ap);
-}
-
 static void
 parts(void **state)
 {
@@ -36,6 +16,10 @@ parts(void **state)
 	failure_set(&f, 7, "%s is wrong", "it");
 	assert_int_equal(f.code, 7);
 	assert_string_equal(failure_sentence(&f, out), "it is wrong");
+	failure_more(&f, "do that");
+	assert_string_equal(f.hint, "do that");
+	failure_more(&f, "and %d", 7);
+	assert_string_equal(f.hint, "do that; and 7");
 	failure_hint(&f, "do this");
 	failure_hint(&f, "do %s", "that");
 	failure_about(&f, "file:%d", 3);

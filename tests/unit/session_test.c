@@ -431,12 +431,12 @@ context(bool server)
 		.key = server ? "server.key" : "alice.key",
 		.authority = "site/ca.pem"
 	};
-	char why[TLS_TEXT_MAX];
-	struct tls_context *c = server ? tls_server_new(&f, why) :
-	    tls_client_new(&f, why);
+	struct failure why;
+	struct tls_context *c = server ? tls_server_new(&f, &why) :
+	    tls_client_new(&f, &why);
 
 	if (c == NULL)
-		fail_msg("%s", why);
+		fail_msg("%s", why.text);
 	return c;
 }
 
@@ -1335,8 +1335,8 @@ judged(void **state)
 {
 	struct tls_files f = { .certificate = "server.pem",
 	    .key = "server.key", .authority = "other/ca.pem" };
-	char why[TLS_TEXT_MAX];
-	struct tls_context *other = tls_server_new(&f, why);
+	struct failure why;
+	struct tls_context *other = tls_server_new(&f, &why);
 
 	(void)state;
 	assert_non_null(other);

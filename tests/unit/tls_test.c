@@ -17,7 +17,8 @@
 #include "common/base/fd.h"
 #include "common/tls/tls.h"
 
-static char why[TLS_TEXT_MAX];
+static struct failure why;
+static char sentence[FAILURE_MAX];
 
 static struct tls_files
 files_of(const char *certificate, const char *key, const char *authority,
@@ -34,10 +35,10 @@ server_with(const char *crl)
 {
 	struct tls_files f = files_of("server.pem", "server.key",
 	    "site/ca.pem", crl);
-	struct tls_context *c = tls_server_new(&f, why);
+	struct tls_context *c = tls_server_new(&f, &why);
 
 	if (c == NULL)
-		fail_msg("%s", why);
+		fail_msg("%s", failure_sentence(&why, sentence));
 	return c;
 }
 
@@ -51,9 +52,9 @@ client_with(const char *name)
 
 	(void)snprintf(pem, sizeof pem, "%s.pem", name);
 	(void)snprintf(key, sizeof key, "%s.key", name);
-	c = tls_client_new(&f, why);
+	c = tls_client_new(&f, &why);
 	if (c == NULL)
-		fail_msg("%s", why);
+		fail_msg("%s", failure_sentence(&why, sentence));
 	return c;
 }
 
@@ -157,9 +158,9 @@ open_good(struct pair *p)
 	open_pair(p, client_with("alice"), server_with(NULL), "localhost");
 	shake(p);
 	if (p->client_io != IO_OK)
-		fail_msg("client: %s", tls_error(p->client));
+		fail_msg("client: %s", tls_failure(p->client)->text);
 	if (p->server_io != IO_OK)
-		fail_msg("server: %s", tls_error(p->server));
+		fail_msg("server: %s", tls_failure(p->server)->text);
 }
 
 static void
@@ -194,7 +195,7 @@ handshake(void **state)
 	shake(&p);
 	assert_int_equal(p.client_io, IO_OK);
 	assert_int_equal(p.server_io, IO_OK);
-	assert_int_equal(tls_failure(p.client), TLS_FAILURE_NONE);
+	assert_int_equal(tls_failure(p.client)->code, TLS_FAILURE_NONE);
 	assert_string_equal(tls_version(p.client), "TLSv1.3");
 	assert_string_equal(tls_version(p.server), "TLSv1.3");
 	assert_true(strlen(tls_cipher(p.server)) > 5);
@@ -247,8 +248,8 @@ load_san(const char *value, struct tls_identity *id)
 	    "-key alice.key -config site/cnf -subj /CN=x -out san.pem "
 	    "-addext 'subjectAltName=%s' 2>/dev/null", value);
 	assert_int_equal(system(command), 0);
-	if (tls_identity_load("san.pem", id, why) == -1)
-		fail_msg("%s", why);
+	if (tls_identity_load("san.pem", id, &why) == -1)
+		fail_msg("%s", failure_sentence(&why, sentence));
 }
 
 /* The names in "id", with a ";" behind each. */
@@ -299,7 +300,7 @@ alternative_names(void **state)
 		assert_string_equal(joined(&id), examples[i].names);
 		assert_int_equal(id.lacks != NULL, examples[i].lacks);
 	}
-	assert_int_equal(tls_identity_load("alice.pem", &id, why), 0);
+	assert_int_equal(tls_identity_load("alice.pem", &id, &why), 0);
 	assert_string_equal(id.common_name, "alice");
 	assert_string_equal(id.sans, "");
 	assert_string_equal(id.issuer, "CN=AIS_TEST_CA");
@@ -346,10 +347,11 @@ identity_files(void **state)
 	struct tls_identity id;
 
 	(void)state;
-	assert_int_equal(tls_identity_load("missing.pem", &id, why), -1);
-	assert_non_null(strstr(why, "missing.pem: No such file"));
-	assert_int_equal(tls_identity_load("alice.key", &id, why), -1);
-	assert_non_null(strstr(why, "cannot use the certificate alice.key"));
+	assert_int_equal(tls_identity_load("missing.pem", &id, &why), -1);
+	assert_non_null(strstr(why.text, "missing.pem: No such file"));
+	assert_int_equal(tls_identity_load("alice.key", &id, &why), -1);
+	assert_non_null(strstr(why.text,
+	    "cannot use the certificate alice.key"));
 }
 
 static void
@@ -485,8 +487,8 @@ open_renewing(struct pair *p, uint64_t records, int64_t age)
 
 	server.key_records = client.key_records = records;
 	server.key_age = client.key_age = age;
-	open_pair(p, tls_client_new(&client, why),
-	    tls_server_new(&server, why), "localhost");
+	open_pair(p, tls_client_new(&client, &why),
+	    tls_server_new(&server, &why), "localhost");
 	shake(p);
 	assert_int_equal(p->client_io, IO_OK);
 	assert_int_equal(p->server_io, IO_OK);
@@ -571,12 +573,12 @@ keys_are_renewed_in_bulk(void **state)
 			    bytes + sent[side], n), 0);
 			sent[side] += n;
 			if (tls_drain(tls, &out[side]) == IO_ERROR)
-				fail_msg("%s", tls_error(tls));
+				fail_msg("%s", tls_failure(tls)->text);
 			/* Fill the sockets before anything is carried on. */
 			if (i % 3 == 2)
 				carry(&p);
 			if (tls_fill(tls, in) == IO_ERROR)
-				fail_msg("%s", tls_error(tls));
+				fail_msg("%s", tls_failure(tls)->text);
 			n = buf_used(in);
 			if (n > 0)
 				assert_memory_equal(buf_data(in),
@@ -607,7 +609,7 @@ gathered_for_nobody(void **state)
 	}
 	fd_close(&p.wires[0]);
 	assert_int_equal(tls_drain(p.client, &out), IO_ERROR);
-	assert_int_equal(tls_failure(p.client), TLS_FAILURE_CUT);
+	assert_int_equal(tls_failure(p.client)->code, TLS_FAILURE_CUT);
 	buf_free(&out);
 	close_pair(&p);
 }
@@ -690,7 +692,7 @@ the_end(void **state)
 	expect_text(&p.server_in, "last words");
 	assert_int_equal(tls_fill(p.server, &p.server_in), IO_EOF);
 	assert_int_equal(tls_fill(p.server, &p.server_in), IO_EOF);
-	assert_int_equal(tls_failure(p.server), TLS_FAILURE_NONE);
+	assert_int_equal(tls_failure(p.server)->code, TLS_FAILURE_NONE);
 	/* The other direction is open still. */
 	send_text(p.server, "and mine");
 	close_pair(&p);
@@ -709,10 +711,10 @@ cut(void **state)
 	assert_int_equal(tls_fill(p.server, &p.server_in), IO_OK);
 	expect_text(&p.server_in, "half a");
 	assert_int_equal(tls_fill(p.server, &p.server_in), IO_ERROR);
-	assert_int_equal(tls_failure(p.server), TLS_FAILURE_CUT);
-	assert_true(strlen(tls_error(p.server)) > 0);
+	assert_int_equal(tls_failure(p.server)->code, TLS_FAILURE_CUT);
+	assert_true(strlen(tls_failure(p.server)->text) > 0);
 	assert_int_equal(tls_fill(p.server, &p.server_in), IO_ERROR);
-	assert_int_equal(tls_failure(p.server), TLS_FAILURE_CUT);
+	assert_int_equal(tls_failure(p.server)->code, TLS_FAILURE_CUT);
 	close_pair(&p);
 
 	/* In the handshake. */
@@ -720,7 +722,7 @@ cut(void **state)
 	assert_int_equal(tls_handshake(p.client), IO_WAIT);
 	fd_close(&p.wires[0]);
 	assert_int_equal(tls_handshake(p.client), IO_ERROR);
-	assert_int_equal(tls_failure(p.client), TLS_FAILURE_CUT);
+	assert_int_equal(tls_failure(p.client)->code, TLS_FAILURE_CUT);
 	close_pair(&p);
 }
 
@@ -742,7 +744,7 @@ cut_within_a_record(void **state)
 		deliver(&p);
 		fd_close(&p.wires[1]);
 		assert_int_equal(tls_fill(p.server, &p.server_in), IO_ERROR);
-		assert_int_equal(tls_failure(p.server), TLS_FAILURE_CUT);
+		assert_int_equal(tls_failure(p.server)->code, TLS_FAILURE_CUT);
 		assert_int_equal(buf_used(&p.server_in), 0);
 		close_pair(&p);
 	}
@@ -772,13 +774,15 @@ altered(void **state)
 			continue;
 		}
 		assert_int_equal(buf_used(&p.server_in), 0);
-		assert_int_equal(tls_failure(p.server), TLS_FAILURE_ALTERED);
-		assert_true(strlen(tls_error(p.server)) > 0);
+		assert_int_equal(tls_failure(p.server)->code,
+		    TLS_FAILURE_ALTERED);
+		assert_true(strlen(tls_failure(p.server)->text) > 0);
 		carry(&p);
 		assert_int_equal(tls_fill(p.client, &p.client_in), IO_ERROR);
 		/* By the alert, which is about the version if that was hit. */
-		assert_true(tls_failure(p.client) == TLS_FAILURE_ALTERED ||
-		    tls_failure(p.client) == TLS_FAILURE_ENDED);
+		assert_true(tls_failure(p.client)->code ==
+		    TLS_FAILURE_ALTERED ||
+		    tls_failure(p.client)->code == TLS_FAILURE_ENDED);
 		close_pair(&p);
 	}
 	assert_true(headers <= 2);
@@ -801,8 +805,8 @@ altered_behind_a_good_one(void **state)
 	expect_text(&p.server_in, "good");
 	assert_true(tls_pending(p.server));
 	assert_int_equal(tls_fill(p.server, &p.server_in), IO_ERROR);
-	assert_int_equal(tls_failure(p.server), TLS_FAILURE_ALTERED);
-	assert_non_null(strstr(tls_error(p.server), "integrity"));
+	assert_int_equal(tls_failure(p.server)->code, TLS_FAILURE_ALTERED);
+	assert_non_null(strstr(tls_failure(p.server)->text, "integrity"));
 	close_pair(&p);
 }
 
@@ -827,7 +831,7 @@ no_farewell_after_a_failure(void **state)
 	buf_init(&b, 10);
 	assert_int_equal(buf_put(&b, "x", 1), 0);
 	assert_int_equal(tls_drain(p.server, &b), IO_ERROR);
-	assert_int_equal(tls_failure(p.server), TLS_FAILURE_ALTERED);
+	assert_int_equal(tls_failure(p.server)->code, TLS_FAILURE_ALTERED);
 	buf_free(&b);
 	close_pair(&p);
 }
@@ -848,11 +852,11 @@ last_words(void **state)
 	buf_init(&b, 10);
 	assert_int_equal(buf_put(&b, "x", 1), 0);
 	assert_int_equal(tls_drain(p.client, &b), IO_ERROR);
-	assert_int_equal(tls_failure(p.client), TLS_FAILURE_CUT);
+	assert_int_equal(tls_failure(p.client)->code, TLS_FAILURE_CUT);
 	assert_int_equal(tls_fill(p.client, &p.client_in), IO_OK);
 	expect_text(&p.client_in, "goodbye");
 	assert_int_equal(tls_fill(p.client, &p.client_in), IO_ERROR);
-	assert_int_equal(tls_failure(p.client), TLS_FAILURE_CUT);
+	assert_int_equal(tls_failure(p.client)->code, TLS_FAILURE_CUT);
 	buf_free(&b);
 	close_pair(&p);
 }
@@ -878,16 +882,16 @@ names(void **state)
 		shake(&p);
 		if ((p.client_io == IO_OK) != examples[i].good)
 			fail_msg("%s: %s", examples[i].name,
-			    tls_error(p.client));
+			    tls_failure(p.client)->text);
 		if (!examples[i].good) {
-			assert_int_equal(tls_failure(p.client),
+			assert_int_equal(tls_failure(p.client)->code,
 			    TLS_FAILURE_NAME);
-			assert_non_null(strstr(tls_error(p.client),
+			assert_non_null(strstr(tls_failure(p.client)->text,
 			    examples[i].name));
-			assert_non_null(strstr(tls_error(p.client),
+			assert_non_null(strstr(tls_failure(p.client)->text,
 			    "localhost"));
 			assert_int_equal(p.server_io, IO_ERROR);
-			assert_int_equal(tls_failure(p.server),
+			assert_int_equal(tls_failure(p.server)->code,
 			    TLS_FAILURE_REFUSED);
 		}
 		close_pair(&p);
@@ -903,10 +907,11 @@ refused(struct tls_context *client, const char *crl, const char *text)
 	open_pair(&p, client, server_with(crl), "localhost");
 	shake(&p);
 	assert_int_equal(p.server_io, IO_ERROR);
-	assert_int_equal(tls_failure(p.server), strcmp(text, "authority") == 0 ?
+	assert_int_equal(tls_failure(p.server)->code,
+	    strcmp(text, "authority") == 0 ?
 	    TLS_FAILURE_AUTHORITY : TLS_FAILURE_CERTIFICATE);
-	if (strstr(tls_error(p.server), text) == NULL)
-		fail_msg("%s", tls_error(p.server));
+	if (strstr(tls_failure(p.server)->text, text) == NULL)
+		fail_msg("%s", tls_failure(p.server)->text);
 	/* It knows whom it has refused. */
 	assert_non_null(tls_peer(p.server));
 	assert_true(strlen(tls_peer(p.server)->subject) > 3);
@@ -914,7 +919,7 @@ refused(struct tls_context *client, const char *crl, const char *text)
 	if (p.client_io == IO_OK)
 		p.client_io = tls_fill(p.client, &p.client_in);
 	assert_int_equal(p.client_io, IO_ERROR);
-	assert_int_equal(tls_failure(p.client), TLS_FAILURE_REFUSED);
+	assert_int_equal(tls_failure(p.client)->code, TLS_FAILURE_REFUSED);
 	assert_int_equal(buf_used(&p.client_in), 0);
 	close_pair(&p);
 }
@@ -927,7 +932,7 @@ client_that_trusts(const char *name, const char *authority)
 
 	(void)snprintf(pem, sizeof pem, "%s.pem", name);
 	(void)snprintf(key, sizeof key, "%s.key", name);
-	return tls_client_new(&f, why);
+	return tls_client_new(&f, &why);
 }
 
 static void
@@ -969,10 +974,10 @@ refused_server(void **state)
 	    server_with(NULL), "localhost");
 	shake(&p);
 	assert_int_equal(p.client_io, IO_ERROR);
-	assert_int_equal(tls_failure(p.client), TLS_FAILURE_AUTHORITY);
-	assert_non_null(strstr(tls_error(p.client), "authority"));
+	assert_int_equal(tls_failure(p.client)->code, TLS_FAILURE_AUTHORITY);
+	assert_non_null(strstr(tls_failure(p.client)->text, "authority"));
 	assert_int_equal(p.server_io, IO_ERROR);
-	assert_int_equal(tls_failure(p.server), TLS_FAILURE_REFUSED);
+	assert_int_equal(tls_failure(p.server)->code, TLS_FAILURE_REFUSED);
 	assert_null(tls_peer(p.server));
 	close_pair(&p);
 }
@@ -983,7 +988,7 @@ client_as_server(void **state)
 {
 	struct tls_files f = files_of("alice.pem", "alice.key", "site/ca.pem",
 	    NULL);
-	struct tls_context *c = tls_server_new(&f, why);
+	struct tls_context *c = tls_server_new(&f, &why);
 	struct pair p;
 
 	(void)state;
@@ -991,7 +996,7 @@ client_as_server(void **state)
 	open_pair(&p, client_with("both"), c, "localhost");
 	shake(&p);
 	assert_int_equal(p.client_io, IO_ERROR);
-	assert_int_equal(tls_failure(p.client), TLS_FAILURE_CERTIFICATE);
+	assert_int_equal(tls_failure(p.client)->code, TLS_FAILURE_CERTIFICATE);
 	close_pair(&p);
 }
 
@@ -1009,16 +1014,18 @@ not_tls(void **state)
 		assert_true(write(p.wires[1], texts[i],
 		    strlen(texts[i])) > 0);
 		assert_int_equal(tls_handshake(p.server), IO_ERROR);
-		assert_true(tls_failure(p.server) == TLS_FAILURE_NOT_TLS ||
-		    tls_failure(p.server) == TLS_FAILURE_PROTOCOL);
-		assert_true(strlen(tls_error(p.server)) > 0);
+		assert_true(tls_failure(p.server)->code ==
+		    TLS_FAILURE_NOT_TLS ||
+		    tls_failure(p.server)->code == TLS_FAILURE_PROTOCOL);
+		assert_true(strlen(tls_failure(p.server)->text) > 0);
 		assert_null(tls_peer(p.server));
 		assert_int_equal(tls_handshake(p.client), IO_WAIT);
 		assert_true(write(p.wires[0], texts[i],
 		    strlen(texts[i])) > 0);
 		assert_int_equal(tls_handshake(p.client), IO_ERROR);
-		assert_true(tls_failure(p.client) == TLS_FAILURE_NOT_TLS ||
-		    tls_failure(p.client) == TLS_FAILURE_PROTOCOL);
+		assert_true(tls_failure(p.client)->code ==
+		    TLS_FAILURE_NOT_TLS ||
+		    tls_failure(p.client)->code == TLS_FAILURE_PROTOCOL);
 		close_pair(&p);
 	}
 }
@@ -1048,14 +1055,16 @@ no_context(const char *certificate, const char *key, const char *authority,
 {
 	struct tls_files f = files_of(certificate, key, authority, crl);
 
-	why[0] = '\0';
-	assert_null(tls_server_new(&f, why));
-	if (strstr(why, named) == NULL)
-		fail_msg("no %s in: %s", named, why);
-	why[0] = '\0';
-	assert_null(tls_client_new(&f, why));
-	if (strstr(why, named) == NULL)
-		fail_msg("no %s in: %s", named, why);
+	why.text[0] = '\0';
+	assert_null(tls_server_new(&f, &why));
+	if (strstr(failure_sentence(&why, sentence), named) == NULL)
+		fail_msg("no %s in: %s", named,
+		    failure_sentence(&why, sentence));
+	why.text[0] = '\0';
+	assert_null(tls_client_new(&f, &why));
+	if (strstr(failure_sentence(&why, sentence), named) == NULL)
+		fail_msg("no %s in: %s", named,
+		    failure_sentence(&why, sentence));
 }
 
 static void
@@ -1085,7 +1094,7 @@ contexts(void **state)
 	no_context(s, NULL, a, NULL, "key");
 	no_context(s, k, NULL, NULL, "authority");
 	tls_context_free(NULL);
-	c = tls_server_new(&f, why);
+	c = tls_server_new(&f, &why);
 	assert_non_null(c);
 	assert_true(end_of(c, TLS_TERM_CERTIFICATE) == INT64_C(4070908800));
 	tls_context_free(c);
@@ -1120,14 +1129,15 @@ own_client_certificate(void **state)
 	for (size_t i = 0; i < sizeof examples / sizeof examples[0]; i++) {
 		struct tls_files f = files_of(examples[i].certificate,
 		    examples[i].key, examples[i].authority, NULL);
-		struct tls_context *c = tls_client_new(&f, why);
+		struct tls_context *c = tls_client_new(&f, &why);
 		bool good = examples[i].says[0] == '\0';
 
 		assert_non_null(c);
-		why[0] = '\0';
-		assert_int_equal(tls_client_check(c, why), good ? 0 : -1);
-		assert_non_null(strstr(why, examples[i].says));
-		assert_int_equal(strlen(why) == 0, good);
+		why.text[0] = '\0';
+		assert_int_equal(tls_client_check(c, &why), good ? 0 : -1);
+		assert_non_null(strstr(failure_sentence(&why, sentence),
+		    examples[i].says));
+		assert_int_equal(strlen(why.text) == 0, good);
 		tls_context_free(c);
 	}
 }
@@ -1172,13 +1182,13 @@ own_certificate(void **state)
 	for (size_t i = 0; i < sizeof examples / sizeof examples[0]; i++) {
 		struct tls_files f = files_of(examples[i].certificate,
 		    examples[i].key, examples[i].authority, examples[i].crl);
-		struct tls_context *c = tls_server_new(&f, why);
+		struct tls_context *c = tls_server_new(&f, &why);
 
 		assert_non_null(c);
-		why[0] = '\0';
-		assert_int_equal(tls_server_check(c, &f, why),
+		why.text[0] = '\0';
+		assert_int_equal(tls_server_check(c, &f, &why),
 		    examples[i].good ? 0 : -1);
-		assert_int_equal(strlen(why) == 0, examples[i].good);
+		assert_int_equal(strlen(why.text) == 0, examples[i].good);
 		tls_context_free(c);
 	}
 }
@@ -1190,10 +1200,10 @@ context_with(const char *authority, const char *crl, bool old)
 	struct tls_files f = files_of("both.pem", "both.key", authority, crl);
 	struct tls_context *c;
 
-	f.old_crl = old;
-	c = tls_server_new(&f, why);
+	f.allow_stale_crl = old;
+	c = tls_server_new(&f, &why);
 	if (c == NULL)
-		fail_msg("%s", why);
+		fail_msg("%s", failure_sentence(&why, sentence));
 	return c;
 }
 
@@ -1231,12 +1241,12 @@ judged_again(void **state)
 		assert_int_equal(p.server_io, IO_OK);
 		assert_true(tls_peer_expires(p.server) <
 		    tls_peer(p.server)->not_after);
-		why[0] = '\0';
-		result = tls_recheck(p.server, c, &reason, why);
+		why.text[0] = '\0';
+		result = tls_recheck(p.server, c, &reason, &why);
 		assert_int_equal(result, examples[i].reason == NULL ? 0 : -1);
 		if (result == -1)
 			assert_string_equal(reason, examples[i].reason);
-		assert_int_equal(why[0] == '\0', result == 0);
+		assert_int_equal(why.text[0] == '\0', result == 0);
 		close_pair(&p);
 		tls_context_free(c);
 	}
@@ -1291,10 +1301,12 @@ lists_that_cannot_be_used(void **state)
 		struct tls_files f = files_of("both.pem", "both.key",
 		    "site/ca.pem", examples[i].crl);
 
-		assert_null(tls_server_new(&f, why));
+		assert_null(tls_server_new(&f, &why));
 		assert_ptr_equal(f.at_fault, f.crl);
-		if (strstr(why, examples[i].says) == NULL)
-			fail_msg("%s: %s", examples[i].crl, why);
+		if (strstr(failure_sentence(&why, sentence),
+		    examples[i].says) == NULL)
+			fail_msg("%s: %s", examples[i].crl,
+		    failure_sentence(&why, sentence));
 	}
 }
 
@@ -1332,8 +1344,8 @@ damaged_lists(void **state)
 		    "echo '-----END X509 CRL-----'; } > damaged.pem"), 0);
 		/* With another issuer's name it is somebody else's, and then
 		 * nobody can be checked. */
-		c = tls_server_new(&files, why);
-		accepted = c != NULL && tls_server_check(c, &files, why) == 0;
+		c = tls_server_new(&files, &why);
+		accepted = c != NULL && tls_server_check(c, &files, &why) == 0;
 		assert_false(accepted);
 		tls_context_free(c);
 	}
