@@ -1,6 +1,6 @@
 /*
  * crl.c - one certificate revocation list: whether it can be used, which
- * certificates it is for, and who has signed it.
+ * certificates it is for, and its signer.
  *
  * SPDX-License-Identifier: ISC
  */
@@ -119,7 +119,7 @@ crl_same_scope(const struct crl *a, const struct crl *b)
 	    X509_EXTENSION_get_data(X509_CRL_get_ext(b->crl, j))) == 0;
 }
 
-/* --- what it says, and who says it --------------------------------------- */
+/* --- what it says, and its signer ---------------------------------------- */
 
 /* Does the list say what AIS understands, and can it be used without others?
  * 0, or -1 with what is wrong. */

@@ -70,7 +70,7 @@ struct source {
 
 /* What "error" means for a file that is to be read. */
 static const char *
-describe(int error, bool pipes)
+load_describe(int error, bool pipes)
 {
 	switch (error) {
 	case EFBIG:
@@ -86,7 +86,7 @@ describe(int error, bool pipes)
 	}
 }
 
-/* It may be a key: leave nothing of it behind. */
+/* It may be a key: clear its memory. */
 static void
 source_close(struct source *s)
 {
@@ -118,7 +118,7 @@ source_open(struct source *s, const char *what, struct tls_files *files,
 	files->may_pass = retry_may_help(error);
 	return load_fail(why, error == EACCES ? "it must be readable for the "
 	    "user that runs this" : "", "cannot read the %s %s: %s", what,
-	    path, describe(error, files->pipes));
+	    path, load_describe(error, files->pipes));
 }
 
 /* Read the certificate at which "bio" is. */

@@ -352,7 +352,7 @@ revocation_check(struct revocation *r, X509 *cert, X509 *issuer, bool stale)
 	return e;
 }
 
-/* Is the list number "n" in use, as far as it is known who has signed which? */
+/* Is the list number "n" in use, as far as the signers of lists are known? */
 static bool
 is_newest(const struct revocation *r, size_t n, int64_t now)
 {

@@ -41,7 +41,7 @@ struct tls {
 	short handshake_events;	/* What the handshake waits for. */
 	bool done;		/* The handshake is complete. */
 	bool broken;		/* No close_notify any more. */
-	bool more;		/* The last fill left bytes behind. */
+	bool more;		/* The last fill has not read all bytes. */
 	bool gathers;		/* Records go through a buffer. */
 	bool write_pending;	/* A record is written in part. */
 	uint64_t records;	/* Sent since our key was replaced, */

@@ -11,7 +11,7 @@
 #include "common/tls/term.h"
 
 static void
-take_down(struct tls_term *t, enum tls_term_kind kind, X509 *cert)
+term_set(struct tls_term *t, enum tls_term_kind kind, X509 *cert)
 {
 	*t = (struct tls_term){ .kind = kind,
 	    .begins = cert_seconds(X509_get0_notBefore(cert)),
@@ -77,14 +77,14 @@ term_all(const struct term_sources *from, size_t *count)
 	*count = 0;
 	if (terms == NULL)
 		return NULL;
-	take_down(&terms[n++], TLS_TERM_CERTIFICATE, from->own);
+	term_set(&terms[n++], TLS_TERM_CERTIFICATE, from->own);
 	for (int i = 1; i < between; i++) {
 		cert = sk_X509_value(from->path, i);
 		if (!is_trusted(from->store, cert))
-			take_down(&terms[n++], TLS_TERM_INTERMEDIATE, cert);
+			term_set(&terms[n++], TLS_TERM_INTERMEDIATE, cert);
 	}
 	if (authority != NULL)
-		take_down(&terms[n++], TLS_TERM_AUTHORITY, authority);
+		term_set(&terms[n++], TLS_TERM_AUTHORITY, authority);
 	if (from->lists != NULL)
 		n += revocation_terms(from->lists, terms + n);
 	*count = n;

@@ -16,8 +16,8 @@
 /* Memory is out, on our side. */
 void tls_failure_memory(struct tls *tls);
 
-/* The chain of the peer is refused, by the error in "store"; who the peer says
- * it is, is noted as well. */
+/* The chain of the peer is refused, by the error in "store".  The identity that
+ * it claims is noted as well. */
 void tls_failure_chain(struct tls *tls, X509_STORE_CTX *store);
 
 /* The stream has ended without close_notify; "e" is an errno, or 0. */

@@ -107,7 +107,7 @@ tls_free(struct tls *tls)
 
 /* The socket has failed, with "error", or has ended. */
 static void
-cut(struct tls *tls, int error)
+tls_cut(struct tls *tls, int error)
 {
 	tls_failure_cut(tls, error);
 	ERR_clear_error();
@@ -116,7 +116,7 @@ cut(struct tls *tls, int error)
 
 /* Turn the failure of an SSL call into an answer. */
 static enum io
-answer(struct tls *tls, int result, short *wants)
+tls_answer(struct tls *tls, int result, short *wants)
 {
 	int keep = errno;
 
@@ -137,7 +137,7 @@ answer(struct tls *tls, int result, short *wants)
 			*wants = POLLOUT;
 			return IO_WAIT;
 		}
-		cut(tls, keep);
+		tls_cut(tls, keep);
 		break;
 	default:
 		tls_failure_protocol(tls);
@@ -158,7 +158,7 @@ tls_answered(const struct tls *tls)
 /* A verified client that speaks no protocol of ours is probably a person with
  * another program: say what it has reached. */
 static void
-greet(struct tls *tls)
+tls_greet(struct tls *tls)
 {
 	static const char line[] = "AIS: this is aisd; it speaks " PROTO_ALPN
 	    ", named by ALPN: use aisc, or see ais-protocol(7)\n";
@@ -179,7 +179,7 @@ tls_handshake(struct tls *tls)
 	ERR_clear_error();
 	errno = 0;
 	if ((result = SSL_do_handshake(tls->ssl)) != 1)
-		return answer(tls, result, &tls->handshake_events);
+		return tls_answer(tls, result, &tls->handshake_events);
 	tls->done = true;
 	BIO_set_callback_ex(SSL_get_rbio(tls->ssl), NULL);
 	if ((cert = SSL_get0_peer_certificate(tls->ssl)) == NULL ||
@@ -205,7 +205,7 @@ tls_handshake(struct tls *tls)
 		    "not speak " PROTO_ALPN, tls->context->server ? "client" :
 		    "server");
 		if (tls->context->server && length == 0)
-			greet(tls);
+			tls_greet(tls);
 		return IO_ERROR;
 	}
 	return IO_OK;
@@ -264,7 +264,7 @@ tls_fill(struct tls *tls, struct buf *b)
 		ERR_clear_error();
 		errno = 0;
 		if (SSL_read_ex(tls->ssl, p, piece, &n) != 1) {
-			io = answer(tls, 0, &wants);
+			io = tls_answer(tls, 0, &wants);
 			break;
 		}
 		buf_commit(b, n);
@@ -288,7 +288,7 @@ tls_fill(struct tls *tls, struct buf *b)
  * is sent little, such as one that waits in line, never needs it.
  */
 static void
-gather(struct tls *tls)
+tls_gather(struct tls *tls)
 {
 	BIO *gatherer = BIO_new(BIO_f_buffer());
 
@@ -310,7 +310,7 @@ tls_has_output(const struct tls *tls)
 
 /* Write what has been gathered. */
 static enum io
-flush(struct tls *tls)
+tls_flush(struct tls *tls)
 {
 	BIO *out = SSL_get_wbio(tls->ssl);
 
@@ -319,7 +319,7 @@ flush(struct tls *tls)
 		return IO_OK;
 	if (BIO_should_retry(out))
 		return IO_WAIT;
-	cut(tls, errno);
+	tls_cut(tls, errno);
 	return IO_ERROR;
 }
 
@@ -354,7 +354,7 @@ tls_drain(struct tls *tls, struct buf *b)
 		return IO_ERROR;
 	if (buf_used(b) > GATHER_FROM && !tls->gathers &&
 	    SSL_in_init(tls->ssl) == 0)
-		gather(tls);
+		tls_gather(tls);
 	while (buf_used(b) > 0) {
 		ERR_clear_error();
 		renew_keys(tls);
@@ -362,7 +362,7 @@ tls_drain(struct tls *tls, struct buf *b)
 		tls->write_pending = SSL_write_ex(tls->ssl, buf_data(b),
 		    buf_used(b), &n) != 1;
 		if (tls->write_pending) {
-			io = answer(tls, 0, &wants);
+			io = tls_answer(tls, 0, &wants);
 			break;
 		}
 		buf_consume(b, n);
@@ -371,7 +371,7 @@ tls_drain(struct tls *tls, struct buf *b)
 	}
 	tls->write_wants_read = io == IO_WAIT && wants == POLLIN;
 	if (io == IO_OK && tls_has_output(tls))
-		io = flush(tls);
+		io = tls_flush(tls);
 	return io == IO_WAIT && total > 0 ? IO_OK : io;
 }
 

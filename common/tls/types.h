@@ -83,7 +83,7 @@ enum tls_failure {
 	TLS_FAILURE_ALTERED,	/* A record failed its integrity check. */
 	TLS_FAILURE_CUT,	/* The stream ended without close_notify. */
 	TLS_FAILURE_SYSTEM,	/* The socket. */
-	TLS_FAILURE_MEMORY	/* There was none left, on our side. */
+	TLS_FAILURE_MEMORY	/* There is no more, on our side. */
 };
 
 /* What of a context ends by itself. */

@@ -6,7 +6,6 @@
  */
 #include <config.h>
 
-#include <stdio.h>
 #include <string.h>
 
 #include <openssl/err.h>
@@ -19,6 +18,18 @@
 #include "common/tls/why.h"
 #include "common/tls/tls-failure.h"
 #include "common/tls/verify.h"
+
+/* Set the error "e" of the certificate number "depth" of the chain that "store"
+ * has verified.  0, for "refused". */
+static int
+verify_refuse(X509_STORE_CTX *store, int e, int depth)
+{
+	X509_STORE_CTX_set_error(store, e);
+	X509_STORE_CTX_set_error_depth(store, depth);
+	X509_STORE_CTX_set_current_cert(store,
+	    sk_X509_value(X509_STORE_CTX_get0_chain(store), depth));
+	return 0;
+}
 
 /*
  * Has "cert" or one of its authorities been revoked?  "store" has verified
@@ -40,10 +51,7 @@ check_revocation(struct tls_context *c, X509_STORE_CTX *store)
 		if (e == X509_V_OK || (i > 0 && i + 1 == n &&
 		    e == X509_V_ERR_DIFFERENT_CRL_SCOPE))
 			continue;
-		X509_STORE_CTX_set_error(store, e);
-		X509_STORE_CTX_set_error_depth(store, i);
-		X509_STORE_CTX_set_current_cert(store, cert);
-		return 0;
+		return verify_refuse(store, e, i);
 	}
 	return 1;
 }
@@ -65,12 +73,9 @@ check_purpose(const struct tls_context *c, X509_STORE_CTX *store, bool client)
 		if (i == 0)
 			good = good && why_is_leaf(cert) &&
 			    (!must_say || cert_has_purpose(cert));
-		if (good)
-			continue;
-		X509_STORE_CTX_set_error(store, X509_V_ERR_INVALID_PURPOSE);
-		X509_STORE_CTX_set_error_depth(store, i);
-		X509_STORE_CTX_set_current_cert(store, cert);
-		return 0;
+		if (!good)
+			return verify_refuse(store, X509_V_ERR_INVALID_PURPOSE,
+			    i);
 	}
 	return 1;
 }
@@ -83,14 +88,9 @@ check_serials(X509_STORE_CTX *store)
 	STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(store);
 
 	for (int i = 0; i < sk_X509_num(chain); i++) {
-		X509 *cert = sk_X509_value(chain, i);
-
-		if (cert_has_serial(cert))
-			continue;
-		X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED);
-		X509_STORE_CTX_set_error_depth(store, i);
-		X509_STORE_CTX_set_current_cert(store, cert);
-		return 0;
+		if (!cert_has_serial(sk_X509_value(chain, i)))
+			return verify_refuse(store, X509_V_ERR_CERT_REJECTED,
+			    i);
 	}
 	return 1;
 }
@@ -152,8 +152,7 @@ verify_peer(X509_STORE_CTX *store, void *context)
 		e = check_names(tls, leaf);
 		if (e == X509_V_OK)
 			return 1;
-		X509_STORE_CTX_set_error(store, e);
-		X509_STORE_CTX_set_current_cert(store, leaf);
+		(void)verify_refuse(store, e, 0);
 	}
 	e = X509_STORE_CTX_get_error(store);
 	tls_failure_chain(tls, store);

@@ -1082,7 +1082,7 @@ def check_object(line, kind, text):
         error = told["error"]
         said = (f"aisc: {kind}: " if kind else "aisc: ") + error["message"]
         assert line in (said, f"{said}; {error['hint']}"), error
-        if kind in ("tls", "name"):
+        if kind in ("tls", "name", "config"):
             assert line != said, error
 
 
