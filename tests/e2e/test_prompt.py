@@ -48,6 +48,19 @@ class Screen:
     def type(self, text):
         self.tmux("send-keys", "-t", "0", "-l", text)
 
+    def resize(self, width, height):
+        """tmux tells the terminal of it a moment later."""
+        self.tmux("resize-window", "-t", "0", "-x", str(width),
+                  "-y", str(height))
+        tty = self.tmux("display-message", "-p", "-t", "0",
+                        "#{pane_tty}").strip()
+        fd = os.open(tty, os.O_RDONLY | os.O_NOCTTY)
+        try:
+            wait_until(lambda: os.get_terminal_size(fd) == (width, height),
+                       "the terminal has its size", 10 * self.slowness)
+        finally:
+            os.close(fd)
+
     def shows(self, *last):
         """Wait until these are the last lines that are not empty."""
         def seen():
@@ -279,7 +292,7 @@ def test_resize(screen):
     s = screen()
     s.type("cd /\r")
     s.shows("localhost:/>")
-    s.tmux("resize-window", "-t", "0", "-x", "50", "-y", "20")
+    s.resize(50, 20)
     text = "echo " + "x" * 60
     s.type(text)
     s.shows("localhost:/> " + text[:37], text[37:])
@@ -287,7 +300,7 @@ def test_resize(screen):
     s.keys("C-a")
     s.type("sh -c true; "[:6])
     s.shows("localhost:/> sh -c " + text[:31], text[31:])
-    s.tmux("resize-window", "-t", "0", "-x", "150", "-y", "20")
+    s.resize(150, 20)
     s.keys("C-u", "C-k")
     s.type(text + "\r")
     s.shows("x" * 60, "localhost:/>")
