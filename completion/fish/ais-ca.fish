@@ -28,6 +28,8 @@ complete -c ais-ca -n __fish_use_subcommand -a client \
 complete -c ais-ca -n __fish_use_subcommand -a list \
     -d 'list every certificate with its state'
 complete -c ais-ca -n __fish_use_subcommand -a show -d 'show one certificate'
+complete -c ais-ca -n __fish_use_subcommand -a sign \
+    -d 'make a certificate for a key that stays where it is'
 complete -c ais-ca -n __fish_use_subcommand -a renew \
     -d 'make a new key and certificate for the same name'
 complete -c ais-ca -n __fish_use_subcommand -a revoke \

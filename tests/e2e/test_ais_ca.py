@@ -87,6 +87,10 @@ def check_whole(where):
     for purpose in ("server", "client"):
         for name in os.listdir(where / purpose):
             pair = where / purpose / name
+            assert ((pair / "key.pem").exists() !=
+                    (pair / "request.pem").exists())
+            if (pair / "request.pem").exists():
+                continue
             check_pair(pair / "cert.pem", pair / "key.pem")
     check_pair(where / "ca.pem", where / "private" / "ca.key")
     return serials
@@ -227,10 +231,157 @@ def test_out(site, tmp_path):
     good(site, "renew", "alice", "--out", str(out))
     assert text_of(said["certificate"]) != before
     check_pair(said["certificate"], said["key"])
-    assert sorted(os.listdir(out)) == ["alice.key", "alice.pem", "ca.pem"]
+    assert sorted(os.listdir(out)) == ["aisc.conf", "alice.key", "alice.pem",
+                                       "ca.pem"]
     good(tmp_path / "other", "init")
     assert "another authority" in bad(tmp_path / "other", "client", "bob",
                                       "--out", str(out))
+
+
+def test_out_is_a_whole_configuration(site, tmp_path, program):
+    """Copied elsewhere it is all that aisc needs; what its user changes in it
+    stays."""
+    good(site, "client", "alice", "--out", str(tmp_path / "out"))
+    copied = tmp_path / "home" / "ais"
+    shutil.copytree(tmp_path / "out", copied)
+    shutil.rmtree(tmp_path / "out")
+    shown = subprocess.run(
+        [*program("aisc"), "--show-config", "web"], text=True, check=True,
+        env=environment(XDG_CONFIG_HOME=str(tmp_path / "home")),
+        capture_output=True).stdout
+    for name in ("alice.pem", "alice.key", "ca.pem"):
+        assert f'"{copied / name}"' in shown
+    (copied / "aisc.conf").write_text("port = 4774;\n")
+    good(site, "renew", "alice", "--out", str(copied))
+    assert (copied / "aisc.conf").read_text() == "port = 4774;\n"
+
+
+# ---- requests made elsewhere --------------------------------------------
+
+def request(folder, tool, purpose, name="alice"):
+    """A key and a request for it as "tool" makes them, which asks for more
+    than it may get; their paths."""
+    key, made = folder / "elsewhere.key", folder / "elsewhere.csr"
+    san = "web.example.org" if purpose == "server" else "a.example.org"
+    if tool == "openssl":
+        run("openssl", "req", "-new", "-newkey", "rsa:2048", "-noenc",
+            "-subj", f"/C=DE/O=Site, CN=root/CN={name}", "-keyout", key,
+            "-out", made, "-addext", f"subjectAltName=DNS:{san}", "-addext",
+            "basicConstraints=critical,CA:TRUE", "-addext",
+            "keyUsage=keyCertSign", "-addext", "extendedKeyUsage=anyExtended"
+            "KeyUsage")
+    elif tool == "certtool":
+        template = folder / "template"
+        template.write_text(f'cn = "{name}"\nou = "x"\ndns_name = "{san}"\n'
+                            "ca\ncert_signing_key\ntls_www_server\n"
+                            "tls_www_client\n")
+        run("certtool", "--generate-privkey", "--ecc", "--outfile", key)
+        run("certtool", "--generate-request", "--load-privkey", key,
+            "--template", template, "--outfile", made)
+    else:
+        pytest.importorskip("cryptography")
+        from cryptography import x509
+        from cryptography.hazmat.primitives import serialization as form
+        from cryptography.hazmat.primitives.asymmetric import ed25519
+        private = ed25519.Ed25519PrivateKey.generate()
+        built = x509.CertificateSigningRequestBuilder().subject_name(
+            x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]))
+        for extension in (
+                x509.SubjectAlternativeName([x509.DNSName(san)]),
+                x509.BasicConstraints(ca=True, path_length=None)):
+            built = built.add_extension(extension, critical=True)
+        made.write_bytes(built.sign(private, None).public_bytes(
+            form.Encoding.PEM))
+        key.write_bytes(private.private_bytes(
+            form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption()))
+    return key, str(made)
+
+
+@pytest.mark.parametrize("tool", ["openssl", "certtool", "cryptography"])
+@pytest.mark.parametrize("purpose", ["client", "server"])
+def test_sign(site, tmp_path, tool, purpose):
+    """Its names alone are taken from a request, after the checks."""
+    if tool != "cryptography" and not shutil.which(tool):
+        pytest.skip(f"there is no {tool}")
+    name = "web.example.org" if purpose == "server" else "alice"
+    key, made = request(tmp_path, tool, purpose, name)
+    out = tmp_path / "out"
+    said = settings(good(site, "sign", purpose, made, "--out", str(out)))
+    check_pair(said["certificate"], key)
+    text = text_of(said["certificate"])
+    assert f"Subject: CN = {name}\n" in text
+    assert re.search(r"Basic Constraints: critical\n\s+CA:FALSE\n", text)
+    assert re.search(r"Key Usage: critical\n\s+Digital Signature\n", text)
+    assert re.search(r"Extended Key Usage: *\n\s+TLS Web %s Authentication\n"
+                     % purpose.capitalize(), text)
+    san, = re.findall(r"Alternative Name: *\n\s+(.*)\n", text)
+    assert san == ("DNS:web.example.org" if purpose == "server" else
+                   "DNS:a.example.org")
+    assert verifies(site / "ca.pem", said["certificate"], "-purpose",
+                    f"ssl{purpose}").returncode == 0
+    assert set(os.listdir(out)) == {"ca.pem", f"{name}.pem"} | (
+        {"aisc.conf"} if purpose == "client" else set())
+    assert "already" in bad(site, "sign", purpose, made)
+    # The key stays; a new one cannot be made here.
+    good(site, "renew", name, "--out", str(out))
+    assert text_of(said["certificate"]) != text
+    check_pair(said["certificate"], key)
+    assert "sign another" in bad(site, "renew", name, "--algorithm", "p384")
+    assert "key=" not in good(site, "show", name)
+    good(site, "revoke", name)
+    check_whole(site)
+
+
+def test_sign_under_the_name_that_is_given(site, tmp_path):
+    """Then the request chooses none of its names."""
+    _, made = request(tmp_path, "openssl", "client", "root")
+    said = settings(good(site, "sign", "client", made, "bob", "b@example.org"))
+    text = text_of(said["certificate"])
+    assert "Subject: CN = bob\n" in text and "email:b@example.org\n" in text
+    assert "a.example.org" not in text and "root" not in text
+
+
+@pytest.mark.parametrize("subject, more, words", [
+    ("/O=only", (), "a name is empty"),
+    ("/CN=a/CN=b", (), "may have only"),
+    ("/CN=a b", (), "may have only"),
+    ("/CN=a\nb", (), "may have only"),
+    ("/CN=..\\/..\\/x", (), "has to begin"),
+    ("/CN=a+O=b", ("-multivalue-rdn",), "may have only"),
+    ("/CN=a", ("-addext", "subjectAltName=URI:urn:x"), "no kind"),
+    ("/CN=a", ("-addext", "subjectAltName=DNS:*.*.a"), "neither"),
+    ("/CN=a", ("-addext", "subjectAltName=otherName:1.3.6.1.4.1.311.20.2.3;"
+               "UTF8:u@x"), "no kind"),
+    ("/CN=a", ("-newkey", "rsa:1024"), "does not take"),
+    ("/CN=a/OU=NIST CURVE: P-256", ("-newkey", "ec", "-pkeyopt",
+     "ec_paramgen_curve:brainpoolP256r1"), "does not take"),
+])
+def test_requests_that_are_refused(site, tmp_path, subject, more, words):
+    made = str(tmp_path / "csr")
+    more = more if "-newkey" in more else ("-newkey", "ed25519", *more)
+    run("openssl", "req", "-new", "-noenc", "-subj", subject, *more,
+        "-keyout", tmp_path / "key", "-out", made)
+    assert words in bad(site, "sign", "client", made)
+    assert len(table(site)) == 1
+    check_whole(site)
+
+
+def test_files_that_are_no_requests(site, tmp_path):
+    """Nor is one that its key has not signed."""
+    _, made = request(tmp_path, "openssl", "client")
+    der = bytearray(run("openssl", "req", "-in", made, "-outform", "DER"))
+    der[-1] ^= 1
+    altered = tmp_path / "altered"
+    altered.write_bytes(run("openssl", "req", "-inform", "DER", data=der))
+    assert "not signed by its key" in bad(site, "sign", "client",
+                                          str(altered))
+    for other in (site / "ca.pem", tmp_path / "none", tmp_path, "/dev/zero",
+                  "/dev/null"):
+        bad(site, "sign", "client", str(other))
+    for words in ([], ["client"], ["authority", made], [made]):
+        bad(site, "sign", *words, code=2)
+    assert len(table(site)) == 1
+    check_whole(site)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root gives files away")
@@ -528,8 +679,8 @@ def test_help_and_version():
         done = subprocess.run(["sh", AIS_CA, option], capture_output=True,
                               text=True)
         assert done.returncode == 0 and done.stderr == ""
-        for command in ("init", "server", "client", "list", "show", "renew",
-                        "revoke", "crl"):
+        for command in ("init", "server", "client", "sign", "list", "show",
+                        "renew", "revoke", "crl"):
             assert "\n  %s " % command in done.stdout
     done = subprocess.run(["sh", AIS_CA, "--version"], capture_output=True,
                           text=True)
