@@ -53,12 +53,12 @@ void
 request_close(struct request *r)
 {
 	/* What we said last may still fit. */
-	if (r->conn != NULL && !r->shaking)
-		(void)conn_write(r->conn);
-	conn_close(r->conn);
-	r->conn = NULL;
+	if (r->end.conn != NULL && !r->shaking)
+		(void)conn_write(r->end.conn);
+	conn_close(r->end.conn);
+	r->end.conn = NULL;
 	r->state = STATE_GREETING;	/* Of the next one. */
-	r->broken = false;
+	r->end.over = false;
 }
 
 static void
@@ -81,8 +81,8 @@ grant(struct request *r)
 		uint32_t due = outlet_due(&r->outlets[i]);
 
 		/* If the queue is full: at the next turn, then. */
-		if (due > 0 && frame_put_window(conn_out(r->conn), r->number,
-		    names[i], due) == 0)
+		if (due > 0 && frame_put_window(conn_out(r->end.conn),
+		    r->end.request, names[i], due) == 0)
 			outlet_grant(&r->outlets[i]);
 	}
 }
@@ -104,7 +104,7 @@ static bool
 wants_input(const struct request *r)
 {
 	return (r->state == STATE_RUNNING || may_go_early(r)) && r->reading &&
-	    r->credit > 0 && conn_data_room(r->conn) > 0;
+	    r->credit > 0 && conn_data_room(r->end.conn) > 0;
 }
 
 /* May we read it?  A job in the background that reads its terminal is stopped,
@@ -132,8 +132,8 @@ input_failed(struct request *r)
 	progress_make_way(&r->progress, STDERR_FILENO, NULL, 0);
 	outcome_say("cannot read standard input: %s; it ends here",
 	    strerror(errno));
-	r->reading = frame_put(conn_out(r->conn), PROTO_STDIN_EOF, r->number,
-	    NULL, 0) == -1;
+	r->reading = frame_put(conn_out(r->end.conn), PROTO_STDIN_EOF,
+	    r->end.request, NULL, 0) == -1;
 }
 
 static void
@@ -144,12 +144,12 @@ read_input(struct request *r)
 	uint8_t *p;
 
 	while (io == IO_OK && wants_input(r) && may_read(r)) {
-		room = conn_data_room(r->conn);
+		room = conn_data_room(r->end.conn);
 		if (room > r->credit)
 			room = r->credit;
 		if (r->state != STATE_RUNNING && room > buf_room(&r->early))
 			room = buf_room(&r->early);
-		if ((p = frame_reserve(conn_out(r->conn), room)) == NULL)
+		if ((p = frame_reserve(conn_out(r->end.conn), room)) == NULL)
 			return;
 		io = stream_read(&r->in, p, room, &n);
 		if (io == IO_OK && r->state != STATE_RUNNING &&
@@ -158,8 +158,8 @@ read_input(struct request *r)
 			return;
 		}
 		if (io == IO_OK) {
-			frame_commit(conn_out(r->conn), PROTO_STDIN,
-			    r->number, n);
+			frame_commit(conn_out(r->end.conn), PROTO_STDIN,
+			    r->end.request, n);
 			r->credit -= (uint32_t)n;
 			r->traffic.in += n;
 		}
@@ -167,8 +167,8 @@ read_input(struct request *r)
 	if (io == IO_ERROR)
 		input_failed(r);
 	else if (io == IO_EOF)
-		r->reading = frame_put(conn_out(r->conn), PROTO_STDIN_EOF,
-		    r->number, NULL, 0) == -1;
+		r->reading = frame_put(conn_out(r->end.conn), PROTO_STDIN_EOF,
+		    r->end.request, NULL, 0) == -1;
 }
 
 /* --- the loop ---------------------------------------------------------- */
@@ -180,7 +180,7 @@ poll_all(struct request *r)
 	bool wants, reads;
 
 	pollset_clear(&r->ps);
-	conn_poll(r->conn, &r->ps, true);
+	endpoint_poll(&r->end, &r->ps);
 	for (size_t i = 0; i < 2; i++) {
 		struct outlet *o = &r->outlets[i];
 
@@ -225,15 +225,15 @@ dispatch_all(struct request *r)
 			(void)request_output_failed(r, &r->outlets[i]);
 		}
 	}
-	if (!r->broken && conn_ready(r->conn, &r->ps)) {
+	if (!r->end.over && conn_ready(r->end.conn, &r->ps)) {
 		if (r->shaking)
 			request_shake(r);
 		else
 			request_receive(r);
 	}
-	if (!r->broken)
+	if (!r->end.over)
 		grant(r);
-	if (!r->broken && pollset_events(&r->ps, r->in_slot) != 0)
+	if (!r->end.over && pollset_events(&r->ps, r->in_slot) != 0)
 		read_input(r);
 }
 
@@ -254,7 +254,7 @@ pass_on(struct request *r, int signo, const char *name)
 	    clock_now() - r->interrupted < TWICE;
 
 	if (!has_command(r) || twice ||
-	    frame_put(conn_out(r->conn), PROTO_SIGNAL, r->number, name,
+	    frame_put(conn_out(r->end.conn), PROTO_SIGNAL, r->end.request, name,
 	    strlen(name)) == -1)
 		request_leave(r, signo);
 	else {
@@ -295,7 +295,7 @@ run(struct request *r)
 {
 	request_send(r);
 	while (goes_on(r)) {
-		if (r->broken)
+		if (r->end.over)
 			request_close(r);
 		poll_all(r);
 		if (pollset_wait(&r->ps, signals_mask()) == -1) {
@@ -339,7 +339,7 @@ begin(struct request *r, const struct body *body, struct outcome *o)
 	r->flush = true;
 	r->chdir = body->operation == PROTO_CHDIR;
 	r->ask = *body;
-	r->ask.features = r->conn == NULL ? PROTO_FEATURES : NULL;
+	r->ask.features = r->end.conn == NULL ? PROTO_FEATURES : NULL;
 	r->ask.wants_stdin = body->wants_stdin && !stream_input_is_null();
 	r->reading = r->ask.wants_stdin;
 	r->credit = r->reading ? PROTO_STDIN_FIRST : 0;
@@ -400,7 +400,7 @@ attempt(struct request *r)
 		r->dropped = false;
 		if (request_dial(r) == -1)
 			return;
-		r->number++;
+		r->end.request++;
 		r->sent = true;
 		run(r);
 		until = clock_in((int64_t)TRY_AGAIN << tries);
@@ -433,10 +433,10 @@ void
 request_ask(struct request *r, const struct body *body, struct outcome *o)
 {
 	if (begin(r, body, o) == 0) {
-		if (r->conn == NULL)
+		if (r->end.conn == NULL)
 			dial_and_run(r);
 		else {
-			r->number++;
+			r->end.request++;
 			r->sent = true;
 			if (r->state == STATE_IDLE)
 				r->state = STATE_ASKED;
@@ -447,7 +447,7 @@ request_ask(struct request *r, const struct body *body, struct outcome *o)
 	progress_end(&r->progress);
 	for (size_t i = 0; i < 2; i++)
 		outlet_begin(&r->outlets[i]);
-	if (r->broken)
+	if (r->end.over)
 		request_close(r);
 }
 
@@ -474,8 +474,8 @@ request_ping(struct request *r, struct outcome *o)
 	r->outcome = o;
 	r->failed = false;
 	r->pinged_us = clock_now_us();
-	if (r->conn == NULL || r->state != STATE_IDLE ||
-	    frame_put(conn_out(r->conn), PROTO_PING, 0, &r->pinged_us,
+	if (r->end.conn == NULL || r->state != STATE_IDLE ||
+	    frame_put(conn_out(r->end.conn), PROTO_PING, 0, &r->pinged_us,
 	    sizeof r->pinged_us) == -1) {
 		outcome_fail(o, OUTCOME_LOST, "the session has ended");
 		return -1;
@@ -483,7 +483,7 @@ request_ping(struct request *r, struct outcome *o)
 	r->asked = true;
 	run(r);
 	r->pinged_us = 0;
-	if (!r->broken)
+	if (!r->end.over)
 		return r->rtt_us;
 	request_close(r);
 	return -1;
@@ -492,7 +492,7 @@ request_ping(struct request *r, struct outcome *o)
 uint32_t
 request_number(const struct request *r)
 {
-	return r->sent ? r->number : 0;
+	return r->sent ? r->end.request : 0;
 }
 
 const struct traffic *
@@ -517,7 +517,7 @@ request_greeting(const struct request *r)
 const struct conn *
 request_conn(const struct request *r)
 {
-	return r->conn;
+	return r->end.conn;
 }
 
 int
@@ -532,15 +532,15 @@ request_wait(struct request *r, int fd, struct outcome *o)
 	r->deadline = CLOCK_NEVER;
 	for (;;) {
 		/* Whatever ends the session now is told as its end. */
-		r->asked = r->conn != NULL;
+		r->asked = r->end.conn != NULL;
 		poll_all(r);
 		slot = pollset_add(&r->ps, fd, POLLIN);
 		n = pollset_wait(&r->ps, signals_mask());
-		if (conn_ready(r->conn, &r->ps))
+		if (conn_ready(r->end.conn, &r->ps))
 			request_receive(r);
 		request_send(r);
 		r->asked = false;
-		if (r->broken) {
+		if (r->end.over) {
 			request_close(r);
 			return -1;
 		}
@@ -554,7 +554,7 @@ request_wait(struct request *r, int fd, struct outcome *o)
 bool
 request_is_open(const struct request *r)
 {
-	return r->conn != NULL;
+	return r->end.conn != NULL;
 }
 
 struct request *
@@ -567,6 +567,8 @@ request_new(const struct settings *settings)
 		return NULL;
 	}
 	r->settings = settings;
+	r->end.side = &session_side;
+	r->end.owner = r;
 	buf_init(&r->body, PROTO_BODY_MAX);
 	/* It goes into one frame, should it be sent again. */
 	buf_init(&r->early, PROTO_PAYLOAD_MAX);

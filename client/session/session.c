@@ -35,7 +35,7 @@ void
 request_give_up(struct request *r)
 {
 	r->asked = false;
-	r->broken = true;
+	r->end.over = true;
 }
 
 /* Is what happens now the end of the request? */
@@ -77,17 +77,18 @@ request_is_connecting(const struct request *r)
 static void
 tls_failed(struct request *r)
 {
-	r->dropped = dial_was_dropped(r->conn, r->shaking);
+	r->dropped = dial_was_dropped(r->end.conn, r->shaking);
 	if (tells(r))
-		dial_explain(r->settings, r->conn, stage_of(r), r->outcome);
+		dial_explain(r->settings, r->end.conn, stage_of(r), r->outcome);
 	request_give_up(r);
 }
 
-/* The server does what the protocol forbids.  Always -1. */
-static int
-violation(struct request *r, const char *what)
+static void
+violation(void *owner, const char *what)
 {
-	(void)frame_put_code(conn_out(r->conn), PROTO_GOODBYE, 0,
+	struct request *r = owner;
+
+	(void)frame_put_code(conn_out(r->end.conn), PROTO_GOODBYE, 0,
 	    PROTO_CODE_PROTOCOL, what);
 	if (r->asked) {
 		outcome_fail(r->outcome, OUTCOME_PROTOCOL, "the server does "
@@ -96,7 +97,6 @@ violation(struct request *r, const char *what)
 		    "\"aisd -V\" there");
 	}
 	request_give_up(r);
-	return -1;
 }
 
 /* The line was too long for a wait of "limit" ms: nothing has been run. */
@@ -149,7 +149,7 @@ request_is_late(struct request *r)
 		request_give_up(r);
 	} else if (r->greeting.waits && clock_past(r->waited))
 		not_our_turn(r, r->settings->wait);
-	return r->broken;
+	return r->end.over;
 }
 
 /* Tell the command that its output has no reader.  Can the server do so? */
@@ -158,8 +158,8 @@ close_output(struct request *r)
 {
 	const uint8_t stream = PROTO_STREAM_STDOUT;
 
-	return r->greeting.closes && frame_put(conn_out(r->conn), PROTO_CLOSE,
-	    r->number, &stream, 1) == 0;
+	return r->greeting.closes && frame_put(conn_out(r->end.conn),
+	    PROTO_CLOSE, r->end.request, &stream, 1) == 0;
 }
 
 int
@@ -186,7 +186,7 @@ request_output_failed(struct request *r, const struct outlet *o)
 	 * server can end the command in it. */
 	if (r->state == STATE_IDLE || (r->state == STATE_RUNNING &&
 	    (closed ? close_output(r) : r->greeting.cancels &&
-	    frame_put(conn_out(r->conn), PROTO_CANCEL, r->number, NULL,
+	    frame_put(conn_out(r->end.conn), PROTO_CANCEL, r->end.request, NULL,
 	    0) == 0)))
 		return 0;
 	r->flush = false;
@@ -194,46 +194,39 @@ request_output_failed(struct request *r, const struct outlet *o)
 	return -1;
 }
 
-static int
-on_ping(struct request *r, const struct frame *f)
+static void
+on_full(void *owner)
 {
-	if (f->length > PROTO_PING_MAX)
-		return violation(r, "a PING is too long");
-	if (frame_put(conn_out(r->conn), PROTO_PONG, 0, f->payload,
-	    f->length) == 0)
-		return 0;
-	return violation(r, "PING comes faster than PONG can go");
+	violation(owner, "PING comes faster than PONG can go");
 }
 
 /* The PONG that request_ping() waits for, or one that was not asked for. */
-static int
-on_pong(struct request *r, const struct frame *f)
+static void
+on_pong(void *owner, const struct frame *f)
 {
+	struct request *r = owner;
+
 	if (r->pinged_us == 0 || f->length != sizeof r->pinged_us ||
 	    memcmp(f->payload, &r->pinged_us, f->length) != 0)
-		return 0;
+		return;
 	r->rtt_us = clock_now_us() - r->pinged_us;
 	r->asked = false;
-	return 0;
 }
 
-static int
-on_goodbye(struct request *r, const struct frame *f)
+static void
+on_goodbye(void *owner, enum proto_code code, const char *text,
+    uint32_t retry)
 {
-	char text[PROTO_TEXT_MAX + 1];
-	uint16_t code;
+	struct request *r = owner;
 
-	if (frame_get_code(f, &code, text) == -1)
-		return violation(r, "a malformed GOODBYE");
 	if (tells(r))
 		outcome_code(r->outcome, code, text);
-	r->outcome->retry = frame_get_retry(f);
+	r->outcome->retry = retry;
 	/* What has not been answered has not been begun. */
 	r->outcome->again = r->asked && (code == PROTO_CODE_TURN ||
 	    code == PROTO_CODE_TIMEOUT) && (r->state == STATE_IDLE ||
-	    (r->state == STATE_ASKED && r->number > 1));
+	    (r->state == STATE_ASKED && r->end.request > 1));
 	request_give_up(r);
-	return -1;
 }
 
 void
@@ -254,14 +247,15 @@ request_tell_wait(struct request *r)
  * gets one line, and another where a job waits for itself: it could do so for
  * ever.
  */
-static int
-on_waiting(struct request *r, const struct frame *f)
+static const char *
+on_waiting(void *owner, const struct frame *f)
 {
+	struct request *r = owner;
 	struct greeting *g = &r->greeting;
 	uint8_t flags;
 
 	if (frame_get_waiting(f, &g->ahead, &flags) == -1)
-		return violation(r, "a malformed WAITING");
+		return "a malformed WAITING";
 	g->own = (flags & PROTO_WAITING_OWN) != 0;
 	if (!g->waits) {
 		g->waits = true;
@@ -274,7 +268,7 @@ on_waiting(struct request *r, const struct frame *f)
 	if (r->settings->quiet)
 		r->tell = CLOCK_NEVER;
 	request_tell_wait(r);
-	return 0;
+	return NULL;
 }
 
 static int
@@ -289,9 +283,10 @@ read_list(struct greeting *g, const uint8_t *bytes, size_t n)
 	return 0;
 }
 
-static int
-on_hello(struct request *r, const struct frame *f)
+static const char *
+on_hello(void *owner, const struct frame *f)
 {
+	struct request *r = owner;
 	struct reader reader = { f->payload, f->length };
 	struct greeting *g = &r->greeting;
 	const uint8_t *bytes;
@@ -311,29 +306,30 @@ on_hello(struct request *r, const struct frame *f)
 			g->closes = feature_is_in(bytes, n, "close");
 		} else if (kind == PROTO_ITEM_REVOCATIONS &&
 		    read_list(g, bytes, n) == -1)
-			return violation(r, "a malformed HELLO");
+			return "a malformed HELLO";
 	}
 	if (got == -1)
-		return violation(r, "a malformed HELLO");
+		return "a malformed HELLO";
 	g->waits = false;
 	if (r->settings->verbose)
 		outcome_say("session: %s, server: %s, the server knows us "
 		    "as: %s, greeted after %.1f ms", g->session, g->server,
 		    g->peer, (double)(clock_now_us() - r->dialed_us) / 1000);
 	r->state = STATE_ASKED;
-	return 0;
+	return NULL;
 }
 
-static int
-on_started(struct request *r, const struct frame *f)
+static const char *
+on_started(void *owner, const struct frame *f)
 {
+	struct request *r = owner;
 	uint32_t credit;
 
 	if (r->chdir)
-		return violation(r, "STARTED for a change of directory");
+		return "STARTED for a change of directory";
 	if (frame_get_u32(f, &credit) == -1 ||
 	    credit > PROTO_WINDOW_MAX - r->credit)
-		return violation(r, "a malformed STARTED");
+		return "a malformed STARTED";
 	r->credit += credit;
 	buf_free(&r->early);
 	r->state = STATE_RUNNING;
@@ -341,64 +337,67 @@ on_started(struct request *r, const struct frame *f)
 	if (r->outlets[REQUEST_OUT].dead && r->outlets[REQUEST_OUT].keep ==
 	    NULL)
 		(void)close_output(r);
-	return 0;
+	return NULL;
 }
 
-static int
-on_output(struct request *r, const struct frame *f)
+static const char *
+on_output(void *owner, const struct frame *f)
 {
+	struct request *r = owner;
 	struct outlet *o = &r->outlets[f->type == PROTO_STDERR ? REQUEST_ERR :
 	    REQUEST_OUT];
 
 	if (f->length == 0)
-		return violation(r, "empty output");
+		return "empty output";
 	if (f->length > o->window)
-		return violation(r, "more output than we granted");
+		return "more output than we granted";
 	*(f->type == PROTO_STDERR ? &r->traffic.err : &r->traffic.out) +=
 	    f->length;
 	if (o->keep == NULL)
 		progress_make_way(&r->progress, f->type == PROTO_STDERR ?
 		    STDERR_FILENO : STDOUT_FILENO, f->payload, f->length);
-	if (outlet_take(o, f->payload, f->length) == 0)
-		return 0;
-	return request_output_failed(r, o);
+	if (outlet_take(o, f->payload, f->length) == -1)
+		(void)request_output_failed(r, o);
+	return NULL;
 }
 
-static int
-on_window(struct request *r, const struct frame *f)
+static const char *
+on_window(void *owner, const struct frame *f)
 {
+	struct request *r = owner;
 	uint8_t stream;
 	uint32_t more;
 
 	if (frame_get_window(f, &stream, &more) == -1 ||
 	    stream != PROTO_STREAM_STDIN)
-		return violation(r, "a malformed WINDOW");
+		return "a malformed WINDOW";
 	if (r->state != STATE_RUNNING)
-		return 0;	/* It crossed with our last word. */
+		return NULL;	/* It crossed with our last word. */
 	if (more > PROTO_WINDOW_MAX - r->credit)
-		return violation(r, "a window that is too large");
+		return "a window that is too large";
 	r->credit += more;
-	return 0;
+	return NULL;
 }
 
 /* The request has its answer; the session goes on. */
-static int
+static const char *
 answered(struct request *r)
 {
 	r->state = STATE_IDLE;
 	r->asked = false;
 	r->outcome->answered = true;
-	return 0;
+	return NULL;
 }
 
-static int
-on_exit(struct request *r, const struct frame *f)
+static const char *
+on_exit(void *owner, const struct frame *f)
 {
+	struct request *r = owner;
 	struct frame_exit e;
 
 	if (frame_get_exit(f, &e) == -1 || e.status > 255 ||
 	    (e.end == PROTO_END_SIGNAL && e.status > 127))
-		return violation(r, "a malformed EXIT");
+		return "a malformed EXIT";
 	if (r->failed)
 		return answered(r);
 	outcome_exit(r->outcome, &e);
@@ -407,90 +406,75 @@ on_exit(struct request *r, const struct frame *f)
 	return answered(r);
 }
 
-static int
-on_refused(struct request *r, const struct frame *f)
+static const char *
+on_refused(void *owner, const struct frame *f)
 {
+	struct request *r = owner;
 	char text[PROTO_TEXT_MAX + 1];
 	uint16_t code;
 
 	if (frame_get_code(f, &code, text) == -1 || code == PROTO_CODE_NONE)
-		return violation(r, "a malformed REFUSED");
+		return "a malformed REFUSED";
 	outcome_code(r->outcome, code, text);
 	return answered(r);
 }
 
-static int
-on_directory(struct request *r, const struct frame *f)
+static const char *
+on_directory(void *owner, const struct frame *f)
 {
+	struct request *r = owner;
 	/* A command is over by EXIT alone. */
 	if (!r->chdir)
-		return violation(r, "DIRECTORY for a command");
+		return "DIRECTORY for a command";
 	if (f->length == 0 || f->length > PROTO_PATH_MAX ||
 	    memchr(f->payload, '\0', f->length) != NULL)
-		return violation(r, "a malformed DIRECTORY");
+		return "a malformed DIRECTORY";
 	memcpy(r->outcome->directory, f->payload, f->length);
 	r->outcome->directory[f->length] = '\0';
 	return answered(r);
 }
 
-/* Which frames are legal in which states, and who takes them. */
-static const struct {
-	uint8_t type;
-	bool session;		/* It belongs to no request. */
-	unsigned states;
-	int (*handle)(struct request *r, const struct frame *f);
-} handlers[] = {
-	{ PROTO_STDOUT, false, STATE_RUNNING, on_output },
-	{ PROTO_STDERR, false, STATE_RUNNING, on_output },
-	{ PROTO_WINDOW, false, STATE_RUNNING | STATE_IDLE, on_window },
-	{ PROTO_STARTED, false, STATE_ASKED, on_started },
-	{ PROTO_EXIT, false, STATE_RUNNING, on_exit },
-	{ PROTO_REFUSED, false, STATE_ASKED, on_refused },
-	{ PROTO_DIRECTORY, false, STATE_ASKED, on_directory },
-	{ PROTO_HELLO, true, STATE_GREETING, on_hello },
-	{ PROTO_WAITING, true, STATE_GREETING, on_waiting },
-	{ PROTO_PING, true, STATE_ANY, on_ping },
-	{ PROTO_PONG, true, STATE_ANY, on_pong },
-	{ PROTO_GOODBYE, true, STATE_ANY, on_goodbye }
+static const struct endpoint_frame frames[] = {
+	{ PROTO_STDOUT, ENDPOINT_REQUEST, STATE_RUNNING, on_output },
+	{ PROTO_STDERR, ENDPOINT_REQUEST, STATE_RUNNING, on_output },
+	{ PROTO_WINDOW, ENDPOINT_REQUEST, STATE_RUNNING | STATE_IDLE,
+	    on_window },
+	{ PROTO_STARTED, ENDPOINT_REQUEST, STATE_ASKED, on_started },
+	{ PROTO_EXIT, ENDPOINT_REQUEST, STATE_RUNNING, on_exit },
+	{ PROTO_REFUSED, ENDPOINT_REQUEST, STATE_ASKED, on_refused },
+	{ PROTO_DIRECTORY, ENDPOINT_REQUEST, STATE_ASKED, on_directory },
+	{ PROTO_HELLO, ENDPOINT_SESSION, STATE_GREETING, on_hello },
+	{ PROTO_WAITING, ENDPOINT_SESSION, STATE_GREETING, on_waiting }
 };
 
-/* 0, or -1 if no more frames are to be looked at. */
-static int
-on_frame(struct request *r, const struct frame *f)
+static unsigned
+state_of(const void *owner)
 {
-	size_t i = 0;
+	const struct request *r = owner;
 
-	while (handlers[i].type != f->type) {
-		if (++i == sizeof handlers / sizeof handlers[0])
-			return violation(r, "an unknown type of frame");
-	}
-	if (f->request != (handlers[i].session ? 0 : r->number))
-		return violation(r, "a frame for another request");
-	if ((handlers[i].states & r->state) == 0)
-		return violation(r, "a frame out of order");
-	return handlers[i].handle(r, f);
+	return r->state;
 }
+
+const struct endpoint_side session_side = {
+	.frames = frames, .nframes = sizeof frames / sizeof *frames,
+	.state = state_of, .on_violation = violation, .on_full = on_full,
+	.on_pong = on_pong, .on_goodbye = on_goodbye
+};
 
 void
 request_receive(struct request *r)
 {
-	enum io io = conn_read(r->conn);
-	struct frame f;
-	int got = 0;
+	enum io io = endpoint_receive(&r->end);
 
-	while (!r->broken && (got = conn_peek(r->conn, &f)) == 1) {
-		if (on_frame(r, &f) == -1)
-			return;
-		conn_done(r->conn, &f);
-	}
-	if (got == -1)
-		(void)violation(r, "a frame that is too long");
+	if (r->end.over)
+		return;
+	if (io == IO_ERROR)
+		tls_failed(r);
 	else if (io == IO_EOF) {
 		if (tells(r))
 			dial_ended(r->settings, stage_of(r), r->outcome);
 		request_give_up(r);
-	} else if (io == IO_ERROR)
-		tls_failed(r);
+	}
 }
 
 /* Put as much of the request into the queue as it takes. */
@@ -500,10 +484,10 @@ put_body(struct request *r)
 	size_t room, n, left;
 
 	while ((left = buf_used(&r->body)) > 0 &&
-	    (room = conn_data_room(r->conn)) > 0) {
+	    (room = conn_data_room(r->end.conn)) > 0) {
 		n = left < room ? left : room;
-		if (frame_put(conn_out(r->conn), n == left ? PROTO_REQUEST :
-		    PROTO_REQUEST_PART, r->number, buf_data(&r->body),
+		if (frame_put(conn_out(r->end.conn), n == left ? PROTO_REQUEST :
+		    PROTO_REQUEST_PART, r->end.request, buf_data(&r->body),
 		    n) == -1)
 			return;
 		buf_consume(&r->body, n);
@@ -517,11 +501,11 @@ put_early(struct request *r)
 	size_t n = buf_used(&r->early);
 
 	if (!r->again || buf_used(&r->body) > 0 ||
-	    conn_data_room(r->conn) < n ||
-	    (n > 0 && frame_put(conn_out(r->conn), PROTO_STDIN, r->number,
-	    buf_data(&r->early), n) == -1) ||
-	    (!r->reading && frame_put(conn_out(r->conn), PROTO_STDIN_EOF,
-	    r->number, NULL, 0) == -1))
+	    conn_data_room(r->end.conn) < n ||
+	    (n > 0 && frame_put(conn_out(r->end.conn), PROTO_STDIN,
+	    r->end.request, buf_data(&r->early), n) == -1) ||
+	    (!r->reading && frame_put(conn_out(r->end.conn), PROTO_STDIN_EOF,
+	    r->end.request, NULL, 0) == -1))
 		return;
 	r->again = false;
 	r->credit -= (uint32_t)n;
@@ -532,27 +516,27 @@ request_send(struct request *r)
 {
 	enum io io = IO_OK;
 
-	if (r->broken || r->conn == NULL || r->shaking)
+	if (r->end.over || r->end.conn == NULL || r->shaking)
 		return;
 	/* What stays in the queue is waited for; the body is not. */
 	do {
 		put_body(r);
 		put_early(r);
-		if (conn_has_output(r->conn))
-			io = conn_write(r->conn);
-	} while (io == IO_OK && !conn_has_output(r->conn) &&
+		if (conn_has_output(r->end.conn))
+			io = conn_write(r->end.conn);
+	} while (io == IO_OK && !conn_has_output(r->end.conn) &&
 	    buf_used(&r->body) > 0);
 	if (io != IO_ERROR)
 		return;
 	request_receive(r);
-	if (!r->broken)
+	if (!r->end.over)
 		tls_failed(r);
 }
 
 void
 request_shake(struct request *r)
 {
-	enum io io = conn_handshake(r->conn);
+	enum io io = conn_handshake(r->end.conn);
 
 	if (io == IO_ERROR || io == IO_EOF)
 		tls_failed(r);
@@ -561,7 +545,7 @@ request_shake(struct request *r)
 	r->shaking = false;
 	r->greeting.shaken_us = clock_now_us() - r->dialed_us;
 	if (r->settings->verbose)
-		dial_describe(r->conn,
+		dial_describe(r->end.conn,
 		    (double)r->greeting.shaken_us / 1000);
 }
 
@@ -577,16 +561,16 @@ request_dial(struct request *r)
 	r->dialed_us = clock_now_us();
 	/* A look-up cannot be interrupted but by ending aisc. */
 	signals_release();
-	r->conn = dial_connect(r->settings, r->tls, r->deadline <
+	r->end.conn = dial_connect(r->settings, r->tls, r->deadline <
 	    r->connected ? r->deadline : r->connected, r->outcome);
 	signals_catch();
-	if (r->conn == NULL) {
+	if (r->end.conn == NULL) {
 		/* Why there is none is told already, but for the time limit. */
 		if (clock_past(r->deadline))
 			out_of_time(r);
 		return -1;
 	}
-	r->number = 0;
+	r->end.request = 0;
 	r->state = STATE_GREETING;
 	request_shake(r);
 	return 0;

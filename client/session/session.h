@@ -17,13 +17,13 @@
 #include "common/base/buf.h"
 #include "common/base/pollset.h"
 #include "common/wire/body.h"
+#include "common/endpoint/endpoint.h"
 
 #include "client/core/outcome.h"
 #include "client/core/stream.h"
 #include "client/session/outlet.h"
 #include "client/session/progress.h"
 
-struct conn;
 struct settings;
 struct tls_context;
 
@@ -61,22 +61,19 @@ struct traffic {
 
 /* Where a session stands, as bits, for the table of frames. */
 enum state {
-	STATE_GREETING	= 1,	/* The server has not said HELLO. */
-	STATE_IDLE	= 2,	/* No request is under way. */
+	STATE_IDLE	= ENDPOINT_IDLE,
+	STATE_GREETING	= 2,	/* The server has not said HELLO. */
 	STATE_ASKED	= 4,	/* The answer is awaited. */
 	STATE_RUNNING	= 8	/* The command runs. */
 };
-#define STATE_ANY	(STATE_GREETING | STATE_IDLE | STATE_ASKED | \
-			STATE_RUNNING)
 
 struct request {
 	const struct settings *settings;
 	struct tls_context *tls;
-	struct conn *conn;	/* NULL: there is none. */
+	struct endpoint end;	/* Over: the session is of no use any more. */
 	struct pollset ps;
 	enum state state;
 	bool shaking;		/* The TLS handshake is not done. */
-	bool broken;		/* The session is of no use any more. */
 	bool dropped;		/* The server never said anything. */
 	int64_t connected;	/* When the handshake must be done. */
 	int64_t dialed;		/* When the connection was begun. */
@@ -88,7 +85,6 @@ struct request {
 	int64_t pinged_us;	/* When our PING left; 0: none did. */
 	int64_t rtt_us;		/* How long its PONG took. */
 
-	uint32_t number;
 	struct outcome *outcome;	/* Where the end is told. */
 	bool sent;		/* It has got to a connection. */
 	struct traffic traffic;
@@ -113,6 +109,9 @@ struct request {
 	struct outlet outlets[2];
 	struct progress progress;
 };
+
+/* The frames that a server may send; their owner is a struct request. */
+extern const struct endpoint_side session_side;
 
 /* The session is of no use any more, and the request, if it has not come to
  * its end before, ends with it; request_fail() tells why. */

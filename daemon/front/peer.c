@@ -31,7 +31,7 @@ put_list(const struct peer *p, struct buf *body)
 	uint8_t bytes[16 + TLS_NAME_MAX];
 	size_t n;
 
-	if (tls_peer_list(conn_tls(p->conn), &list) == -1)
+	if (tls_peer_list(conn_tls(p->end.conn), &list) == -1)
 		return 0;
 	n = strlen(list.name);
 	store_u64(bytes, (uint64_t)list.begins);
@@ -55,7 +55,7 @@ put_hello(struct peer *p)
 	    strlen(PROTO_FEATURES)) ||
 	    item_put(&body, PROTO_ITEM_PEER, cn, strlen(cn)) ||
 	    put_list(p, &body) ||
-	    frame_put(conn_out(p->conn), PROTO_HELLO, 0, buf_data(&body),
+	    frame_put(conn_out(p->end.conn), PROTO_HELLO, 0, buf_data(&body),
 	    buf_used(&body));
 	buf_free(&body);
 	return result == 0 ? 0 : -1;
@@ -63,9 +63,9 @@ put_hello(struct peer *p)
 
 int
 peer_begin(struct peer *p, struct conn *c, const char *address,
-    const char *name)
+    const char *name, const struct endpoint_side *side, void *owner)
 {
-	p->conn = c;
+	p->end = (struct endpoint){ .side = side, .owner = owner, .conn = c };
 	p->identity = *tls_peer(conn_tls(c));
 	(void)snprintf(p->address, sizeof p->address, "%s", address);
 	(void)snprintf(p->audit.session, sizeof p->audit.session, "%s", name);
@@ -81,13 +81,13 @@ peer_begin(struct peer *p, struct conn *c, const char *address,
 void
 peer_end(struct peer *p, const char *reason)
 {
-	if (p->gone)
+	if (peer_is_gone(p))
 		return;
-	p->gone = true;
 	if (p->close_reason == NULL)
 		p->close_reason = reason;
-	p->linger = conn_linger(p->conn);
-	p->conn = NULL;
+	p->linger = conn_linger(p->end.conn);
+	p->end.conn = NULL;
+	p->end.over = true;
 }
 
 void
@@ -98,9 +98,15 @@ peer_put(struct peer *p, int result)
 }
 
 bool
+peer_is_gone(const struct peer *p)
+{
+	return p->end.conn == NULL;
+}
+
+bool
 peer_can_speak(const struct peer *p)
 {
-	return !p->gone && !p->closing;
+	return !p->end.over;
 }
 
 void
@@ -108,7 +114,7 @@ peer_refuse(struct peer *p, uint32_t request, enum proto_code code,
     const char *text)
 {
 	if (peer_can_speak(p))
-		peer_put(p, frame_put_code(conn_out(p->conn), PROTO_REFUSED,
+		peer_put(p, frame_put_code(conn_out(p->end.conn), PROTO_REFUSED,
 		    request, code, text));
 }
 
@@ -119,10 +125,11 @@ peer_goodbye(struct peer *p, enum proto_code code, const char *text,
 	if (!peer_can_speak(p))
 		return;
 	p->closing = true;
+	p->end.over = true;
 	p->close_reason = reason;
 	p->closing_deadline = clock_in(FLUSH_TIMEOUT);
 	/* A client that comes again at once finds its place in the line. */
-	peer_put(p, frame_put_retry(conn_out(p->conn), code, text,
+	peer_put(p, frame_put_retry(conn_out(p->end.conn), code, text,
 	    code == PROTO_CODE_TURN ? RETRY_TURN : 0));
 }
 
@@ -146,7 +153,7 @@ peer_dead_deadline(const struct peer *p, const struct settings *settings)
 void
 peer_lose(struct peer *p)
 {
-	const struct failure *why = tls_failure(conn_tls(p->conn));
+	const struct failure *why = tls_failure(conn_tls(p->end.conn));
 
 	log_info("session of %s from %s: %s", p->identity.common_name,
 	    p->address, why->text);
@@ -162,9 +169,9 @@ takes_more(struct peer *p)
 	struct net_carried c;
 	bool more;
 
-	net_carried(conn_fd(p->conn), &c);
+	net_carried(conn_fd(p->end.conn), &c);
 	more = c.acked != p->acked &&
-	    (c.unacked > 0 || conn_has_output(p->conn));
+	    (c.unacked > 0 || conn_has_output(p->end.conn));
 	p->acked = c.acked;
 	return more;
 }
@@ -173,10 +180,10 @@ takes_more(struct peer *p)
 static void
 give_up(struct peer *p, const char *reason, const char *text)
 {
-	peer_put(p, frame_put_code(conn_out(p->conn), PROTO_GOODBYE, 0,
+	peer_put(p, frame_put_code(conn_out(p->end.conn), PROTO_GOODBYE, 0,
 	    PROTO_CODE_TIMEOUT, text));
-	if (!p->gone)
-		(void)conn_write(p->conn);
+	if (!peer_is_gone(p))
+		(void)conn_write(p->end.conn);
 	peer_end(p, reason);
 }
 
@@ -203,7 +210,7 @@ peer_check_dead(struct peer *p, const struct settings *settings,
 	if (!peer_can_speak(p) || !clock_past(peer_dead_deadline(p,
 	    settings)))
 		return;
-	net_carried(conn_fd(p->conn), &c);
+	net_carried(conn_fd(p->end.conn), &c);
 	if (p->ping_sent != 0 && c.acked + c.received > p->carried + PING_BYTES)
 		p->last_rx = clock_now();
 	else if (p->ping_sent != 0 && !c.answers) {
@@ -220,15 +227,15 @@ peer_check_dead(struct peer *p, const struct settings *settings,
 	p->ping_sent = clock_now();
 	p->carried = c.acked + c.received;
 	/* What is on its way already is as good a question. */
-	if (!conn_has_output(p->conn))
-		peer_put(p, frame_put(conn_out(p->conn), PROTO_PING, 0,
+	if (!conn_has_output(p->end.conn))
+		peer_put(p, frame_put(conn_out(p->end.conn), PROTO_PING, 0,
 		    NULL, 0));
 }
 
 void
 peer_check_closing(struct peer *p, bool at_once)
 {
-	if (!p->closing || p->gone || !clock_past(p->closing_deadline))
+	if (!p->closing || peer_is_gone(p) || !clock_past(p->closing_deadline))
 		return;
 	if (!at_once && takes_more(p))
 		p->closing_deadline = clock_in(FLUSH_TIMEOUT);
@@ -239,18 +246,18 @@ peer_check_closing(struct peer *p, bool at_once)
 void
 peer_flush(struct peer *p)
 {
-	if (p->gone)
+	if (peer_is_gone(p))
 		return;
-	if (conn_write(p->conn) == IO_ERROR) {
+	if (conn_write(p->end.conn) == IO_ERROR) {
 		/* An alert that has come may say why. */
-		(void)conn_read(p->conn);
+		(void)conn_read(p->end.conn);
 		peer_lose(p);
-	} else if (p->closing && !conn_has_output(p->conn))
+	} else if (p->closing && !conn_has_output(p->end.conn))
 		peer_end(p, p->close_reason);
 }
 
 struct conn *
 peer_output(struct peer *p)
 {
-	return peer_can_speak(p) ? p->conn : NULL;
+	return peer_can_speak(p) ? p->end.conn : NULL;
 }

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "common/base/net.h"
+#include "common/endpoint/endpoint.h"
 #include "common/tls/tls.h"
 #include "common/wire/proto.h"
 #include "daemon/record/audit.h"
@@ -18,7 +19,7 @@ struct settings;
 
 /* The peer of a session.  All zero before peer_begin(). */
 struct peer {
-	struct conn *conn;	/* NULL once it is gone. */
+	struct endpoint end;	/* Over: nothing can be said any more. */
 	struct audit_peer audit;
 	char address[NET_TEXT_MAX];
 	struct tls_identity identity;
@@ -28,15 +29,18 @@ struct peer {
 	uint64_t acked;		/* What the peer had taken. */
 	bool closing;		/* GOODBYE is in the queue, */
 	int64_t closing_deadline; /* and has so long to be taken. */
-	bool gone;		/* Nothing is read or written any more. */
 	const char *close_reason;
 	int linger;		/* The descriptor to linger on, or -1. */
 };
 
-/* Begin with "c", whose handshake is done, and put HELLO into its queue.  0 and
- * "c" is owned from now on; or -1: memory is out, "c" is the caller's still. */
+/* Begin with "c", whose handshake is done, and put HELLO into its queue; the
+ * frames go to "owner", by "side".  0 and "c" is owned from now on; or -1: memory is
+ * out, "c" is the caller's still. */
 int peer_begin(struct peer *p, struct conn *c, const char *address,
-    const char *name);
+    const char *name, const struct endpoint_side *side, void *owner);
+
+/* Has it gone?  Nothing is read or written any more. */
+bool peer_is_gone(const struct peer *p);
 
 /* Can frames be sent to it?  Not once it is gone, or GOODBYE was said. */
 bool peer_can_speak(const struct peer *p);

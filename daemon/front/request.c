@@ -312,7 +312,7 @@ check_begun(struct request *r)
 	char text[PROTO_TEXT_MAX];
 	int begun = command_begun(&r->command, &f);
 	bool alone = peer_can_speak(r->peer) &&
-	    !conn_has_output(r->peer->conn);
+	    !conn_has_output(r->peer->end.conn);
 	uint32_t credit;
 
 	if (begun == -1) {
@@ -321,11 +321,11 @@ check_begun(struct request *r)
 	} else if (begun == 1 && !r->command.chdir &&
 	    peer_can_speak(r->peer)) {
 		credit = input_start(&r->command.input);
-		peer_put(r->peer, frame_put_u32(conn_out(r->peer->conn),
+		peer_put(r->peer, frame_put_u32(conn_out(r->peer->end.conn),
 		    PROTO_STARTED, r->record.request, credit));
 		/* Only a peer with input to give is in need of it now. */
 		if (alone && credit == 0)
-			conn_hold(r->peer->conn, clock_in(STARTED_HELD));
+			conn_hold(r->peer->end.conn, clock_in(STARTED_HELD));
 	}
 }
 
@@ -390,8 +390,8 @@ finish_chdir(struct request *r)
 	}
 	memcpy(r->directory, path, (size_t)n);
 	r->directory[n] = '\0';
-	peer_put(r->peer, frame_put(conn_out(r->peer->conn), PROTO_DIRECTORY,
-	    r->record.request, r->directory, (size_t)n));
+	peer_put(r->peer, frame_put(conn_out(r->peer->end.conn),
+	    PROTO_DIRECTORY, r->record.request, r->directory, (size_t)n));
 }
 
 static void
@@ -419,7 +419,7 @@ report_exit(struct request *r)
 
 	command_exit(&r->command, &e);
 	if (peer_can_speak(r->peer))
-		peer_put(r->peer, frame_put_exit(conn_out(r->peer->conn),
+		peer_put(r->peer, frame_put_exit(conn_out(r->peer->end.conn),
 		    r->record.request, &e));
 }
 
@@ -452,7 +452,7 @@ request_dispatch(struct request *r, const struct pollset *ps)
 	    !peer_can_speak(r->peer))
 		return;
 	if ((credit = input_regrant(&r->command.input)) > 0)
-		peer_put(r->peer, frame_put_window(conn_out(r->peer->conn),
+		peer_put(r->peer, frame_put_window(conn_out(r->peer->end.conn),
 		    r->record.request, PROTO_STREAM_STDIN, credit));
 }
 

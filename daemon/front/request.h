@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "common/base/buf.h"
+#include "common/endpoint/endpoint.h"
 #include "common/wire/body.h"
 #include "common/wire/proto.h"
 #include "daemon/record/audit.h"
@@ -23,7 +24,7 @@ struct tree;
 
 /* How far it is; a bit each, for the table of frames. */
 enum request_state {
-	REQUEST_IDLE = 1,	/* There is none. */
+	REQUEST_IDLE = ENDPOINT_IDLE,
 	REQUEST_BODY = 2,	/* Some of its body has come. */
 	REQUEST_BUSY = 4	/* There is a command. */
 };
@@ -37,7 +38,6 @@ struct request {
 	char directory[PROTO_PATH_MAX + 1];	/* "" before any change. */
 	struct audit_sums sums;
 	int64_t idle_since;
-	uint32_t last;			/* The newest one's number. */
 
 	/* The one that is served. */
 	struct buf pieces;		/* Of its body. */

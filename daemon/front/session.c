@@ -29,7 +29,6 @@ struct session {
 	int64_t taken;		/* When output was seen to be taken. */
 	uint64_t given;		/* Output that had been sent then, */
 	uint64_t owed;		/* and where TCP will be when it has that. */
-	bool unhandled;		/* There are frames for the next turn. */
 
 	/* The end. */
 	enum proto_code stop_code;	/* With stop_text: end when idle. */
@@ -38,28 +37,6 @@ struct session {
 	char judgement[FAILURE_MAX];	/* The text, if we judged. */
 	int64_t expires;
 };
-
-struct session *
-session_new(struct conn *c, const char *address, const char *name,
-    const struct settings *settings, struct tree *tree)
-{
-	struct session *s = calloc(1, sizeof *s);
-
-	if (s == NULL)
-		return NULL;
-	request_init(&s->request, &s->peer, tree);
-	if (tree_spare(tree) == -1 ||
-	    peer_begin(&s->peer, c, address, name) == -1) {
-		request_clear(&s->request);
-		free(s);
-		return NULL;
-	}
-	request_configure(&s->request, settings);
-	s->expires = tls_peer_expires(conn_tls(c));
-	s->opened_us = clock_now_us();
-	s->others_since = CLOCK_NEVER;
-	return s;
-}
 
 void
 session_announce(const struct session *s)
@@ -73,7 +50,7 @@ session_free(struct session *s)
 	int fd = s->peer.linger;
 
 	if (fd == -1)
-		fd = conn_linger(s->peer.conn);
+		fd = conn_linger(s->peer.end.conn);
 	request_clear(&s->request);
 	free(s);
 	return fd;
@@ -96,11 +73,11 @@ session_judge(struct session *s, struct tls_context *context)
 
 	/* Judged once, it need not be woken for that again. */
 	s->expires = INT64_MAX;
-	if (s->peer.gone)
+	if (peer_is_gone(&s->peer))
 		return;
-	if (tls_recheck(conn_tls(s->peer.conn), context, &reason,
+	if (tls_recheck(conn_tls(s->peer.end.conn), context, &reason,
 	    &why) == 0) {
-		s->expires = tls_peer_expires(conn_tls(s->peer.conn));
+		s->expires = tls_peer_expires(conn_tls(s->peer.end.conn));
 		return;
 	}
 	session_stop(s, PROTO_CODE_DENIED, reason,
@@ -143,11 +120,12 @@ session_is_idle(const struct session *s)
 bool
 session_is_over(const struct session *s)
 {
-	return s->peer.gone && s->request.command.state == COMMAND_NONE &&
+	return peer_is_gone(&s->peer) &&
+	    s->request.command.state == COMMAND_NONE &&
 	    !tree_is_ending(s->request.tree);
 }
 
-/* The peer has left in order, whether by GOODBYE or by close_notify alone. */
+/* The peer has left in order, either by GOODBYE or by close_notify alone. */
 static void
 peer_left(struct session *s)
 {
@@ -159,7 +137,7 @@ peer_left(struct session *s)
 static int64_t
 turn_deadline(const struct session *s)
 {
-	if (state_of(s) == REQUEST_BUSY || s->request.last == 0)
+	if (state_of(s) == REQUEST_BUSY || s->peer.end.request == 0)
 		return CLOCK_NEVER;
 	return clock_after(s->others_since, s->request.settings->turn);
 }
@@ -178,241 +156,207 @@ has_turn(struct session *s)
 	return false;
 }
 
-static void
-on_request_part(struct session *s, const struct frame *f)
+static const char *
+on_request_part(void *owner, const struct frame *f)
 {
+	struct session *s = owner;
 	bool more = state_of(s) == REQUEST_BODY;
 
-	if (more && f->request != s->request.last) {
-		peer_violates(&s->peer, "a request began within another");
-		return;
-	}
-	if (!more && f->request <= s->request.last) {
-		peer_violates(&s->peer,
-		    "a request's number is not above the last");
-		return;
-	}
+	if (more && f->request != s->peer.end.request)
+		return "a request began within another";
+	if (!more && f->request <= s->peer.end.request)
+		return "a request's number is not above the last";
 	if (!more && !has_turn(s))
-		return;
-	if (f->type == PROTO_REQUEST_PART && f->length == 0) {
-		peer_violates(&s->peer, "a part of a request is empty");
-		return;
-	}
-	s->request.last = f->request;
+		return NULL;
+	if (f->type == PROTO_REQUEST_PART && f->length == 0)
+		return "a part of a request is empty";
+	s->peer.end.request = f->request;
 	if (f->length > buf_room(&s->request.pieces))
-		peer_violates(&s->peer, "a request is too long");
-	else if (buf_put(&s->request.pieces, f->payload, f->length) == -1)
+		return "a request is too long";
+	if (buf_put(&s->request.pieces, f->payload, f->length) == -1)
 		peer_goodbye(&s->peer, PROTO_CODE_RESOURCES,
 		    "the server is out of memory", "out of memory");
+	return NULL;
 }
 
-static void
-on_request(struct session *s, const struct frame *f)
+static const char *
+on_request(void *owner, const struct frame *f)
 {
+	struct session *s = owner;
 	enum proto_code code;
-	const char *why;
+	const char *why = on_request_part(s, f);
 
-	on_request_part(s, f);
-	if (!peer_can_speak(&s->peer))
-		return;
+	/* To decide on one takes time: others are served before the next. */
+	s->peer.end.paused = true;
+	if (why != NULL || !peer_can_speak(&s->peer))
+		return why;
 	s->request.record.request = f->request;
 	why = body_parse(&s->request.body, buf_data(&s->request.pieces),
 	    buf_used(&s->request.pieces), &code);
 	buf_free(&s->request.pieces);
 	if (why == NULL) {
 		request_begin(&s->request);
-		return;
+		return NULL;
 	}
-	if (code == PROTO_CODE_PROTOCOL)
-		peer_violates(&s->peer, why);
-	else
-		peer_refuse(&s->peer, s->request.record.request, code, why);
+	if (code != PROTO_CODE_PROTOCOL)
+		peer_refuse(&s->peer, f->request, code, why);
 	request_reset(&s->request);
+	return code == PROTO_CODE_PROTOCOL ? why : NULL;
 }
 
-static void
-on_stdin(struct session *s, const struct frame *f)
+static const char *
+on_stdin(void *owner, const struct frame *f)
 {
-	const char *why = input_take(&s->request.command.input, f->payload,
-	    f->length);
+	struct session *s = owner;
 
-	if (why != NULL)
-		peer_violates(&s->peer, why);
+	return input_take(&s->request.command.input, f->payload, f->length);
 }
 
-static void
-on_stdin_eof(struct session *s, const struct frame *f)
+static const char *
+on_stdin_eof(void *owner, const struct frame *f)
 {
+	struct session *s = owner;
+
 	if (f->length != 0 || s->request.command.input.ended)
-		peer_violates(&s->peer,
-		    "the end of standard input is out of place");
+		return "the end of standard input is out of place";
 	input_end(&s->request.command.input);
+	return NULL;
 }
 
-static void
-on_window(struct session *s, const struct frame *f)
+static const char *
+on_window(void *owner, const struct frame *f)
 {
+	struct session *s = owner;
 	uint8_t stream;
 	uint32_t credit;
 
 	if (frame_get_window(f, &stream, &credit) == -1 ||
 	    stream == PROTO_STREAM_STDIN)
-		peer_violates(&s->peer, "a window is malformed");
-	else if (output_grant(&s->request.command.outputs[stream -
+		return "a window is malformed";
+	if (output_grant(&s->request.command.outputs[stream -
 	    PROTO_STREAM_STDOUT], credit) == -1)
-		peer_violates(&s->peer, "a window is too large");
+		return "a window is too large";
+	return NULL;
 }
 
-static void
-on_signal(struct session *s, const struct frame *f)
+static const char *
+on_signal(void *owner, const struct frame *f)
 {
+	struct session *s = owner;
 	char name[PROTO_SIGNAL_MAX + 1];
 
 	if (frame_get_signal(f, name) == -1 ||
 	    request_signal(&s->request, name) == -1)
-		peer_violates(&s->peer, "a signal has an unknown name");
+		return "a signal has an unknown name";
+	return NULL;
 }
 
 /* It ends as by any other limit: with all that the session has started. */
-static void
-on_cancel(struct session *s, const struct frame *f)
+static const char *
+on_cancel(void *owner, const struct frame *f)
 {
+	struct session *s = owner;
 	const uint8_t *item;
 	size_t n;
 
 	if (item_find(f->payload, f->length, PROTO_ITEM_TEXT, &item, &n) == -1)
-		peer_violates(&s->peer, "a cancel is malformed");
-	else
-		command_cut(&s->request.command, PROTO_CODE_CANCELLED,
-		    "cancelled");
+		return "a cancel is malformed";
+	command_cut(&s->request.command, PROTO_CODE_CANCELLED, "cancelled");
+	return NULL;
 }
 
-static void
-on_close(struct session *s, const struct frame *f)
+static const char *
+on_close(void *owner, const struct frame *f)
 {
+	struct session *s = owner;
 	uint8_t stream;
 
 	if (frame_get_close(f, &stream) == -1)
-		peer_violates(&s->peer, "a close is malformed");
-	else
-		command_close(&s->request.command,
-		    stream == PROTO_STREAM_STDERR);
+		return "a close is malformed";
+	command_close(&s->request.command, stream == PROTO_STREAM_STDERR);
+	return NULL;
 }
 
 static void
-on_ping(struct session *s, const struct frame *f)
+on_goodbye(void *owner, enum proto_code code, const char *text,
+    uint32_t retry)
 {
-	if (f->length > PROTO_PING_MAX)
-		peer_violates(&s->peer, "a ping is too long");
-	else
-		peer_put(&s->peer, frame_put(conn_out(s->peer.conn),
-		    PROTO_PONG, 0, f->payload, f->length));
+	(void)code;
+	(void)text;
+	(void)retry;
+	peer_left(owner);
+}
+
+/* Something has come, which is all that is asked for. */
+static void
+on_pong(void *owner, const struct frame *f)
+{
+	(void)owner;
+	(void)f;
 }
 
 static void
-on_pong(struct session *s, const struct frame *f)
+on_full(void *owner)
 {
-	if (f->length > PROTO_PING_MAX)
-		peer_violates(&s->peer, "a pong is too long");
+	struct session *s = owner;
+
+	peer_put(&s->peer, -1);
 }
 
 static void
-on_goodbye(struct session *s, const struct frame *f)
+on_violation(void *owner, const char *what)
 {
-	char text[PROTO_TEXT_MAX + 1];
-	uint16_t code;
+	struct session *s = owner;
 
-	if (frame_get_code(f, &code, text) == -1)
-		peer_violates(&s->peer, "a goodbye is malformed");
-	else
-		peer_left(s);
+	peer_violates(&s->peer, what);
 }
 
-#define ANY	(REQUEST_IDLE | REQUEST_BODY | REQUEST_BUSY)
+static unsigned
+frame_state(const void *owner)
+{
+	return state_of(owner);
+}
 
-/* Which frame is legal in which state, and about whom it is. */
-static const struct rule_of_frame {
-	uint8_t type;
-	bool of_request;	/* It belongs to the request being served; a
-				 * late one to a request before it. */
-	bool of_session;	/* Its request number is 0. */
-	unsigned states;
-	void (*handle)(struct session *, const struct frame *);
-} frames[] = {
-	{ PROTO_REQUEST_PART, false, false, REQUEST_IDLE | REQUEST_BODY,
-	    on_request_part },
-	{ PROTO_REQUEST, false, false, REQUEST_IDLE | REQUEST_BODY,
-	    on_request },
-	{ PROTO_STDIN, true, false, REQUEST_BUSY, on_stdin },
-	{ PROTO_STDIN_EOF, true, false, REQUEST_BUSY, on_stdin_eof },
-	{ PROTO_SIGNAL, true, false, REQUEST_BUSY, on_signal },
-	{ PROTO_CANCEL, true, false, REQUEST_BUSY, on_cancel },
-	{ PROTO_CLOSE, true, false, REQUEST_BUSY, on_close },
-	{ PROTO_WINDOW, true, false, REQUEST_BUSY, on_window },
-	{ PROTO_PING, false, true, ANY, on_ping },
-	{ PROTO_PONG, false, true, ANY, on_pong },
-	{ PROTO_GOODBYE, false, true, ANY, on_goodbye },
+#define PARTS	(REQUEST_IDLE | REQUEST_BODY)
+
+/* The frames that a client may send. */
+static const struct endpoint_frame frames[] = {
+	{ PROTO_REQUEST_PART, ENDPOINT_OPENS, PARTS, on_request_part },
+	{ PROTO_REQUEST, ENDPOINT_OPENS, PARTS, on_request },
+	{ PROTO_STDIN, ENDPOINT_TRAILS, REQUEST_BUSY, on_stdin },
+	{ PROTO_STDIN_EOF, ENDPOINT_TRAILS, REQUEST_BUSY, on_stdin_eof },
+	{ PROTO_SIGNAL, ENDPOINT_TRAILS, REQUEST_BUSY, on_signal },
+	{ PROTO_CANCEL, ENDPOINT_TRAILS, REQUEST_BUSY, on_cancel },
+	{ PROTO_CLOSE, ENDPOINT_TRAILS, REQUEST_BUSY, on_close },
+	{ PROTO_WINDOW, ENDPOINT_TRAILS, REQUEST_BUSY, on_window }
 };
 
-/* Is the frame about a request that has ended, and crossed its end? */
-static bool
-is_late(const struct session *s, const struct frame *f)
-{
-	if (f->request == 0 || f->request > s->request.last)
-		return false;
-	return f->request < s->request.last || state_of(s) == REQUEST_IDLE;
-}
+static const struct endpoint_side session_side = {
+	.frames = frames, .nframes = sizeof frames / sizeof *frames,
+	.state = frame_state, .on_violation = on_violation,
+	.on_full = on_full, .on_pong = on_pong, .on_goodbye = on_goodbye
+};
 
-static void
-handle_frame(struct session *s, const struct frame *f)
+struct session *
+session_new(struct conn *c, const char *address, const char *name,
+    const struct settings *settings, struct tree *tree)
 {
-	const struct rule_of_frame *r = NULL;
+	struct session *s = calloc(1, sizeof *s);
 
-	for (size_t i = 0; i < sizeof frames / sizeof *frames; i++) {
-		if (frames[i].type == f->type)
-			r = &frames[i];
+	if (s == NULL)
+		return NULL;
+	request_init(&s->request, &s->peer, tree);
+	if (tree_spare(tree) == -1 ||
+	    peer_begin(&s->peer, c, address, name, &session_side, s) == -1) {
+		request_clear(&s->request);
+		free(s);
+		return NULL;
 	}
-	if (r == NULL)
-		peer_violates(&s->peer,
-		    "a frame has a type that no client sends");
-	else if (r->of_session != (f->request == 0))
-		peer_violates(&s->peer,
-		    "a frame has a request's number where it may not, or none "
-		    "where it must");
-	else if (r->of_request && is_late(s, f))
-		return;
-	else if ((r->states & state_of(s)) == 0 ||
-	    (r->of_request && f->request != s->request.record.request))
-		peer_violates(&s->peer, "a frame came where it is not legal");
-	else
-		r->handle(s, f);
-}
-
-/*
- * Handle the frames that have come, up to the first request: to decide on one
- * may take its time, and the daemon has others to look after before the next.
- */
-static void
-handle_frames(struct session *s)
-{
-	struct frame f;
-	bool asked = false;
-	int got = 0;
-
-	s->unhandled = false;
-	while (peer_can_speak(&s->peer) && (got = conn_peek(s->peer.conn,
-	    &f)) == 1) {
-		if (asked) {
-			s->unhandled = true;
-			return;
-		}
-		asked = f.type == PROTO_REQUEST;
-		handle_frame(s, &f);
-		if (!s->peer.gone)
-			conn_done(s->peer.conn, &f);
-	}
-	if (got == -1 && peer_can_speak(&s->peer))
-		peer_violates(&s->peer, "a frame is too long");
+	request_configure(&s->request, settings);
+	s->expires = tls_peer_expires(conn_tls(c));
+	s->opened_us = clock_now_us();
+	s->others_since = CLOCK_NEVER;
+	return s;
 }
 
 void
@@ -456,16 +400,13 @@ session_deadline(const struct session *s)
 void
 session_poll(struct session *s, struct pollset *ps)
 {
-	if (!s->peer.gone)
-		conn_poll(s->peer.conn, ps, !s->peer.closing);
+	endpoint_poll(&s->peer.end, ps);
 	command_poll(&s->request.command, ps, peer_output(&s->peer));
 	pollset_deadline(ps, tree_deadline(s->request.tree));
-	if (s->peer.closing && !s->peer.gone)
+	if (s->peer.closing && !peer_is_gone(&s->peer))
 		pollset_deadline(ps, s->peer.closing_deadline);
 	if (!peer_can_speak(&s->peer))
 		return;
-	if (s->unhandled)
-		pollset_deadline(ps, clock_now());
 	pollset_deadline(ps, idle_deadline(s));
 	pollset_deadline(ps, turn_deadline(s));
 	pollset_deadline(ps, session_deadline(s));
@@ -477,21 +418,15 @@ session_receive(struct session *s, const struct pollset *ps)
 {
 	enum io io;
 
+	if (!peer_can_speak(&s->peer) || !endpoint_ready(&s->peer.end, ps))
+		return;
+	io = endpoint_receive(&s->peer.end);
 	if (!peer_can_speak(&s->peer))
 		return;
-	if (s->unhandled) {
-		handle_frames(s);
-		return;
-	}
-	if (!conn_ready(s->peer.conn, ps))
-		return;
-	io = conn_read(s->peer.conn);
 	if (io == IO_OK) {
 		s->peer.last_rx = clock_now();
 		s->peer.ping_sent = 0;
-		handle_frames(s);
-	}
-	else if (io == IO_EOF)
+	} else if (io == IO_EOF)
 		peer_left(s);
 	else if (io == IO_ERROR)
 		peer_lose(&s->peer);
@@ -511,12 +446,12 @@ takes_output(struct session *s)
 
 	if (state_of(s) == REQUEST_BUSY)
 		given += o[0].bytes + o[1].bytes;
-	net_carried(conn_fd(s->peer.conn), &c);
+	net_carried(conn_fd(s->peer.end.conn), &c);
 	more = c.acked != s->peer.acked && s->peer.acked < s->owed;
 	if (given != s->given) {
 		s->given = given;
 		s->owed = c.acked + c.unacked +
-		    buf_used(conn_out(s->peer.conn));
+		    buf_used(conn_out(s->peer.end.conn));
 		more = s->owed > c.acked;
 	}
 	s->peer.acked = c.acked;

@@ -383,7 +383,7 @@ def client_of_another_version(w):
         session.send(0x77, 1)
         frames, _ = session.until_end()
         assert [wire.said(f.payload) for f in frames] == [
-            (wire.Code.PROTOCOL, "a frame has a type that no client sends")]
+            (wire.Code.PROTOCOL, "an unknown type of frame")]
 
 
 def killed_client(w):
@@ -817,7 +817,7 @@ FAILURES = {
 
     "client of another version": Failure(
         client_of_another_version, None, None, "",
-        (left("a frame has a type that no client sends"),)),
+        (left("an unknown type of frame"),)),
 
     # The session.
     "line is full": Failure(

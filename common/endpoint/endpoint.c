@@ -1,0 +1,136 @@
+/*
+ * endpoint.c - one end of a session: which frame is legal when.
+ * SPDX-License-Identifier: ISC
+ */
+#include <config.h>
+
+#include "common/base/clock.h"
+#include "common/base/pollset.h"
+#include "common/wire/frame.h"
+#include "common/endpoint/conn.h"
+#include "common/endpoint/endpoint.h"
+
+static const char *
+on_ping(void *owner, const struct frame *f)
+{
+	struct endpoint *e = owner;
+
+	if (f->length > PROTO_PING_MAX)
+		return "a PING is too long";
+	if (frame_put(conn_out(e->conn), PROTO_PONG, 0, f->payload,
+	    f->length) == -1)
+		e->side->on_full(e->owner);
+	return NULL;
+}
+
+static const char *
+on_pong(void *owner, const struct frame *f)
+{
+	struct endpoint *e = owner;
+
+	if (f->length > PROTO_PING_MAX)
+		return "a PONG is too long";
+	e->side->on_pong(e->owner, f);
+	return NULL;
+}
+
+static const char *
+on_goodbye(void *owner, const struct frame *f)
+{
+	struct endpoint *e = owner;
+	char text[PROTO_TEXT_MAX + 1];
+	uint16_t code;
+
+	if (frame_get_code(f, &code, text) == -1)
+		return "a malformed GOODBYE";
+	e->side->on_goodbye(e->owner, code, text, frame_get_retry(f));
+	return NULL;
+}
+
+/* What both sides say; the owner of the handlers is the endpoint. */
+static const struct endpoint_frame common_frames[] = {
+	{ PROTO_PING, ENDPOINT_SESSION, ~0U, on_ping },
+	{ PROTO_PONG, ENDPOINT_SESSION, ~0U, on_pong },
+	{ PROTO_GOODBYE, ENDPOINT_SESSION, ~0U, on_goodbye }
+};
+
+static const struct endpoint_frame *
+find_frame(const struct endpoint_frame *frames, size_t n, uint8_t type)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (frames[i].type == type)
+			return &frames[i];
+	}
+	return NULL;
+}
+
+/* Has the request of the frame, which is legal in "states" of the newest one,
+ * ended before it came? */
+static bool
+is_late(const struct endpoint *e, const struct frame *f, unsigned state)
+{
+	return f->request < e->request ||
+	    (f->request == e->request && state == ENDPOINT_IDLE);
+}
+
+/* Handle one frame.  NULL, or what is wrong with it. */
+static const char *
+take_frame(struct endpoint *e, const struct frame *f)
+{
+	unsigned state = e->side->state(e->owner);
+	const struct endpoint_frame *known = find_frame(common_frames,
+	    sizeof common_frames / sizeof *common_frames, f->type);
+	void *owner = known != NULL ? (void *)e : e->owner;
+
+	if (known == NULL)
+		known = find_frame(e->side->frames, e->side->nframes, f->type);
+	if (known == NULL)
+		return "an unknown type of frame";
+	if ((known->scope == ENDPOINT_SESSION) != (f->request == 0))
+		return "a frame has a request's number where it may not, or "
+		    "none where it must";
+	if (known->scope == ENDPOINT_TRAILS && is_late(e, f, state))
+		return NULL;
+	if ((known->scope >= ENDPOINT_REQUEST && f->request != e->request) ||
+	    (known->states & state) == 0)
+		return "a frame came where it is not legal";
+	return known->handle(owner, f);
+}
+
+void
+endpoint_poll(struct endpoint *e, struct pollset *ps)
+{
+	conn_poll(e->conn, ps, !e->over);
+	if (e->paused)
+		pollset_deadline(ps, clock_now());
+}
+
+bool
+endpoint_ready(const struct endpoint *e, const struct pollset *ps)
+{
+	return e->paused || conn_ready(e->conn, ps);
+}
+
+enum io
+endpoint_receive(struct endpoint *e)
+{
+	enum io io = e->paused ? IO_WAIT : conn_read(e->conn);
+	const char *wrong;
+	struct frame f;
+	int got = 0;
+
+	e->paused = false;
+	while (!e->over && (got = conn_peek(e->conn, &f)) == 1 && !e->paused) {
+		wrong = take_frame(e, &f);
+		if (wrong != NULL && !e->over)
+			e->side->on_violation(e->owner, wrong);
+		/* A handler may have given the connection away. */
+		if (e->conn != NULL)
+			conn_done(e->conn, &f);
+	}
+	/* Without another frame there is nothing to come back to. */
+	e->paused = e->paused && got == 1 && !e->over;
+	if (got == -1 && !e->over)
+		e->side->on_violation(e->owner, "a frame is too long");
+	return io;
+}

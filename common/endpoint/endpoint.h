@@ -1,0 +1,88 @@
+/*
+ * endpoint.h - one end of a session: which frame is legal when.
+ * SPDX-License-Identifier: ISC
+ *
+ * Both programs speak through it.  Each gives tables of the frames that the
+ * other one may send; PING, PONG and GOODBYE are legal at any time, and are
+ * taken apart here.  What a frame means is the business of its handler.
+ */
+#ifndef AIS_ENDPOINT_H
+#define AIS_ENDPOINT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/fd.h"
+#include "common/wire/frame.h"
+
+struct conn;
+struct pollset;
+
+/* What a frame belongs to. */
+enum endpoint_scope {
+	ENDPOINT_SESSION,	/* The session: its request number is 0. */
+	ENDPOINT_OPENS,		/* A request that it begins or goes on with:
+				 * the handler judges the number. */
+	ENDPOINT_REQUEST,	/* The newest request. */
+	ENDPOINT_TRAILS		/* The newest request; or one that has ended
+				 * while the frame was on its way: dropped. */
+};
+
+/* States of an owner are bits of its own, but this one: no request is under
+ * way. */
+#define ENDPOINT_IDLE	1U
+
+/* A type of frame, the states in which it is legal, and what takes it: NULL, or
+ * what the peer did wrong, as a constant. */
+struct endpoint_frame {
+	uint8_t type;
+	enum endpoint_scope scope;
+	unsigned states;
+	const char *(*handle)(void *owner, const struct frame *f);
+};
+
+/* What an endpoint needs of the program that it speaks for; all constant. */
+struct endpoint_side {
+	const struct endpoint_frame *frames;
+	size_t nframes;
+
+	/* The state of "owner", one bit. */
+	unsigned (*state)(const void *owner);
+
+	/* The peer does what the protocol forbids; "what" is a constant. */
+	void (*on_violation)(void *owner, const char *what);
+
+	/* Answers to PING fill the queue, and the peer does not read them. */
+	void (*on_full)(void *owner);
+
+	/* PONG; GOODBYE, with "retry" as of frame_get_retry(). */
+	void (*on_pong)(void *owner, const struct frame *f);
+	void (*on_goodbye)(void *owner, enum proto_code code,
+	    const char *text, uint32_t retry);
+};
+
+struct endpoint {
+	const struct endpoint_side *side;
+	void *owner;
+	struct conn *conn;	/* NULL: there is none. */
+	uint32_t request;	/* The newest request's number. */
+	bool over;		/* No frame is handled any more. */
+	bool paused;		/* Frames wait for the next dispatch. */
+};
+
+/* Add the connection to the turn of "ps", for reading unless it is over. */
+void endpoint_poll(struct endpoint *e, struct pollset *ps);
+
+/* Is there something for endpoint_receive() to do after the wait? */
+bool endpoint_ready(const struct endpoint *e, const struct pollset *ps);
+
+/*
+ * Read, and handle the frames that have come, until the endpoint is over.  A
+ * handler that has set "paused" is the last one before the next call, which
+ * does not read before it has handled what waits.  As conn_read(); IO_WAIT as
+ * well if nothing was read.
+ */
+enum io endpoint_receive(struct endpoint *e);
+
+#endif
