@@ -33,9 +33,11 @@ struct peer {
 	int linger;		/* The descriptor to linger on, or -1. */
 };
 
-/* Begin with "c", whose handshake is done, and put HELLO into its queue; the
- * frames go to "owner", by "side".  0 and "c" is owned from now on; or -1: memory is
- * out, "c" is the caller's still. */
+/*
+ * Begin with "c", whose handshake is done, and put HELLO into its queue; the
+ * frames go to "owner", by "side".  0 and "c" is owned from now on; or -1:
+ * memory is out, "c" is the caller's still.
+ */
 int peer_begin(struct peer *p, struct conn *c, const char *address,
     const char *name, const struct endpoint_side *side, void *owner);
 
