@@ -74,6 +74,51 @@ struct pattern_set {
 	struct pattern patterns[];
 };
 
+/* What follows the bracket expression at "p", such as "[^]a-z[:digit:]]". */
+static const char *
+skip_brackets(const char *p)
+{
+	p++;
+	p += *p == '^';
+	p += *p == ']';
+	while (*p != '\0' && *p != ']') {
+		/* A class, a collating element, an equivalence class. */
+		if (*p == '[' && p[1] != '\0' && strchr(":.=", p[1]) != NULL) {
+			const char end[] = { p[1], ']', '\0' };
+			const char *close = strstr(p + 2, end);
+
+			p = close != NULL ? close + 1 : p;
+		}
+		p++;
+	}
+	return p + (*p == ']');
+}
+
+/*
+ * Does one repetition follow another, as in "a**"?  POSIX leaves that undefined
+ * (POSIX.1-2017, 9.4.6), and the C library takes ever longer over it.
+ */
+static bool
+repeats_twice(const char *p)
+{
+	bool before = false;
+
+	while (*p != '\0') {
+		bool repeats = strchr("*+?{", *p) != NULL;
+
+		if (repeats && before)
+			return true;
+		before = repeats;
+		if (*p == '[')
+			p = skip_brackets(p);
+		else if (*p == '{' && strchr(p, '}') != NULL)
+			p = strchr(p, '}') + 1;
+		else
+			p += *p == '\\' && p[1] != '\0' ? 2 : 1;
+	}
+	return false;
+}
+
 /* Compile the expression "text", anchored at both ends. */
 static int
 compile(struct pattern *p, const char *text, char why[PATTERN_WHY_MAX])
@@ -82,6 +127,13 @@ compile(struct pattern *p, const char *text, char why[PATTERN_WHY_MAX])
 	char *whole, reason[PATTERN_WHY_MAX / 2];
 	int e = REG_ESPACE;
 
+	if (repeats_twice(text)) {
+		(void)snprintf(why, PATTERN_WHY_MAX, "\"%.80s\" repeats what "
+		    "is a repetition already; one of \"*\", \"+\", \"?\" and "
+		    "\"{\" will do, or put \"\\\" before what means itself",
+		    text);
+		return -1;
+	}
 	whole = malloc(size);
 	if (whole != NULL) {
 		(void)snprintf(whole, size, "^(%s)$", text);
@@ -99,9 +151,10 @@ compile(struct pattern *p, const char *text, char why[PATTERN_WHY_MAX])
 struct pattern_set *
 pattern_compile(char *const *patterns, char why[PATTERN_WHY_MAX])
 {
-	size_t n = text_list_length(patterns);
 	struct pattern_set *set;
+	size_t n = 0;
 
+	n = text_list_length(patterns);
 	set = calloc(1, sizeof *set + n * sizeof set->patterns[0]);
 	if (set == NULL) {
 		(void)snprintf(why, PATTERN_WHY_MAX, "out of memory");

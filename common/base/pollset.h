@@ -11,6 +11,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,7 @@ struct pollset {
 	size_t count;
 	size_t capacity;
 	int64_t deadline;	/* The nearest; a clock.h deadline. */
+	bool starved;		/* The last wait failed, which was said. */
 };
 
 /* The slot of a descriptor that was not added in this turn. */
@@ -43,7 +45,8 @@ void pollset_deadline(struct pollset *ps, int64_t deadline);
 /*
  * Wait in one ppoll(2) with "mask" as the signal mask (NULL: unchanged).
  * Returns the number of descriptors with events, 0 after a deadline or a
- * signal, or if memory is out in the kernel; or -1 with errno set.
+ * signal, or if memory is out in the kernel, which is said once; or -1 with
+ * errno set.
  */
 int pollset_wait(struct pollset *ps, const sigset_t *mask);
 
