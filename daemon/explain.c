@@ -132,9 +132,10 @@ explain_decision(FILE *out, const struct decision *d)
 		fprintf(out, "refused: %s\n", d->reason);
 		return;
 	}
-	fprintf(out, "allowed by the rule \"%s\"%s%s%s\n", d->rule,
-	    d->learned ? ", which is learning" : "",
-	    *d->command == '\0' ? "" : ", as its command ", d->command);
+	fprintf(out, "allowed by the rule \"%s\"%s%s%s\n", d->record.rule,
+	    d->record.learned ? ", which is learning" : "",
+	    *d->record.command == '\0' ? "" : ", as its command ",
+	    d->record.command);
 	if ((argv = words_join(d->plan.argv, 4096)) != NULL) {
 		fprintf(out, "\targv: %s\n", argv);
 		free(argv);

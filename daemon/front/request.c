@@ -32,7 +32,7 @@
 static void
 refuse(struct request *r, enum proto_code code, const char *text)
 {
-	peer_refuse(r->peer, r->record.request, code, text);
+	peer_refuse(r->peer, r->peer->end.request, code, text);
 }
 
 enum request_state
@@ -81,28 +81,6 @@ request_reset(struct request *r)
 	r->idle_since = clock_now();
 }
 
-/* The request as it is on record. */
-static void
-fill_record(struct request *r)
-{
-	static char nothing[] = "";
-	static char *none[] = { nothing, NULL };
-
-	r->record.rule = r->decision.rule;
-	(void)snprintf(r->user, sizeof r->user, "%s",
-	    r->settings->command.name);
-	r->record.user = r->user;
-	r->record.command = r->decision.command;
-	r->record.learned = r->decision.learned;
-	r->record.directory = r->body.directory != NULL ? r->body.directory :
-	    r->decision.plan.base != NULL ? r->decision.plan.base :
-	    *r->directory != '\0' ? r->directory : r->settings->policy.start;
-	r->record.argv = r->body.nwords > 0 ? r->body.words : none;
-	if (r->decision.logged != NULL)
-		r->record.argv = r->decision.logged;
-	r->record.shell = r->decision.shell;
-}
-
 /* The end of a request whose command never ran. */
 static void
 drop_request(struct request *r, enum proto_code code, const char *text)
@@ -110,7 +88,7 @@ drop_request(struct request *r, enum proto_code code, const char *text)
 	struct audit_end e = { .reason = text, .exit = -1 };
 
 	if (r->body.operation != PROTO_CHDIR)
-		audit_command_end(&r->peer->audit, &r->record, &e);
+		audit_command_end(&r->peer->audit, &r->decision.record, &e);
 	refuse(r, code, text);
 	request_reset(r);
 }
@@ -121,7 +99,7 @@ start_command(struct request *r)
 	struct child_plan *plan = &r->decision.plan;
 	char text[256];
 
-	if (command_start(&r->command, r->record.request, plan,
+	if (command_start(&r->command, r->peer->end.request, plan,
 	    r->body.windows, r->settings->kill_grace) == 0) {
 		if (r->body.wants_stdin)
 			input_offer(&r->command.input);
@@ -143,7 +121,8 @@ answer_can(struct request *r, const struct policy_peer *peer, FILE *out)
 	int status;
 
 	if (run.nwords == 0) {
-		fprintf(out, "the rule \"%s\" applies\n", r->decision.rule);
+		fprintf(out, "the rule \"%s\" applies\n",
+		    r->decision.record.rule);
 		return 0;
 	}
 	run.operation = PROTO_RUN;
@@ -151,9 +130,10 @@ answer_can(struct request *r, const struct policy_peer *peer, FILE *out)
 		return -1;
 	status = d.allowed ? 0 : 1;
 	if (d.allowed)
-		fprintf(out, "the rule \"%s\" grants it%s%s%s\n", d.rule,
-		    *d.command == '\0' ? "" : " as its command ", d.command,
-		    d.learned ? ", because it is learning" : "");
+		fprintf(out, "the rule \"%s\" grants it%s%s%s\n",
+		    d.record.rule, *d.record.command == '\0' ? "" :
+		    " as its command ", d.record.command,
+		    d.record.learned ? ", because it is learning" : "");
 	else
 		fprintf(out, "%s\n", d.reason);
 	decision_free(&d);
@@ -186,7 +166,7 @@ answer_question(struct request *r, const struct policy_peer *peer)
 		request_reset(r);
 		return;
 	}
-	command_answer(&r->command, r->record.request, fd, status,
+	command_answer(&r->command, r->peer->end.request, fd, status,
 	    r->body.windows);
 	if (r->body.wants_stdin)
 		input_offer(&r->command.input);
@@ -207,7 +187,7 @@ request_begin(struct request *r)
 	struct policy_peer peer = {
 		.identity = &r->peer->identity, .address = r->peer->address,
 		.rule = r->rule, .session = r->peer->audit.session,
-		.request = r->record.request, .now = date_now(),
+		.request = r->peer->end.request, .now = date_now(),
 		.directory = *r->directory == '\0' ? NULL : r->directory
 	};
 
@@ -217,9 +197,8 @@ request_begin(struct request *r)
 		request_reset(r);
 		return;
 	}
-	fill_record(r);
 	if (!r->decision.allowed) {
-		audit_command_refused(&r->peer->audit, &r->record,
+		audit_command_refused(&r->peer->audit, &r->decision.record,
 		    r->decision.reason);
 		refuse(r, r->decision.code, r->decision.reason);
 		request_reset(r);
@@ -230,11 +209,11 @@ request_begin(struct request *r)
 		return;
 	}
 	if (r->body.operation != PROTO_CHDIR) {
-		if (!audit_command_start(&r->peer->audit, &r->record,
+		if (!audit_command_start(&r->peer->audit, &r->decision.record,
 		    r->settings->audit == SETTINGS_AUDIT_STRICT)) {
 			/* A log that has the start has this as its end. */
-			audit_command_refused(&r->peer->audit, &r->record,
-			    unrecorded);
+			audit_command_refused(&r->peer->audit,
+			    &r->decision.record, unrecorded);
 			refuse(r, PROTO_CODE_AUDIT, unrecorded);
 			request_reset(r);
 			return;
@@ -258,8 +237,8 @@ static enum proto_code
 explain_failure(const struct request *r, const struct child_failure *f,
     char *out, size_t size)
 {
-	const char *name = r->decision.shell ?
-	    r->settings->shell_program : r->record.argv[0];
+	const char *name = r->decision.record.shell ?
+	    r->settings->shell_program : r->decision.record.argv[0];
 	const struct child_plan *plan = &r->decision.plan;
 
 	if (f->stage == CHILD_STAGE_DIRECTORY) {
@@ -322,7 +301,7 @@ check_begun(struct request *r)
 	    peer_can_speak(r->peer)) {
 		credit = input_start(&r->command.input);
 		peer_put(r->peer, frame_put_u32(conn_out(r->peer->end.conn),
-		    PROTO_STARTED, r->record.request, credit));
+		    PROTO_STARTED, r->peer->end.request, credit));
 		/* Only a peer with input to give is in need of it now. */
 		if (alone && credit == 0)
 			conn_hold(r->peer->end.conn, clock_in(STARTED_HELD));
@@ -391,7 +370,7 @@ finish_chdir(struct request *r)
 	memcpy(r->directory, path, (size_t)n);
 	r->directory[n] = '\0';
 	peer_put(r->peer, frame_put(conn_out(r->peer->end.conn),
-	    PROTO_DIRECTORY, r->record.request, r->directory, (size_t)n));
+	    PROTO_DIRECTORY, r->peer->end.request, r->directory, (size_t)n));
 }
 
 static void
@@ -408,7 +387,7 @@ record_end(struct request *r)
 	struct audit_end end;
 
 	command_end(&r->command, &end);
-	audit_command_end(&r->peer->audit, &r->record, &end);
+	audit_command_end(&r->peer->audit, &r->decision.record, &end);
 	add_sums(r, &end);
 }
 
@@ -420,7 +399,7 @@ report_exit(struct request *r)
 	command_exit(&r->command, &e);
 	if (peer_can_speak(r->peer))
 		peer_put(r->peer, frame_put_exit(conn_out(r->peer->end.conn),
-		    r->record.request, &e));
+		    r->peer->end.request, &e));
 }
 
 void
@@ -428,7 +407,7 @@ request_finish(struct request *r)
 {
 	if (r->command.limits.keep && tree_spare(r->tree) == -1)
 		log_errno("cannot keep what %s has left behind",
-		    audit_command_name(&r->record));
+		    audit_command_name(&r->decision.record));
 	if (!r->command.chdir && !request_is_question(r))
 		record_end(r);
 	if (!r->command.chdir)
@@ -453,7 +432,7 @@ request_dispatch(struct request *r, const struct pollset *ps)
 		return;
 	if ((credit = input_regrant(&r->command.input)) > 0)
 		peer_put(r->peer, frame_put_window(conn_out(r->peer->end.conn),
-		    r->record.request, PROTO_STREAM_STDIN, credit));
+		    r->peer->end.request, PROTO_STREAM_STDIN, credit));
 }
 
 void
@@ -466,7 +445,7 @@ request_check_limit(struct request *r)
 	    (limit = command_limit(&r->command, &value)) == NULL)
 		return;
 	r->limited = true;
-	audit_limit_hit(&r->peer->audit, &r->record, limit, value);
+	audit_limit_hit(&r->peer->audit, &r->decision.record, limit, value);
 }
 
 void

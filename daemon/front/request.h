@@ -12,9 +12,7 @@
 #include "common/endpoint/endpoint.h"
 #include "common/wire/body.h"
 #include "common/wire/proto.h"
-#include "daemon/record/audit.h"
 #include "daemon/exec/command.h"
-#include "daemon/exec/privilege.h"
 #include "daemon/rules/policy.h"
 
 struct peer;
@@ -43,8 +41,6 @@ struct request {
 	struct buf pieces;		/* Of its body. */
 	struct body body;
 	struct decision decision;
-	struct audit_command record;
-	char user[ACCOUNT_NAME_MAX];	/* A reload may change the settings. */
 	struct command command;
 	bool limited;			/* A limit of it is on record. */
 };

@@ -190,7 +190,6 @@ on_request(void *owner, const struct frame *f)
 	s->peer.end.paused = true;
 	if (why != NULL || !peer_can_speak(&s->peer))
 		return why;
-	s->request.record.request = f->request;
 	why = body_parse(&s->request.body, buf_data(&s->request.pieces),
 	    buf_used(&s->request.pieces), &code);
 	buf_free(&s->request.pieces);
@@ -548,7 +547,8 @@ session_describe(const struct session *s, char *out, size_t size)
 	text_escape(name, sizeof name, s->peer.identity.common_name,
 	    strlen(s->peer.identity.common_name));
 	if (state_of(s) == REQUEST_BUSY) {
-		const char *program = audit_command_name(&s->request.record);
+		const char *program = audit_command_name(
+		    &s->request.decision.record);
 		char command[128];
 
 		text_printable(command, sizeof command, program,

@@ -44,7 +44,8 @@ check_environment(const struct exec_options *options,
 		    (const char *const *)options->accept_environment))
 			(void)refuse(d, PROTO_CODE_DENIED, "the rule \"%s\" "
 			    "does not let clients set the variable %s; its "
-			    "key \"accept_environment\" would", d->rule, name);
+			    "key \"accept_environment\" would",
+			    d->record.rule, name);
 		else if (!environ_value_is_accepted(name,
 		    strchr(request->env[i], '=') + 1))
 			(void)refuse(d, PROTO_CODE_DENIED, "the value of the "
@@ -147,7 +148,7 @@ refuse_directory(struct decision *d)
 {
 	return refuse(d, PROTO_CODE_DENIED, "the rule \"%s\" does not let "
 	    "clients choose the directory; its key \"any_directory\" would",
-	    d->rule);
+	    d->record.rule);
 }
 
 /* What is decided on, so that it can be handed around as one. */
@@ -189,6 +190,8 @@ prepare(const struct rule *rule, const struct exec_options *options,
 	    q->request->directory : ".";
 	plan->paths = make_paths(&d->memory, q->defaults->path, name);
 	plan->base = arena_printf(&d->memory, "%s", plan->base);
+	if (q->request->directory == NULL)
+		d->record.directory = plan->base;
 	if (!own_environment(own, &d->memory, q->defaults, peer) ||
 	    (plan->env = environ_build(&lists, &d->memory)) == NULL ||
 	    plan->paths == NULL || plan->base == NULL)
@@ -203,9 +206,9 @@ decide_granted(const struct rule *rule, const struct grant *g,
 	char why[POLICY_REASON_MAX / 2];
 	int fits;
 
-	(void)snprintf(d->command, sizeof d->command, "%s", g->name);
-	d->logged = grant_mask(g, q->request->words, &d->memory);
-	if (d->logged == NULL)
+	d->record.command = arena_printf(&d->memory, "%s", g->name);
+	d->record.argv = grant_mask(g, q->request->words, &d->memory);
+	if (d->record.command == NULL || d->record.argv == NULL)
 		return -1;
 	if (!check_environment(&g->options, q->request, d))
 		return 0;
@@ -213,7 +216,7 @@ decide_granted(const struct rule *rule, const struct grant *g,
 	    sizeof why);
 	if (fits == 0)
 		return refuse(d, PROTO_CODE_DENIED, "the rule \"%s\" does not "
-		    "grant this: %s", d->rule, why);
+		    "grant this: %s", d->record.rule, why);
 	if (fits == -1)
 		return -1;
 	d->plan.checked = true;
@@ -257,7 +260,7 @@ decide_run(const struct rule *rule, const struct question *q,
 		return decide_granted(rule, g, q, d);
 	return refuse(d, PROTO_CODE_DENIED, "the rule \"%s\" does not grant "
 	    "the command %.200s to \"%.100s\"; aisc --list shows what it "
-	    "does", d->rule, name,
+	    "does", d->record.rule, name,
 	    q->peer->identity->common_name);
 }
 
@@ -298,11 +301,11 @@ decide_shell(const struct rule *rule, const struct question *q,
 	static char name[] = "sh", option[] = "-c";
 	char **argv, need[64];
 
-	d->shell = true;
+	d->record.shell = true;
 	if (!rule->shell)
 		return refuse(d, PROTO_CODE_DENIED, "the rule \"%s\" grants no "
-		    "shell to \"%.100s\"%s; its key \"shell\" would", d->rule,
-		    q->peer->identity->common_name,
+		    "shell to \"%.100s\"%s; its key \"shell\" would",
+		    d->record.rule, q->peer->identity->common_name,
 		    need_of_shell(q->request->words[0], need));
 	if (!check_environment(&rule->options, q->request, d))
 		return 0;
@@ -345,13 +348,13 @@ decide_subsystem(const struct rule *rule, const struct question *q,
 	if (rule->sftp_server == NULL)
 		return refuse(d, PROTO_CODE_DENIED, "the rule \"%s\" names no "
 		    "sftp server for \"%.100s\"; its key \"sftp_server\" "
-		    "would", d->rule, q->peer->identity->common_name);
-	(void)snprintf(d->command, sizeof d->command, "%s", name);
+		    "would", d->record.rule, q->peer->identity->common_name);
+	d->record.command = "sftp";
 	if (!check_environment(&rule->options, q->request, d))
 		return 0;
 	d->plan.checked = true;
 	d->plan.argv = copy_words(rule->sftp_server, &d->memory);
-	if ((d->logged = d->plan.argv) == NULL)
+	if ((d->record.argv = d->plan.argv) == NULL)
 		return -1;
 	return prepare(rule, &rule->options, q, rule->sftp_server[0], d);
 }
@@ -437,7 +440,7 @@ learn(const struct rule *rule, const struct question *q, struct decision *d)
 		result = -1;
 	else
 		result = prepare(&open, &g->options, q, g->program, d);
-	d->learned = d->allowed;
+	d->record.learned = d->allowed;
 	return result;
 }
 
@@ -502,7 +505,7 @@ settle_line(const struct rule *rule, struct body *b, struct decision *d)
 		b->operation = PROTO_SHELL;
 	else if (e == WORDS_OK && count > 0) {
 		result = settle_words(b, words, count, &d->memory);
-		d->logged = b->words;
+		d->record.argv = b->words;
 	}
 	if (e == WORDS_OK)
 		words_free(words);
@@ -536,15 +539,27 @@ policy_decide(const struct policy_defaults *defaults,
 	struct body settled = *request;
 	const struct question q = { defaults, peer, &settled };
 	const struct rule *rule = peer->rule;
+	static char nothing[] = "";
+	static char *none[] = { nothing, NULL };
 
 	memset(d, 0, sizeof *d);
-	if (rule == NULL) {
+	d->record = (struct audit_command){
+		.request = peer->request,
+		.rule = rule == NULL ? "" : arena_printf(&d->memory, "%s",
+		    rule->name),
+		.command = "", .argv = request->nwords > 0 ? request->words :
+		    none,
+		.user = arena_printf(&d->memory, "%s", defaults->user),
+		.directory = request->directory != NULL ? request->directory :
+		    peer->directory != NULL ? peer->directory : defaults->start
+	};
+	if (rule == NULL && d->record.user != NULL) {
 		d->code = PROTO_CODE_DENIED;
 		explain_no_rule(peer->identity, d->reason);
 		return 0;
 	}
-	(void)snprintf(d->rule, sizeof d->rule, "%s", rule->name);
-	if ((settled.operation != PROTO_LINE ||
+	if (d->record.rule != NULL && d->record.user != NULL &&
+	    (settled.operation != PROTO_LINE ||
 	    settle_line(rule, &settled, d) == 0) &&
 	    decide(rule, &q, d) == 0 && learn(rule, &q, d) == 0)
 		return 0;
@@ -557,5 +572,5 @@ decision_free(struct decision *d)
 {
 	arena_free(&d->memory);
 	memset(&d->plan, 0, sizeof d->plan);
-	d->logged = NULL;
+	memset(&d->record, 0, sizeof d->record);
 }

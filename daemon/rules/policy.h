@@ -13,8 +13,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "daemon/exec/arena.h"
 #include "common/wire/proto.h"
+#include "daemon/record/audit.h"
+#include "daemon/exec/arena.h"
 #include "daemon/rules/rules.h"
 
 struct body;
@@ -50,13 +51,10 @@ struct policy_peer {
 /* The answer.  Freed by decision_free(). */
 struct decision {
 	bool allowed;
-	bool learned;		/* Allowed only because the rule learns. */
-	bool shell;		/* A line for the shell. */
 	enum proto_code code;		/* Why not. */
 	char reason[POLICY_REASON_MAX];	/* Why not, for people. */
-	char rule[RULE_NAME_MAX];	/* Which rule decided; "" for none. */
-	char command[RULE_NAME_MAX];	/* Which of its commands; or "". */
-	char **logged;		/* What was asked, as the log may see it. */
+	struct audit_command record;	/* What was asked, and which rule and
+					 * which of its commands decided. */
 	struct child_plan plan;	/* What to start, but for its "order". */
 	struct arena memory;
 };

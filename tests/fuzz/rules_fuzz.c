@@ -146,16 +146,17 @@ same_text(const char *a, const char *b)
 static void
 check_same(const struct decision *a, const struct decision *b)
 {
-	must(a->allowed == b->allowed && a->learned == b->learned);
+	must(a->allowed == b->allowed &&
+	    a->record.learned == b->record.learned);
 	must(a->code == b->code && a->plan.checked == b->plan.checked);
 	must(strcmp(a->reason, b->reason) == 0);
-	must(strcmp(a->rule, b->rule) == 0);
-	must(strcmp(a->command, b->command) == 0);
+	must(strcmp(a->record.rule, b->record.rule) == 0);
+	must(strcmp(a->record.command, b->record.command) == 0);
 	must(same_list(a->plan.paths, b->plan.paths));
 	must(same_list(a->plan.argv, b->plan.argv));
 	must(a->plan.below_count == b->plan.below_count);
 	must(same_list(a->plan.env, b->plan.env) &&
-	    same_list(a->logged, b->logged));
+	    same_list(a->record.argv, b->record.argv));
 	must(same_text(a->plan.base, b->plan.base));
 	must(same_text(a->plan.directory, b->plan.directory));
 	must(a->plan.wants_stdin == b->plan.wants_stdin &&
@@ -212,7 +213,7 @@ check_run(const char *rules, const struct question *q,
 		must(**p == '/' || strchr(*p, '/') != NULL);
 	for (size_t i = 0; i < d->plan.below_count; i++)
 		check_path(rules, &d->plan.below[i]);
-	if (d->learned) {
+	if (d->record.learned) {
 		must(strstr(rules, "learn_until") != NULL);
 		return;
 	}
@@ -236,7 +237,7 @@ check(const char *rules, const struct question *q, const struct rule *rule,
 		return;
 	}
 	must(rule != NULL && d->code == PROTO_CODE_NONE);
-	must(strcmp(d->rule, rule->name) == 0);
+	must(strcmp(d->record.rule, rule->name) == 0);
 	if (q->body.operation == PROTO_RUN || q->body.operation == PROTO_SHELL)
 		check_run(rules, q, d);
 }
@@ -292,7 +293,8 @@ check_known(const struct question *q, const struct decision *d)
 	if (b->operation == PROTO_LIST || b->operation == PROTO_CAN)
 		return;
 	if (b->operation == PROTO_LINE) {
-		must(!d->shell && strcmp(d->plan.argv[0], "/opt/show") == 0);
+		must(!d->record.shell &&
+		    strcmp(d->plan.argv[0], "/opt/show") == 0);
 		return;
 	}
 	must(b->operation == PROTO_RUN && b->nwords >= 4);

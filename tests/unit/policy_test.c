@@ -236,21 +236,22 @@ names(void **state)
 	(void)state;
 	assert_int_equal(rules_count(p), 4);
 	ask_run(p, "all", "ls", &d);
-	assert_string_equal(d.rule, "1");	/* Its place in the list. */
-	assert_string_equal(d.command, "");
+	/* Its place in the list. */
+	assert_string_equal(d.record.rule, "1");
+	assert_string_equal(d.record.command, "");
 	decision_free(&d);
 	ask_run(p, "few", "up", &d);
-	assert_string_equal(d.rule, "some");
-	assert_string_equal(d.command, "up");
+	assert_string_equal(d.record.rule, "some");
+	assert_string_equal(d.record.command, "up");
 	decision_free(&d);
 	ask_run(p, "few", "up x", &d);
 	assert_false(d.allowed);
-	assert_string_equal(d.rule, "some");
-	assert_string_equal(d.command, "up");
+	assert_string_equal(d.record.rule, "some");
+	assert_string_equal(d.record.command, "up");
 	assert_non_null(strstr(d.reason, "the rule \"some\" does not grant"));
 	decision_free(&d);
 	ask_run(p, "eve", "ls", &d);
-	assert_string_equal(d.rule, "");
+	assert_string_equal(d.record.rule, "");
 	assert_non_null(strstr(d.reason, "no rule matches the client "
 	    "\"CN=eve\""));
 	decision_free(&d);
@@ -352,8 +353,8 @@ path_slots(void **state)
 			assert_ptr_equal(d.plan.below[0].word,
 			    &d.plan.argv[1]);
 			(void)snprintf(word, sizeof word, "%s%.*s",
-			    d.logged[1][0] == '/' ? "" : "/srv/data/", 100,
-			    d.logged[1]);
+			    d.record.argv[1][0] == '/' ? "" : "/srv/data/",
+			    100, d.record.argv[1]);
 			assert_string_equal(d.plan.argv[1], word);
 		}
 		decision_free(&d);
@@ -792,7 +793,7 @@ masks(void **state)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		ask_run(p, "a", rows[i][0], &d);
 		assert_int_equal(d.allowed, i + 1 < COUNT(rows));
-		expect_words(d.logged, rows[i][1]);
+		expect_words(d.record.argv, rows[i][1]);
 		decision_free(&d);
 	}
 	rules_free(p);
@@ -842,10 +843,11 @@ learning(void **state)
 
 		q->peer.now = rows[i].now;
 		ask(p, q, &d);
-		if (d.code != rows[i].code || d.learned != rows[i].learned)
+		if (d.code != rows[i].code ||
+		    d.record.learned != rows[i].learned)
 			fail_msg("%s %s at %lld: %d, %d", rows[i].env,
 			    rows[i].line, (long long)rows[i].now, (int)d.code,
-			    d.learned);
+			    d.record.learned);
 		decision_free(&d);
 	}
 	rules_free(p);

@@ -717,12 +717,12 @@ as_defined(void **state)
 			    &d), 0);
 			(void)snprintf(rule, sizeof rule, "%d", which);
 			if (d.allowed != (want != 0) ||
-			    d.learned != (want == 2) ||
-			    strcmp(d.rule, which == -1 ? "" : rule) != 0)
+			    d.record.learned != (want == 2) ||
+			    strcmp(d.record.rule, which == -1 ? "" : rule) != 0)
 				fail_msg("%s asks %s (%zu): %d, not %d: %s\n%s",
 				    id.common_name, words[0], b.nwords,
-				    d.allowed + d.learned, want, d.reason,
-				    text);
+				    d.allowed + d.record.learned, want,
+				    d.reason, text);
 			assert_int_equal(d.code == PROTO_CODE_NONE, d.allowed);
 			seen[want]++;
 			decision_free(&d);
