@@ -37,6 +37,8 @@
 
 /* What the server says of our rule is not more. */
 #define ANSWER_MAX	4096
+/* In so many sessions a directory is gone back to for one command. */
+#define SESSIONS_MAX	8
 /* What of a directory is shown. */
 #define SHOWN_MAX	256
 
@@ -139,22 +141,15 @@ say_again(const struct commands *c, const struct outcome *o)
 		    failure_sentence(&o->failure, why));
 }
 
-/*
- * Change to "path", NULL being the home, and learn where that is.  A session
- * that has to end for others just now has not seen this: the next one will.
- */
+/* Change to "path", NULL being the home, and learn where that is. */
 static void
-change_directory(struct commands *c, char *path, struct outcome *o)
+ask_directory(struct commands *c, char *path, struct outcome *o)
 {
 	char *words[] = { path, NULL };
 	const struct body body = { .operation = PROTO_CHDIR, .words = words,
 	    .nwords = path != NULL };
 
 	request_ask(c->request, &body, o);
-	if (o->again) {
-		say_again(c, o);
-		request_ask(c->request, &body, o);
-	}
 	if (o->class != OUTCOME_DONE)
 		return;
 	memory_set(&c->directory, o->directory);
@@ -162,19 +157,43 @@ change_directory(struct commands *c, char *path, struct outcome *o)
 		complete_visited(c->complete, o->directory);
 }
 
-/* A new session begins in the home; go back to where the last one was. */
+/*
+ * A new session begins in the home; go back to where the last one was.  A
+ * session may end with the very answer to this, or before it, and the next one
+ * begins in the home again.  False with the reason in "o".
+ */
 static bool
-come_back(struct commands *c)
+come_back(struct commands *c, struct outcome *o)
 {
-	struct outcome o;
+	if (c->directory == NULL)
+		return true;
+	for (int i = 0; !request_is_open(c->request); i++) {
+		if (i == SESSIONS_MAX) {
+			outcome_fail(o, OUTCOME_TURN, "one session after the "
+			    "other has ended in the directory, before the "
+			    "command");
+			outcome_hint(o, "try again when fewer wait for the "
+			    "server");
+			return false;
+		}
+		ask_directory(c, c->directory, o);
+		if (o->class != OUTCOME_DONE && !o->again)
+			return false;
+	}
+	return true;
+}
 
-	if (request_is_open(c->request) || c->directory == NULL)
-		return true;
-	change_directory(c, c->directory, &o);
-	if (o.class == OUTCOME_DONE)
-		return true;
-	conclude_line(c, &o, false);
-	return false;
+/* The same as ask_directory(), but a session that has to end for others just
+ * now has not seen it: the next one will, from where this one was. */
+static void
+change_directory(struct commands *c, char *path, struct outcome *o)
+{
+	ask_directory(c, path, o);
+	if (!o->again)
+		return;
+	say_again(c, o);
+	if (path == NULL || come_back(c, o))
+		ask_directory(c, path, o);
 }
 
 /* Has the next line been typed or pasted already?  It is meant for us. */
@@ -197,13 +216,17 @@ run_command(struct commands *c, char **words, size_t count)
 	run_prepare(s, &body);
 	body.wants_stdin = c->prompt && !s->no_stdin &&
 	    !is_typed_ahead();
-	if (!come_back(c))
+	if (!come_back(c, &o)) {
+		conclude_line(c, &o, false);
 		return;
+	}
 	run_ask(c->request, c->script->report, &body, &o);
 	if (o.again) {
 		say_again(c, &o);
-		if (!come_back(c))
+		if (!come_back(c, &o)) {
+			conclude_line(c, &o, false);
 			return;
+		}
 		run_ask(c->request, c->script->report, &body, &o);
 	}
 	/* The terminal has shown "^C"; the prompt begins on a line of its
@@ -238,9 +261,8 @@ do_cd(struct commands *c, char **words)
 		commands_complain(c, "cd takes one directory");
 		return;
 	}
-	if (words[1] != NULL && !come_back(c))
-		return;
-	change_directory(c, words[1], &o);
+	if (words[1] == NULL || come_back(c, &o))
+		change_directory(c, words[1], &o);
 	/* The lines that follow are meant for there. */
 	conclude_line(c, &o, false);
 }
@@ -292,7 +314,9 @@ do_list(struct commands *c, char **words)
 		outcome_hint(&o, "run \"aisc --list --json %s\"",
 		    c->settings->host);
 		conclude_line(c, &o, false);
-	} else if (come_back(c)) {
+	} else if (!come_back(c, &o))
+		conclude_line(c, &o, false);
+	else {
 		(void)question_ask(c->settings, c->request, &body, false, &o);
 		report_tell(c->script->report, &o);
 		set_status(c, o.status);

@@ -1683,6 +1683,56 @@ def test_script_goes_on_in_another_turn(aisc, fake_server):
     assert [r.argv for r in second.requests] == [["two"], ["three"]]
 
 
+def last_of_its_turn(peer):
+    """A server that changes the directory and ends the turn, in one record."""
+    peer.hello()
+    request = peer.expect_request()
+    assert request.operation == Operation.CHDIR
+    peer.send_raw(
+        wire.frame(Type.DIRECTORY, request.number, b"/srv") +
+        wire.frame(Type.GOODBYE, 0, wire.code_payload(Code.TURN, "wait")))
+    peer.drain()
+
+
+def test_no_line_runs_in_another_directory(aisc, fake_server):
+    """The session may end with the answer to "cd" and again with the one to
+    the way back there: what follows does not run in the home."""
+    last = Recorder(b"here\n")
+    server = fake_server([last_of_its_turn, last_of_its_turn, last])
+    done = aisc.run(server.port, input=b"cd /srv\none\ntwo\n")
+    assert (done.returncode, done.stdout, done.stderr) == \
+        (0, b"here\nhere\n", b"")
+    assert [(r.operation, r.words) for r in last.requests] == [
+        (Operation.CHDIR, [b"/srv"]), (Operation.RUN, [b"one"]),
+        (Operation.RUN, [b"two"])]
+
+
+def test_relative_change_in_another_turn(aisc, fake_server):
+    """What is relative is so to the directory of the session that has ended."""
+    def first(peer):
+        peer.hello()
+        request = peer.expect_request()
+        peer.send(Type.DIRECTORY, request.number, b"/srv")
+        peer.expect_request()
+        peer.goodbye(Code.TURN, "others wait")
+    second = Recorder(b"here\n")
+    server = fake_server([first, second])
+    done = aisc.run(server.port, input=b"cd /srv\ncd www\none\n")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"here\n", b"")
+    assert [r.words for r in second.requests] == [[b"/srv"], [b"www"],
+                                                  [b"one"]]
+
+
+def test_turns_too_short_for_a_line(aisc, fake_server):
+    """A server all of whose sessions end with the change of directory is left,
+    and not asked for ever."""
+    server = fake_server(last_of_its_turn)
+    done = aisc.run(server.port, input=b"cd /srv\none\n")
+    assert (done.returncode, done.stdout) == (255, b"")
+    assert b"one session after the other has ended" in done.stderr
+    assert server.count < 20
+
+
 def test_turn_of_a_first_command(ask):
     """A server that ends a session before it has begun is not asked for
     ever."""

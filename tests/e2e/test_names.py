@@ -197,7 +197,15 @@ def test_no_name_of_a_host(aisc, fake_server, named, name):
 def test_kinds_of_names_are_told(aisc, fake_server, named):
     done, _ = called(aisc, fake_server, named, "10.1.2.3")
     assert b"for DNS:srv.example.test, " in done.stderr
-    assert b", ..., not for IP:10.1.2.3; " in done.stderr
+    assert b", IP:2001:db8::1, not for IP:10.1.2.3; " in done.stderr
+
+
+def test_names_that_are_too_many_to_tell(aisc, fake_server, root):
+    pair = root.make("srv", "server",
+                     sans=[f"DNS:node{n}.example.org" for n in range(200)])
+    done, _ = called(aisc, fake_server, (root.make("alice"), pair), "x.test")
+    assert b"for DNS:node0.example.org, " in done.stderr
+    assert b", ..., not for DNS:x.test; " in done.stderr
 
 
 def test_link_local(own_network, program, tmp_path, root, slowness):
