@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "tests/unit/certificates.h"
+#include "tests/unit/conns.h"
 #include "tests/unit/memory.h"
 #include "tests/unit/unit.h"
 
@@ -20,55 +21,6 @@
 #include "common/tls/tls.h"
 
 static uint8_t payload[PROTO_PAYLOAD_MAX];
-
-static struct tls_context *
-context(bool server)
-{
-	struct tls_files f = {
-		.certificate = server ? "server.pem" : "alice.pem",
-		.key = server ? "server.key" : "alice.key",
-		.authority = "site/ca.pem"
-	};
-	struct failure why;
-	struct tls_context *c = server ? tls_server_new(&f, &why) :
-	    tls_client_new(&f, &why);
-
-	if (c == NULL)
-		fail_msg("%s", why.text);
-	return c;
-}
-
-/* Two connections, joined, that have not shaken hands. */
-static void
-open_conns(struct conn **client, struct conn **server)
-{
-	struct tls_context *c = context(false), *s = context(true);
-	int fds[2];
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK |
-	    SOCK_CLOEXEC, 0, fds), 0);
-	*client = conn_open(c, fds[0], "localhost");
-	*server = conn_open(s, fds[1], NULL);
-	assert_true(*client != NULL && *server != NULL);
-	tls_context_free(c);
-	tls_context_free(s);
-}
-
-static void
-open_good(struct conn **client, struct conn **server)
-{
-	enum io a = IO_WAIT, b = IO_WAIT;
-
-	open_conns(client, server);
-	for (int i = 0; i < 10 && (a != IO_OK || b != IO_OK); i++) {
-		if (a == IO_WAIT)
-			a = conn_handshake(*client);
-		if (b == IO_WAIT)
-			b = conn_handshake(*server);
-	}
-	assert_int_equal(a, IO_OK);
-	assert_int_equal(b, IO_OK);
-}
 
 static bool
 is_closed(int fd)
@@ -83,7 +35,7 @@ opening_and_closing(void **state)
 	int fds[2];
 
 	(void)state;
-	open_good(&client, &server);
+	conns_shaken(&client, &server);
 	fds[0] = conn_fd(client);
 	fds[1] = conn_fd(server);
 	conn_close(client);
@@ -105,7 +57,7 @@ before_the_handshake(void **state)
 	int fd;
 
 	(void)state;
-	open_conns(&client, &server);
+	conns_open(&client, &server);
 	fd = conn_fd(client);
 	conn_close(client);
 	assert_true(is_closed(fd));
@@ -116,7 +68,7 @@ before_the_handshake(void **state)
 static void
 out_of_memory(void **state)
 {
-	struct tls_context *c = context(false);
+	struct tls_context *c = conns_context(false);
 	int fds[2];
 
 	(void)state;
@@ -142,7 +94,7 @@ lingering(void **state)
 	int fd;
 
 	(void)state;
-	open_good(&client, &server);
+	conns_shaken(&client, &server);
 	assert_int_equal(frame_put(conn_out(client), PROTO_STDIN, 1, payload,
 	    100), 0);
 	assert_int_equal(conn_write(client), IO_OK);
@@ -180,7 +132,7 @@ data_room(void **state)
 	size_t room, sum = 0, frames = 0;
 
 	(void)state;
-	open_good(&client, &server);
+	conns_shaken(&client, &server);
 	assert_int_equal(conn_data_room(client), PROTO_PAYLOAD_MAX);
 	assert_false(conn_has_output(client));
 	while ((room = conn_data_room(client)) > 0) {
@@ -224,7 +176,7 @@ interest(void **state)
 
 	(void)state;
 	assert_int_equal(pollset_init(&ps, 2), 0);
-	open_good(&client, &server);
+	conns_shaken(&client, &server);
 	/* With nothing to do, it sleeps. */
 	before = clock_now();
 	assert_false(turn(server, &ps, true, 20));
@@ -267,7 +219,7 @@ held(void **state)
 
 	(void)state;
 	assert_int_equal(pollset_init(&ps, 2), 0);
-	open_good(&client, &server);
+	conns_shaken(&client, &server);
 	assert_int_equal(frame_put(conn_out(client), PROTO_PING, 0, NULL,
 	    0), 0);
 	conn_hold(client, clock_in(50));
@@ -316,7 +268,7 @@ full_queue(void **state)
 
 	(void)state;
 	assert_int_equal(pollset_init(&ps, 2), 0);
-	open_good(&client, &server);
+	conns_shaken(&client, &server);
 	while (idle < 3) {
 		if (conn_data_room(client) == PROTO_PAYLOAD_MAX) {
 			assert_int_equal(frame_put(conn_out(client),
@@ -363,7 +315,7 @@ early_frames(void **state)
 
 	(void)state;
 	assert_int_equal(pollset_init(&ps, 2), 0);
-	open_conns(&client, &server);
+	conns_open(&client, &server);
 	assert_int_equal(conn_handshake(client), IO_WAIT);
 	assert_int_equal(conn_handshake(server), IO_WAIT);
 	assert_int_equal(conn_handshake(client), IO_OK);
@@ -393,7 +345,7 @@ the_end(void **state)
 
 	(void)state;
 	assert_int_equal(pollset_init(&ps, 2), 0);
-	open_good(&client, &server);
+	conns_shaken(&client, &server);
 	assert_int_equal(frame_put(conn_out(client), PROTO_PING, 0, "1", 1), 0);
 	assert_int_equal(conn_write(client), IO_OK);
 	conn_close(client);
@@ -415,7 +367,7 @@ cut(void **state)
 	struct conn *client, *server;
 
 	(void)state;
-	open_good(&client, &server);
+	conns_shaken(&client, &server);
 	assert_int_equal(shutdown(conn_fd(client), SHUT_WR), 0);
 	assert_int_equal(conn_read(server), IO_ERROR);
 	assert_int_equal(tls_failure(conn_tls(server))->code, TLS_FAILURE_CUT);
@@ -433,7 +385,7 @@ bad_length(void **state)
 	struct frame f;
 
 	(void)state;
-	open_good(&client, &server);
+	conns_shaken(&client, &server);
 	assert_int_equal(buf_put(conn_out(client), header, sizeof header), 0);
 	assert_int_equal(conn_write(client), IO_OK);
 	assert_int_equal(conn_read(server), IO_OK);
@@ -457,7 +409,7 @@ any_frames(void **state)
 	(void)state;
 	unit_fill(&seed, payload, sizeof payload);
 	assert_int_equal(pollset_init(&ps, 2), 0);
-	open_good(&conns[0], &conns[1]);
+	conns_shaken(&conns[0], &conns[1]);
 	while (got[0] < FRAMES || got[1] < FRAMES) {
 		assert_false(clock_past(deadline));
 		pollset_clear(&ps);

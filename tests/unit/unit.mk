@@ -18,6 +18,7 @@ unit_tests = \
 	tests/unit/conf_test \
 	tests/unit/datagram_test \
 	tests/unit/date_test \
+	tests/unit/endpoint_test \
 	tests/unit/failure_test \
 	tests/unit/fd_test \
 	tests/unit/frame_test \

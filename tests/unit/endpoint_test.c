@@ -1,0 +1,366 @@
+/*
+ * Tests of common/endpoint/endpoint.
+ * SPDX-License-Identifier: ISC
+ */
+#include <config.h>
+
+#include <signal.h>
+
+#include "tests/unit/certificates.h"
+#include "tests/unit/conns.h"
+#include "tests/unit/unit.h"
+
+#include "common/base/clock.h"
+#include "common/base/pollset.h"
+#include "common/endpoint/endpoint.h"
+
+/* States beside ENDPOINT_IDLE. */
+#define BODY	2U
+#define BUSY	4U
+#define WRONG	"the handler says so"
+
+/* What has become of a frame. */
+enum fate { NOTHING, HANDLED, VIOLATED, FULL, PONGED, LEFT };
+
+static struct side {
+	struct endpoint end;
+	unsigned state;
+	enum fate fate;
+	struct frame last;	/* Its payload may have gone. */
+	size_t handled;
+	const char *wrong;	/* What the handler answers, */
+	bool pauses;		/* and does. */
+	char what[128];
+	enum proto_code code;
+	char text[PROTO_TEXT_MAX + 1];
+	uint32_t retry;
+} side;
+static struct conn *peer;
+
+static const char *
+on_any(void *owner, const struct frame *f)
+{
+	struct side *s = owner;
+
+	s->fate = HANDLED;
+	s->last = *f;
+	s->handled++;
+	s->end.paused = s->pauses;
+	return s->wrong;
+}
+
+static unsigned
+state_of(const void *owner)
+{
+	return ((const struct side *)owner)->state;
+}
+
+static void
+on_violation(void *owner, const char *what)
+{
+	struct side *s = owner;
+
+	s->fate = VIOLATED;
+	(void)snprintf(s->what, sizeof s->what, "%s", what);
+	s->end.over = true;
+}
+
+static void
+on_full(void *owner)
+{
+	struct side *s = owner;
+
+	s->fate = FULL;
+	s->end.over = true;
+}
+
+static void
+on_pong(void *owner, const struct frame *f)
+{
+	struct side *s = owner;
+
+	s->fate = PONGED;
+	s->last = *f;
+}
+
+static void
+on_goodbye(void *owner, enum proto_code code, const char *text,
+    uint32_t retry)
+{
+	struct side *s = owner;
+
+	s->fate = LEFT;
+	s->code = code;
+	s->retry = retry;
+	(void)snprintf(s->text, sizeof s->text, "%s", text);
+	s->end.over = true;
+}
+
+static const struct endpoint_frame frames[] = {
+	{ PROTO_REQUEST, ENDPOINT_OPENS, ENDPOINT_IDLE | BODY, on_any },
+	{ PROTO_STDIN, ENDPOINT_TRAILS, BUSY, on_any },
+	{ PROTO_EXIT, ENDPOINT_REQUEST, BUSY, on_any },
+	{ PROTO_WINDOW, ENDPOINT_REQUEST, BUSY | ENDPOINT_IDLE, on_any },
+	{ PROTO_HELLO, ENDPOINT_SESSION, ENDPOINT_IDLE, on_any }
+};
+
+static const struct endpoint_side table = {
+	.frames = frames, .nframes = sizeof frames / sizeof *frames,
+	.state = state_of, .on_violation = on_violation, .on_full = on_full,
+	.on_pong = on_pong, .on_goodbye = on_goodbye
+};
+
+static int
+begin(void **state)
+{
+	struct conn *c;
+
+	(void)state;
+	conns_shaken(&peer, &c);
+	side = (struct side){ .state = ENDPOINT_IDLE, .end = { .side = &table,
+	    .owner = &side, .conn = c } };
+	return 0;
+}
+
+static int
+end(void **state)
+{
+	(void)state;
+	conn_close(peer);
+	conn_close(side.end.conn);
+	return 0;
+}
+
+/* Let the peer send what is in its queue, and the endpoint look. */
+static enum io
+pass(void)
+{
+	while (conn_has_output(peer))
+		assert_int_equal(conn_write(peer), IO_OK);
+	return endpoint_receive(&side.end);
+}
+
+/* What becomes of a frame from the peer. */
+static enum fate
+fate_of(uint8_t type, uint32_t request, const void *bytes, size_t n)
+{
+	side.fate = NOTHING;
+	side.end.over = false;
+	assert_int_equal(frame_put(conn_out(peer), type, request, bytes, n), 0);
+	assert_int_equal(pass(), IO_OK);
+	return side.fate;
+}
+
+/* What is right for a frame of the table, said once more. */
+static enum fate
+right(uint8_t type, uint32_t request)
+{
+	bool idle = side.state == ENDPOINT_IDLE, busy = side.state == BUSY;
+	bool newest = request == side.end.request;
+
+	switch (type) {
+	case PROTO_HELLO:
+		return request == 0 && idle ? HANDLED : VIOLATED;
+	case PROTO_REQUEST:
+		return request != 0 && !busy ? HANDLED : VIOLATED;
+	case PROTO_EXIT:
+		return request != 0 && newest && busy ? HANDLED : VIOLATED;
+	case PROTO_WINDOW:
+		return request != 0 && newest && (busy || idle) ? HANDLED :
+		    VIOLATED;
+	case PROTO_STDIN:
+		if (request == 0 || request > side.end.request)
+			return VIOLATED;
+		if (!newest || idle)
+			return NOTHING;
+		return busy ? HANDLED : VIOLATED;
+	default:
+		return VIOLATED;
+	}
+}
+
+/* Any frame, in any state. */
+static void
+any_frame(void **state)
+{
+	static const unsigned states[] = { ENDPOINT_IDLE, BODY, BUSY };
+	uint64_t seed = 1;
+
+	(void)state;
+	for (int i = 0; i < 20000; i++) {
+		uint64_t r = unit_random(&seed);
+		uint8_t type = (uint8_t)(r & 3 ? frames[(r >> 2) %
+		    (sizeof frames / sizeof *frames)].type : r >> 8);
+		uint32_t request = (uint32_t)(r >> 16 & 7);
+
+		if (type == PROTO_PING || type == PROTO_PONG ||
+		    type == PROTO_GOODBYE)
+			continue;
+		side.state = states[(r >> 24) % 3];
+		side.end.request = (uint32_t)(r >> 32 & 7);
+		assert_int_equal(fate_of(type, request, "x", 1),
+		    right(type, request));
+		if (side.fate == HANDLED) {
+			assert_int_equal(side.last.type, type);
+			assert_int_equal(side.last.request, request);
+		}
+	}
+}
+
+/* What a handler finds wrong is told; but once it is over nothing is. */
+static void
+wrong(void **state)
+{
+	(void)state;
+	side.wrong = WRONG;
+	assert_int_equal(fate_of(PROTO_HELLO, 0, NULL, 0), VIOLATED);
+	assert_string_equal(side.what, WRONG);
+	assert_int_equal(frame_put(conn_out(peer), PROTO_HELLO, 0, NULL, 0),
+	    0);
+	side.handled = 0;
+	(void)pass();
+	assert_int_equal(side.handled, 0);
+}
+
+static void
+ping(void **state)
+{
+	uint8_t long_one[PROTO_PING_MAX + 1] = { 0 };
+	struct frame f;
+
+	(void)state;
+	for (unsigned s = ENDPOINT_IDLE; s <= BUSY; s *= 2) {
+		side.state = s;
+		assert_int_equal(fate_of(PROTO_PING, 0, "abc", 3), NOTHING);
+		assert_int_equal(conn_write(side.end.conn), IO_OK);
+		assert_int_equal(conn_read(peer), IO_OK);
+		assert_int_equal(conn_peek(peer, &f), 1);
+		assert_int_equal(f.type, PROTO_PONG);
+		assert_int_equal(f.length, 3);
+		assert_memory_equal(f.payload, "abc", 3);
+		conn_done(peer, &f);
+	}
+	assert_int_equal(fate_of(PROTO_PING, 1, "abc", 3), VIOLATED);
+	assert_int_equal(fate_of(PROTO_PING, 0, long_one, sizeof long_one),
+	    VIOLATED);
+	assert_int_equal(fate_of(PROTO_PONG, 0, long_one, sizeof long_one),
+	    VIOLATED);
+	assert_int_equal(fate_of(PROTO_PONG, 0, "ab", 2), PONGED);
+	assert_int_equal(side.last.length, 2);
+}
+
+/* A peer that asks, and reads no answer. */
+static void
+pings_that_fill_the_queue(void **state)
+{
+	uint8_t bytes[PROTO_PING_MAX] = { 0 };
+	size_t n = 0;
+
+	(void)state;
+	while (fate_of(PROTO_PING, 0, bytes, sizeof bytes) == NOTHING)
+		assert_true(n++ < CONN_QUEUE);
+	assert_int_equal(side.fate, FULL);
+}
+
+static void
+goodbye(void **state)
+{
+	(void)state;
+	assert_int_equal(frame_put_retry(conn_out(peer), PROTO_CODE_TURN,
+	    "others wait", 7), 0);
+	assert_int_equal(frame_put(conn_out(peer), PROTO_HELLO, 0, NULL, 0),
+	    0);
+	(void)pass();
+	/* Nothing is heard after it. */
+	assert_int_equal(side.fate, LEFT);
+	assert_int_equal(side.handled, 0);
+	assert_int_equal(side.code, PROTO_CODE_TURN);
+	assert_string_equal(side.text, "others wait");
+	assert_int_equal(side.retry, 7);
+}
+
+static void
+malformed_goodbye(void **state)
+{
+	(void)state;
+	assert_int_equal(fate_of(PROTO_GOODBYE, 0, "x", 1), VIOLATED);
+}
+
+/* A handler may leave what follows to the next dispatch, which does not wait
+ * for more to come. */
+static void
+pausing(void **state)
+{
+	struct pollset ps;
+
+	(void)state;
+	assert_int_equal(pollset_init(&ps, 1), 0);
+	side.pauses = true;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(frame_put(conn_out(peer), PROTO_HELLO, 0,
+		    NULL, 0), 0);
+	assert_int_equal(pass(), IO_OK);
+	for (size_t i = 1; i < 3; i++) {
+		assert_int_equal(side.handled, i);
+		assert_true(side.end.paused);
+		assert_true(endpoint_ready(&side.end, &ps));
+		pollset_clear(&ps);
+		endpoint_poll(&side.end, &ps);
+		assert_true(ps.deadline <= clock_now());
+		assert_int_equal(endpoint_receive(&side.end), IO_WAIT);
+	}
+	assert_int_equal(side.handled, 3);
+	assert_false(side.end.paused);
+	pollset_free(&ps);
+}
+
+static void
+length_that_is_too_long(void **state)
+{
+	static const uint8_t header[PROTO_HEADER] = { PROTO_HELLO, 0, 0, 0, 0,
+	    0xff, 0xff, 0xff, 0xff };
+
+	(void)state;
+	assert_int_equal(buf_put(conn_out(peer), header, sizeof header), 0);
+	assert_int_equal(pass(), IO_OK);
+	assert_int_equal(side.fate, VIOLATED);
+	assert_string_equal(side.what, "a frame is too long");
+}
+
+static char folder[UNIT_PATH_MAX];
+
+static int
+enter(void **state)
+{
+	(void)state;
+	(void)signal(SIGPIPE, SIG_IGN);
+	unit_enter(folder);
+	return certificates_make();
+}
+
+static int
+leave(void **state)
+{
+	(void)state;
+	unit_leave(folder);
+	return 0;
+}
+
+#define TEST(name)	cmocka_unit_test_setup_teardown(name, begin, end)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(any_frame),
+		TEST(wrong),
+		TEST(ping),
+		TEST(pings_that_fill_the_queue),
+		TEST(goodbye),
+		TEST(malformed_goodbye),
+		TEST(pausing),
+		TEST(length_that_is_too_long),
+	};
+
+	return cmocka_run_group_tests_name("endpoint", tests, enter, leave);
+}
