@@ -5,6 +5,7 @@ import contextlib
 import os
 import pathlib
 import pwd
+import socket
 import sys
 
 import pytest
@@ -19,9 +20,10 @@ from ways import Place                          # noqa: E402
 # Users that Debian has and that run nothing; each pytest process takes one,
 # because a daemon may end all processes of its command user.
 USER = "sys"
-# None of those that other tests limit in their number of processes.
-COMMAND_USERS = ("lp", "man", "www-data", "daemon", "bin", "list", "proxy",
-                 "backup", "gnats")
+# Those that other tests use, or limit in their number of processes, are last or
+# missing; and none has a home that it can write to.
+COMMAND_USERS = ("lp", "bin", "www-data", "_apt", "systemd-network", "gnats",
+                 "systemd-timesync", "sync", "list", "proxy", "backup")
 
 
 def pytest_addoption(parser):
@@ -36,23 +38,20 @@ def authority(tmp_path_factory):
 
 
 def command_user():
-    """The entry of a user of this pytest process alone."""
-    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+    """The entry of a user that runs nothing, and the claim of this process to
+    it: a name that the kernel forgets when the socket is closed."""
     busy = set()
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             busy.add(os.stat(f"/proc/{pid}").st_uid)
-    found = []
     for name in COMMAND_USERS:
-        try:
+        with contextlib.suppress(KeyError, OSError):
             entry = pwd.getpwnam(name)
-        except KeyError:
-            continue
-        if entry.pw_uid and entry.pw_gid and entry.pw_uid not in busy:
-            found.append(entry)
-    if number >= len(found):
-        pytest.skip("needs more users of the system that run nothing")
-    return found[number]
+            if entry.pw_uid and entry.pw_gid and entry.pw_uid not in busy:
+                claim = socket.socket(socket.AF_UNIX)
+                claim.bind(f"\0ais-tests-fidelity-{entry.pw_uid}")
+                return entry, claim
+    pytest.skip("needs more users of the system that run nothing")
 
 
 @pytest.fixture(scope="session")
@@ -61,12 +60,14 @@ def place(program, authority, slowness, trusted_place):
     if len(program("aisd")) > 1:
         pytest.skip("not under valgrind")
     root = os.geteuid() == 0
+    user, claim = command_user() if root else (pwd.getpwuid(os.geteuid()), None)
     made = Place(trusted_place, [row for row in ROWS if not row.missing()],
-                 program, authority, command_user() if root else
-                 pwd.getpwuid(os.geteuid()), USER if root else None, slowness)
+                 program, authority, user, USER if root else None, slowness)
     try:
         made.start()
         yield made
         made.stop()
     finally:
         made.kill()
+        if claim is not None:
+            claim.close()

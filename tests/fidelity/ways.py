@@ -491,7 +491,8 @@ class Sshd:
         passwd.write_text("\n".join(lines) + "\n")
         passwd.chmod(0o644)
         return ["unshare", "-m", "sh", "-c",
-                'mount --bind "$1" /etc/passwd && mount -t tmpfs none /run && '
+                'mount --bind "$1" /etc/passwd && '
+                'mount -t tmpfs -o mode=755 none /run && '
                 'mkdir -m 755 /run/sshd && shift && exec "$@"', "sh",
                 str(passwd), *words]
 
