@@ -214,7 +214,7 @@ on_pong(void *owner, const struct frame *f)
 }
 
 static void
-on_goodbye(void *owner, enum proto_code code, const char *text,
+on_goodbye(void *owner, uint16_t code, const char *text,
     uint32_t retry)
 {
 	struct request *r = owner;

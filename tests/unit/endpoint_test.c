@@ -31,7 +31,7 @@ static struct side {
 	const char *wrong;	/* What the handler answers, */
 	bool pauses;		/* and does. */
 	char what[128];
-	enum proto_code code;
+	uint16_t code;
 	char text[PROTO_TEXT_MAX + 1];
 	uint32_t retry;
 } side;
@@ -84,7 +84,7 @@ on_pong(void *owner, const struct frame *f)
 }
 
 static void
-on_goodbye(void *owner, enum proto_code code, const char *text,
+on_goodbye(void *owner, uint16_t code, const char *text,
     uint32_t retry)
 {
 	struct side *s = owner;
