@@ -56,8 +56,8 @@ struct endpoint_side {
 	/* Answers to PING fill the queue, and the peer does not read them. */
 	void (*on_full)(void *owner);
 
-	/* PONG; GOODBYE, whose code may be none that we know, with "retry" as of
-	 * frame_get_retry(). */
+	/* PONG; GOODBYE, whose code may be one that we do not know, with
+	 * "retry" as of frame_get_retry(). */
 	void (*on_pong)(void *owner, const struct frame *f);
 	void (*on_goodbye)(void *owner, uint16_t code,
 	    const char *text, uint32_t retry);

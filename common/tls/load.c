@@ -105,8 +105,10 @@ source_open(struct source *s, const char *what, struct tls_files *files,
 	int error;
 
 	memset(s, 0, sizeof *s);
-	if (path == NULL)
-		return load_fail(why, "", "no %s is configured", what);
+	if (path == NULL) {
+		(void)load_fail(why, "", "no %s is configured", what);
+		return -1;
+	}
 	s->data = fd_read_file(path, FILE_MAX, &s->size);
 	if (s->data == NULL && errno == EINVAL && files->pipes)
 		s->data = fd_read_pipe(path, FILE_MAX, PIPE_WAIT, &s->size);
@@ -116,9 +118,10 @@ source_open(struct source *s, const char *what, struct tls_files *files,
 	error = s->data == NULL ? errno : ENOMEM;
 	source_close(s);
 	files->may_pass = retry_may_help(error);
-	return load_fail(why, error == EACCES ? "it must be readable for the "
+	(void)load_fail(why, error == EACCES ? "it must be readable for the "
 	    "user that runs this" : "", "cannot read the %s %s: %s", what,
 	    path, load_describe(error, files->pipes));
+	return -1;
 }
 
 /* Read the certificate at which "bio" is. */

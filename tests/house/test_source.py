@@ -10,12 +10,6 @@ from house import source
 COLUMNS = 80
 LONG_FUNCTION = 60
 LONG_FILE = 600
-# Files that are longer, and functions that only tests call.  No name is added
-# to these lists.
-STILL_LONG = {
-    "client/session/request.c", "daemon/front/session.c",
-    "daemon/rules/grant.c",
-}
 # Nobody's own directory: /home/alice and the like.
 EXAMPLES = {"alice", "bob", "x", "user", "git", "backup"}
 
@@ -149,12 +143,11 @@ def test_no_long_function(srcdir, record_property):
     assert not [row for row in lengths if row[0] > LONG_FUNCTION]
 
 
-def test_no_long_file(srcdir, record_property):
+def test_no_long_file(srcdir):
     long = {str(path) for path in source.c_files(srcdir)
             if path.suffix == ".c" and
             len((srcdir / path).read_text().splitlines()) > LONG_FILE}
-    record_property("to be taken off the list", sorted(STILL_LONG - long))
-    assert not long - STILL_LONG
+    assert not long
 
 
 def uncalled(files):
