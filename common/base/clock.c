@@ -29,8 +29,7 @@ clock_now(void)
 int64_t
 clock_in(int64_t ms)
 {
-	/* Rounded up: what lasts 300 ms does not last 299.1. */
-	int64_t now = ms > 0 ? (clock_now_us() + 999) / 1000 : clock_now();
+	int64_t now = clock_now();
 
 	if (ms < 0 || ms > CLOCK_NEVER - now)
 		return CLOCK_NEVER;

@@ -21,8 +21,8 @@ int64_t clock_now(void);
 int64_t clock_now_us(void);
 
 /*
- * The deadline "ms" milliseconds from now, or up to one more, never less.  A
- * negative "ms" gives CLOCK_NEVER, and so does a sum that does not fit.
+ * The deadline "ms" milliseconds from now.  A negative "ms" gives
+ * CLOCK_NEVER, and so does a sum that does not fit.
  */
 int64_t clock_in(int64_t ms);
 

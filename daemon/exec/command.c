@@ -125,8 +125,10 @@ command_start(struct command *c, uint32_t number, struct child_plan *plan,
 	input_begin(&c->input, &c->child.in);
 	output_begin(&c->outputs[0], PROTO_STDOUT, &c->child.out, windows[0]);
 	output_begin(&c->outputs[1], PROTO_STDERR, &c->child.err, windows[1]);
-	if (c->limits.time_limit > 0)
-		c->deadline = clock_in(c->limits.time_limit);
+	if (c->limits.time_limit > 0) {
+		/* A millisecond that has begun is none: not 299.1 for 300. */
+		c->deadline = clock_in(c->limits.time_limit + 1);
+	}
 	return 0;
 }
 

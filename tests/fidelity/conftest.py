@@ -21,9 +21,9 @@ from ways import Place                          # noqa: E402
 # because a daemon may end all processes of its command user.
 USER = "sys"
 # Those that other tests use, or limit in their number of processes, are last or
-# missing; and none has a home that it can write to.
-COMMAND_USERS = ("lp", "bin", "www-data", "_apt", "systemd-network", "gnats",
-                 "systemd-timesync", "sync", "list", "proxy", "backup")
+# missing; none has a home that it can write to, or is locked (sshd).
+COMMAND_USERS = ("lp", "bin", "www-data", "_apt", "gnats", "sync", "list",
+                 "proxy", "backup")
 
 
 def pytest_addoption(parser):

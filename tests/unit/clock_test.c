@@ -48,15 +48,10 @@ deadlines(void **state)
 
 	(void)state;
 	assert_true(in >= before + 5000);
-	assert_true(in <= clock_now() + 5001);
+	assert_true(in <= clock_now() + 5000);
 	assert_false(clock_past(in));
 	assert_true(clock_left(in) > 0);
-	assert_true(clock_left(in) <= 5001);
-	for (int i = 0; i < 100000; i++) {
-		int64_t us = clock_now_us();
-
-		assert_true(clock_in(1) * 1000 >= us + 1000);
-	}
+	assert_true(clock_left(in) <= 5000);
 
 	assert_true(clock_past(clock_in(0)));
 	assert_int_equal(clock_left(clock_in(0)), 0);
