@@ -24,9 +24,9 @@ enum settings_progress {
 /* How long aisc waits in the server's line by default, in ms. */
 #define SETTINGS_WAIT	600000
 
-/* Durations are milliseconds; 0 is no limit, but of "wait". */
 struct failure;
 
+/* Durations are milliseconds; 0 is no limit, but of "wait". */
 struct settings {
 	/* What the files can set.  Strings are from malloc(3), or NULL. */
 	char *authority;

@@ -203,7 +203,7 @@ dial_explain(const struct settings *s, const struct conn *conn,
 
 	outcome_failure(o, f->code == TLS_FAILURE_NAME ? OUTCOME_NAME :
 	    OUTCOME_TLS, f);
-	switch (f->code) {
+	switch ((enum tls_failure)f->code) {
 	case TLS_FAILURE_NOT_TLS:
 		failure_more(&o->failure, "look at the port %d of %s: aisd "
 		    "listens on " PROTO_PORT_TEXT " by default", port, host);
@@ -229,7 +229,11 @@ dial_explain(const struct settings *s, const struct conn *conn,
 	case TLS_FAILURE_CERTIFICATE:
 	case TLS_FAILURE_ALTERED:
 		break;
-	default:
+	case TLS_FAILURE_NONE:
+	case TLS_FAILURE_FILES:
+	case TLS_FAILURE_CUT:
+	case TLS_FAILURE_SYSTEM:
+	case TLS_FAILURE_MEMORY:
 		explain_loss(s, f->text, stage, o);
 		break;
 	}

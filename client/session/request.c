@@ -225,7 +225,7 @@ dispatch_all(struct request *r)
 			(void)request_output_failed(r, &r->outlets[i]);
 		}
 	}
-	if (!r->end.over && conn_ready(r->end.conn, &r->ps)) {
+	if (endpoint_ready(&r->end, &r->ps)) {
 		if (r->shaking)
 			request_shake(r);
 		else
@@ -536,7 +536,7 @@ request_wait(struct request *r, int fd, struct outcome *o)
 		poll_all(r);
 		slot = pollset_add(&r->ps, fd, POLLIN);
 		n = pollset_wait(&r->ps, signals_mask());
-		if (conn_ready(r->end.conn, &r->ps))
+		if (endpoint_ready(&r->end, &r->ps))
 			request_receive(r);
 		request_send(r);
 		r->asked = false;

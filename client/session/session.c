@@ -423,6 +423,7 @@ static const char *
 on_directory(void *owner, const struct frame *f)
 {
 	struct request *r = owner;
+
 	/* A command is over by EXIT alone. */
 	if (!r->chdir)
 		return "DIRECTORY for a command";

@@ -101,14 +101,14 @@ void
 endpoint_poll(struct endpoint *e, struct pollset *ps)
 {
 	conn_poll(e->conn, ps, !e->over);
-	if (e->paused)
+	if (e->paused && !e->over)
 		pollset_deadline(ps, clock_now());
 }
 
 bool
 endpoint_ready(const struct endpoint *e, const struct pollset *ps)
 {
-	return e->paused || conn_ready(e->conn, ps);
+	return !e->over && (e->paused || conn_ready(e->conn, ps));
 }
 
 enum io

@@ -417,7 +417,7 @@ session_receive(struct session *s, const struct pollset *ps)
 {
 	enum io io;
 
-	if (!peer_can_speak(&s->peer) || !endpoint_ready(&s->peer.end, ps))
+	if (!endpoint_ready(&s->peer.end, ps))
 		return;
 	io = endpoint_receive(&s->peer.end);
 	if (!peer_can_speak(&s->peer))

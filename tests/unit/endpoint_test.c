@@ -4,9 +4,6 @@
  */
 #include <config.h>
 
-#include <signal.h>
-
-#include "tests/unit/certificates.h"
 #include "tests/unit/conns.h"
 #include "tests/unit/unit.h"
 
@@ -314,6 +311,28 @@ pausing(void **state)
 	pollset_free(&ps);
 }
 
+/* What waited when it ended is no reason to wake up. */
+static void
+over_while_pausing(void **state)
+{
+	struct pollset ps;
+
+	(void)state;
+	assert_int_equal(pollset_init(&ps, 1), 0);
+	side.pauses = true;
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(frame_put(conn_out(peer), PROTO_HELLO, 0,
+		    NULL, 0), 0);
+	assert_int_equal(pass(), IO_OK);
+	assert_true(side.end.paused);
+	side.end.over = true;
+	pollset_clear(&ps);
+	endpoint_poll(&side.end, &ps);
+	assert_true(ps.deadline == CLOCK_NEVER);
+	assert_false(endpoint_ready(&side.end, &ps));
+	pollset_free(&ps);
+}
+
 static void
 length_that_is_too_long(void **state)
 {
@@ -325,25 +344,6 @@ length_that_is_too_long(void **state)
 	assert_int_equal(pass(), IO_OK);
 	assert_int_equal(side.fate, VIOLATED);
 	assert_string_equal(side.what, "a frame is too long");
-}
-
-static char folder[UNIT_PATH_MAX];
-
-static int
-enter(void **state)
-{
-	(void)state;
-	(void)signal(SIGPIPE, SIG_IGN);
-	unit_enter(folder);
-	return certificates_make();
-}
-
-static int
-leave(void **state)
-{
-	(void)state;
-	unit_leave(folder);
-	return 0;
 }
 
 #define TEST(name)	cmocka_unit_test_setup_teardown(name, begin, end)
@@ -359,8 +359,10 @@ main(void)
 		TEST(goodbye),
 		TEST(malformed_goodbye),
 		TEST(pausing),
+		TEST(over_while_pausing),
 		TEST(length_that_is_too_long),
 	};
 
-	return cmocka_run_group_tests_name("endpoint", tests, enter, leave);
+	return cmocka_run_group_tests_name("endpoint", tests, conns_enter,
+	    conns_leave);
 }
