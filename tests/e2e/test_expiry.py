@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import time
 
@@ -398,3 +399,21 @@ def test_check_of_what_no_server_sends(aisc, fake_server, value, good):
     assert b"\x1b" not in done.stdout + done.stderr
     assert done.returncode == 2
     assert (b"malformed HELLO" in done.stdout) == (not good), done.stdout
+
+
+def test_check_of_a_list_that_ends_before_it_begins(aisc, fake_server):
+    """What is over is critical, however long the list seems to be for."""
+    now = int(time.time())
+
+    def script(peer):
+        peer.hello(more=wire.item(wire.Item.REVOCATIONS, struct.pack(
+            ">QQ", now + 36500 * DAY, now - 60) + b"CN=x"))
+        request = peer.expect_request()
+        peer.started(request)
+        peer.exit(request, 0)
+        peer.send(wire.Type.PONG, 0, peer.receive().payload)
+        peer.drain()
+    server = fake_server(script)
+    done = aisc.run(server.port, options=["--check"])
+    assert done.returncode == 2
+    assert b"a new revocation list of \"CN=x\", -1 days left" in done.stdout

@@ -9,7 +9,6 @@
 #include <signal.h>
 #include <sys/socket.h>
 
-#include "tests/unit/certificates.h"
 #include "tests/unit/conns.h"
 #include "tests/unit/memory.h"
 #include "tests/unit/unit.h"
@@ -461,25 +460,6 @@ any_frames(void **state)
 	pollset_free(&ps);
 }
 
-static char folder[UNIT_PATH_MAX];
-
-static int
-enter(void **state)
-{
-	(void)state;
-	(void)signal(SIGPIPE, SIG_IGN);
-	unit_enter(folder);
-	return certificates_make();
-}
-
-static int
-leave(void **state)
-{
-	(void)state;
-	unit_leave(folder);
-	return 0;
-}
-
 int
 main(void)
 {
@@ -499,5 +479,6 @@ main(void)
 		cmocka_unit_test(any_frames),
 	};
 
-	return cmocka_run_group_tests_name("conn", tests, enter, leave);
+	return cmocka_run_group_tests_name("conn", tests, conns_enter,
+	    conns_leave);
 }

@@ -2,13 +2,16 @@
  * conns.h - two connections of common/endpoint/conn that are joined, for tests.
  * SPDX-License-Identifier: ISC
  *
- * certificates_make() comes first, and the test is in its directory.
+ * conns_enter() and conns_leave() are the fixtures of the group: a directory
+ * with certificates.
  */
 #ifndef AIS_CONNS_H
 #define AIS_CONNS_H
 
+#include <signal.h>
 #include <sys/socket.h>
 
+#include "tests/unit/certificates.h"
 #include "tests/unit/unit.h"
 
 #include "common/base/failure.h"
@@ -63,6 +66,25 @@ conns_shaken(struct conn **client, struct conn **server)
 	}
 	assert_int_equal(a, IO_OK);
 	assert_int_equal(b, IO_OK);
+}
+
+static char conns_folder[UNIT_PATH_MAX];
+
+static inline int
+conns_enter(void **state)
+{
+	(void)state;
+	(void)signal(SIGPIPE, SIG_IGN);
+	unit_enter(conns_folder);
+	return certificates_make();
+}
+
+static inline int
+conns_leave(void **state)
+{
+	(void)state;
+	unit_leave(conns_folder);
+	return 0;
 }
 
 #endif

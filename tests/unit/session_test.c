@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "tests/unit/certificates.h"
+#include "tests/unit/conns.h"
 #include "tests/unit/memory.h"
 #include "tests/unit/unit.h"
 
@@ -423,23 +423,6 @@ wait_for_output(size_t n)
 
 /* --- fixtures ------------------------------------------------------------- */
 
-static struct tls_context *
-context(bool server)
-{
-	struct tls_files f = {
-		.certificate = server ? "server.pem" : "alice.pem",
-		.key = server ? "server.key" : "alice.key",
-		.authority = "site/ca.pem"
-	};
-	struct failure why;
-	struct tls_context *c = server ? tls_server_new(&f, &why) :
-	    tls_client_new(&f, &why);
-
-	if (c == NULL)
-		fail_msg("%s", why.text);
-	return c;
-}
-
 static int
 enter(void **state)
 {
@@ -447,8 +430,8 @@ enter(void **state)
 	unit_enter(directory);
 	log_set_sinks(&sink);
 	assert_int_equal(certificates_make(), 0);
-	client_context = context(false);
-	server_context = context(true);
+	client_context = conns_context(false);
+	server_context = conns_context(true);
 	assert_int_equal(pollset_init(&ps, 32), 0);
 	assert_int_equal(child_init(), 0);
 	assert_int_equal(tree_init(), 0);
