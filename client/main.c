@@ -17,6 +17,8 @@
 #include <unistd.h>
 
 #include "common/wire/body.h"
+#include "common/base/failure.h"
+#include "common/base/log.h"
 #include "common/base/net.h"
 #include "common/wire/proto.h"
 
@@ -28,6 +30,7 @@
 #include "client/core/printer.h"
 #include "client/session/request.h"
 #include "client/ask/check.h"
+#include "client/ask/plugin.h"
 #include "client/ask/question.h"
 #include "client/ask/report.h"
 #include "client/ask/run.h"
@@ -58,8 +61,10 @@ struct call {
 	bool list;		/* What to do in place of running. */
 	bool can;
 	bool checks;
+	bool plugin;		/* Run one of a monitoring system. */
 	struct check check;
 	bool valid;		/* The options are good. */
+	char why[FAILURE_MAX];	/* What is wrong with the settings. */
 	bool show_config;
 	bool help;
 	bool version;
@@ -82,11 +87,10 @@ static const struct option_row rows[] = {
 	    OPTION_VARIABLE, CALL(settings), 0, 0 },
 	{ "file", 'f', "FILE", "run the commands in FILE",
 	    OPTION_TEXT, CALL(script), 0, 0 },
-	{ "stop-on-error", 0, NULL,
-	    "end a script with the first status that is not 0",
+	{ "stop-on-error", 0, NULL, NULL,
 	    OPTION_FLAG, CALL(stop_on_error), 0, 0 },
 	{ "keep-going", 0, NULL,
-	    "go on after a command that the server refuses",
+	    "end a script at a status; go on if refused",
 	    OPTION_FLAG, CALL(keep_going), 0, 0 },
 	{ "config", 'F', "FILE", "read FILE in place of all aisc.conf",
 	    OPTION_TEXT, CALL(file), 0, 0 },
@@ -117,6 +121,8 @@ static const struct option_row rows[] = {
 	    OPTION_FLAG, CALL(can), 0, 0 },
 	{ "check", 0, NULL, "check files, server, certificates, as a plugin",
 	    OPTION_FLAG, CALL(checks), 0, 0 },
+	{ "plugin", 0, NULL, "run a plugin; our failures are UNKNOWN (3)",
+	    OPTION_FLAG, CALL(plugin), 0, 0 },
 	{ "warn-days", 0, "N", NULL,
 	    OPTION_NUMBER, CALL(check.warn_days), 0, DAYS_MAX },
 	{ "critical-days", 0, "N", "days that are too few for it (30, 7)",
@@ -157,6 +163,8 @@ usage_host(const char *word)
 {
 	const char *hint = "see " SEE;
 
+	if (*word == '\0')
+		return options_usage(SEE, "HOST is empty");
 	if (strpbrk(word, " \t") != NULL)
 		hint = "write the host and the words of the command apart";
 	else if (strchr(word, '@') != NULL)
@@ -210,6 +218,12 @@ check_call(const struct call *call)
 		    "exclude each other" },
 		{ questions > 0 && (call->capture || call->status_fd != -1),
 		    "--capture and --status-fd are for commands" },
+		{ call->plugin && (questions > 0 || call->script != NULL ||
+		    call->check.json || call->capture ||
+		    call->status_fd != -1 || (!call->show_config &&
+		    call->argv == NULL && call->shell == NULL)),
+		    "--plugin goes with a PROGRAM or -c alone, and answers by "
+		    "its own line" },
 		{ call->capture && !call->check.json,
 		    "--capture goes with --json" },
 		{ call->check.json && questions == 0 && !call->capture &&
@@ -220,6 +234,16 @@ check_call(const struct call *call)
 		    "add --capture" },
 		{ call->stop_on_error && call->keep_going,
 		    "--stop-on-error and --keep-going exclude each other" },
+		{ (call->stop_on_error || call->keep_going) && (questions > 0 ||
+		    call->argv != NULL || call->shell != NULL),
+		    "--stop-on-error and --keep-going are for scripts" },
+		{ !call->checks && (call->check.warn_days != CHECK_WARN_DAYS ||
+		    call->check.critical_days != CHECK_CRITICAL_DAYS),
+		    "--warn-days and --critical-days go with --check" },
+		{ questions > 0 && call->settings.no_stdin,
+		    "-n is for commands" },
+		{ call->settings.quiet && call->settings.verbose,
+		    "-q and -v exclude each other" },
 		{ call->progress && call->no_progress,
 		    "--progress and --no-progress exclude each other" },
 		{ call->status_fd == STDERR_FILENO,
@@ -251,6 +275,8 @@ take_port(struct call *call)
 static int
 main_configure(struct call *call, int argc, char **argv)
 {
+	int loaded;
+
 	if (main_parse(call, argc, argv) == -1)
 		return -1;
 	if (call->help || call->version)
@@ -259,15 +285,21 @@ main_configure(struct call *call, int argc, char **argv)
 		return -1;
 	call->valid = true;
 	settings_free(&call->settings);
-	if (settings_load(&call->settings, call->file,
-	    call->host[0] == '\0' ? NULL : call->host, SETTINGS_WAIT) == -1 ||
-	    take_port(call) == -1 || main_parse(call, argc, argv) == -1)
+	/* Held back, so as to know what it was that went wrong. */
+	log_hold(call->why, sizeof call->why);
+	loaded = settings_load(&call->settings, call->file,
+	    call->host[0] == '\0' ? NULL : call->host, SETTINGS_WAIT);
+	log_release(true);
+	if (loaded == -1 || take_port(call) == -1 ||
+	    main_parse(call, argc, argv) == -1)
 		return -1;
 	call->settings.progress = call->progress ? PROGRESS_ON :
 	    call->no_progress || call->settings.quiet || call->list ||
 	    call->can || call->checks ? PROGRESS_OFF : PROGRESS_AUTO;
-	/* A monitoring system wants an answer in time, and nothing else. */
-	if (call->checks) {
+	/* A monitoring system wants an answer in time, and nothing else; it
+	 * has nothing to say. */
+	call->settings.no_stdin |= call->plugin;
+	if (call->checks || call->plugin) {
 		call->settings.quiet = true;
 		if (call->settings.timeout == 0)
 			call->settings.timeout = CHECK_TIMEOUT;
@@ -288,7 +320,8 @@ run_one(const struct call *call, struct request *r, struct report *report,
 	    .wants_stdin = !s->no_stdin };
 
 	if (call->list)
-		body = (struct body){ .operation = PROTO_LIST };
+		body = (struct body){ .operation = PROTO_LIST,
+		    .arguments = true };
 	else if (call->can) {
 		body.operation = PROTO_CAN;
 		body.wants_stdin = false;
@@ -301,7 +334,8 @@ run_one(const struct call *call, struct request *r, struct report *report,
 		body.words = line;
 		body.nwords = 1;
 	}
-	return run_once(s, r, report, &body, o);
+	return call->plugin ? plugin_run(s, r, &body) :
+	    run_once(s, r, report, &body, o);
 }
 
 /* Open what is told of each command, if anything.  0, or -1 after a message. */
@@ -378,8 +412,8 @@ main_refuse(const struct call *call)
 	const char *host = call->host[0] == '\0' ? NULL : call->host;
 	struct report *report;
 
-	if (call->checks)
-		return check_unknown(&call->check, host);
+	if (call->checks || call->plugin)
+		return check_unknown(&call->check, host, call->why);
 	if (call->valid && open_report(call, &report) == 0) {
 		report_refuse(report, host);
 		report_free(report);

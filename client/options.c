@@ -11,6 +11,7 @@
 
 #include "common/base/number.h"
 #include "common/base/text.h"
+#include "common/conf/value.h"
 
 #include "client/core/memory.h"
 #include "client/core/outcome.h"
@@ -24,7 +25,7 @@
 #define ROWS_MAX	64
 #define NO_LETTER	256
 /* A year is no limit. */
-#define SECONDS_MAX	(365.0 * 86400)
+#define SECONDS_MAX	(INT64_C(365) * 86400)
 /* Where the words of --help begin, unless the options need more. */
 #define HELP_COLUMN	30
 
@@ -55,13 +56,13 @@ options_number(const char *see, const char *name, const char *text,
 static int
 option_seconds(const char *name, const char *text, int64_t *ms)
 {
-	double seconds;
-	const char *end = number_decimal(text, &seconds);
+	int64_t value;
 
-	if (end == NULL || *end != '\0' || seconds > SECONDS_MAX)
-		return options_usage(SEE, "%s takes seconds, of a year at "
-		    "most, and not \"%s\"", name, text);
-	*ms = (int64_t)(seconds * 1000);
+	if (value_seconds(text, &value) == -1 || value > SECONDS_MAX * 1000)
+		return options_usage(SEE, "%s takes seconds, or a time as in "
+		    "\"10 min\", of a year at most, and not \"%s\"", name,
+		    text);
+	*ms = value;
 	return 0;
 }
 

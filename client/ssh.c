@@ -4,6 +4,7 @@
  */
 #include <config.h>
 
+#include <assert.h>
 #include <getopt.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 
 #include "common/wire/body.h"
 #include "common/base/pattern.h"
+#include "common/tls/types.h"
 #include "common/wire/proto.h"
 #include "common/base/words.h"
 
@@ -59,9 +61,10 @@ struct ssh {
 /* What an option does.  Those before KEY_EACH are set by their first value,
  * the others by each. */
 enum key_kind {
-	KEY_REFUSED, KEY_FAMILY, KEY_CERTIFICATE, KEY_TIMEOUT, KEY_ATTEMPTS,
-	KEY_NAME, KEY_ADDRESS, KEY_LEVEL, KEY_PORT, KEY_TERMINAL, KEY_SESSION,
-	KEY_NO_STDIN, KEY_EACH, KEY_IDENTITY = KEY_EACH, KEY_SEND, KEY_VARIABLE
+	KEY_REFUSED, KEY_PROXY, KEY_FAMILY, KEY_CERTIFICATE, KEY_TIMEOUT,
+	KEY_ATTEMPTS, KEY_NAME, KEY_ADDRESS, KEY_LEVEL, KEY_PORT, KEY_TERMINAL,
+	KEY_SESSION, KEY_NO_STDIN, KEY_EACH, KEY_IDENTITY = KEY_EACH, KEY_SEND,
+	KEY_VARIABLE
 };
 
 static const struct key {
@@ -83,8 +86,8 @@ static const struct key {
 	{ "LocalForward", KEY_REFUSED },
 	{ "LogLevel", KEY_LEVEL },
 	{ "Port", KEY_PORT },
-	{ "ProxyCommand", KEY_REFUSED },
-	{ "ProxyJump", KEY_REFUSED },
+	{ "ProxyCommand", KEY_PROXY },
+	{ "ProxyJump", KEY_PROXY },
 	{ "RemoteCommand", KEY_REFUSED },
 	{ "RemoteForward", KEY_REFUSED },
 	{ "RequestTTY", KEY_TERMINAL },
@@ -170,7 +173,8 @@ add_key(struct ssh *s, const char *value)
 		return;
 	}
 	set_file(&file, value);
-	s->has_key = access(file, F_OK) == 0;
+	assert(file != NULL);
+	s->has_key = tls_store_uri(file) != NULL || access(file, F_OK) == 0;
 	memory_set(s->has_key ? &s->settings.key : &s->no_key, file);
 	free(file);
 }
@@ -247,6 +251,10 @@ set_key(struct ssh *s, const struct key *key, const char *value)
 		return send_variables(s, value);
 	case KEY_VARIABLE:
 		return add_variable(s, value);
+	case KEY_PROXY:
+		return is_one(value, off) ? 0 : usage("%s is not supported: "
+		    "set \"proxy_command\" in aisc.conf(5), in a section for "
+		    "the host, which has the same", key->name);
 	case KEY_REFUSED:
 		/* It may be switched off, and not on. */
 		return is_one(value, off) ? 0 :
@@ -314,7 +322,7 @@ ssh_set_option(struct ssh *s, const char *text)
  */
 #define LETTERS	"+:1246AB:CD:E:F:GI:J:KL:MNO:P:Q:R:S:TVW:XYab:c:e:fgi:kl:m:" \
 		"no:p:qstvw:xy"
-#define REFUSED	"ABDEIJKLNQRWXYbfgw"
+#define REFUSED	"ABDEIKLNQRWXYbfgw"
 
 /* Those that are short for an option by name. */
 static const char *const as_option[128] = {
@@ -342,6 +350,8 @@ take_letter(struct ssh *s, int letter, const char *value)
 	case 'G':
 		s->show = true;
 		break;
+	case 'J':
+		return set_named(s, "ProxyJump", values);
 	case 'O':
 		s->master = true;
 		break;

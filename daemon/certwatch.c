@@ -15,12 +15,14 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "common/base/buf.h"
 #include "common/base/clock.h"
 #include "common/conf/conf.h"
 #include "common/base/date.h"
 #include "common/base/fd.h"
 #include "common/base/log.h"
 #include "common/base/pollset.h"
+#include "common/base/text.h"
 #include "common/tls/tls.h"
 #include "daemon/record/audit.h"
 #include "daemon/conf/settings.h"
@@ -50,11 +52,9 @@ struct term {
 
 #define NOT_YET		INT64_MAX
 
-/* How files look: certificate, key, authority, list. */
-#define FILES		4
-#define LIST		3
+/* How the files of TLS look. */
 struct looks {
-	uint64_t hash[FILES];
+	uint64_t hash[SETTINGS_FILES];
 };
 
 struct certwatch {
@@ -74,7 +74,7 @@ struct certwatch {
 	struct looks read;	/* those that are being read, */
 	struct looks seen;	/* and the files at the last look. */
 	unsigned changes;	/* What is read and not in force; a bit each. */
-	int64_t next_look;
+	int64_t next_look;	/* A deadline of common/base/clock. */
 };
 
 /* --- files --------------------------------------------------------------- */
@@ -89,23 +89,28 @@ mix(uint64_t *hash, const void *data, size_t size)
 		*hash = (*hash ^ *p++) * UINT64_C(0x100000001b3);
 }
 
+static void
+mix_number(uint64_t *hash, int64_t number)
+{
+	uint8_t bytes[8];
+
+	store_u64(bytes, (uint64_t)number);
+	mix(hash, bytes, sizeof bytes);
+}
+
 /* Links are followed: the file at the end counts, and its age. */
 static void
 mix_file(uint64_t *hash, int directory, const char *name, struct stat *st)
 {
-	int64_t numbers[7] = { 0 };
-
-	memset(st, 0, sizeof *st);
-	if (fstatat(directory, name, st, 0) == 0) {
-		numbers[0] = (int64_t)st->st_dev;
-		numbers[1] = (int64_t)st->st_ino;
-		numbers[2] = (int64_t)st->st_size;
-		numbers[3] = (int64_t)st->st_mtim.tv_sec;
-		numbers[4] = (int64_t)st->st_mtim.tv_nsec;
-		numbers[5] = (int64_t)st->st_ctim.tv_sec;
-		numbers[6] = (int64_t)st->st_ctim.tv_nsec;
-	}
-	mix(hash, numbers, sizeof numbers);
+	if (fstatat(directory, name, st, 0) == -1)
+		memset(st, 0, sizeof *st);
+	mix_number(hash, (int64_t)st->st_dev);
+	mix_number(hash, (int64_t)st->st_ino);
+	mix_number(hash, (int64_t)st->st_size);
+	mix_number(hash, (int64_t)st->st_mtim.tv_sec);
+	mix_number(hash, (int64_t)st->st_mtim.tv_nsec);
+	mix_number(hash, (int64_t)st->st_ctim.tv_sec);
+	mix_number(hash, (int64_t)st->st_ctim.tv_nsec);
 }
 
 /* The files of a directory, in any order. */
@@ -134,14 +139,13 @@ mix_directory(uint64_t *hash, const char *path)
 
 /* How the files look now. */
 static struct looks
-look(const struct settings *s)
+look_at_files(const struct settings *s)
 {
-	const char *const files[FILES] = { s->certificate, s->key,
-	    s->authority, s->crl };
+	char *const *files = s->files;
 	struct looks now;
 	struct stat st;
 
-	for (size_t i = 0; i < FILES; i++) {
+	for (size_t i = 0; i < SETTINGS_FILES; i++) {
 		now.hash[i] = UINT64_C(0xcbf29ce484222325);
 		if (files[i] == NULL)
 			continue;
@@ -158,7 +162,7 @@ compare(const struct looks *a, const struct looks *b)
 {
 	unsigned bits = 0;
 
-	for (unsigned i = 0; i < FILES; i++)
+	for (unsigned i = 0; i < SETTINGS_FILES; i++)
 		bits |= (unsigned)(a->hash[i] != b->hash[i]) << i;
 	return bits;
 }
@@ -166,7 +170,7 @@ compare(const struct looks *a, const struct looks *b)
 void
 certwatch_mark(struct certwatch *w, const struct settings *settings)
 {
-	w->read = look(settings);
+	w->read = look_at_files(settings);
 	w->changes = compare(&w->read, &w->used);
 }
 
@@ -186,7 +190,7 @@ certwatch_changes(const struct certwatch *w)
 static bool
 have_changed(struct certwatch *w)
 {
-	struct looks now = look(w->settings), before = w->seen;
+	struct looks now = look_at_files(w->settings), before = w->seen;
 	unsigned changes = compare(&now, &w->tried);
 
 	w->seen = now;
@@ -196,7 +200,7 @@ have_changed(struct certwatch *w)
 	return changes != 0 && compare(&now, &before) == 0;
 }
 
-/* --- what runs out ------------------------------------------------------- */
+/* --- what expires -------------------------------------------------------- */
 
 /* How many seconds before its end the first warning of a term is due. */
 static int64_t
@@ -246,21 +250,14 @@ describe(const struct tls_term *t, int64_t now, char *out, size_t size)
 	    "revocation list of" };
 	bool named = t->kind == TLS_TERM_INTERMEDIATE ||
 	    t->kind == TLS_TERM_LIST;
-	int64_t left = t->ends - now;
-	int n = snprintf(out, size, "the %s%s%.128s%s ", kinds[t->kind],
-	    named ? " \"" : "", named ? t->name : "", named ? "\"" : "");
+	int64_t left = t->ends - now, days = left / DAY;
+	char count[TEXT_COUNT_MAX];
 
-	if (n < 0 || (size_t)n >= size)
-		return;
-	out += n;
-	size -= (size_t)n;
-	if (left <= 0)
-		(void)snprintf(out, size, "has expired");
-	else if (left < DAY)
-		(void)snprintf(out, size, "expires within a day");
-	else
-		(void)snprintf(out, size, "expires in %lld day%s",
-		    (long long)(left / DAY), left < 2 * DAY ? "" : "s");
+	(void)snprintf(out, size, "the %s%s%.128s%s %s%s", kinds[t->kind],
+	    named ? " \"" : "", named ? t->name : "", named ? "\"" : "",
+	    left <= 0 ? "has expired" : left < DAY ? "expires within a day" :
+	    "expires in ", left < DAY ? "" : text_count(count, (double)days,
+	    "day"));
 }
 
 /* Which clients an overdue list locks out, and from when on. */
@@ -282,11 +279,20 @@ describe_locked_out(const struct settings *s, const struct tls_term *t,
 		    "refused", when, t->name);
 }
 
+/* The key that names that file. */
+static const char *
+key_of(const struct tls_term *t)
+{
+	return t->kind == TLS_TERM_LIST ? "crl" : t->kind ==
+	    TLS_TERM_AUTHORITY ? "authority" : "certificate";
+}
+
 static const char *
 file_of(const struct settings *s, const struct tls_term *t)
 {
 	return t->kind == TLS_TERM_LIST ? t->file :
-	    t->kind == TLS_TERM_AUTHORITY ? s->authority : s->certificate;
+	    s->named[t->kind == TLS_TERM_AUTHORITY ? SETTINGS_AUTHORITY :
+	    SETTINGS_CERTIFICATE];
 }
 
 /* How a term stands, and what to do. */
@@ -437,8 +443,8 @@ certwatch_warn(FILE *out, const struct settings *settings,
 		if (!is_near(&w, &w.terms[i], now))
 			continue;
 		explain(settings, &w.terms[i].what, now, text);
-		(void)fprintf(out, "%s\n", text);
-		n++;
+		n += conf_warning(out, settings_where(settings,
+		    key_of(&w.terms[i].what)), "%s", text);
 	}
 	free(w.terms);
 	return n;
@@ -466,7 +472,7 @@ certwatch_may_start(const struct settings *settings,
 		failure_hint(&why, "make a new one, of the file %s, or set "
 		    "\"crl_expired\" to \"warning\" to go on with the old one",
 		    t->file);
-		(void)conf_failure(settings->where[LIST], &why);
+		(void)conf_failure(settings_where(settings, "crl"), &why);
 		result = -1;
 	}
 	free(w.terms);

@@ -63,8 +63,8 @@ int certwatch_dispatch(struct certwatch *w, const struct pollset *ps);
 /* What expires soon: "; the certificate expires in 6 days", or "". */
 void certwatch_describe(const struct certwatch *w, char *out, size_t size);
 
-/* The same of what there is in "context", to "out": a line each, with the file
- * and what to do.  Returns how many. */
+/* The same of what there is in "context", to "out": a line each by
+ * conf_warning(), with what to do.  Returns how many. */
 int certwatch_warn(FILE *out, const struct settings *settings,
     const struct tls_context *context);
 

@@ -28,4 +28,12 @@ int logs_open_streams(const struct settings *s, bool verbose);
  */
 int logs_open(const struct settings *s, bool verbose, struct log_sink **file);
 
+/*
+ * Could logs_open() open "log_file", or the log of the system where there is no
+ * file, now and as this user?  Nothing is written.  0; 1 after a warning, since
+ * it is a pipe, of which only a start sees whether it has a reader; or -1 after
+ * the same message, with errno set.
+ */
+int logs_check(const struct settings *s);
+
 #endif

@@ -28,6 +28,7 @@
 #include "common/base/number.h"
 #include "common/wire/proto.h"
 #include "common/base/retry.h"
+#include "common/base/text.h"
 #include "common/tls/tls.h"
 #include "daemon/explain.h"
 #include "daemon/record/audit.h"
@@ -37,27 +38,13 @@
 #include "daemon/exec/privilege.h"
 #include "daemon/logs.h"
 #include "daemon/server.h"
+#include "daemon/start.h"
+#include "daemon/check.h"
 #include "daemon/service.h"
 #include "daemon/conf/settings.h"
+#include "daemon/conf/files.h"
 #include "daemon/exec/tree.h"
 #include "daemon/certwatch.h"
-
-/* Exit codes, as the LSB has them for services. */
-enum {
-	EXIT_DONE = 0,
-	EXIT_FAILED = 1,
-	EXIT_USAGE = 2,
-	EXIT_WARNINGS = 3,
-	EXIT_PRIVILEGE = 4,
-	EXIT_CONFIG = 6
-};
-
-/* sysexits(3), EX_TEMPFAIL: what may pass by itself. */
-#define EXIT_TEMPORARY	75
-
-/* Standard descriptors, logs, /proc and timers; eight ends of pipes of a
- * command, or a memory file; and what a reload opens beside the old ones. */
-#define OTHER_FILES	40
 
 #define DEFAULT_CONFIG	AIS_SYSCONFDIR "/aisd.conf"
 
@@ -102,7 +89,7 @@ static const char usage[] =
     "\n"
     "  -c, --config FILE    read FILE and FILE.d/*.conf\n"
     "                       (default: " DEFAULT_CONFIG ")\n"
-    "  -p, --port PORT      listen on PORT, whatever \"listen\" says\n"
+    "  -p, --port PORT      listen on PORT in place of \"listen\"\n"
     "  -t, --check-config   check the configuration, and exit\n"
     "  -q, --quiet          with -t: errors of a reload alone\n"
     "  -T, --show-config    print the configuration in force, and exit\n"
@@ -124,6 +111,29 @@ told(int code)
 	return EXIT_FAILED;
 }
 
+/* Say what is wrong with "word", after getopt_long(3) has returned "c". */
+static void
+complain_option(int c, const char *word)
+{
+	const char *close = NULL;
+	char name[64], shown[TEXT_ESCAPED_MAX(sizeof name)];
+
+	(void)snprintf(name, sizeof name, "%.*s", (int)strcspn(word, "="),
+	    word);
+	(void)text_printable(shown, sizeof shown, name, strlen(name));
+	if (c == '?' && optopt == 0)
+		close = text_closest(name + 2, &rows->name, ROWS, sizeof *rows);
+	if (c == ':')
+		fprintf(stderr, "aisd: %s needs a value\n", shown);
+	else if (optopt != 0 && name[1] == '-')
+		fprintf(stderr, "aisd: %s takes no value\n", shown);
+	else if (close != NULL)
+		fprintf(stderr, "aisd: unknown option %s; did you mean --%s?\n",
+		    shown, close);
+	else
+		fprintf(stderr, "aisd: unknown option %s\n", shown);
+}
+
 /* Set the members that the options of the command line are for.  0, or -1
  * after a message. */
 static int
@@ -136,14 +146,17 @@ read_options(int argc, char **argv, struct options *o)
 	for (size_t i = 0; i < ROWS; i++)
 		longs[i] = (struct option){ rows[i].name, rows[i].argument,
 		    NULL, rows[i].letter };
-	while ((c = getopt_long(argc, argv, "c:tqTp:vVh", longs, NULL)) !=
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":c:tqTp:vVh", longs, NULL)) !=
 	    -1) {
 		const struct row *row = rows;
 
 		while (row < rows + ROWS && row->letter != c)
 			row++;
-		if (row == rows + ROWS)
+		if (row == rows + ROWS) {
+			complain_option(c, argv[optind - 1]);
 			return -1;
+		}
 		member = (char *)o + row->offset;
 		if (row->argument == required_argument)
 			*(const char **)member = optarg;
@@ -170,8 +183,8 @@ parse_options(int argc, char **argv, struct options *o)
 		return told(EXIT_DONE);
 	}
 	if (*o->argv != NULL && o->explain == NULL) {
-		fprintf(stderr, "aisd: there are no operands, but \"%s\" is "
-		    "one\n", *o->argv);
+		fprintf(stderr, "aisd: unexpected argument \"%s\"\n"
+		    "Try: aisd --help\n", *o->argv);
 		return EXIT_USAGE;
 	}
 	if (o->port != NULL &&
@@ -181,13 +194,6 @@ parse_options(int argc, char **argv, struct options *o)
 		return EXIT_USAGE;
 	}
 	return -1;
-}
-
-/* What to exit with after a failure of the configuration or its files. */
-static int
-failure(const struct settings_hope *hope)
-{
-	return hope->may_pass ? EXIT_TEMPORARY : EXIT_CONFIG;
 }
 
 /* --- the start, in the order that main() has it -------------------------- */
@@ -235,15 +241,6 @@ be_sane(struct options *o)
 	return make_absolute(o);
 }
 
-/* What to exit with if the log cannot be opened, as errno says.  A directory
- * on which a file system is mounted later is root's until then. */
-static int
-log_failure(void)
-{
-	return retry_may_help(errno) || errno == EACCES ? EXIT_TEMPORARY :
-	    EXIT_CONFIG;
-}
-
 /* Take what the service manager has passed.  1: it has; 0: nothing; -1. */
 static int
 adopt_sockets(struct server_start *start)
@@ -270,24 +267,6 @@ adopt_sockets(struct server_start *start)
 	return n > 0 ? 1 : n;
 }
 
-/* An address of "listen", which settings_load() has split before. */
-struct address {
-	char host[256];
-	char port[8];
-};
-
-static struct address
-address_of(const char *text, const struct options *o)
-{
-	struct address a = { "", "" };
-
-	(void)net_split(text, a.host, sizeof a.host, a.port, sizeof a.port);
-	if (o->port != NULL || a.port[0] == '\0')
-		(void)snprintf(a.port, sizeof a.port, "%s", o->port != NULL ?
-		    o->port : PROTO_PORT_TEXT);
-	return a;
-}
-
 static int
 open_sockets(struct server_start *start, const struct options *o)
 {
@@ -295,36 +274,8 @@ open_sockets(struct server_start *start, const struct options *o)
 
 	if (n != 0)
 		return n == 1 ? EXIT_DONE : EXIT_FAILED;
-	for (char **p = start->settings->listen; *p != NULL; p++) {
-		struct address a = address_of(*p, o);
-
-		n = net_listen(a.host, a.port, start->listeners + start->count,
-		    SERVER_LISTENERS_MAX - start->count);
-		/* Who has the port may leave it, and the address come up. */
-		if (n == -1)
-			return EXIT_TEMPORARY;
-		start->count += (size_t)n;
-	}
-	return EXIT_DONE;
-}
-
-static int
-drop(const struct settings *s)
-{
-	if (!s->unprivileged && geteuid() != 0) {
-		log_error("not started as root: start it as root, from where "
-		    "it becomes the user %s; or set \"unprivileged = true;\" "
-		    "to run every command as this user, who can then stop "
-		    "aisd and read its key", s->user);
-		return -1;
-	}
-	if (!s->unprivileged)
-		return privilege_drop(&s->daemon, &s->command,
-		    s->allow_setuid);
-	if (geteuid() == 0)
-		log_warning("\"unprivileged\" is set and aisd runs as root: "
-		    "every command runs as root");
-	return privilege_confine(s->allow_setuid);
+	return start_listen(start->settings, o->port, start->listeners,
+	    &start->count);
 }
 
 /* After the drop: what a reload will need. */
@@ -338,55 +289,11 @@ check_reloadable(const struct options *o, const struct settings *s)
 		    s->daemon.name, o->config, o->config);
 }
 
-/*
- * Root can read what the service user cannot.  So the files are looked at as
- * that user, from whom a reload will want them as well.
- */
+/* What is not to serve. */
 static int
-check_dropped(const struct options *o, struct settings **s)
+main_check(const struct options *o, struct settings **s)
 {
-	struct settings_hope hope;
-
-	if (geteuid() != 0 || (*s)->unprivileged)
-		return 0;
-	if (drop(*s) == -1)
-		return EXIT_PRIVILEGE;
-	settings_free(*s);
-	*s = settings_load(o->config, &hope);
-	return *s == NULL ? failure(&hope) : 0;
-}
-
-/* What a start needs, and a reload does not. */
-static int
-check_start(const struct options *o, const struct settings *s)
-{
-	for (char **p = s->listen; *p != NULL; p++) {
-		struct address a = address_of(*p, o);
-
-		if (net_check(a.host, a.port) == -1)
-			return EXIT_TEMPORARY;
-	}
-	/* As another user than the daemon's there is nothing to see. */
-	if (s->log_file != NULL && getuid() == s->daemon.uid &&
-	    logfile_check(s->log_file) == -1)
-		return log_failure();
-	return EXIT_DONE;
-}
-
-/* How many files can be open at once: clients, the places where we listen,
- * and what the daemon has beside. */
-static size_t
-files_at_most(const struct settings *s)
-{
-	return server_connections(s) + SERVER_LISTENERS_MAX + OTHER_FILES;
-}
-
-static int
-check(const struct options *o, struct settings **s)
-{
-	struct settings_hope hope;
-	struct tls_context *context;
-	int code, warnings = 0;
+	int code;
 
 	if (o->explain != NULL) {
 		code = explain_rights(stdout, *s, o->explain, o->argv);
@@ -396,32 +303,7 @@ check(const struct options *o, struct settings **s)
 		settings_print(stdout, *s);
 		return told(EXIT_DONE);
 	}
-	if (openfiles_raise(files_at_most(*s)) == -1)
-		return EXIT_FAILED;
-	if ((code = check_dropped(o, s)) != 0)
-		return code;
-	if (tree_init() == -1)
-		return EXIT_PRIVILEGE;
-	if ((context = settings_tls(*s, false, &hope)) == NULL)
-		return failure(&hope);
-	if (certwatch_may_start(*s, context) == -1) {
-		tls_context_free(context);
-		return EXIT_TEMPORARY;
-	}
-	if (!o->quiet)
-		warnings = certwatch_warn(stderr, *s, context) +
-		    settings_warn(stderr, *s);
-	tls_context_free(context);
-	if (!o->quiet && (code = check_start(o, *s)) != EXIT_DONE)
-		return code;
-	if (warnings > 0) {
-		fprintf(stderr, "aisd: the configuration %s can be used, with "
-		    "%d warnings\n", o->config, warnings);
-		return EXIT_WARNINGS;
-	}
-	fprintf(stderr, "aisd: the configuration %s is good: %zu rules\n",
-	    o->config, rules_count((*s)->rules));
-	return EXIT_DONE;
+	return check_start(o->config, o->port, o->quiet, s);
 }
 
 /*
@@ -431,31 +313,31 @@ check(const struct options *o, struct settings **s)
  * people's files is needed.
  */
 static int
-prepare(const struct options *o, struct server_start *start)
+main_prepare(const struct options *o, struct server_start *start)
 {
 	struct settings *s = start->settings;
 	struct settings_hope hope;
 	int code;
 
-	if (openfiles_raise(files_at_most(s)) == -1)
+	if (openfiles_raise(start_files(s)) == -1)
 		return EXIT_FAILED;
 	if ((code = open_sockets(start, o)) != EXIT_DONE)
 		return code;
 	if (child_init() == -1)
 		return EXIT_FAILED;
 	if (logs_open_streams(s, o->verbose) == -1)
-		return log_failure();
-	if (drop(s) == -1 || tree_init() == -1)
+		return start_log_failure();
+	if (start_drop(s) == -1 || tree_init() == -1)
 		return EXIT_PRIVILEGE;
 	check_reloadable(o, s);
-	if ((start->context = settings_tls(s, false, &hope)) == NULL)
-		return failure(&hope);
+	if ((start->context = files_load(s, false, &hope)) == NULL)
+		return start_failure(&hope);
 	/* One connection is judged by the lists for itself: those of others
 	 * are no reason to leave it. */
 	if (start->count > 0 && certwatch_may_start(s, start->context) == -1)
 		return EXIT_TEMPORARY;
 	return logs_open(s, o->verbose, &start->file) == 0 ? EXIT_DONE :
-	    log_failure();
+	    start_log_failure();
 }
 
 /* Forget one library's pages that cannot be written. */
@@ -506,10 +388,14 @@ serve(const struct options *o, struct settings *s)
 	if (chdir("/") == -1)
 		log_errno("cannot prepare to run");
 	else
-		code = prepare(o, &start);
+		code = main_prepare(o, &start);
 	forget_start();
-	if (code == EXIT_DONE)
-		return server_run(&start) == 0 ? EXIT_DONE : EXIT_FAILED;
+	if (code == EXIT_DONE) {
+		int served = server_run(&start);
+
+		return served == 0 ? EXIT_DONE :
+		    served == 1 ? EXIT_DRAINED : EXIT_FAILED;
+	}
 	tls_context_free(start.context);
 	settings_free(s);
 	return code;
@@ -532,9 +418,9 @@ main(int argc, char **argv)
 		return EXIT_FAILED;
 	}
 	if ((s = settings_load(o.config, &hope)) == NULL)
-		return failure(&hope);
+		return start_failure(&hope);
 	if (o.check || o.show || o.explain != NULL) {
-		code = check(&o, &s);
+		code = main_check(&o, &s);
 		settings_free(s);
 		return code;
 	}

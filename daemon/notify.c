@@ -6,15 +6,13 @@
 
 #include <errno.h>
 #include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include "common/base/clock.h"
-#include "common/base/fd.h"
+#include "daemon/record/datagram.h"
 #include "daemon/notify.h"
 
 /* A manager that had no room is asked again after so many milliseconds. */
@@ -25,27 +23,14 @@
 static bool
 notify_send(const char *text)
 {
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	bool sent = true;
-	socklen_t length;
-	int fd;
+	struct datagram d = DATAGRAM(getenv("NOTIFY_SOCKET"));
+	struct iovec whole = { (char *)(uintptr_t)text, strlen(text) };
+	struct msghdr m = { .msg_iov = &whole, .msg_iovlen = 1 };
+	bool sent = datagram_send(&d, &m, false) == 0 || (errno != EAGAIN &&
+	    errno != ENOBUFS && errno != ENOMEM && errno != EMFILE &&
+	    errno != ENFILE);
 
-	if (path == NULL || strlen(path) >= sizeof sun.sun_path)
-		return true;
-	memcpy(sun.sun_path, path, strlen(path));
-	length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
-	    strlen(path));
-	/* "@" stands for the NUL of an abstract address. */
-	if (sun.sun_path[0] == '@')
-		sun.sun_path[0] = '\0';
-	if ((fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
-	    0)) == -1)
-		return false;
-	if (sendto(fd, text, strlen(text), MSG_NOSIGNAL,
-	    (struct sockaddr *)&sun, length) == -1)
-		sent = errno != EAGAIN && errno != ENOBUFS && errno != ENOMEM;
-	fd_close(&fd);
+	datagram_close(&d);
 	return sent;
 }
 
@@ -69,6 +54,28 @@ notify_try(struct notify *n, const char *text)
 	return false;
 }
 
+/* Does it have an old status? */
+static bool
+owes_status(const struct notify *n)
+{
+	return strcmp(n->status, n->wanted) != 0;
+}
+
+/* Send what is owed. */
+static void
+notify_flush(struct notify *n)
+{
+	char text[NOTIFY_STATUS_MAX + 8];
+
+	if (n->owed[0] != '\0' && notify_try(n, n->owed))
+		n->owed[0] = '\0';
+	if (!owes_status(n))
+		return;
+	(void)snprintf(text, sizeof text, "STATUS=%s", n->wanted);
+	if (notify_try(n, text))
+		memcpy(n->status, n->wanted, sizeof n->status);
+}
+
 void
 notify_state(struct notify *n, const char *format, ...)
 {
@@ -77,45 +84,23 @@ notify_state(struct notify *n, const char *format, ...)
 	va_start(ap, format);
 	(void)vsnprintf(n->owed, sizeof n->owed, format, ap);
 	va_end(ap);
-	if (notify_try(n, n->owed))
-		n->owed[0] = '\0';
-}
-
-static void
-send_status(struct notify *n)
-{
-	char text[NOTIFY_STATUS_MAX + 8];
-
-	(void)snprintf(text, sizeof text, "STATUS=%s", n->wanted);
-	if (notify_try(n, text))
-		memcpy(n->status, n->wanted, sizeof n->status);
-}
-
-/* Does it have an old status? */
-static bool
-owes_status(const struct notify *n)
-{
-	return strcmp(n->status, n->wanted) != 0;
+	notify_flush(n);
 }
 
 void
 notify_status(struct notify *n, const char *status)
 {
 	(void)snprintf(n->wanted, sizeof n->wanted, "%s", status);
-	if (owes_status(n))
-		send_status(n);
+	notify_flush(n);
 }
 
 void
 notify_dispatch(struct notify *n)
 {
-	if (n->owed[0] != '\0' && notify_try(n, n->owed))
-		n->owed[0] = '\0';
 	if (n->watchdog > 0 && clock_past(n->watchdog_next) &&
 	    notify_try(n, "WATCHDOG=1"))
 		n->watchdog_next = clock_in(n->watchdog);
-	if (owes_status(n))
-		send_status(n);
+	notify_flush(n);
 }
 
 int64_t

@@ -3,7 +3,7 @@
  * waiting for it.
  * SPDX-License-Identifier: ISC
  *
- * libsystemd's sd_notify() waits for ever if the manager does not read.  No
+ * The library's sd_notify() waits for ever if the manager does not read.  No
  * message must be lost: without READY=1 after a reload the daemon counts as
  * still reloading.  So what finds no room is sent later.
  */

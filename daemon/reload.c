@@ -11,14 +11,33 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/date.h"
 #include "common/base/log.h"
+#include "common/base/pollset.h"
+#include "common/base/retry.h"
 #include "common/tls/tls.h"
 #include "daemon/record/audit.h"
 #include "daemon/conf/settings.h"
+#include "daemon/conf/files.h"
 #include "daemon/certwatch.h"
 #include "daemon/notify.h"
-#include "daemon/pending.h"
+#include "daemon/warnings.h"
 #include "daemon/reload.h"
+
+/* Room for the reason of a failure. */
+#define WHY_MAX		512
+
+/*
+ * What was to be put in force and could not be.  It may be good a second later
+ * without a change: its date comes, the clock is set, there is memory again.
+ * So it is tried until it is used or replaced.
+ */
+struct pending {
+	struct retry retry;	/* Its pause is 0 where there is nothing. */
+	int64_t since;		/* Seconds since 1970. */
+	struct settings_hope hope;
+	char why[WHY_MAX];
+};
 
 struct reload {
 	const char *config;
@@ -36,6 +55,69 @@ struct reload {
 	char changes[SETTINGS_CHANGES_MAX];
 	const char *text;
 };
+
+/* --- what could not be put in force -------------------------------------- */
+
+/* There is nothing to be tried, any more. */
+static void
+pending_clear(struct pending *p)
+{
+	memset(p, 0, sizeof *p);
+	retry_stop(&p->retry);
+}
+
+/* It could not be put in force.  Returns whether that is news: a try that fails
+ * as the one before is none. */
+static bool
+pending_failed(struct pending *p, const struct settings_hope *hope,
+    const char *why)
+{
+	int64_t now = date_now();
+	bool news = p->retry.pause == 0;
+
+	if (news)
+		p->since = now;
+	else if (hope->when > now || !hope->may_pass)
+		/* Is it another reason than the last one? */
+		news = hope->when != p->hope.when ||
+		    hope->may_pass != p->hope.may_pass;
+	p->hope = *hope;
+	/* That second has come, and it did not help. */
+	if (p->hope.when <= now)
+		p->hope.when = 0;
+	retry_later(&p->retry);
+	(void)snprintf(p->why, sizeof p->why, "%s", why);
+	return news;
+}
+
+/* The second of the calendar at which to try again, or CERTWATCH_NEVER. */
+static int64_t
+pending_second(const struct pending *p)
+{
+	return p->hope.when != 0 ? p->hope.when : CERTWATCH_NEVER;
+}
+
+/* Is it time to try again? */
+static bool
+pending_is_due(const struct pending *p)
+{
+	return clock_past(p->retry.next) || pending_second(p) <= date_now();
+}
+
+/* For people, where there is something: "; WHAT since DATE: WHY", else "". */
+static void
+pending_describe(const struct pending *p, const char *what, char *out,
+    size_t size)
+{
+	char date[DATE_TEXT_MAX];
+
+	*out = '\0';
+	if (p->retry.pause != 0)
+		(void)snprintf(out, size, "; %s since %s: %s", what,
+		    date_words(p->since, date), p->why);
+}
+
+/* --- what is in force ----------------------------------------------------- */
 
 struct reload *
 reload_new(const char *config, struct settings *settings,
@@ -155,11 +237,11 @@ read_files(struct reload *r, bool again)
 {
 	struct settings_hope hope;
 	struct tls_context *context;
-	char why[PENDING_WHY_MAX];
+	char why[WHY_MAX];
 
 	certwatch_mark(r->certwatch, r->settings);
 	log_hold(why, sizeof why);
-	context = settings_tls(r->settings, true, &hope);
+	context = files_load(r->settings, true, &hope);
 	if (context != NULL) {
 		log_release(true);
 		put_in_force(r, r->settings, context, again ?
@@ -179,47 +261,24 @@ read_files(struct reload *r, bool again)
 	return false;
 }
 
-/* Look at the programs that the rules name, and log a warning for each that is
- * wrong. */
-static void
-warn_of_rules(const struct settings *settings)
-{
-	char *text = NULL, *line, *rest;
-	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
-
-	if (out != NULL)
-		(void)settings_warn(out, settings);
-	if (out == NULL || fclose(out) == EOF) {
-		log_errno("cannot look at the programs of the rules");
-		free(text);
-		return;
-	}
-	for (rest = text; (line = strsep(&rest, "\n")) != NULL;) {
-		if (*line != '\0')
-			log_warning("%s", line);
-	}
-	free(text);
-}
-
 /*
  * Read the configuration and its files.  NULL, or the settings with their
  * "context".  A failure that may pass, or is one of files that may be replaced,
  * is noted, to be tried "again".
  */
 static struct settings *
-read_settings(struct reload *r, struct tls_context **context, bool again)
+read_configuration(struct reload *r, struct tls_context **context, bool again)
 {
 	struct settings_hope hope;
 	struct settings *settings;
-	char why[PENDING_WHY_MAX];
+	char why[WHY_MAX];
 	bool may_pass;
 
 	log_hold(why, sizeof why);
 	settings = settings_reload(r->config, r->settings, &hope);
 	if (settings != NULL) {
 		certwatch_mark(r->certwatch, settings);
-		*context = settings_tls(settings, true, &hope);
+		*context = files_load(settings, true, &hope);
 	}
 	if (settings != NULL && *context != NULL) {
 		log_release(true);
@@ -246,7 +305,7 @@ read_all(struct reload *r, bool again)
 
 	if (!again)
 		pending_clear(&r->reload);
-	settings = read_settings(r, &context, again);
+	settings = read_configuration(r, &context, again);
 	if (settings == NULL && again)
 		return false;
 	notify_state(r->notify, "RELOADING=1\nMONOTONIC_USEC=%lld",
@@ -255,7 +314,7 @@ read_all(struct reload *r, bool again)
 		notify_state(r->notify, "READY=1");
 		return false;
 	}
-	warn_of_rules(settings);
+	(void)warnings_log(settings, context);
 	put_in_force(r, settings, context,
 	    "the configuration has been read again");
 	return true;
@@ -296,8 +355,8 @@ reload_poll(struct reload *r, struct pollset *ps, int64_t second)
 	if (pending_second(&r->reload) < second)
 		second = pending_second(&r->reload);
 	certwatch_poll(r->certwatch, ps, second);
-	pending_poll(&r->files, ps);
-	pending_poll(&r->reload, ps);
+	pollset_deadline(ps, r->files.retry.next);
+	pollset_deadline(ps, r->reload.retry.next);
 }
 
 void

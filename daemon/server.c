@@ -58,6 +58,7 @@ struct server {
 	struct pollset ps;
 	sigset_t waiting_mask;
 	struct notify notify;
+	bool draining;		/* No new session; after this one, stop. */
 	bool stopping;
 	bool single;		/* It serves one connection, and exits. */
 	char idle[64];		/* "idle since...", or "". */
@@ -65,7 +66,8 @@ struct server {
 
 /* --- signals: handlers set flags, which are read after the wait ---------- */
 
-static volatile sig_atomic_t got_stop, got_reload, got_reopen, got_child;
+static volatile sig_atomic_t got_stop, got_reload, got_reopen, got_drain,
+    got_child;
 
 static void
 note_signal(int sig)
@@ -81,13 +83,17 @@ note_signal(int sig)
 	case SIGUSR1:
 		got_reopen = 1;
 		break;
+	case SIGUSR2:
+		got_drain = 1;
+		break;
 	default:
 		got_child = 1;
 		break;
 	}
 }
 
-static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD };
+static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2,
+    SIGCHLD };
 
 /* Signals are open in ppoll(2) alone. */
 static int
@@ -130,7 +136,8 @@ make_name(char out[AUDIT_SESSION_MAX])
 		(void)snprintf(out + 2 * i, 3, "%02x", random[i]);
 }
 
-/* Give the session to the first in the queue, if there is one. */
+/* Give the session to the first in the queue, if there is one and the daemon
+ * goes on. */
 static void
 begin_session(struct server *s)
 {
@@ -139,7 +146,8 @@ begin_session(struct server *s)
 	struct conn *conn;
 	struct failure why;
 
-	while (s->session == NULL && queue_take(s->queue, &conn, address)) {
+	while (s->session == NULL && !s->draining &&
+	    queue_take(s->queue, &conn, address)) {
 		make_name(name);
 		s->session = session_new(conn, address, name, s->settings,
 		    &s->tree);
@@ -174,34 +182,55 @@ reverify(struct server *s)
 	acceptor_configure(s->acceptor, s->settings, context);
 	if (s->session != NULL) {
 		session_configure(s->session, s->settings);
-		session_judge(s->session, context);
+		session_reverify(s->session, context);
 	}
 	queue_reverify(s->queue);
 	acceptor_reverify(s->acceptor);
 }
 
 static void
-stop(struct server *s, int sig)
+explain_stop(struct failure *why)
 {
-	static const char text[] = "the server stops; try again later";
+	(void)failure_make(why, PROTO_CODE_STOPPING, "try again later",
+	    "the server stops");
+}
+
+/* "why" is the name of a signal. */
+static void
+stop(struct server *s, const char *why)
+{
+	struct failure told;
 
 	if (s->stopping)
 		return;
+	explain_stop(&told);
 	s->stopping = true;
 	reload_stop(s->reload);
-	audit_stop(sig == SIGINT ? "SIGINT" : "SIGTERM");
+	audit_stop(why);
 	/* The command's grace, and the time that KILL may take. */
 	notify_status(&s->notify, "stopping");
 	notify_state(&s->notify, "STOPPING=1\nEXTEND_TIMEOUT_USEC=%lld",
 	    (long long)(s->settings->kill_grace + 15000) * 1000);
 	for (size_t i = 0; i < s->listener_count; i++)
 		fd_close(&s->listeners[i]);
-	queue_stop(s->queue, PROTO_CODE_STOPPING, text);
+	queue_stop(s->queue, &told);
 	acceptor_stop(s->acceptor);
 	linger_stop(s->linger);
 	if (s->session != NULL)
-		session_stop(s->session, PROTO_CODE_STOPPING, "stopping",
-		    text);
+		session_stop(s->session, &told, "stopping");
+}
+
+/* Let the command that runs end, and make room for another daemon then.  Until
+ * then clients may come and wait as ever. */
+static void
+drain(struct server *s)
+{
+	struct failure told;
+
+	explain_stop(&told);
+	s->draining = true;
+	if (s->session != NULL)
+		session_drain(s->session, &told, "stopping");
 }
 
 static void
@@ -243,9 +272,14 @@ handle_signals(struct server *s)
 		got_reload = 0;
 		reload_request(s->reload);
 	}
+	if (got_drain) {
+		got_drain = 0;
+		drain(s);
+	}
 	if (sig != 0) {
 		got_stop = 0;
-		stop(s, sig);
+		s->draining = false;
+		stop(s, sig == SIGINT ? "SIGINT" : "SIGTERM");
 	}
 }
 
@@ -278,6 +312,10 @@ tell_status(struct server *s)
 		(void)snprintf(status, sizeof status, "%s", idle_text(s));
 	used = strlen(status);
 	reload_describe(s->reload, status + used, sizeof status - used);
+	used = strlen(status);
+	if (s->draining)
+		(void)snprintf(status + used, sizeof status - used,
+		    "; stops after that");
 	notify_status(&s->notify, status);
 }
 
@@ -340,6 +378,8 @@ dispatch_all(struct server *s)
 	    session_identity(s->session));
 	if (s->session != NULL)
 		session_others_wait(s->session, queue_length(s->queue) > 0);
+	else if (s->draining)
+		stop(s, "SIGUSR2");
 }
 
 /* Handle reloads, renewed files and expiry alarms. */
@@ -409,7 +449,7 @@ prepare(struct server *s)
 }
 
 static void
-finish(struct server *s)
+server_finish(struct server *s)
 {
 	acceptor_free(s->acceptor);
 	queue_free(s->queue);
@@ -474,6 +514,6 @@ server_run(struct server_start *start)
 	}
 	if (s.session != NULL)
 		end_session(&s);
-	finish(&s);
-	return result;
+	server_finish(&s);
+	return result == 0 && s.draining ? 1 : result;
 }

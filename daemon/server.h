@@ -36,8 +36,9 @@ struct server_start {
 size_t server_connections(const struct settings *s);
 
 /*
- * Serve until SIGTERM or SIGINT, or until the one connection has been served.
- * Returns 0, or -1 after a message if the loop cannot go on.
+ * Serve until SIGTERM or SIGINT, or until the one connection has been served;
+ * after SIGUSR2 until the command that runs has ended.  Returns 0; 1 after
+ * SIGUSR2; -1 after a message if the loop cannot go on.
  */
 int server_run(struct server_start *start);
 

@@ -5,14 +5,13 @@ AIS_SRCDIR and AIS_BUILDDIR are the top of the sources and of the build.
 AIS_SANITIZERS is "yes" in a build with sanitizers, in which memory and time
 are not to be measured.  AIS_VALGRIND is a command to put before a program, or
 empty.  AIS_REPEATS is what alone differs from an earlier run of these sources
-with these tests: "build" or "user", see the mark "same".
+with these tests: "build" or "user", see the marks "same" and "each".
 """
 
 import contextlib
 import faulthandler
 import os
 import pathlib
-import shlex
 import signal
 import stat
 import sys
@@ -23,10 +22,11 @@ import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
+
+from machine import INSTRUMENTED, SLOWNESS, VALGRIND    # noqa: E402
+
 SRCDIR = pathlib.Path(os.environ.get("AIS_SRCDIR") or HERE.parent)
 BUILDDIR = pathlib.Path(os.environ.get("AIS_BUILDDIR") or SRCDIR / "build")
-VALGRIND = shlex.split(os.environ.get("AIS_VALGRIND", ""))
-SANITIZERS = os.environ.get("AIS_SANITIZERS") == "yes"
 
 # What Python and pytest make of the sources of tests goes to the build, where
 # each of the workers finds it: to read them all takes one of them seconds.
@@ -50,8 +50,7 @@ for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1,
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Instrumented programs are slower; the limits are there to end what hangs.
-SLOWNESS = 10 if VALGRIND else 3 if SANITIZERS else 1
+# The seconds that a test may take.
 LIMIT = 120
 
 
@@ -69,21 +68,21 @@ def builddir():
 
 @pytest.fixture(scope="session")
 def slowness():
-    """How many times longer things may take in this build."""
+    """How many times longer things may take in this build, on this machine."""
     return SLOWNESS
 
 
 @pytest.fixture(scope="session")
 def measurable():
     """Skip the test where time and memory say nothing about AIS."""
-    if VALGRIND or SANITIZERS:
+    if INSTRUMENTED:
         pytest.skip("not measured under sanitizers or valgrind")
 
 
 @pytest.fixture(scope="session")
 def brisk():
     """Skip the test where it would take too long."""
-    if VALGRIND or SANITIZERS:
+    if INSTRUMENTED:
         pytest.skip("takes too long under sanitizers or valgrind")
 
 
@@ -172,14 +171,25 @@ def cut(seconds):
 
 def pytest_collection_modifyitems(items):
     """Begin with the long tests, so that none is left over at the end, and skip
-    those that an earlier run has shown."""
+    those that an earlier run has shown.
+
+    Another user meets other rights, which are those of a test and hardly those
+    of one of its cases: the first case stands for all, and those with the mark
+    "each"."""
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
     repeats = os.environ.get("AIS_REPEATS", "").split()
+    begun = set()
     for item in items:
         mark = item.get_closest_marker("same")
         for what in set(repeats).intersection(mark.args if mark else ()):
             item.add_marker(pytest.mark.skip(
                 reason=f"the same for each {what}, and has been run"))
+        test = item.parent.nodeid, getattr(item, "originalname", item.name)
+        if "user" in repeats and test in begun and \
+                not item.get_closest_marker("each"):
+            item.add_marker(pytest.mark.skip(
+                reason="one case is enough for another user"))
+        begun.add(test)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -28,6 +28,7 @@
 #include "client/core/printer.h"
 #include "client/session/session.h"
 #include "client/session/request.h"
+#include "client/ask/question.h"
 
 #include "client/ask/check.h"
 
@@ -59,7 +60,7 @@ struct report {
 	struct chain server;	/* None, and nothing below, if there was no
 				 * answer. */
 	struct greeting greeting;
-	char address[NET_TEXT_MAX];
+	char address[DIAL_PEER_MAX];
 	const char *version;
 	const char *cipher;
 	char rule[RULE_MAX];
@@ -73,7 +74,7 @@ static const char *const status_names[] = {
 
 /* Whole days from now to "t", fewer than 0 if it is over. */
 static int64_t
-days_until(const struct report *r, int64_t t)
+check_days(const struct report *r, int64_t t)
 {
 	int64_t left = t - r->now;
 
@@ -82,14 +83,14 @@ days_until(const struct report *r, int64_t t)
 
 /* The same as "3 days". */
 static char *
-days_text(const struct report *r, int64_t t, char out[TEXT_COUNT_MAX])
+check_days_text(const struct report *r, int64_t t, char out[TEXT_COUNT_MAX])
 {
-	return text_count(out, (double)days_until(r, t), "day");
+	return text_count(out, (double)check_days(r, t), "day");
 }
 
 /* The authorities' certificate that ends first, or NULL if none is known. */
 static const struct tls_identity *
-first_authority(const struct report *r)
+check_first_authority(const struct report *r)
 {
 	const struct chain *chains[] = { &r->own, &r->server };
 	const struct tls_identity *first = NULL;
@@ -126,16 +127,15 @@ check_failed(struct report *r)
 	const struct outcome *o = &r->outcome;
 	const struct settings *s = r->settings;
 	enum check_status status = CHECK_CRITICAL;
-	char why[FAILURE_MAX], time[TEXT_COUNT_MAX];
+	char why[FAILURE_MAX], ahead[TEXT_COUNT_MAX], time[TEXT_COUNT_MAX];
 
 	if (o->class == OUTCOME_CONFIG || o->class == OUTCOME_INTERRUPTED)
 		status = CHECK_UNKNOWN;
 	if (o->class == OUTCOME_BUSY && r->greeting.waits)
-		check_finds(r, CHECK_WARNING, "the server is up and took our "
-		    "certificate, but %" PRIu32 " were served before us for "
-		    "all of %s", r->greeting.ahead + 1, text_count(time,
-		    (double)(s->wait < s->timeout ? s->wait : s->timeout) /
-		    1000, "second"));
+		check_finds(r, CHECK_WARNING, "the server is up, but busy: %s "
+		    "before us for %s", text_count(ahead, r->greeting.ahead,
+		    "client"), text_count(time, (double)(s->wait < s->timeout ?
+		    s->wait : s->timeout) / 1000, "second"));
 	else
 		check_finds(r, status, "%s: %s", outcome_class_name(o->class),
 		    failure_sentence(&o->failure, why));
@@ -144,7 +144,7 @@ check_failed(struct report *r)
 
 /* Look at our own files, before a server sees them. */
 static int
-look_here(struct report *r)
+check_here(struct report *r)
 {
 	const struct settings *s = r->settings;
 	struct tls_context *context = dial_context(s, &r->outcome);
@@ -175,13 +175,11 @@ look_here(struct report *r)
 
 /* Take down what the connection says of the server. */
 static void
-look_at_conn(struct report *r, const struct conn *conn)
+check_conn(struct report *r, const struct conn *conn)
 {
 	struct chain *server = &r->server;
-	struct net_address address;
 
-	if (net_peer(conn_fd(conn), &address) == 0)
-		net_text(&address, true, r->address);
+	dial_peer(r->settings, conn, r->address);
 	r->version = tls_version(conn_tls(conn));
 	r->cipher = tls_cipher(conn_tls(conn));
 	while (server->count < CHAIN_MAX && tls_peer_certificate(conn_tls(conn),
@@ -191,7 +189,7 @@ look_at_conn(struct report *r, const struct conn *conn)
 
 /* Ask which rule applies, and how long an answer takes. */
 static int
-look_there(struct report *r, struct request *request)
+check_there(struct report *r, struct request *request)
 {
 	const struct body body = { .operation = PROTO_CAN };
 	struct outcome *o = &r->outcome;
@@ -199,11 +197,8 @@ look_there(struct report *r, struct request *request)
 	size_t n;
 
 	buf_init(&rule, RULE_MAX);
-	request_answer(request, &body, &rule, NULL, o);
-	r->greeting = *request_greeting(request);
-	if (o->class == OUTCOME_DONE && o->status != 0)
-		outcome_fail(o, OUTCOME_PROTOCOL, "the server answers with "
-		    "the status %d, which means nothing", o->status);
+	question_put(request, &body, &rule, o);
+	r->greeting = request_session(request)->greeting;
 	n = buf_used(&rule);
 	if (n > 0 && buf_data(&rule)[n - 1] == '\n')
 		n--;
@@ -215,13 +210,13 @@ look_there(struct report *r, struct request *request)
 	r->rtt_us = request_ping(request, o);
 	if (r->rtt_us == -1)
 		return check_failed(r);
-	look_at_conn(r, request_conn(request));
+	check_conn(r, request_session(request)->end.conn);
 	return 0;
 }
 
 /* Is "left", in seconds, too little? */
 static enum check_status
-judge_time(int64_t left, int64_t warn, int64_t critical)
+check_time(int64_t left, int64_t warn, int64_t critical)
 {
 	return left < critical ? CHECK_CRITICAL : left < warn ?
 	    CHECK_WARNING : CHECK_OK;
@@ -229,7 +224,7 @@ judge_time(int64_t left, int64_t warn, int64_t critical)
 
 /* Judge a certificate by the days that it has left. */
 static void
-judge_certificate(struct report *r, const struct tls_identity *id,
+check_certificate(struct report *r, const struct tls_identity *id,
     const char *whose)
 {
 	enum check_status status;
@@ -237,12 +232,12 @@ judge_certificate(struct report *r, const struct tls_identity *id,
 
 	if (id == NULL)
 		return;
-	status = judge_time(id->not_after - r->now, r->check->warn_days * DAY,
+	status = check_time(id->not_after - r->now, r->check->warn_days * DAY,
 	    r->check->critical_days * DAY);
 	if (status > r->status)
 		check_finds(r, status, "renew the certificate \"%s\" of %s, %s "
-		    "left", id->subject, whose, days_text(r, id->not_after,
-		    left));
+		    "left", id->subject, whose, check_days_text(r,
+		    id->not_after, left));
 }
 
 /*
@@ -250,7 +245,7 @@ judge_certificate(struct report *r, const struct tls_identity *id,
  * own time, as aisd does: one that is renewed each day is never found wrong.
  */
 static void
-judge_list(struct report *r)
+check_list(struct report *r)
 {
 	const struct greeting *g = &r->greeting;
 	int64_t share = (g->list_ends - g->list_begins) / LIST_SHARE;
@@ -265,28 +260,33 @@ judge_list(struct report *r)
 		critical = critical * share / warn;
 		warn = share;
 	}
-	status = judge_time(g->list_ends - r->now, warn, critical);
+	status = check_time(g->list_ends - r->now, warn, critical);
 	if (status > r->status)
 		check_finds(r, status, "the server needs a new revocation "
-		    "list of \"%s\", %s left", g->list, days_text(r,
+		    "list of \"%s\", %s left", g->list, check_days_text(r,
 		    g->list_ends, time));
 }
 
 static void
 check_look(struct report *r, struct request *request)
 {
-	if (look_here(r) == -1 || look_there(r, request) == -1)
+	if (check_here(r) == -1 || check_there(r, request) == -1)
 		return;
-	judge_certificate(r, &r->own.certs[0], "our own");
-	judge_certificate(r, &r->server.certs[0], "the server");
-	judge_certificate(r, first_authority(r), "an authority");
-	judge_list(r);
+	check_certificate(r, &r->own.certs[0], "our own");
+	check_certificate(r, &r->server.certs[0], "the server");
+	check_certificate(r, check_first_authority(r), "an authority");
+	check_list(r);
 }
 
 /* --- what is said ------------------------------------------------------ */
 
-/* Print a text; "|" has a meaning to monitoring systems. */
-static void
+const char *
+check_status_name(enum check_status status)
+{
+	return status_names[status];
+}
+
+void
 check_put(FILE *out, const char *text)
 {
 	for (; *text != '\0'; text++) {
@@ -299,11 +299,11 @@ check_put(FILE *out, const char *text)
 
 /* What is measured: for people, and after "|" for machines. */
 static void
-put_measures(FILE *out, const struct report *r)
+check_put_measures(FILE *out, const struct report *r)
 {
-	const struct tls_identity *authority = first_authority(r);
-	int64_t server = days_until(r, r->server.certs[0].not_after);
-	int64_t own = days_until(r, r->own.certs[0].not_after);
+	const struct tls_identity *authority = check_first_authority(r);
+	int64_t server = check_days(r, r->server.certs[0].not_after);
+	int64_t own = check_days(r, r->own.certs[0].not_after);
 
 	(void)fprintf(out, "%s, %.1f ms, server certificate %" PRId64 " days, "
 	    "own %" PRId64 " days | rtt=%" PRId64 ".%06" PRId64 "s;;; "
@@ -312,24 +312,24 @@ put_measures(FILE *out, const struct report *r)
 	    r->rtt_us % 1000000, server, own);
 	if (authority != NULL)
 		(void)fprintf(out, " authority_days=%" PRId64,
-		    days_until(r, authority->not_after));
+		    check_days(r, authority->not_after));
 	if (r->greeting.list_ends != 0)
 		(void)fprintf(out, " crl_days=%" PRId64,
-		    days_until(r, r->greeting.list_ends));
+		    check_days(r, r->greeting.list_ends));
 }
 
 /* Until when something is valid, at the end of a line. */
 static void
-put_until(FILE *out, const struct report *r, int64_t t)
+check_put_until(FILE *out, const struct report *r, int64_t t)
 {
 	char until[DATE_TEXT_MAX], days[TEXT_COUNT_MAX];
 
 	(void)fprintf(out, ", until %s, %s left\n", date_record(t, until),
-	    days_text(r, t, days));
+	    check_days_text(r, t, days));
 }
 
 static void
-put_chain(FILE *out, const struct report *r, const char *whose,
+check_put_chain(FILE *out, const struct report *r, const char *whose,
     const struct chain *chain)
 {
 	for (size_t i = 0; i < chain->count; i++) {
@@ -341,13 +341,13 @@ put_chain(FILE *out, const struct report *r, const char *whose,
 		(void)fputs("\", issued by \"", out);
 		check_put(out, id->issuer);
 		(void)fprintf(out, "\", serial %s", id->serial);
-		put_until(out, r, id->not_after);
+		check_put_until(out, r, id->not_after);
 	}
 }
 
 /* What the server has said of the session. */
 static void
-put_answer(FILE *out, const struct report *r)
+check_put_answer(FILE *out, const struct report *r)
 {
 	const struct greeting *g = &r->greeting;
 	const struct {
@@ -369,7 +369,7 @@ put_answer(FILE *out, const struct report *r)
 }
 
 static void
-put_lines(FILE *out, const struct report *r)
+check_put_lines(FILE *out, const struct report *r)
 {
 	const struct greeting *g = &r->greeting;
 
@@ -378,23 +378,23 @@ put_lines(FILE *out, const struct report *r)
 	check_put(out, r->text);
 	if (r->server.count > 0) {
 		(void)fputs(*r->text == '\0' ? "" : "; ", out);
-		put_measures(out, r);
+		check_put_measures(out, r);
 	}
 	(void)putc('\n', out);
 	if (r->server.count > 0)
-		put_answer(out, r);
+		check_put_answer(out, r);
 	if (g->list_ends != 0) {
 		(void)fputs("server's revocation list: \"", out);
 		check_put(out, g->list);
 		(void)putc('"', out);
-		put_until(out, r, g->list_ends);
+		check_put_until(out, r, g->list_ends);
 	}
-	put_chain(out, r, "own", &r->own);
-	put_chain(out, r, "server", &r->server);
+	check_put_chain(out, r, "own", &r->own);
+	check_put_chain(out, r, "server", &r->server);
 }
 
 static void
-json_chain(struct json *j, const struct report *r, const char *name,
+check_json_chain(struct json *j, const struct report *r, const char *name,
     const struct chain *chain)
 {
 	char text[DATE_TEXT_MAX];
@@ -410,7 +410,7 @@ json_chain(struct json *j, const struct report *r, const char *name,
 		json_text(j, "fingerprint", id->fingerprint);
 		json_text(j, "not_before", date_record(id->not_before, text));
 		json_text(j, "not_after", date_record(id->not_after, text));
-		json_integer(j, "days", days_until(r, id->not_after));
+		json_integer(j, "days", check_days(r, id->not_after));
 		json_close(j, '}');
 	}
 	json_close(j, ']');
@@ -428,12 +428,12 @@ check_json_list(struct json *j, const struct report *r)
 	json_text(j, "issuer", g->list);
 	json_text(j, "this_update", date_record(g->list_begins, text));
 	json_text(j, "next_update", date_record(g->list_ends, text));
-	json_integer(j, "days", days_until(r, g->list_ends));
+	json_integer(j, "days", check_days(r, g->list_ends));
 	json_close(j, '}');
 }
 
 static void
-json_answer(struct json *j, const struct report *r)
+check_json_answer(struct json *j, const struct report *r)
 {
 	json_text(j, "address", r->address);
 	json_text(j, "tls_version", r->version);
@@ -449,7 +449,7 @@ json_answer(struct json *j, const struct report *r)
 
 /* The members that are always there. */
 static void
-json_status(struct json *j, enum check_status status, const char *host,
+check_json_status(struct json *j, enum check_status status, const char *host,
     const char *text)
 {
 	json_text(j, "status", status_names[status]);
@@ -460,21 +460,21 @@ json_status(struct json *j, enum check_status status, const char *host,
 }
 
 static void
-put_json(FILE *out, const struct report *r)
+check_put_json(FILE *out, const struct report *r)
 {
 	struct json j = { .out = out };
 
 	json_open(&j, NULL, '{');
-	json_status(&j, r->status, r->settings->host, r->text);
+	check_json_status(&j, r->status, r->settings->host, r->text);
 	if (r->outcome.class != OUTCOME_DONE) {
 		json_text(&j, "class", outcome_class_name(r->outcome.class));
 		outcome_json(&j, &r->outcome);
 	}
 	json_integer(&j, "port", r->settings->port);
 	if (r->server.count > 0)
-		json_answer(&j, r);
-	json_chain(&j, r, "own_chain", &r->own);
-	json_chain(&j, r, "server_chain", &r->server);
+		check_json_answer(&j, r);
+	check_json_chain(&j, r, "own_chain", &r->own);
+	check_json_chain(&j, r, "server_chain", &r->server);
 	json_close(&j, '}');
 	(void)putc('\n', out);
 }
@@ -494,9 +494,9 @@ check_run(const struct check *check, const struct settings *s,
 	r->now = date_now();
 	check_look(r, request);
 	if (check->json)
-		put_json(p.out, r);
+		check_put_json(p.out, r);
 	else
-		put_lines(p.out, r);
+		check_put_lines(p.out, r);
 	status = r->status;
 	free(r);
 	/* An answer that has not been written whole is none. */
@@ -505,10 +505,10 @@ check_run(const struct check *check, const struct settings *s,
 }
 
 int
-check_unknown(const struct check *check, const char *host)
+check_unknown(const struct check *check, const char *host, const char *why)
 {
-	const char *text = "the options or the settings are not good; standard "
-	    "error says why";
+	const char *text = *why != '\0' ? why : "the options are not good; "
+	    "standard error says why";
 	struct outcome o = { .class = OUTCOME_DONE };
 	struct json j = { .more = false };
 	struct printer p;
@@ -517,12 +517,15 @@ check_unknown(const struct check *check, const char *host)
 	j.out = p.out;
 	if (check->json) {
 		json_open(&j, NULL, '{');
-		json_status(&j, CHECK_UNKNOWN, host, text);
+		check_json_status(&j, CHECK_UNKNOWN, host, text);
 		json_close(&j, '}');
 		(void)putc('\n', p.out);
-	} else
-		(void)fprintf(p.out, "AISC UNKNOWN - %s%s%s\n", host == NULL ?
-		    "" : host, host == NULL ? "" : ": ", text);
+	} else {
+		(void)fprintf(p.out, "AISC UNKNOWN - %s%s", host == NULL ?
+		    "" : host, host == NULL ? "" : ": ");
+		check_put(p.out, text);
+		(void)putc('\n', p.out);
+	}
 	printer_close(&p, &o);
 	return CHECK_UNKNOWN;
 }

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 struct request;
 struct settings;
@@ -30,11 +31,17 @@ struct check {
 	bool json;
 };
 
-/* The time limit of a check for which none is set, in ms. */
+/* The time limit of a check or a plugin for which none is set, in ms. */
 #define CHECK_TIMEOUT		10000
 /* What "warn_days" and "critical_days" are unless they are set. */
 #define CHECK_WARN_DAYS		30
 #define CHECK_CRITICAL_DAYS	7
+
+/* As they are called in a plugin's line. */
+const char *check_status_name(enum check_status status);
+
+/* Write a text to a plugin's line, where "|" has a meaning. */
+void check_put(FILE *out, const char *text);
 
 /* Check the server of "s" by way of "r", and say what came of it on standard
  * output.  The exit status of aisc. */
@@ -42,7 +49,8 @@ int check_run(const struct check *check, const struct settings *s,
     struct request *r);
 
 /* The same where options or settings do not even allow to try; a message has
- * said why.  "host" may be NULL. */
-int check_unknown(const struct check *check, const char *host);
+ * said why, and "why" is that of the settings, or "".  "host" may be NULL. */
+int check_unknown(const struct check *check, const char *host,
+    const char *why);
 
 #endif

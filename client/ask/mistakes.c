@@ -28,7 +28,7 @@ static const char *const builtins[] = {
 
 /* One word that is a line: for a shell, or of several words. */
 static void
-explain_line(struct outcome *o, const char *line)
+mistakes_explain_line(struct outcome *o, const char *line)
 {
 	char shown[4 * SHOWN_MAX + 1], **words;
 	size_t count, at;
@@ -55,7 +55,7 @@ mistakes_explain(struct outcome *o, const struct body *body)
 	/* A program may have a blank in its path. */
 	if (body->nwords == 1 && strpbrk(word, " \t\n") != NULL &&
 	    (*word != '/' || o->class == OUTCOME_UNKNOWN))
-		explain_line(o, word);
+		mistakes_explain_line(o, word);
 	else if (*word == '-')
 		outcome_hint(o, "options of aisc stand before HOST");
 	else if (words_assignment(word) > 0)

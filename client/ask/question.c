@@ -5,6 +5,7 @@
  */
 #include <config.h>
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,52 +58,115 @@ printable(struct piece p)
 	return text_printable(memory_get(size), size, p.text, p.length);
 }
 
-/* Show the commands in two columns; for a program, with a tab. */
+/* A line of a list.  A server that is older than this has told no arguments. */
+struct entry {
+	struct piece name;
+	struct piece summary;
+	struct piece arguments;
+	bool has_arguments;
+};
+
+/* Cut the next line from the front of "rest". */
+static struct entry
+entry_cut(struct piece *rest)
+{
+	struct piece line = question_cut(rest, '\n');
+	struct entry e = { .name = question_cut(&line, '\t') };
+	size_t left = line.length;
+
+	e.summary = question_cut(&line, '\t');
+	e.has_arguments = e.summary.length < left;
+	e.arguments = line;
+	return e;
+}
+
+/* The name and what may stand behind it, so that it can be shown; for
+ * free(3). */
+static char *
+entry_call(const struct entry *e)
+{
+	char *name = printable(e->name), *call;
+	char *arguments = printable(e->arguments);
+	size_t size = strlen(name) + strlen(arguments) + 2;
+
+	call = memory_get(size);
+	(void)snprintf(call, size, "%s%s%s", name, *arguments == '\0' ? "" :
+	    " ", arguments);
+	free(name);
+	free(arguments);
+	return call;
+}
+
+/* One for a program, whose columns are apart by tabs. */
+static void
+entry_put(FILE *out, const struct entry *e)
+{
+	const struct piece columns[] = { e->name, e->summary, e->arguments };
+
+	for (size_t i = 0; i < (e->has_arguments ? 3 : 2); i++) {
+		char *text = printable(columns[i]);
+
+		(void)fprintf(out, "%s%s", i == 0 ? "" : "\t", text);
+		free(text);
+	}
+	(void)fputc('\n', out);
+}
+
+/* One for a person, whose summary begins behind "width" columns. */
+static void
+entry_show(FILE *out, const struct entry *e, size_t width)
+{
+	char *call = entry_call(e), *summary = printable(e->summary);
+	size_t n = text_columns(call, strlen(call));
+
+	if (*summary == '\0')
+		(void)fprintf(out, "%s\n", call);
+	else
+		(void)fprintf(out, "%s%*s  %s\n", call, n < width ?
+		    (int)(width - n) : 0, "", summary);
+	free(call);
+	free(summary);
+}
+
+/* Show the commands in two columns; for a program, with tabs. */
 static void
 show_list(FILE *out, struct piece all, bool aligned)
 {
-	struct piece rest = all, line, name;
+	struct piece rest = all;
+	struct entry e;
 	size_t width = 0, n;
-	char *text, *summary;
+	char *call;
 
 	while (aligned && rest.length > 0) {
-		line = question_cut(&rest, '\n');
-		text = printable(question_cut(&line, '\t'));
-		n = text_columns(text, strlen(text));
+		e = entry_cut(&rest);
+		call = entry_call(&e);
+		n = text_columns(call, strlen(call));
 		if (n > width && n <= NAMES_MAX)
 			width = n;
-		free(text);
+		free(call);
 	}
 	for (rest = all; rest.length > 0;) {
-		line = question_cut(&rest, '\n');
-		name = question_cut(&line, '\t');
-		text = printable(name);
-		summary = printable(line);
-		n = text_columns(text, strlen(text));
-		if (!aligned)
-			(void)fprintf(out, "%s\t%s\n", text, summary);
-		else if (*summary == '\0')
-			(void)fprintf(out, "%s\n", text);
+		e = entry_cut(&rest);
+		if (aligned)
+			entry_show(out, &e, width);
 		else
-			(void)fprintf(out, "%s%*s  %s\n", text, n < width ?
-			    (int)(width - n) : 0, "", summary);
-		free(text);
-		free(summary);
+			entry_put(out, &e);
 	}
 }
 
 static void
 question_json_list(struct json *j, struct piece rest)
 {
-	struct piece line, name;
-
 	json_open(j, "commands", '[');
 	while (rest.length > 0) {
-		line = question_cut(&rest, '\n');
-		name = question_cut(&line, '\t');
+		const struct entry e = entry_cut(&rest);
+
 		json_open(j, NULL, '{');
-		json_bytes(j, "name", name.text, name.length);
-		json_bytes(j, "summary", line.text, line.length);
+		json_bytes(j, "name", e.name.text, e.name.length);
+		json_bytes(j, "summary", e.summary.text, e.summary.length);
+		if (e.has_arguments)
+			json_bytes(j, "arguments", e.arguments.text,
+			    e.arguments.length);
 		json_close(j, '}');
 	}
 	json_close(j, ']');
@@ -140,6 +204,18 @@ show_json(FILE *out, const struct settings *s, enum proto_operation operation,
 	(void)fputc('\n', out);
 }
 
+void
+question_put(struct request *r, const struct body *body, struct buf *answer,
+    struct outcome *o)
+{
+	int most = body->operation == PROTO_CAN && body->nwords == 0 ? 0 : 1;
+
+	request_answer(r, body, answer, NULL, o);
+	if (o->class == OUTCOME_DONE && o->status > most)
+		outcome_fail(o, OUTCOME_PROTOCOL, "the server answers with "
+		    "the status %d, which means nothing", o->status);
+}
+
 int
 question_ask(const struct settings *s, struct request *r,
     const struct body *body, bool json, struct outcome *o)
@@ -149,10 +225,7 @@ question_ask(const struct settings *s, struct request *r,
 	struct buf answer;
 
 	buf_init(&answer, ANSWER_MAX);
-	request_answer(r, body, &answer, NULL, o);
-	if (o->class == OUTCOME_DONE && o->status > 1)
-		outcome_fail(o, OUTCOME_PROTOCOL, "the server answers with "
-		    "the status %d, which means nothing", o->status);
+	question_put(r, body, &answer, o);
 	if ((all.length = buf_used(&answer)) > 0)
 		all.text = (const char *)buf_data(&answer);
 	printer_open(&p, STDOUT_FILENO);

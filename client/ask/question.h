@@ -11,9 +11,15 @@
 #include <stdbool.h>
 
 struct body;
+struct buf;
 struct outcome;
 struct request;
 struct settings;
+
+/* Ask what is in "body", as below, and append the answer to "answer".  "o" is
+ * what came of that; a status that such an answer cannot have is a failure. */
+void question_put(struct request *r, const struct body *body,
+    struct buf *answer, struct outcome *o);
 
 /*
  * Ask the server of "s" what is in "body", and show the answer: PROTO_LIST,

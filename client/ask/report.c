@@ -9,6 +9,7 @@
 #include "common/wire/body.h"
 #include "common/base/buf.h"
 #include "common/base/json.h"
+#include "common/conf/conf.h"
 
 #include "client/core/outcome.h"
 #include "client/core/memory.h"
@@ -44,7 +45,7 @@ report_new(int fd, bool capture)
 }
 
 static void
-drop_kept(struct report *p)
+report_drop_kept(struct report *p)
 {
 	buf_free(&p->kept[0]);
 	buf_free(&p->kept[1]);
@@ -59,14 +60,14 @@ report_free(struct report *p)
 		return;
 	/* Each object was flushed, and told what came of that. */
 	printer_close(&p->printer, &o);
-	drop_kept(p);
+	report_drop_kept(p);
 	free(p);
 }
 
 /* --- the object -------------------------------------------------------- */
 
 static void
-tell_words(struct json *j, const struct body *body)
+report_words(struct json *j, const struct body *body)
 {
 	json_open(j, "argv", '[');
 	for (size_t i = 0; i < body->nwords; i++)
@@ -78,9 +79,9 @@ tell_words(struct json *j, const struct body *body)
 
 /* What was asked. */
 static void
-tell_command(struct json *j, const struct report *p)
+report_command(struct json *j, const struct report *p)
 {
-	const char *session = request_greeting(p->request)->session;
+	const char *session = request_session(p->request)->greeting.session;
 	uint32_t number = request_number(p->request);
 
 	json_text(j, "host", p->settings->host);
@@ -92,7 +93,7 @@ tell_command(struct json *j, const struct report *p)
 	if (p->line > 0)
 		json_integer(j, "line", (int64_t)p->line);
 	if (p->body != NULL)
-		tell_words(j, p->body);
+		report_words(j, p->body);
 }
 
 /*
@@ -101,7 +102,7 @@ tell_command(struct json *j, const struct report *p)
  * success.
  */
 static void
-tell_outcome(struct json *j, const struct outcome *o)
+report_outcome(struct json *j, const struct outcome *o)
 {
 	const struct frame_exit *e = &o->exit;
 
@@ -122,7 +123,7 @@ tell_outcome(struct json *j, const struct outcome *o)
 }
 
 static void
-tell_traffic(struct json *j, const struct request *r)
+report_traffic(struct json *j, const struct request *r)
 {
 	const struct traffic *t = request_traffic(r);
 
@@ -134,7 +135,7 @@ tell_traffic(struct json *j, const struct request *r)
 }
 
 static void
-tell_kept(struct json *j, const char *name, const char *encoding,
+report_kept(struct json *j, const char *name, const char *encoding,
     const struct buf *kept)
 {
 	size_t n = buf_used(kept);
@@ -154,12 +155,12 @@ report_write(FILE *out, const struct report *p, const struct outcome *o)
 	struct json j = { .out = out };
 
 	json_open(&j, NULL, '{');
-	tell_command(&j, p);
-	tell_outcome(&j, o);
-	tell_traffic(&j, p->request);
+	report_command(&j, p);
+	report_outcome(&j, o);
+	report_traffic(&j, p->request);
 	if (p->capture) {
-		tell_kept(&j, "stdout", "stdout_encoding", &p->kept[0]);
-		tell_kept(&j, "stderr", "stderr_encoding", &p->kept[1]);
+		report_kept(&j, "stdout", "stdout_encoding", &p->kept[0]);
+		report_kept(&j, "stderr", "stderr_encoding", &p->kept[1]);
 	}
 	json_close(&j, '}');
 	(void)fputc('\n', out);
@@ -188,7 +189,7 @@ report_begin(struct report *p, const struct settings *s, struct request *r,
 {
 	if (p == NULL)
 		return;
-	drop_kept(p);
+	report_drop_kept(p);
 	request_forget(r);
 	p->settings = s;
 	p->request = r;
@@ -204,7 +205,7 @@ report_ask(struct report *p, struct request *r, const struct body *body,
 		request_ask(r, body, o);
 		return;
 	}
-	drop_kept(p);
+	report_drop_kept(p);
 	request_answer(r, body, &p->kept[0], &p->kept[1], o);
 }
 
@@ -214,7 +215,7 @@ report_tell(struct report *p, struct outcome *o)
 	if (p == NULL)
 		return;
 	report_write(p->printer.out, p, o);
-	drop_kept(p);
+	report_drop_kept(p);
 	p->body = NULL;
 	printer_finish(&p->printer, o);
 }
@@ -227,12 +228,16 @@ report_refuse(struct report *p, const char *host)
 
 	if (p == NULL)
 		return;
-	outcome_fail(&o, OUTCOME_CONFIG, "the settings are not good; standard "
-	    "error says what is wrong with them");
+	if (conf_first_failure() != NULL)
+		outcome_failure(&o, OUTCOME_CONFIG, conf_first_failure());
+	else
+		outcome_fail(&o, OUTCOME_CONFIG, "the options or the settings "
+		    "are not good; standard error says what is wrong with "
+		    "them");
 	j.out = p->printer.out;
 	json_open(&j, NULL, '{');
 	json_text(&j, "host", host);
-	tell_outcome(&j, &o);
+	report_outcome(&j, &o);
 	json_close(&j, '}');
 	(void)fputc('\n', p->printer.out);
 	/* If that fails, our exit status still tells it. */

@@ -45,7 +45,7 @@ struct lookup {
 };
 
 static void
-lookup_release(struct lookup *l)
+connect_release(struct lookup *l)
 {
 	if (l == NULL || !atomic_exchange(&l->released, true))
 		return;
@@ -58,7 +58,7 @@ lookup_release(struct lookup *l)
 }
 
 static void
-lookup_ask(struct lookup *l)
+connect_ask(struct lookup *l)
 {
 	l->result = getaddrinfo(l->host, l->port, &l->hints, &l->list);
 	l->error = errno;
@@ -66,16 +66,16 @@ lookup_ask(struct lookup *l)
 }
 
 static void *
-lookup_run(void *argument)
+connect_look_up(void *argument)
 {
-	lookup_ask(argument);
-	lookup_release(argument);
+	connect_ask(argument);
+	connect_release(argument);
 	return NULL;
 }
 
 /* Start it, or NULL with errno set. */
 static struct lookup *
-lookup_start(const char *host, const char *port,
+connect_start(const char *host, const char *port,
     const struct addrinfo *hints)
 {
 	struct lookup *l = memory_get(sizeof *l);
@@ -87,7 +87,7 @@ lookup_start(const char *host, const char *port,
 	l->port = memory_copy(port);
 	if ((l->done = eventfd(0, EFD_CLOEXEC)) == -1) {
 		l->released = true;
-		lookup_release(l);
+		connect_release(l);
 		return NULL;
 	}
 	/* Signals are for the thread that waits. */
@@ -95,9 +95,9 @@ lookup_start(const char *host, const char *port,
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
 	/* A number is no wait, and a late answer better than none. */
 	if ((hints->ai_flags & AI_NUMERICHOST) != 0 ||
-	    pthread_create(&thread, NULL, lookup_run, l) != 0) {
+	    pthread_create(&thread, NULL, connect_look_up, l) != 0) {
 		l->released = true;
-		lookup_ask(l);
+		connect_ask(l);
 	} else
 		(void)pthread_detach(thread);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -106,7 +106,7 @@ lookup_start(const char *host, const char *port,
 
 /* Wait for one of "n" descriptors, until "deadline".  0: it has passed. */
 static int
-wait_for(struct pollfd *p, size_t n, int64_t deadline)
+connect_wait(struct pollfd *p, size_t n, int64_t deadline)
 {
 	int result;
 
@@ -131,7 +131,7 @@ connect_begin(const struct addrinfo *ai)
 
 /* What has come of a connection that has an event: 0, or an errno. */
 static int
-outcome_of(int fd)
+connect_result(int fd)
 {
 	int error = 0;
 	socklen_t length = sizeof error;
@@ -144,7 +144,7 @@ outcome_of(int fd)
 
 /* The addresses of "list", both families in turn, to "order"; their number. */
 static size_t
-sort_addresses(const struct addrinfo *list,
+connect_sort(const struct addrinfo *list,
     const struct addrinfo *order[ADDRESSES_MAX])
 {
 	const struct addrinfo *own = list, *other = list;
@@ -180,7 +180,7 @@ connect_first(const struct addrinfo *list, int64_t deadline)
 {
 	const struct addrinfo *order[ADDRESSES_MAX];
 	struct pollfd tries[ADDRESSES_MAX];
-	size_t count = sort_addresses(list, order), n = 0, open = 0;
+	size_t count = connect_sort(list, order), n = 0, open = 0;
 	int64_t next = 0;
 	int error = 0, winner = -1;
 
@@ -196,7 +196,7 @@ connect_first(const struct addrinfo *list, int64_t deadline)
 			open++;
 			next = clock_in(CONNECT_DELAY);
 		}
-		if (wait_for(tries, n, n < count && next < deadline ? next :
+		if (connect_wait(tries, n, n < count && next < deadline ? next :
 		    deadline) == -1) {
 			error = errno;
 			break;
@@ -204,7 +204,7 @@ connect_first(const struct addrinfo *list, int64_t deadline)
 		for (size_t i = 0; i < n && winner == -1; i++) {
 			if (tries[i].fd == -1 || tries[i].revents == 0)
 				continue;
-			if ((error = outcome_of(tries[i].fd)) == 0) {
+			if ((error = connect_result(tries[i].fd)) == 0) {
 				winner = tries[i].fd;
 				tries[i].fd = -1;
 				break;
@@ -226,7 +226,7 @@ connect_first(const struct addrinfo *list, int64_t deadline)
 
 /* Say why the lookup of "host" has failed. */
 static int
-lookup_failed(const struct lookup *l, const char *host, char *why,
+connect_lookup_failed(const struct lookup *l, const char *host, char *why,
     size_t size)
 {
 	int e = l == NULL ? EAI_SYSTEM : l->result;
@@ -251,23 +251,23 @@ connect_host(const char *host, const char *port, int family, int64_t deadline,
 
 	hints.ai_flags |= net_host(host, &parsed) == 0 && parsed.length > 0 ?
 	    AI_NUMERICHOST : AI_ADDRCONFIG;
-	if ((l = lookup_start(host, port, &hints)) == NULL) {
-		errno = lookup_failed(l, host, why, size);
+	if ((l = connect_start(host, port, &hints)) == NULL) {
+		errno = connect_lookup_failed(l, host, why, size);
 		return -1;
 	}
 	p.fd = l->done;
-	if ((n = wait_for(&p, 1, deadline)) != 1) {
+	if ((n = connect_wait(&p, 1, deadline)) != 1) {
 		error = n == 0 ? EBUSY : errno;
 		(void)snprintf(why, size, "cannot look up %s%s%s", host,
 		    n == 0 ? " in time" : ": ", n == 0 ? "" : strerror(error));
 	} else if (l->result != 0)
-		error = lookup_failed(l, host, why, size);
+		error = connect_lookup_failed(l, host, why, size);
 	else if ((fd = connect_first(l->list, deadline)) == -1) {
 		error = errno;
 		(void)snprintf(why, size, "cannot connect to %s port %s: %s",
 		    host, port, strerror(error));
 	}
-	lookup_release(l);
+	connect_release(l);
 	errno = error;
 	return fd;
 }

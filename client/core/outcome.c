@@ -93,7 +93,7 @@ static const struct {
 	[PROTO_CODE_BUSY] = { OUTCOME_BUSY, "too many others wait", NULL },
 	[PROTO_CODE_TIMEOUT] = { OUTCOME_TIMEOUT,
 	    "a time limit of the server has passed",
-	    "a time limit of the server has passed, which its log names" },
+	    "a time limit of the server has passed; its log says which one" },
 	[PROTO_CODE_OUTPUT] = { OUTCOME_LIMIT,
 	    "the server's limit of output has been reached",
 	    "the limit of output of its rule has been reached" },
@@ -114,7 +114,7 @@ outcome_class_name(enum outcome_class class)
 }
 
 static void
-set_class(struct outcome *o, enum outcome_class class)
+outcome_set(struct outcome *o, enum outcome_class class)
 {
 	o->class = class;
 	o->status = classes[class].status;
@@ -124,7 +124,7 @@ void
 outcome_vfail(struct outcome *o, enum outcome_class class, const char *format,
     va_list ap)
 {
-	set_class(o, class);
+	outcome_set(o, class);
 	failure_vset(&o->failure, (int)class, format, ap);
 }
 
@@ -143,7 +143,7 @@ void
 outcome_failure(struct outcome *o, enum outcome_class class,
     const struct failure *f)
 {
-	set_class(o, class);
+	outcome_set(o, class);
 	o->failure = *f;
 	o->failure.code = (int)class;
 }
@@ -151,10 +151,12 @@ outcome_failure(struct outcome *o, enum outcome_class class,
 void
 outcome_hint(struct outcome *o, const char *format, ...)
 {
+	char text[FAILURE_HINT_MAX];
 	va_list ap;
 
 	va_start(ap, format);
-	failure_vhint(&o->failure, format, ap);
+	(void)vsnprintf(text, sizeof text, format, ap);
+	failure_more(&o->failure, "%s", text);
 	va_end(ap);
 }
 
@@ -171,7 +173,7 @@ outcome_knows(struct outcome *o, uint32_t code)
 
 /* Say in "o", of which the server says no more, what will pass by itself. */
 static void
-advise_patience(struct outcome *o)
+outcome_advise(struct outcome *o)
 {
 	if (o->class == OUTCOME_BUSY || o->class == OUTCOME_RESOURCES ||
 	    o->class == OUTCOME_STOPPED)
@@ -179,17 +181,22 @@ advise_patience(struct outcome *o)
 }
 
 void
-outcome_code(struct outcome *o, uint16_t code, const char *text)
+outcome_code(struct outcome *o, const struct frame_code *said)
 {
 	char shown[FAILURE_TEXT_MAX];
 
-	if (!outcome_knows(o, code))
+	if (!outcome_knows(o, said->code))
 		return;
-	outcome_fail(o, codes[code].class, "%s", *text == '\0' ?
-	    codes[code].text : text_printable(shown, sizeof shown, text,
-	    strlen(text)));
-	if (*text == '\0')
-		advise_patience(o);
+	if (said->text[0] == '\0') {
+		outcome_fail(o, codes[said->code].class, "%s",
+		    codes[said->code].text);
+		outcome_advise(o);
+		return;
+	}
+	outcome_fail(o, codes[said->code].class, "%s", text_printable(shown,
+	    sizeof shown, said->text, strlen(said->text)));
+	failure_hint(&o->failure, "%s", text_printable(shown,
+	    FAILURE_HINT_MAX, said->hint, strlen(said->hint)));
 }
 
 void
@@ -200,7 +207,7 @@ outcome_exit(struct outcome *o, const struct frame_exit *e)
 	o->has_exit = true;
 	o->exit = *e;
 	if (e->reason == PROTO_CODE_NONE) {
-		set_class(o, OUTCOME_DONE);
+		outcome_set(o, OUTCOME_DONE);
 		o->status = (int)e->status;
 		if (e->end == PROTO_END_SIGNAL)
 			o->status += OUTCOME_SIGNAL;
@@ -210,7 +217,7 @@ outcome_exit(struct outcome *o, const struct frame_exit *e)
 		    (double)e->duration_us / 1e6, (unsigned long long)bytes,
 		    bytes == 1 ? "" : "s", codes[e->reason].end == NULL ?
 		    codes[e->reason].text : codes[e->reason].end);
-		advise_patience(o);
+		outcome_advise(o);
 	}
 }
 
@@ -243,7 +250,7 @@ outcome_signo(const struct outcome *o)
 /* Say which signal has ended the command, as a shell does: nothing else tells
  * that its output is not whole. */
 static void
-report_signal(const struct outcome *o)
+outcome_report_signal(const struct outcome *o)
 {
 	const struct frame_exit *e = &o->exit;
 	const char *memory = "";
@@ -280,7 +287,7 @@ outcome_report(const struct outcome *o)
 
 	switch (o->class) {
 	case OUTCOME_DONE:
-		report_signal(o);
+		outcome_report_signal(o);
 		break;
 	case OUTCOME_PIPE:
 	case OUTCOME_INTERRUPTED:

@@ -76,7 +76,7 @@ const char *outcome_class_name(enum outcome_class class);
 
 /*
  * Make "o" a failure of "class" with a text, in which foreign bytes must be
- * escaped.  outcome_hint() says after that what to do about it, in place of
+ * escaped.  outcome_hint() says after that what to do about it, beside
  * what "o" has said of that; without it the class has something for programs.
  */
 void outcome_fail(struct outcome *o, enum outcome_class class,
@@ -90,9 +90,9 @@ void outcome_hint(struct outcome *o, const char *format, ...)
 void outcome_failure(struct outcome *o, enum outcome_class class,
     const struct failure *f);
 
-/* Make "o" what a REFUSED or GOODBYE with "code" and a foreign "text" says: the
- * text is the server's, whole, and no hint is looked for in it. */
-void outcome_code(struct outcome *o, uint16_t code, const char *text);
+/* Make "o" what a REFUSED or GOODBYE says: text and hint are the server's, with
+ * what cannot be shown escaped; without a text both are ours. */
+void outcome_code(struct outcome *o, const struct frame_code *said);
 
 /* Make "o" what an EXIT says. */
 void outcome_exit(struct outcome *o, const struct frame_exit *e);

@@ -17,7 +17,7 @@
 
 /* Wait until it takes more.  0, or -1 if a signal ends us. */
 static int
-wait_for_reader(struct printer *p)
+printer_wait(struct printer *p)
 {
 	struct pollfd reader = { .fd = p->stream.fd, .events = POLLOUT };
 
@@ -40,7 +40,7 @@ printer_write(void *cookie, const char *bytes, size_t n)
 		io = stream_write(&p->stream, bytes + at, n - at, &done);
 		at += done;
 		if (io == IO_ERROR || (io == IO_WAIT &&
-		    wait_for_reader(p) == -1)) {
+		    printer_wait(p) == -1)) {
 			p->error = errno;
 			break;
 		}

@@ -5,6 +5,7 @@
  */
 #include <config.h>
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -16,16 +17,20 @@
 #include "common/base/failure.h"
 #include "common/base/log.h"
 #include "common/base/pattern.h"
+#include "common/tls/types.h"
 #include "common/wire/proto.h"
 
 #include "client/core/memory.h"
 
+#include "client/core/proxy.h"
 #include "client/core/settings.h"
 
 #define SYSTEM_FILE	AIS_SYSCONFDIR "/aisc.conf"
 #define USER_FILE	"ais/aisc.conf"
 
 #define CONNECT_TIMEOUT	10000		/* ms */
+/* As long as that of aisd, in ms. */
+#define DEAD_TIMEOUT	30000
 /* A year: no limit is written as 0. */
 #define TIMEOUT_MAX	(INT64_C(365) * 86400 * 1000)
 /* The most sections for hosts in one file. */
@@ -46,14 +51,17 @@ static const struct conf_key keys[] = {
 	KEY(authority, CONF_STRING, 0, 0),
 	KEY(certificate, CONF_STRING, 0, 0),
 	KEY(key, CONF_STRING, 0, 0),
+	KEY(passphrase_command, CONF_STRINGS, 0, 0),
 	KEY(port, CONF_INT, 1, 65535),
 	KEY(host_name, CONF_STRING, 0, 0),
+	KEY(proxy_command, CONF_STRINGS, 0, 0),
 	KEY(server_name, CONF_STRING, 0, 0),
 	KEY(directory, CONF_STRING, 0, 0),
 	KEY(environment, CONF_VARIABLES, 0, 0),
 	KEY(timeout, CONF_SECONDS, 0, TIMEOUT_MAX),
 	KEY(connect_timeout, CONF_SECONDS, 0, TIMEOUT_MAX),
 	KEY(wait, CONF_SECONDS, 0, TIMEOUT_MAX),
+	KEY(dead_timeout, CONF_SECONDS, 0, TIMEOUT_MAX),
 	KEY(allow_tls12, CONF_BOOL, 0, 0),
 	CONF_LIST_OF_GROUPS(hosts)
 };
@@ -78,7 +86,8 @@ settings_is_host(const char *host)
 	if (*host == '\0' || *host == '-')
 		return false;
 	for (const char *p = host; *p != '\0'; p++) {
-		/* "%" is of a scope in IPv6, other bytes of foreign scripts. */
+		/* "%" is of a scope in IPv6, other bytes of foreign scripts.
+		 * None of these means something to a shell. */
 		if (!isalnum((unsigned char)*p) && (signed char)*p >= 0 &&
 		    strchr(".-_:%", *p) == NULL)
 			return false;
@@ -88,7 +97,7 @@ settings_is_host(const char *host)
 
 /* The length of "NAME=" in "variable", 0 if it has no such beginning. */
 static size_t
-name_length(const char *variable)
+settings_name_length(const char *variable)
 {
 	const char *equals = strchr(variable, '=');
 
@@ -100,7 +109,7 @@ name_length(const char *variable)
 int
 settings_add_environment(struct settings *s, const char *variable)
 {
-	size_t length = name_length(variable), n = 0;
+	size_t length = settings_name_length(variable), n = 0;
 
 	if (length == 0)
 		return -1;
@@ -121,7 +130,7 @@ settings_add_environment(struct settings *s, const char *variable)
 
 /* Is a section with the patterns "match" for "host", ignoring case? */
 static bool
-section_is_for(char *const *match, const char *host)
+settings_is_for(char *const *match, const char *host)
 {
 	const struct pattern_fold all = { 0, SIZE_MAX };
 
@@ -134,7 +143,8 @@ section_is_for(char *const *match, const char *host)
 
 /* Check one section, and keep it in mind if it is for the host. */
 static int
-take_section(void *context, const struct conf_group *group, const char *text)
+settings_take_section(void *context, const struct conf_group *group,
+    const char *text)
 {
 	struct matching *m = context;
 	struct section scratch = { .match = NULL };
@@ -147,7 +157,7 @@ take_section(void *context, const struct conf_group *group, const char *text)
 	if (!conf_has(group, "match"))
 		errors += conf_complain(group, NULL, "a section of \"hosts\" "
 		    "needs \"match\", the names that it is for");
-	if (m->host != NULL && section_is_for(scratch.match, m->host)) {
+	if (m->host != NULL && settings_is_for(scratch.match, m->host)) {
 		if (m->count == SECTIONS_MAX)
 			errors += conf_complain(group, NULL, "more than %d "
 			    "sections match", SECTIONS_MAX);
@@ -165,7 +175,7 @@ settings_resolve(char **place, const char *file)
 	int n = slash == NULL ? 0 : (int)(slash - file) + 1;
 	char *whole;
 
-	if (path == NULL || *path == '/')
+	if (path == NULL || *path == '/' || tls_store_uri(path) != NULL)
 		return;
 	if (path[0] == '~' && path[1] == '/' &&
 	    (base = getenv("HOME")) != NULL) {
@@ -181,7 +191,7 @@ settings_resolve(char **place, const char *file)
 
 /* Lay what "conf", the file "path", says over "section". */
 static int
-apply(struct conf *conf, const char *path, const char *host,
+settings_apply(struct conf *conf, const char *path, const char *host,
     struct section *section)
 {
 	struct settings *s = &section->settings;
@@ -189,7 +199,7 @@ apply(struct conf *conf, const char *path, const char *host,
 	int errors;
 
 	m->host = host;
-	errors = conf_each(conf, "hosts", take_section, m);
+	errors = conf_each(conf, "hosts", settings_take_section, m);
 	errors += conf_read(conf, TOP_KEYS, section);
 	/* What is read later wins here, so the first section comes last. */
 	for (size_t i = m->count; errors == 0 && i > 0; i--)
@@ -206,7 +216,7 @@ apply(struct conf *conf, const char *path, const char *host,
 
 /* Read one file; one that is not there is an error if it "must" be. */
 static int
-read_file(const char *path, bool must, const char *host,
+settings_read(const char *path, bool must, const char *host,
     struct section *section)
 {
 	struct conf *conf;
@@ -217,7 +227,7 @@ read_file(const char *path, bool must, const char *host,
 		return 0;
 	if ((conf = conf_open(path, NULL)) == NULL)
 		return -1;
-	result = apply(conf, path, host, section);
+	result = settings_apply(conf, path, host, section);
 	conf_close(conf);
 	return result;
 }
@@ -245,19 +255,20 @@ settings_load(struct settings *s, const char *file, const char *host,
     int64_t wait)
 {
 	struct section section = { .settings = { .port = PROTO_PORT,
-	    .connect_timeout = CONNECT_TIMEOUT, .wait = wait } };
+	    .connect_timeout = CONNECT_TIMEOUT, .wait = wait,
+	    .dead_timeout = DEAD_TIMEOUT } };
 	char *own = NULL;
 	int result;
 
 	log_set_prefix("aisc: config: ");
 	if (file != NULL)
-		result = read_file(file, true, host, &section);
+		result = settings_read(file, true, host, &section);
 	else {
-		result = read_file(SYSTEM_FILE, false, host, &section);
+		result = settings_read(SYSTEM_FILE, false, host, &section);
 		own = settings_own_file("XDG_CONFIG_HOME", "/.config",
 		    USER_FILE);
 		if (result == 0 && own != NULL)
-			result = read_file(own, false, host, &section);
+			result = settings_read(own, false, host, &section);
 		free(own);
 	}
 	*s = section.settings;
@@ -290,11 +301,14 @@ settings_print(const struct settings *s, FILE *out)
 
 /* A key that others can read proves nothing. */
 static int
-check_key(const char *path, struct failure *why)
+settings_check_key(const char *path, struct failure *why)
 {
 	struct stat st;
 	mode_t others = S_IROTH | S_IWOTH;
 
+	assert(path != NULL);
+	if (tls_store_uri(path) != NULL)
+		return 0;
 	/* What stops this stops its opening as well, which reports it. */
 	if (stat(path, &st) == -1)
 		return 0;
@@ -305,7 +319,7 @@ check_key(const char *path, struct failure *why)
 		return 0;
 	failure_set(why, 0, "the key %s can be read or changed by other users",
 	    path);
-	failure_hint(why, "say: chmod 600 %s", path);
+	failure_hint(why, "run: chmod 600 %s", path);
 	return -1;
 }
 
@@ -335,5 +349,8 @@ settings_check(const struct settings *s, struct failure *why)
 		    needed[i].what, needed[i].option, needed[i].key);
 		return -1;
 	}
-	return check_key(s->key, why);
+	if (s->proxy_command != NULL && s->proxy_command[0] != NULL &&
+	    proxy_check(s->proxy_command, why) == -1)
+		return -1;
+	return settings_check_key(s->key, why);
 }

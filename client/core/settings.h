@@ -32,14 +32,18 @@ struct settings {
 	char *authority;
 	char *certificate;
 	char *key;
+	char **passphrase_command;	/* Words, NULL terminated, or NULL. */
 	int64_t port;
 	char *host_name;	/* Where to connect to; NULL: "host". */
+	char **proxy_command;	/* Words, NULL terminated; NULL, or none: it is
+				 * done without. */
 	char *server_name;	/* To find in the certificate; NULL: "host". */
 	char *directory;
 	char **environment;	/* NAME=VALUE, NULL terminated, or NULL. */
 	int64_t timeout;
 	int64_t connect_timeout;
 	int64_t wait;		/* In the server's line; 0: not at all. */
+	int64_t dead_timeout;	/* How long a server may be silent. */
 	bool allow_tls12;
 
 	/* What only the command line sets. */
@@ -69,6 +73,7 @@ bool settings_is_host(const char *host);
 /*
  * Resolve the path at "place", if there is one: "~/" is the user's home, and
  * another that does not begin with "/" is beside "file"; "" for where we are.
+ * What tls_store_uri() knows stays as it is.
  */
 void settings_resolve(char **place, const char *file);
 

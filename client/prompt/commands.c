@@ -29,6 +29,7 @@
 #include "client/prompt/complete.h"
 #include "client/prompt/editor.h"
 #include "client/prompt/lines.h"
+#include "client/prompt/place.h"
 #include "client/ask/question.h"
 #include "client/ask/report.h"
 #include "client/ask/run.h"
@@ -37,8 +38,6 @@
 
 /* What the server says of our rule is not more. */
 #define ANSWER_MAX	4096
-/* In so many sessions a directory is gone back to for one command. */
-#define SESSIONS_MAX	8
 /* What of a directory is shown. */
 #define SHOWN_MAX	256
 
@@ -51,7 +50,9 @@ struct commands {
 	struct editor *editor;	/* One of these two gives the lines. */
 	struct lines *lines;
 	size_t number;		/* Of the line in the script. */
-	char *directory;	/* On the server, or NULL: not known. */
+	struct place place;	/* Where they run. */
+	bool tilde;		/* The line is "cd" with a word in it that
+				 * begins with an unquoted "~". */
 	int status;		/* Of the last command. */
 	bool looked;		/* There was something to do. */
 	bool done;		/* Read no more. */
@@ -79,7 +80,8 @@ commands_begin(struct commands *c, const struct body *body)
 static bool
 is_final(const struct commands *c, const struct outcome *o)
 {
-	return o->class == OUTCOME_INTERRUPTED ||
+	return (o->class == OUTCOME_INTERRUPTED &&
+	    (!c->prompt || outcome_signo(o) != SIGINT)) ||
 	    (o->class == OUTCOME_PIPE && !o->answered) ||
 	    o->class == OUTCOME_OUTPUT || o->class == OUTCOME_INPUT ||
 	    (!c->prompt && !o->answered && !request_is_open(c->request));
@@ -130,72 +132,6 @@ commands_complain(struct commands *c, const char *text)
 	conclude_line(c, &o, false);
 }
 
-/* Say that the session is over and that there will be another. */
-static void
-say_again(const struct commands *c, const struct outcome *o)
-{
-	char why[FAILURE_MAX];
-
-	if (c->prompt || c->settings->verbose)
-		outcome_say("%s; beginning another session",
-		    failure_sentence(&o->failure, why));
-}
-
-/* Change to "path", NULL being the home, and learn where that is. */
-static void
-ask_directory(struct commands *c, char *path, struct outcome *o)
-{
-	char *words[] = { path, NULL };
-	const struct body body = { .operation = PROTO_CHDIR, .words = words,
-	    .nwords = path != NULL };
-
-	request_ask(c->request, &body, o);
-	if (o->class != OUTCOME_DONE)
-		return;
-	memory_set(&c->directory, o->directory);
-	if (c->complete != NULL)
-		complete_visited(c->complete, o->directory);
-}
-
-/*
- * A new session begins in the home; go back to where the last one was.  A
- * session may end with the very answer to this, or before it, and the next one
- * begins in the home again.  False with the reason in "o".
- */
-static bool
-come_back(struct commands *c, struct outcome *o)
-{
-	if (c->directory == NULL)
-		return true;
-	for (int i = 0; !request_is_open(c->request); i++) {
-		if (i == SESSIONS_MAX) {
-			outcome_fail(o, OUTCOME_TURN, "one session after the "
-			    "other has ended in the directory, before the "
-			    "command");
-			outcome_hint(o, "try again when fewer wait for the "
-			    "server");
-			return false;
-		}
-		ask_directory(c, c->directory, o);
-		if (o->class != OUTCOME_DONE && !o->again)
-			return false;
-	}
-	return true;
-}
-
-/* The same as ask_directory(), but a session that has to end for others just
- * now has not seen it: the next one will, from where this one was. */
-static void
-change_directory(struct commands *c, char *path, struct outcome *o)
-{
-	ask_directory(c, path, o);
-	if (!o->again)
-		return;
-	say_again(c, o);
-	if (path == NULL || come_back(c, o))
-		ask_directory(c, path, o);
-}
-
 /* Has the next line been typed or pasted already?  It is meant for us. */
 static bool
 is_typed_ahead(void)
@@ -216,14 +152,14 @@ run_command(struct commands *c, char **words, size_t count)
 	run_prepare(s, &body);
 	body.wants_stdin = c->prompt && !s->no_stdin &&
 	    !is_typed_ahead();
-	if (!come_back(c, &o)) {
+	if (!place_return(&c->place, &o)) {
 		conclude_line(c, &o, false);
 		return;
 	}
 	run_ask(c->request, c->script->report, &body, &o);
 	if (o.again) {
-		say_again(c, &o);
-		if (!come_back(c, &o)) {
+		place_say_again(&c->place, &o);
+		if (!place_return(&c->place, &o)) {
 			conclude_line(c, &o, false);
 			return;
 		}
@@ -231,8 +167,7 @@ run_command(struct commands *c, char **words, size_t count)
 	}
 	/* The terminal has shown "^C"; the prompt begins on a line of its
 	 * own, as a shell's does. */
-	if (c->prompt && o.class == OUTCOME_DONE &&
-	    o.status == OUTCOME_SIGNAL + SIGINT)
+	if (c->prompt && o.status == OUTCOME_SIGNAL + SIGINT)
 		outcome_write("\n");
 	conclude_line(c, &o, true);
 }
@@ -252,17 +187,37 @@ commands_show(struct commands *c, const char *text, struct outcome *o)
 	printer_close(&p, o);
 }
 
+/* Show the directory: a terminal no foreign bytes; a program what is. */
+static void
+show_directory(struct commands *c, struct outcome *o)
+{
+	const char *directory = c->place.directory;
+	char shown[4 * PROTO_PATH_MAX + 1], text[sizeof shown + 1];
+
+	(void)snprintf(text, sizeof text, "%s\n", !c->prompt ? directory :
+	    text_printable(shown, sizeof shown, directory, strlen(directory)));
+	commands_show(c, text, o);
+}
+
 static void
 do_cd(struct commands *c, char **words)
 {
-	struct outcome o;
+	struct outcome o = { .class = OUTCOME_DONE };
+	const char *to = words[1];
 
-	if (words[1] != NULL && words[2] != NULL) {
+	if (to != NULL && words[2] != NULL) {
 		commands_complain(c, "cd takes one directory");
 		return;
 	}
-	if (words[1] == NULL || come_back(c, &o))
-		change_directory(c, words[1], &o);
+	if (to != NULL && c->tilde)
+		place_change_from_home(&c->place, to + 1 + strspn(to + 1, "/"),
+		    &o);
+	else if (to != NULL && strcmp(to, "-") == 0) {
+		place_change_back(&c->place, &o);
+		if (o.class == OUTCOME_DONE)
+			show_directory(c, &o);
+	} else
+		place_change(&c->place, to, &o);
 	/* The lines that follow are meant for there. */
 	conclude_line(c, &o, false);
 }
@@ -270,20 +225,13 @@ do_cd(struct commands *c, char **words)
 static void
 do_pwd(struct commands *c, char **words)
 {
-	char here[] = ".", shown[4 * PROTO_PATH_MAX + 1];
-	char text[sizeof shown + 1];
 	struct outcome o = { .class = OUTCOME_DONE };
 
 	(void)words;
-	if (c->directory == NULL)
-		change_directory(c, here, &o);
-	/* A terminal is shown no foreign bytes; a program gets what is. */
-	if (o.class == OUTCOME_DONE) {
-		(void)snprintf(text, sizeof text, "%s\n", !c->prompt ?
-		    c->directory : text_printable(shown, sizeof shown,
-		    c->directory, strlen(c->directory)));
-		commands_show(c, text, &o);
-	}
+	if (c->place.directory == NULL)
+		place_ask(&c->place, &o);
+	if (o.class == OUTCOME_DONE)
+		show_directory(c, &o);
 	conclude_line(c, &o, false);
 }
 
@@ -294,16 +242,18 @@ do_exit(struct commands *c, char **words)
 	bool good = words[1] == NULL || (words[2] == NULL && number_whole(
 	    words[1], INT64_MIN, INT64_MAX, &status) == 0);
 
-	c->done = true;
-	c->status = (int)(status & 255);
-	if (!good)
+	if (good) {
+		c->done = true;
+		c->status = (int)(status & 255);
+	} else
 		commands_complain(c, "exit takes one number");
 }
 
 static void
 do_list(struct commands *c, char **words)
 {
-	const struct body body = { .operation = PROTO_LIST };
+	const struct body body = { .operation = PROTO_LIST,
+	    .arguments = true };
 	struct outcome o = { .class = OUTCOME_DONE };
 
 	if (words[1] != NULL)
@@ -314,7 +264,7 @@ do_list(struct commands *c, char **words)
 		outcome_hint(&o, "run \"aisc --list --json %s\"",
 		    c->settings->host);
 		conclude_line(c, &o, false);
-	} else if (!come_back(c, &o))
+	} else if (!place_return(&c->place, &o))
 		conclude_line(c, &o, false);
 	else {
 		(void)question_ask(c->settings, c->request, &body, false, &o);
@@ -335,15 +285,17 @@ do_help(struct commands *c, char **words)
 	(void)words;
 	commands_show(c,
 	    "A line is split into words as a shell does it, and run by the\n"
-	    "server without a shell: quote what is not meant literally in\n"
-	    "one.  Besides there are:\n"
-	    "  cd [DIR]   change to DIR, or to the home directory\n"
+	    "server without a shell: put single quotes around what a shell\n"
+	    "would not take literally, such as * or $.  Commands have no\n"
+	    "terminal there.  Besides there are:\n"
+	    "  cd [DIR]   change to DIR, or to the home directory; \"cd -\"\n"
+	    "             goes back to the one before\n"
 	    "  pwd        show the directory\n"
 	    "  list       show what you may run\n"
-	    "  exit [N]   exit with status N; so does Ctrl-D\n"
+	    "  exit [N]   exit with status N; so do quit and Ctrl-D\n"
 	    "  help       show this\n"
 	    "Ctrl-C goes to the running command, and twice within a second\n"
-	    "ends aisc.  \"aisc -c LINE HOST\" asks for a shell.\n", &o);
+	    "ends it.  \"aisc -c LINE HOST\" asks for a shell.\n", &o);
 	commands_conclude(c, &o);
 }
 
@@ -355,6 +307,7 @@ static const struct {
 	{ "pwd", do_pwd },
 	{ "list", do_list },
 	{ "exit", do_exit },
+	{ "quit", do_exit },
 	{ "help", do_help }
 };
 
@@ -376,6 +329,37 @@ run_words(struct commands *c, char **words, size_t count)
 	run_command(c, words, count);
 }
 
+/* Is the "~" at "at" of "line" that of "cd ~" or "cd ~/DIR"? */
+static bool
+is_home(const char *line, size_t at)
+{
+	return line[at] == '~' && strncmp(line, "cd", 2) == 0 && at > 2 &&
+	    strspn(line + 2, " \t") == at - 2 &&
+	    strchr("/ \t", line[at + 1]) != NULL;
+}
+
+/* As words_split(); the home directory, which needs no shell, is the word of
+ * "cd" that begins with a "~". */
+static enum words_error
+split_line(struct commands *c, const char *line, char ***words,
+    size_t *count, size_t *at)
+{
+	enum words_error e = words_split(line, 1, words, count, at);
+	size_t n = strlen(line);
+	char *quoted;
+
+	c->tilde = e == WORDS_SHELL && is_home(line, *at);
+	if (!c->tilde)
+		return e;
+	quoted = memory_get(n + 2);
+	(void)snprintf(quoted, n + 2, "%.*s\\%s", (int)*at, line,
+	    line + *at);
+	e = words_split(quoted, 1, words, count, at);
+	*at -= e != WORDS_OK;
+	free(quoted);
+	return e;
+}
+
 static void
 run_line(struct commands *c, const char *line)
 {
@@ -388,13 +372,14 @@ run_line(struct commands *c, const char *line)
 	if (*line == '\0' || *line == '#')
 		return;
 	commands_begin(c, NULL);
-	e = words_split(line, 1, &words, &count, &at);
+	e = split_line(c, line, &words, &count, &at);
 	if (e == WORDS_SHELL) {
 		outcome_fail(&o, OUTCOME_INVALID, "%.*s needs a shell, and "
 		    "there is none here", (int)words_culprit(line, at),
 		    line + at);
-		outcome_hint(&o, "put it in single quotes if it means itself, "
-		    "or let \"aisc -c LINE %s\" ask for a shell",
+		outcome_hint(&o, "to pass it on, quote it: '%.*s'; where the "
+		    "server's rule grants a shell: aisc -c LINE %s",
+		    (int)words_culprit(line, at), line + at,
 		    c->settings->host);
 		conclude_line(c, &o, false);
 	} else if (e != WORDS_OK)
@@ -433,9 +418,9 @@ next_line(struct commands *c, const char **line, struct outcome *o)
 	c->number++;
 	if (!c->prompt)
 		return lines_read(c->lines, line, o);
-	if (c->directory != NULL)
-		text_printable(directory, sizeof directory, c->directory,
-		    strlen(c->directory));
+	if (c->place.directory != NULL)
+		text_printable(directory, sizeof directory,
+		    c->place.directory, strlen(c->place.directory));
 	if (c->status != 0)
 		(void)snprintf(status, sizeof status, " [%d]", c->status);
 	(void)snprintf(text, sizeof text, "%.*s%s%s%s> ", SHOWN_MAX,
@@ -455,7 +440,7 @@ run_all(struct commands *c)
 		if (n == 1)
 			run_line(c, line);
 		else if (o.again)
-			say_again(c, &o);
+			place_say_again(&c->place, &o);
 		else if (!c->prompt) {
 			commands_begin(c, NULL);
 			if (o.class == OUTCOME_INVALID)
@@ -471,21 +456,31 @@ run_all(struct commands *c)
 	}
 }
 
-/* Begin where we are told to; a prompt shows where that is. */
+/*
+ * Begin where we are told to.  A prompt shows where it is, but does not need
+ * that: where commands begin may be a place that is gone.
+ */
 static void
 commands_start(struct commands *c)
 {
-	struct outcome o;
+	struct outcome o = { .class = OUTCOME_DONE };
+	const char *directory = c->settings->directory;
 
-	if (!c->prompt && c->settings->directory == NULL)
+	if (!c->prompt && directory == NULL)
 		return;
 	commands_begin(c, NULL);
-	change_directory(c, c->settings->directory, &o);
+	if (directory != NULL)
+		place_change(&c->place, directory, &o);
+	else
+		place_ask(&c->place, &o);
 	if (o.class == OUTCOME_DONE)
 		return;
 	commands_conclude(c, &o);
-	if (!c->prompt || !request_is_open(c->request))
+	if (directory != NULL || !request_is_open(c->request)) {
 		c->done = true;
+		signals_end_by(outcome_signo(&o));
+	} else if (!c->done)
+		c->status = 0;
 }
 
 /*
@@ -524,8 +519,10 @@ open_source(struct commands *c)
 		    "see aisc --help");
 		return -1;
 	}
+	c->place.tells = c->prompt || c->settings->verbose;
 	if (c->prompt) {
-		c->complete = complete_new(c->request, own);
+		request_keep_session(c->request);
+		c->place.complete = c->complete = complete_new(c->request, own);
 		c->editor = editor_open(c->request, c->complete);
 		if (c->editor != NULL)
 			return 0;
@@ -544,7 +541,8 @@ commands_run(const struct settings *settings, const struct script *script,
     struct request *r)
 {
 	struct commands c = { .settings = settings, .script = script,
-	    .request = r, .status = OUTCOME_FAILED };
+	    .request = r, .place = { .request = r },
+	    .status = OUTCOME_FAILED };
 
 	if (open_source(&c) == 0) {
 		c.status = 0;
@@ -556,6 +554,6 @@ commands_run(const struct settings *settings, const struct script *script,
 	lines_close(c.lines);
 	editor_close(c.editor);
 	complete_free(c.complete);
-	free(c.directory);
+	place_clear(&c.place);
 	return c.status;
 }

@@ -139,7 +139,7 @@ complete_ask(struct complete *c)
 static void
 complete_learn(struct complete *c)
 {
-	const char *session = request_greeting(c->request)->session;
+	const char *session = request_session(c->request)->greeting.session;
 
 	if (c->session != NULL && (!request_is_open(c->request) ||
 	    strcmp(c->session, session) == 0))

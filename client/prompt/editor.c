@@ -70,6 +70,47 @@ editor_prompt(EditLine *edit)
 	return (char *)(uintptr_t)e->text;
 }
 
+/* How wide the terminal is. */
+static size_t
+terminal_columns(void)
+{
+	struct winsize size;
+
+	return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 &&
+	    size.ws_col > 0 ? size.ws_col : 80;
+}
+
+/* Have the terminal do "what", a name of terminfo(5) with two letters.  One
+ * that cannot does nothing. */
+static void
+terminal_do(struct editor *e, const char *what)
+{
+	char *bytes = NULL;
+
+	if (LIB(el_get)(e->edit, EL_GETTC, what, &bytes) == 0 && bytes != NULL)
+		outcome_write(bytes);
+}
+
+/*
+ * The terminal has another width, and has folded our line anew: go to where it
+ * begins now and draw it from there.  libedit alone would begin where the
+ * cursor is, and leave the first part above.
+ */
+static void
+editor_resize(struct editor *e)
+{
+	const LineInfo *line = LIB(el_line)(e->edit);
+	size_t before = text_columns(e->text, strlen(e->text)) +
+	    text_columns(line->buffer, (size_t)(line->cursor - line->buffer));
+
+	outcome_write("\r");
+	for (size_t n = before / terminal_columns(); n > 0; n--)
+		terminal_do(e, "up");
+	terminal_do(e, "cd");
+	LIB(el_resize)(e->edit);
+	(void)LIB(el_set)(e->edit, EL_REFRESH);
+}
+
 /* Handle the signals that matter at a prompt.  Whether to go on. */
 static bool
 editor_signals(struct editor *e)
@@ -77,9 +118,11 @@ editor_signals(struct editor *e)
 	int signo;
 
 	if (signals_take(SIGWINCH))
-		LIB(el_resize)(e->edit);
+		editor_resize(e);
 	if (signals_take(SIGCONT)) {
-		/* The shell has had the terminal in its own mode. */
+		/* The shell has had the terminal in its own mode, of which
+		 * libedit knows nothing: it sets what it has not set. */
+		(void)LIB(el_set)(e->edit, EL_PREP_TERM, 0);
 		(void)LIB(el_set)(e->edit, EL_PREP_TERM, 1);
 		(void)LIB(el_set)(e->edit, EL_REFRESH);
 	}
@@ -100,6 +143,8 @@ add_byte(struct editor *e, char byte, wchar_t *c)
 		return false;
 	if (n == (size_t)-1) {
 		memset(&e->state, 0, sizeof e->state);
+		/* It is left out, and not without a sign. */
+		outcome_write("\a");
 		return false;
 	}
 	return true;
@@ -134,11 +179,8 @@ read_character(EditLine *edit, wchar_t *c)
 static void
 show_words(const struct completion *found)
 {
-	int width = 0, columns = 80, across;
-	struct winsize size;
+	int width = 0, columns = (int)terminal_columns(), across;
 
-	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
-		columns = size.ws_col;
 	outcome_write("\n");
 	if (found->count > SHOWN_MAX) {
 		(void)fprintf(stderr, "%zu commands fit\n", found->count);
@@ -219,6 +261,20 @@ editor_recall(struct editor *e)
 	free(lines);
 }
 
+/*
+ * A character of several bytes is one.  Where no locale is set, or one that
+ * this machine does not have, what people type is UTF-8 all the same.
+ */
+static void
+set_characters(void)
+{
+	const char *name = setlocale(LC_CTYPE, "");
+
+	if (name == NULL || strcmp(name, "C") == 0 ||
+	    strcmp(name, "POSIX") == 0)
+		(void)setlocale(LC_CTYPE, "C.UTF-8");
+}
+
 struct editor *
 editor_open(struct request *r, struct complete *complete)
 {
@@ -235,8 +291,7 @@ editor_open(struct request *r, struct complete *complete)
 	e = memory_get(sizeof *e);
 	e->request = r;
 	e->complete = complete;
-	/* So that a character of several bytes is one. */
-	(void)setlocale(LC_CTYPE, "");
+	set_characters();
 	e->edit = LIB(el_init)("aisc", stdin, stderr, stderr);
 	e->history = LIB(history_init)();
 	if (e->edit == NULL || e->history == NULL)

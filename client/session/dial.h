@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct conn;
 struct outcome;
@@ -19,10 +20,13 @@ struct tls_context *dial_context(const struct settings *s, struct outcome *o);
 /*
  * Connect to the server of "s" until "deadline".  The connection, whose
  * handshake is still to be made, or NULL with the reason in "o"; it is of
- * class OUTCOME_CONNECT, also when the deadline has passed.
+ * class OUTCOME_CONNECT, also when the deadline has passed.  "proxy" is set to
+ * the process that carries it, for spawn_end() when the connection is closed,
+ * or to 0.
  */
 struct conn *dial_connect(const struct settings *s,
-    struct tls_context *context, int64_t deadline, struct outcome *o);
+    struct tls_context *context, int64_t deadline, struct outcome *o,
+    pid_t *proxy);
 
 /* How far a connection had got. */
 enum dial_stage {
@@ -34,6 +38,11 @@ enum dial_stage {
 
 /* Tell in "o" that the server, at "stage", does not answer in time. */
 void dial_no_answer(const struct settings *s, enum dial_stage stage,
+    struct outcome *o);
+
+/* Tell in "o" that the proxy_command has ended, with the "status" that
+ * spawn_end() gives, before there was a connection. */
+void dial_proxy_ended(const struct settings *s, int status,
     struct outcome *o);
 
 /*
@@ -51,8 +60,16 @@ void dial_explain(const struct settings *s, const struct conn *conn,
 void dial_ended(const struct settings *s, enum dial_stage stage,
     struct outcome *o);
 
+#define DIAL_PEER_MAX	256
+
+/* The address at the other end of "conn", or what carries it, as text in
+ * "out". */
+void dial_peer(const struct settings *s, const struct conn *conn,
+    char out[DIAL_PEER_MAX]);
+
 /* Say on standard error who the other end of "conn" is, and how we got to it
  * in "ms" milliseconds. */
-void dial_describe(const struct conn *conn, double ms);
+void dial_describe(const struct settings *s, const struct conn *conn,
+    double ms);
 
 #endif

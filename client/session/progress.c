@@ -82,13 +82,13 @@ progress_begin(struct progress *p, bool input)
 
 /* How many bytes are those that matter most? */
 static uint64_t
-main_bytes(const struct progress *p)
+progress_bytes(const struct progress *p)
 {
 	return p->size >= 0 || p->in >= p->out_bytes ? p->in : p->out_bytes;
 }
 
 static const char *
-put_size(double bytes, char text[16])
+progress_put_size(double bytes, char text[16])
 {
 	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
 	size_t unit = 0;
@@ -102,7 +102,7 @@ put_size(double bytes, char text[16])
 }
 
 static const char *
-put_time(int64_t seconds, char text[32])
+progress_put_time(int64_t seconds, char text[32])
 {
 	int hours = (int)(seconds / 3600), rest = (int)(seconds % 3600);
 
@@ -116,37 +116,38 @@ put_time(int64_t seconds, char text[32])
 
 /* The rate follows what has passed since it was last drawn. */
 static void
-measure(struct progress *p, int64_t now)
+progress_measure(struct progress *p, int64_t now)
 {
 	int64_t from = p->drawn == -1 ? p->since : p->drawn;
 	double ms = now > from ? (double)(now - from) : 1;
-	double rate = (double)(main_bytes(p) - p->drawn_bytes) * 1000 / ms;
+	double rate = (double)(progress_bytes(p) - p->drawn_bytes) * 1000 / ms;
 
 	p->rate = p->drawn == -1 ? rate :
 	    p->rate + (rate - p->rate) * ms / (ms + SMOOTH);
 	p->drawn = now;
-	p->drawn_bytes = main_bytes(p);
+	p->drawn_bytes = progress_bytes(p);
 }
 
 /* The first part: what has passed, how fast, and for how long. */
 static size_t
-put_counts(const struct progress *p, int64_t now, char line[LINE_SIZE])
+progress_put_counts(const struct progress *p, int64_t now, char line[LINE_SIZE])
 {
 	bool in = p->size >= 0 || p->in > 0, out = p->out_bytes > 0;
 	char a[16], b[16], rate[16], elapsed[32];
 
 	(void)snprintf(line, LINE_SIZE, "aisc: %s%s%s%s%s, %s/s, %s",
-	    in ? put_size((double)p->in, a) : "", in ? " sent" : "",
+	    in ? progress_put_size((double)p->in, a) : "", in ? " sent" : "",
 	    in && out ? ", " : "",
-	    out ? put_size((double)p->out_bytes, b) : "",
-	    out ? " received" : "", put_size(p->rate, rate),
-	    put_time((now - p->since) / 1000, elapsed));
+	    out ? progress_put_size((double)p->out_bytes, b) : "",
+	    out ? " received" : "", progress_put_size(p->rate, rate),
+	    progress_put_time((now - p->since) / 1000, elapsed));
 	return strlen(line);
 }
 
 /* The second: how much of a known size that is, within "width" columns. */
 static size_t
-put_bar(const struct progress *p, char line[LINE_SIZE], size_t n, size_t width)
+progress_put_bar(const struct progress *p, char line[LINE_SIZE], size_t n,
+    size_t width)
 {
 	double part = p->in >= (uint64_t)p->size ? 1 :
 	    (double)p->in / (double)p->size;
@@ -154,7 +155,7 @@ put_bar(const struct progress *p, char line[LINE_SIZE], size_t n, size_t width)
 	int bar, full;
 
 	if (p->rate >= 1)
-		(void)put_time((int64_t)((double)p->size * (1 - part) /
+		(void)progress_put_time((int64_t)((double)p->size * (1 - part) /
 		    p->rate + 0.5), left);
 	/* " [" and "]" stand around the bar. */
 	bar = (int)width - (int)n - 3 - snprintf(tail, sizeof tail,
@@ -174,7 +175,7 @@ put_bar(const struct progress *p, char line[LINE_SIZE], size_t n, size_t width)
 
 /* The columns that a line may have without reaching the last. */
 static size_t
-columns(void)
+progress_columns(void)
 {
 	struct winsize w;
 
@@ -186,7 +187,7 @@ columns(void)
 /* Put "n" columns in the place of what is shown.  A terminal that is stopped
  * misses some. */
 static void
-put_line(struct progress *p, const char *line, size_t n, size_t width)
+progress_put_line(struct progress *p, const char *line, size_t n, size_t width)
 {
 	size_t all = p->shown < width ? p->shown : width, done;
 	char text[2 * LINE_SIZE];
@@ -199,7 +200,7 @@ put_line(struct progress *p, const char *line, size_t n, size_t width)
 }
 
 static bool
-in_background(const struct progress *p)
+progress_is_background(const struct progress *p)
 {
 	pid_t group = p->terminal[STDERR_FILENO] ?
 	    tcgetpgrp(STDERR_FILENO) : -1;
@@ -208,33 +209,33 @@ in_background(const struct progress *p)
 }
 
 static void
-draw(struct progress *p, int64_t now)
+progress_draw(struct progress *p, int64_t now)
 {
-	bool moved = main_bytes(p) != p->drawn_bytes;
-	size_t n, width = columns();
+	bool moved = progress_bytes(p) != p->drawn_bytes;
+	size_t n, width = progress_columns();
 	char line[LINE_SIZE];
 
 	p->due = now + (moved ? STANDS : STANDS_STILL);
-	measure(p, now);
-	if (p->midline || in_background(p))
+	progress_measure(p, now);
+	if (p->midline || progress_is_background(p))
 		return;
-	n = put_counts(p, now, line);
+	n = progress_put_counts(p, now, line);
 	if (p->size >= 0)
-		n = put_bar(p, line, n, width);
-	put_line(p, line, n < width ? n : width, width);
+		n = progress_put_bar(p, line, n, width);
+	progress_put_line(p, line, n < width ? n : width, width);
 }
 
 static void
-hide(struct progress *p)
+progress_hide(struct progress *p)
 {
 	if (p->shown > 0)
-		put_line(p, "", 0, columns());
+		progress_put_line(p, "", 0, progress_columns());
 }
 
 /* --- in time ----------------------------------------------------------- */
 
 static bool
-is_enough(const struct progress *p)
+progress_is_enough(const struct progress *p)
 {
 	return p->mode == PROGRESS_ON ||
 	    p->in + p->out_bytes >= LEAST_BYTES;
@@ -243,7 +244,7 @@ is_enough(const struct progress *p)
 void
 progress_poll(const struct progress *p, struct pollset *ps)
 {
-	if (p->begun && p->since != -1 && is_enough(p))
+	if (p->begun && p->since != -1 && progress_is_enough(p))
 		pollset_deadline(ps, p->due);
 }
 
@@ -265,10 +266,10 @@ progress_dispatch(struct progress *p, uint64_t in, uint64_t out)
 		p->since = now;
 		p->due = now + (p->mode == PROGRESS_ON ? STANDS : LEAST_TIME);
 	}
-	if (!is_enough(p))
+	if (!progress_is_enough(p))
 		return;
 	if (now >= p->due || (p->shown > 0 && signals_take(SIGWINCH)))
-		draw(p, now);
+		progress_draw(p, now);
 }
 
 void
@@ -276,7 +277,7 @@ progress_make_way(struct progress *p, int fd, const void *bytes, size_t n)
 {
 	if (!p->begun || (fd == STDOUT_FILENO && !p->terminal[STDOUT_FILENO]))
 		return;
-	hide(p);
+	progress_hide(p);
 	if (bytes != NULL && n > 0)
 		p->midline = ((const char *)bytes)[n - 1] != '\n';
 }
@@ -284,6 +285,6 @@ progress_make_way(struct progress *p, int fd, const void *bytes, size_t n)
 void
 progress_end(struct progress *p)
 {
-	hide(p);
+	progress_hide(p);
 	p->begun = false;
 }

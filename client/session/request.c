@@ -1,33 +1,32 @@
 /*
- * request.c - one request: its streams, signals and deadlines.
+ * request.c - one request: its streams, its signals, its end.
  * SPDX-License-Identifier: ISC
  */
 #include <config.h>
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "common/wire/body.h"
-#include "common/base/buf.h"
 #include "common/base/clock.h"
+#include "common/base/pollset.h"
+#include "common/wire/body.h"
 #include "common/wire/frame.h"
 #include "common/endpoint/conn.h"
-#include "common/base/pollset.h"
-#include "common/tls/tls.h"
 
 #include "client/core/outcome.h"
 #include "client/core/settings.h"
 #include "client/core/signals.h"
 #include "client/core/stream.h"
+#include "client/session/progress.h"
+#include "client/session/outlet.h"
 #include "client/session/session.h"
+#include "client/session/interrupt.h"
+#include "client/session/inlet.h"
 #include "client/session/request.h"
 
-/* A second Ctrl-C within this time ends aisc, in ms. */
-#define TWICE		1000
 /* A server may drop a connection before TLS says anything, as it does with some
  * of many that come from one address: how often, and after how many ms, it is
  * tried again. */
@@ -35,332 +34,344 @@
 #define TRY_AGAIN	100
 /* Between the attempts that the user asked for, in ms, as ssh(1) has it. */
 #define ATTEMPT_AGAIN	1000
-/* Whether a job in the background has come to the front of its terminal is
- * asked so often, in ms: nothing tells it. */
-#define ASK_FRONT	250
 /* The connection, the three streams, and what request_wait() waits for. */
 #define DESCRIPTORS	6
 
-void
+/* Our outputs, as indices. */
+#define OUT	0
+#define ERR	1
+
+struct request {
+	const struct settings *settings;
+	struct session session;
+	struct pollset ps;
+
+	struct outcome *outcome;	/* Where the end is told. */
+	bool sent;		/* It has got to a connection. */
+	struct traffic traffic;
+	bool chdir;		/* Its answer is a directory, not an end. */
+	bool flush;		/* What came is written before we return. */
+	bool failed;		/* By us, and its command is to end. */
+	bool deaf;		/* Error output is not wanted. */
+	int64_t deadline;
+	struct interrupt interrupt;
+	struct body ask;	/* Its words are the caller's. */
+
+	struct inlet inlet;
+	struct outlet outlets[2];
+	struct progress progress;
+};
+
+/* Tell the command that its output has no reader, or to end.  Can the server
+ * do so? */
+static bool
+request_stop(struct request *r, enum proto_type type)
+{
+	const struct greeting *g = &r->session.greeting;
+	const uint8_t stream = PROTO_STREAM_STDOUT;
+
+	return (type == PROTO_CLOSE ? g->closes : g->cancels) &&
+	    session_put(&r->session, type, &stream, type == PROTO_CLOSE) == 0;
+}
+
+/* An output cannot be written, for errno.  The session goes on, if it has not
+ * been lost meanwhile, where the server can end the command in it. */
+static void
+request_output_failed(struct request *r, const struct outlet *o)
+{
+	struct session *s = &r->session;
+	enum proto_type end = errno == EPIPE ? PROTO_CLOSE : PROTO_CANCEL;
+
+	if (o == &r->outlets[ERR] && (o->keep == NULL || r->deaf))
+		return;		/* Like ssh, we can do without. */
+	if (r->failed)
+		return;
+	/* A finished command has failed to deliver as well. */
+	outlet_explain(o, r->outcome);
+	r->failed = true;
+	session_mute(s);
+	if (s->state != SESSION_IDLE && (s->state != SESSION_RUNNING ||
+	    !request_stop(r, end))) {
+		session_give_up(s);
+		r->flush = false;
+	}
+}
+
+static const char *
+request_on_output(void *owner, const struct frame *f)
+{
+	struct request *r = owner;
+	struct outlet *o = &r->outlets[f->type == PROTO_STDERR ? ERR : OUT];
+	const char *wrong = window_take(&o->window, f->length);
+
+	if (wrong != NULL)
+		return wrong;
+	*(o == &r->outlets[ERR] ? &r->traffic.err : &r->traffic.out) +=
+	    f->length;
+	if (outlet_take(o, f->payload, f->length) == -1)
+		request_output_failed(r, o);
+	return NULL;
+}
+
+static const char *
+request_on_started(void *owner, const struct frame *f)
+{
+	struct request *r = owner;
+	const struct outlet *out = &r->outlets[OUT];
+	uint32_t credit;
+
+	if (r->chdir)
+		return "STARTED for a change of directory";
+	if (frame_get_u32(f, &credit) == -1)
+		return "a malformed STARTED";
+	buf_free(&r->inlet.early);
+	session_started(&r->session);
+	/* As earlier commands of the session have found out. */
+	if (out->dead && out->keep == NULL)
+		(void)request_stop(r, PROTO_CLOSE);
+	return credit_add(&r->inlet.credit, credit);
+}
+
+static const char *
+request_on_window(void *owner, const struct frame *f)
+{
+	struct request *r = owner;
+
+	/* It may have crossed with our last word. */
+	return credit_window((struct credit *[]){ &r->inlet.credit, NULL,
+	    NULL }, f);
+}
+
+/* The request has its answer; the session goes on. */
+static const char *
+request_answered(struct request *r)
+{
+	session_answered(&r->session);
+	r->outcome->answered = true;
+	return NULL;
+}
+
+/* The server has ended the command because we have asked for that: if it was
+ * for a signal, that has ended it. */
+static void
+request_cancelled(struct request *r)
+{
+	if (r->interrupt.cancelled)
+		outcome_signal(r->outcome, SIGINT);
+}
+
+static const char *
+request_on_exit(void *owner, const struct frame *f)
+{
+	struct request *r = owner;
+	struct frame_exit e;
+
+	if (frame_get_exit(f, &e) == -1 || e.status > 255 ||
+	    (e.end == PROTO_END_SIGNAL && e.status > 127))
+		return "a malformed EXIT";
+	if (!r->failed) {
+		outcome_exit(r->outcome, &e);
+		r->outcome->passed = e.end == PROTO_END_SIGNAL &&
+		    e.status < NSIG && r->interrupt.passed[e.status];
+		if (e.reason == PROTO_CODE_CANCELLED)
+			request_cancelled(r);
+	}
+	return request_answered(r);
+}
+
+static const char *
+request_on_refused(void *owner, const struct frame *f)
+{
+	struct request *r = owner;
+	struct frame_code said;
+
+	if (frame_get_code(f, &said) == -1 || said.code == PROTO_CODE_NONE)
+		return "a malformed REFUSED";
+	outcome_code(r->outcome, &said);
+	if (said.code == PROTO_CODE_CANCELLED)
+		request_cancelled(r);
+	return request_answered(r);
+}
+
+static const char *
+request_on_directory(void *owner, const struct frame *f)
+{
+	struct request *r = owner;
+
+	/* A command is over by EXIT alone. */
+	if (!r->chdir)
+		return "DIRECTORY for a command";
+	if (f->length == 0 || f->length > PROTO_PATH_MAX ||
+	    memchr(f->payload, '\0', f->length) != NULL)
+		return "a malformed DIRECTORY";
+	memcpy(r->outcome->directory, f->payload, f->length);
+	r->outcome->directory[f->length] = '\0';
+	return request_answered(r);
+}
+
+static const struct endpoint_frame request_frames[] = {
+	{ PROTO_STDOUT, ENDPOINT_REQUEST, SESSION_RUNNING, request_on_output },
+	{ PROTO_STDERR, ENDPOINT_REQUEST, SESSION_RUNNING, request_on_output },
+	{ PROTO_WINDOW, ENDPOINT_REQUEST, SESSION_RUNNING | SESSION_IDLE,
+	    request_on_window },
+	{ PROTO_STARTED, ENDPOINT_REQUEST, SESSION_ASKED, request_on_started },
+	{ PROTO_EXIT, ENDPOINT_REQUEST, SESSION_RUNNING, request_on_exit },
+	{ PROTO_REFUSED, ENDPOINT_REQUEST, SESSION_ASKED, request_on_refused },
+	{ PROTO_DIRECTORY, ENDPOINT_REQUEST, SESSION_ASKED,
+	    request_on_directory }
+};
+
+/* --- signals ----------------------------------------------------------- */
+
+/* A signal tells us to exit: at once, with output that is not written yet. */
+static void
 request_leave(struct request *r, int signo)
 {
 	outcome_signal(r->outcome, signo);
-	request_give_up(r);
+	session_give_up(&r->session);
 	r->flush = false;
 }
 
-void
-request_close(struct request *r)
-{
-	/* What we said last may still fit. */
-	if (r->end.conn != NULL && !r->shaking)
-		(void)conn_write(r->end.conn);
-	conn_close(r->end.conn);
-	r->end.conn = NULL;
-	r->state = STATE_GREETING;	/* Of the next one. */
-	r->end.over = false;
-}
-
+/* Pass on what has come to the command, if there is one or will be once our
+ * request has arrived; or end for it. */
 static void
-drain(struct request *r, struct outlet *o)
+request_take_signals(struct request *r)
 {
-	progress_make_way(&r->progress, o == &r->outlets[REQUEST_ERR] ?
-	    STDERR_FILENO : STDOUT_FILENO, NULL, 0);
-	if (outlet_drain(o) == -1)
-		(void)request_output_failed(r, o);
-}
+	struct session *s = &r->session;
+	bool passed, command = session_is_awaited(s) &&
+	    (s->state == SESSION_RUNNING || (s->state == SESSION_ASKED &&
+	    !r->chdir && buf_used(&s->body) == 0));
+	int signo = interrupt_take(&r->interrupt, s, command, &passed);
 
-/* Grant again what has been written, in few frames. */
-static void
-grant(struct request *r)
-{
-	const enum proto_stream names[2] = { PROTO_STREAM_STDOUT,
-	    PROTO_STREAM_STDERR };
-
-	for (size_t i = 0; i < 2 && r->state == STATE_RUNNING; i++) {
-		uint32_t due = outlet_due(&r->outlets[i]);
-
-		/* If the queue is full: at the next turn, then. */
-		if (due > 0 && frame_put_window(conn_out(r->end.conn),
-		    r->end.request, names[i], due) == 0)
-			outlet_grant(&r->outlets[i]);
-	}
-}
-
-/*
- * May standard input go along with the request, without word of a start?  What
- * is typed may be meant for what comes after a command that is refused.
- */
-static bool
-may_go_early(const struct request *r)
-{
-	return r->asked && !r->shaking && !r->terminal && !r->again &&
-	    (r->state & (STATE_GREETING | STATE_ASKED)) != 0 &&
-	    buf_used(&r->body) == 0 && buf_room(&r->early) > 0;
-}
-
-/* Can the command take some of our standard input now? */
-static bool
-wants_input(const struct request *r)
-{
-	return (r->state == STATE_RUNNING || may_go_early(r)) && r->reading &&
-	    r->credit > 0 && conn_data_room(r->end.conn) > 0;
-}
-
-/* May we read it?  A job in the background that reads its terminal is stopped,
- * and its command would stand still with it. */
-static bool
-may_read(const struct request *r)
-{
-	pid_t front = r->terminal ? tcgetpgrp(STDIN_FILENO) : -1;
-
-	return front == -1 || front == getpgrp();
-}
-
-/*
- * Standard input cannot be read, for errno.  Its end is not to be taken for
- * the end of what it was to give: the command is ended, and not finished.
- */
-static void
-input_failed(struct request *r)
-{
-	if (stream_input_is_lost()) {
-		request_fail(r, OUTCOME_INPUT, "cannot read standard input: %s",
-		    strerror(errno));
-		return;
-	}
-	progress_make_way(&r->progress, STDERR_FILENO, NULL, 0);
-	outcome_say("cannot read standard input: %s; it ends here",
-	    strerror(errno));
-	r->reading = frame_put(conn_out(r->end.conn), PROTO_STDIN_EOF,
-	    r->end.request, NULL, 0) == -1;
-}
-
-static void
-read_input(struct request *r)
-{
-	enum io io = IO_OK;
-	size_t room, n;
-	uint8_t *p;
-
-	while (io == IO_OK && wants_input(r) && may_read(r)) {
-		room = conn_data_room(r->end.conn);
-		if (room > r->credit)
-			room = r->credit;
-		if (r->state != STATE_RUNNING && room > buf_room(&r->early))
-			room = buf_room(&r->early);
-		if ((p = frame_reserve(conn_out(r->end.conn), room)) == NULL)
-			return;
-		io = stream_read(&r->in, p, room, &n);
-		if (io == IO_OK && r->state != STATE_RUNNING &&
-		    buf_put(&r->early, p, n) == -1) {
-			request_fail(r, OUTCOME_RESOURCES, "out of memory");
-			return;
-		}
-		if (io == IO_OK) {
-			frame_commit(conn_out(r->end.conn), PROTO_STDIN,
-			    r->end.request, n);
-			r->credit -= (uint32_t)n;
-			r->traffic.in += n;
-		}
-	}
-	if (io == IO_ERROR)
-		input_failed(r);
-	else if (io == IO_EOF)
-		r->reading = frame_put(conn_out(r->end.conn), PROTO_STDIN_EOF,
-		    r->end.request, NULL, 0) == -1;
+	if (signo != 0)
+		request_leave(r, signo);
+	/* What the terminal has not shown yet is not worth the wait. */
+	for (size_t i = 0; i < 2 && passed; i++)
+		outlet_drop(&r->outlets[i]);
 }
 
 /* --- the loop ---------------------------------------------------------- */
 
-/* Say what this turn waits for. */
+/* Say what this step waits for. */
 static void
-poll_all(struct request *r)
+request_poll(struct request *r)
 {
-	bool wants, reads;
+	/* Without error output, standard output is all that can be read. */
+	bool watch = r->session.state == SESSION_RUNNING &&
+	    r->outlets[ERR].dead && !r->failed;
 
 	pollset_clear(&r->ps);
-	endpoint_poll(&r->end, &r->ps);
-	for (size_t i = 0; i < 2; i++) {
-		struct outlet *o = &r->outlets[i];
-
-		o->slot = pollset_add(&r->ps, outlet_waits(o) ?
-		    o->stream.fd : -1, POLLOUT);
-	}
-	/* Without error output, all that is left for somebody to read is
-	 * standard output: poll(2) reports its end even where no event is
-	 * asked for. */
-	if (r->state == STATE_RUNNING && r->outlets[REQUEST_ERR].dead &&
-	    !r->failed &&
-	    !outlet_waits(&r->outlets[REQUEST_OUT]))
-		r->outlets[REQUEST_OUT].slot = pollset_add(&r->ps,
-		    r->outlets[REQUEST_OUT].stream.fd, 0);
-	wants = wants_input(r);
-	reads = wants && may_read(r);
-	r->in_slot = pollset_add(&r->ps, reads ? r->in.fd : -1, POLLIN);
-	if (wants && !reads)
-		pollset_deadline(&r->ps, clock_in(ASK_FRONT));
-	if (r->asked)
-		pollset_deadline(&r->ps, r->deadline);
-	if (r->asked && request_is_connecting(r))
-		pollset_deadline(&r->ps, r->connected);
-	if (r->asked && r->greeting.waits) {
-		pollset_deadline(&r->ps, r->waited);
-		pollset_deadline(&r->ps, r->tell);
-	}
+	session_poll(&r->session, &r->ps);
+	outlet_poll(&r->outlets[OUT], &r->ps, watch);
+	outlet_poll(&r->outlets[ERR], &r->ps, false);
+	inlet_poll(&r->inlet, &r->session, &r->ps);
 	progress_poll(&r->progress, &r->ps);
 }
 
-/* Do what has become possible. */
+/* Send what waits: what stays in the queue is waited for, the body is not. */
 static void
-dispatch_all(struct request *r)
+request_send(struct request *r)
 {
+	struct session *s = &r->session;
+
+	if (s->end.over || s->end.conn == NULL || s->shaking)
+		return;
+	do {
+		session_put_body(s);
+		inlet_put_early(&r->inlet, s);
+	} while (session_send(s) && buf_used(&s->body) > 0);
+}
+
+/* Wait once, and do what has become possible. */
+static void
+request_step(struct request *r)
+{
+	struct session *s = &r->session;
+
+	request_poll(r);
+	if (pollset_wait(&r->ps, signals_mask()) == -1) {
+		session_fail(s, OUTCOME_RESOURCES, "cannot wait: %s",
+		    strerror(errno));
+		r->flush = false;
+		return;
+	}
+	request_take_signals(r);
 	for (size_t i = 0; i < 2; i++) {
-		if (pollset_events(&r->ps, r->outlets[i].slot) == 0)
-			continue;
-		if (outlet_waits(&r->outlets[i]))
-			drain(r, &r->outlets[i]);
-		else {
-			errno = EPIPE;
-			(void)request_output_failed(r, &r->outlets[i]);
-		}
+		if (outlet_dispatch(&r->outlets[i], &r->ps) == -1)
+			request_output_failed(r, &r->outlets[i]);
 	}
-	if (endpoint_ready(&r->end, &r->ps)) {
-		if (r->shaking)
-			request_shake(r);
-		else
-			request_receive(r);
-	}
-	if (!r->end.over)
-		grant(r);
-	if (!r->end.over && pollset_events(&r->ps, r->in_slot) != 0)
-		read_input(r);
+	session_dispatch(s, &r->ps);
+	/* Grant again what has been written; if the queue is full, at the next
+	 * step. */
+	for (size_t i = 0; i < 2 && !s->end.over &&
+	    s->state == SESSION_RUNNING; i++)
+		(void)window_renew(&r->outlets[i].window,
+		    conn_fd(s->end.conn), conn_out(s->end.conn),
+		    s->end.request, r->outlets[i].name);
+	inlet_dispatch(&r->inlet, s, &r->ps);
+	r->traffic.in = r->inlet.bytes;
+	progress_dispatch(&r->progress, r->traffic.in, r->traffic.out);
+	if (session_is_late(s))
+		r->flush = false;
+	request_send(r);
 }
 
-/* Is there a command, or will there be one once our request has arrived? */
-static bool
-has_command(const struct request *r)
-{
-	return r->asked && (r->state == STATE_RUNNING ||
-	    (r->state == STATE_ASKED && !r->chdir &&
-	    buf_used(&r->body) == 0));
-}
-
-/* Pass "signo" on to the command, or end for it. */
+/* Go on until there is nothing more to do for the request. */
 static void
-pass_on(struct request *r, int signo, const char *name)
-{
-	bool twice = signo == SIGINT &&
-	    clock_now() - r->interrupted < TWICE;
-
-	if (!has_command(r) || twice ||
-	    frame_put(conn_out(r->end.conn), PROTO_SIGNAL, r->end.request, name,
-	    strlen(name)) == -1)
-		request_leave(r, signo);
-	else {
-		r->passed[signo] = true;
-		if (signo == SIGINT)
-			r->interrupted = clock_now();
-	}
-}
-
-/*
- * A command cannot be told apart from the session that is to end: SIGTERM and
- * SIGHUP end the session, and with it the server ends the command.
- */
-static void
-handle_signals(struct request *r)
-{
-	if (signals_take(SIGINT))
-		pass_on(r, SIGINT, "INT");
-	if (signals_take(SIGQUIT))
-		pass_on(r, SIGQUIT, "QUIT");
-	if (signals_take(SIGTERM))
-		request_leave(r, SIGTERM);
-	if (signals_take(SIGHUP))
-		request_leave(r, SIGHUP);
-}
-
-/* Is there still something to do for the request? */
-static bool
-goes_on(const struct request *r)
-{
-	return r->asked || (r->flush &&
-	    (outlet_waits(&r->outlets[REQUEST_OUT]) ||
-	    outlet_waits(&r->outlets[REQUEST_ERR])));
-}
-
-static void
-run(struct request *r)
+request_run(struct request *r)
 {
 	request_send(r);
-	while (goes_on(r)) {
-		if (r->end.over)
-			request_close(r);
-		poll_all(r);
-		if (pollset_wait(&r->ps, signals_mask()) == -1) {
-			request_fail(r, OUTCOME_RESOURCES, "cannot wait: %s",
-			    strerror(errno));
-			return;
-		}
-		handle_signals(r);
-		dispatch_all(r);
-		progress_dispatch(&r->progress, r->traffic.in, r->traffic.out);
-		if (r->asked && !request_is_late(r))
-			request_tell_wait(r);
-		request_send(r);
+	while (session_is_awaited(&r->session) || (r->flush &&
+	    (outlet_waits(&r->outlets[OUT]) ||
+	    outlet_waits(&r->outlets[ERR])))) {
+		if (r->session.end.over)
+			session_close(&r->session);
+		request_step(r);
 	}
 }
 
-/* Have all of the request to send. */
-static int
-prepare_body(struct request *r)
-{
-	buf_free(&r->body);
-	if (body_put(&r->body, &r->ask) == 0)
-		return 0;
-	/* A part may be in it, which must not be sent. */
-	buf_free(&r->body);
-	outcome_fail(r->outcome, OUTCOME_INVALID, "the command is longer than "
-	    "the %d bytes that a request may have", PROTO_BODY_MAX);
-	return -1;
-}
+/* --- from its beginning to its end ------------------------------------- */
 
 /* Set everything to the beginning of a request. */
 static int
-begin(struct request *r, const struct body *body, struct outcome *o)
+request_begin(struct request *r, const struct body *body, struct outcome *o)
 {
 	int64_t limit = r->settings->timeout;
 
 	memset(o, 0, sizeof *o);
 	r->outcome = o;
-	r->asked = true;
 	r->failed = false;
 	r->flush = true;
 	r->chdir = body->operation == PROTO_CHDIR;
 	r->ask = *body;
-	r->ask.features = r->end.conn == NULL ? PROTO_FEATURES : NULL;
+	r->ask.features = request_is_open(r) ? NULL : PROTO_FEATURES;
 	r->ask.wants_stdin = body->wants_stdin && !stream_input_is_null();
-	r->reading = r->ask.wants_stdin;
-	r->credit = r->reading ? PROTO_STDIN_FIRST : 0;
-	r->again = false;
-	buf_free(&r->early);
+	inlet_begin(&r->inlet, r->ask.wants_stdin);
 	request_forget(r);
-	r->interrupted = -TWICE;
-	memset(r->passed, 0, sizeof r->passed);
+	interrupt_begin(&r->interrupt);
 	r->deadline = clock_in(limit > 0 ? limit : -1);
+	session_await(&r->session, o, r->deadline);
 	for (size_t i = 0; i < 2; i++) {
-		r->ask.windows[i] = OUTLET_WINDOW;
+		r->ask.windows[i] = outlet_window(&r->outlets[i]);
 		outlet_begin(&r->outlets[i]);
 	}
-	progress_begin(&r->progress, r->reading);
-	return prepare_body(r);
+	progress_begin(&r->progress, r->ask.wants_stdin);
+	return session_prepare(&r->session, &r->ask);
+}
+
+/* Ask on the connection that there is. */
+static void
+request_serve(struct request *r)
+{
+	session_ask(&r->session);
+	r->sent = true;
+	request_run(r);
 }
 
 /* Wait until then, and make ready for another try.  False if there is to be
  * none, and the outcome is what the last one came to. */
 static bool
-pause_until(struct request *r, int64_t until)
+request_pause(struct request *r, int64_t until)
 {
 	char why[FAILURE_MAX];
 
@@ -374,81 +385,75 @@ pause_until(struct request *r, int64_t until)
 	pollset_deadline(&r->ps, until);
 	if (pollset_wait(&r->ps, signals_mask()) == -1)
 		return false;
-	request_close(r);
+	session_close(&r->session);
 	memset(r->outcome, 0, sizeof *r->outcome);
+	session_await(&r->session, r->outcome, r->deadline);
 	/* It may have been sent before the server refused us. */
-	if (prepare_body(r) == -1)
+	if (session_prepare(&r->session, &r->ask) == -1)
 		return false;
-	r->asked = true;
 	r->flush = true;
-	r->again = r->ask.wants_stdin;
-	r->credit = r->again ? PROTO_STDIN_FIRST : 0;
-	handle_signals(r);
-	return r->asked;
+	inlet_again(&r->inlet, r->ask.wants_stdin);
+	request_take_signals(r);
+	return session_is_awaited(&r->session);
 }
 
-/* One attempt: a server that drops us at its door is tried again, after a
- * time that is longer at each. */
+/* One attempt: a server that drops the connection at once is tried again, after
+ * a time that is longer at each. */
 static void
-attempt(struct request *r)
+request_attempt(struct request *r)
 {
 	int64_t limit = r->settings->connect_timeout, until;
+	int64_t connected = clock_in(limit > 0 ? limit : -1);
 	int tries = 0;
 
-	r->connected = clock_in(limit > 0 ? limit : -1);
 	do {
-		r->dropped = false;
-		if (request_dial(r) == -1)
+		if (session_dial(&r->session, connected) == -1)
 			return;
-		r->end.request++;
-		r->sent = true;
-		run(r);
+		request_serve(r);
 		until = clock_in((int64_t)TRY_AGAIN << tries);
-	} while (r->dropped && !r->asked && tries++ < TRIES &&
-	    until <= r->connected && pause_until(r, until));
+	} while (r->session.dropped && tries++ < TRIES &&
+	    until <= connected && request_pause(r, until));
 }
 
-/* May another attempt come to more?  Nothing has begun then. */
-static bool
-is_worth_another(const struct request *r)
-{
-	return r->dropped || r->outcome->class == OUTCOME_CONNECT ||
-	    (r->outcome->class == OUTCOME_BUSY && !r->greeting.waits);
-}
-
-/* Dial until there is a connection on which the request can be made. */
+/* Dial until there is a connection on which the request can be made, if another
+ * attempt may come to more: nothing has begun then. */
 static void
-dial_and_run(struct request *r)
+request_dial(struct request *r)
 {
+	const struct outcome *o = r->outcome;
 	int64_t left = r->settings->attempts;
 
 	do
-		attempt(r);
-	while (--left > 0 && is_worth_another(r) &&
-	    pause_until(r, clock_in(r->outcome->retry > ATTEMPT_AGAIN ?
-	    r->outcome->retry : ATTEMPT_AGAIN)));
+		request_attempt(r);
+	while (--left > 0 && (r->session.dropped ||
+	    o->class == OUTCOME_CONNECT || (o->class == OUTCOME_BUSY &&
+	    !r->session.greeting.waits)) && request_pause(r, clock_in(
+	    o->retry > ATTEMPT_AGAIN ? o->retry : ATTEMPT_AGAIN)));
+}
+
+/* Nothing is awaited any more.  Returns whether the session goes on. */
+static bool
+request_settle(struct request *r)
+{
+	session_await(&r->session, NULL, CLOCK_NEVER);
+	if (r->session.end.over)
+		session_close(&r->session);
+	return request_is_open(r);
 }
 
 void
 request_ask(struct request *r, const struct body *body, struct outcome *o)
 {
-	if (begin(r, body, o) == 0) {
-		if (r->end.conn == NULL)
-			dial_and_run(r);
-		else {
-			r->end.request++;
-			r->sent = true;
-			if (r->state == STATE_IDLE)
-				r->state = STATE_ASKED;
-			run(r);
-		}
+	if (request_begin(r, body, o) == 0) {
+		if (request_is_open(r))
+			request_serve(r);
+		else
+			request_dial(r);
 	}
-	r->asked = false;
 	progress_end(&r->progress);
 	for (size_t i = 0; i < 2; i++)
 		outlet_begin(&r->outlets[i]);
-	if (r->end.over)
-		request_close(r);
+	(void)request_settle(r);
 }
 
 void
@@ -459,40 +464,74 @@ request_answer(struct request *r, const struct body *body, struct buf *answer,
 
 	buf_init(&nothing, 0);
 	r->deaf = errors == NULL;
-	outlet_keep(&r->outlets[REQUEST_OUT], answer);
-	outlet_keep(&r->outlets[REQUEST_ERR], r->deaf ? &nothing : errors);
+	outlet_keep(&r->outlets[OUT], answer);
+	outlet_keep(&r->outlets[ERR], r->deaf ? &nothing : errors);
 	request_ask(r, body, o);
 	r->deaf = false;
-	outlet_keep(&r->outlets[REQUEST_OUT], NULL);
-	outlet_keep(&r->outlets[REQUEST_ERR], NULL);
+	outlet_keep(&r->outlets[OUT], NULL);
+	outlet_keep(&r->outlets[ERR], NULL);
+}
+
+/* Await something other than a request's answer. */
+static void
+request_await(struct request *r, struct outcome *o, int64_t deadline)
+{
+	memset(o, 0, sizeof *o);
+	r->outcome = o;
+	r->failed = false;
+	session_await(&r->session, request_is_open(r) ? o : NULL, deadline);
+}
+
+void
+request_keep_session(struct request *r)
+{
+	r->interrupt.keeps = true;
 }
 
 int64_t
 request_ping(struct request *r, struct outcome *o)
 {
-	memset(o, 0, sizeof *o);
-	r->outcome = o;
-	r->failed = false;
-	r->pinged_us = clock_now_us();
-	if (r->end.conn == NULL || r->state != STATE_IDLE ||
-	    frame_put(conn_out(r->end.conn), PROTO_PING, 0, &r->pinged_us,
-	    sizeof r->pinged_us) == -1) {
+	struct session *s = &r->session;
+
+	request_await(r, o, r->deadline);
+	if (session_ping(s) == -1) {
 		outcome_fail(o, OUTCOME_LOST, "the session has ended");
+		session_await(s, NULL, CLOCK_NEVER);
 		return -1;
 	}
-	r->asked = true;
-	run(r);
-	r->pinged_us = 0;
-	if (!r->end.over)
-		return r->rtt_us;
-	request_close(r);
-	return -1;
+	request_send(r);
+	while (session_is_awaited(s) && s->rtt_us == -1)
+		request_step(r);
+	return request_settle(r) ? s->rtt_us : -1;
+}
+
+int
+request_wait(struct request *r, int fd, struct outcome *o)
+{
+	size_t slot;
+	int n;
+
+	request_await(r, o, CLOCK_NEVER);
+	do {
+		request_poll(r);
+		slot = pollset_add(&r->ps, fd, POLLIN);
+		n = pollset_wait(&r->ps, signals_mask());
+		session_dispatch(&r->session, &r->ps);
+		request_send(r);
+	} while (n > 0 && !r->session.end.over &&
+	    pollset_events(&r->ps, slot) == 0);
+	if (r->session.end.over) {
+		session_close(&r->session);
+		return -1;
+	}
+	session_await(&r->session, NULL, CLOCK_NEVER);
+	return n == 0 ? 0 : 1;
 }
 
 uint32_t
 request_number(const struct request *r)
 {
-	return r->sent ? r->end.request : 0;
+	return r->sent ? r->session.end.request : 0;
 }
 
 const struct traffic *
@@ -508,53 +547,16 @@ request_forget(struct request *r)
 	r->traffic = (struct traffic){ .in = 0 };
 }
 
-const struct greeting *
-request_greeting(const struct request *r)
+const struct session *
+request_session(const struct request *r)
 {
-	return &r->greeting;
-}
-
-const struct conn *
-request_conn(const struct request *r)
-{
-	return r->end.conn;
-}
-
-int
-request_wait(struct request *r, int fd, struct outcome *o)
-{
-	size_t slot;
-	int n;
-
-	memset(o, 0, sizeof *o);
-	r->outcome = o;
-	r->failed = false;
-	r->deadline = CLOCK_NEVER;
-	for (;;) {
-		/* Whatever ends the session now is told as its end. */
-		r->asked = r->end.conn != NULL;
-		poll_all(r);
-		slot = pollset_add(&r->ps, fd, POLLIN);
-		n = pollset_wait(&r->ps, signals_mask());
-		if (endpoint_ready(&r->end, &r->ps))
-			request_receive(r);
-		request_send(r);
-		r->asked = false;
-		if (r->end.over) {
-			request_close(r);
-			return -1;
-		}
-		if (n == -1 || pollset_events(&r->ps, slot) != 0)
-			return 1;
-		if (n == 0)
-			return 0;
-	}
+	return &r->session;
 }
 
 bool
 request_is_open(const struct request *r)
 {
-	return r->end.conn != NULL;
+	return r->session.end.conn != NULL;
 }
 
 struct request *
@@ -567,15 +569,11 @@ request_new(const struct settings *settings)
 		return NULL;
 	}
 	r->settings = settings;
-	r->end.side = &session_side;
-	r->end.owner = r;
-	buf_init(&r->body, PROTO_BODY_MAX);
-	/* It goes into one frame, should it be sent again. */
-	buf_init(&r->early, PROTO_PAYLOAD_MAX);
-	stream_open(&r->in, STDIN_FILENO, false);
-	r->terminal = isatty(STDIN_FILENO) == 1;
-	outlet_open(&r->outlets[REQUEST_OUT], STDOUT_FILENO);
-	outlet_open(&r->outlets[REQUEST_ERR], STDERR_FILENO);
+	session_init(&r->session, settings, request_frames,
+	    sizeof request_frames / sizeof *request_frames, r);
+	inlet_open(&r->inlet, &r->progress);
+	outlet_open(&r->outlets[OUT], STDOUT_FILENO, &r->progress);
+	outlet_open(&r->outlets[ERR], STDERR_FILENO, &r->progress);
 	progress_open(&r->progress, settings->progress);
 	return r;
 }
@@ -585,14 +583,11 @@ request_free(struct request *r)
 {
 	if (r == NULL)
 		return;
-	request_close(r);
-	tls_context_free(r->tls);
+	session_clear(&r->session);
 	pollset_free(&r->ps);
-	buf_free(&r->body);
-	buf_free(&r->early);
-	stream_close(&r->in);
-	outlet_close(&r->outlets[REQUEST_OUT]);
-	outlet_close(&r->outlets[REQUEST_ERR]);
+	inlet_close(&r->inlet);
+	outlet_close(&r->outlets[OUT]);
+	outlet_close(&r->outlets[ERR]);
 	progress_close(&r->progress);
 	free(r);
 }

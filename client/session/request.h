@@ -15,12 +15,17 @@
 
 struct body;
 struct buf;
-struct conn;
-struct greeting;
 struct outcome;
 struct request;
+struct session;
 struct settings;
-struct traffic;
+
+/* How many bytes of a request's streams have passed through us. */
+struct traffic {
+	uint64_t in;			/* Read, to be sent to the server. */
+	uint64_t out;			/* Come from there. */
+	uint64_t err;
+};
 
 /* Make ready to talk to the server of "settings", which are borrowed.
  * Nothing is connected yet.  NULL if memory is out. */
@@ -28,6 +33,13 @@ struct request *request_new(const struct settings *settings);
 
 /* Take leave of the server and free "r". */
 void request_free(struct request *r);
+
+/*
+ * Let a second Ctrl-C within a second end the command and keep the session,
+ * where the server can do so, and a third end the session.  Without this the
+ * second one ends the session.
+ */
+void request_keep_session(struct request *r);
 
 /*
  * Ask for what is in "body", whose windows are set here, and stay until it
@@ -55,17 +67,13 @@ const struct traffic *request_traffic(const struct request *r);
 /* Forget both, for what is done without a request. */
 void request_forget(struct request *r);
 
-/*
- * After a request that has left a session behind, and within its time limit:
- * the microseconds that the server takes to answer, or -1 with the reason in
- * "o".
- */
+/* Within the time limit of the last request, whose session must be open: the
+ * microseconds that the server takes to answer, or -1 with the reason in
+ * "o". */
 int64_t request_ping(struct request *r, struct outcome *o);
 
-/* The last session, and the connection if it is open.  Both are borrowed, and
- * change with the next request. */
-const struct greeting *request_greeting(const struct request *r);
-const struct conn *request_conn(const struct request *r);
+/* The last session; it is borrowed, and changes with the next request. */
+const struct session *request_session(const struct request *r);
 
 /* Is there a session, so far as we know? */
 bool request_is_open(const struct request *r);

@@ -4,254 +4,230 @@
  */
 #include <config.h>
 
-#include <errno.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/wire/body.h"
+#include "common/base/buf.h"
 #include "common/base/clock.h"
+#include "common/base/fd.h"
+#include "common/base/net.h"
+#include "common/base/pollset.h"
 #include "common/base/text.h"
+#include "common/wire/body.h"
 #include "common/wire/frame.h"
-#include "common/endpoint/conn.h"
-#include "common/wire/proto.h"
 #include "common/tls/tls.h"
+#include "common/endpoint/conn.h"
 
 #include "client/core/outcome.h"
 #include "client/core/settings.h"
 #include "client/core/signals.h"
+#include "client/core/spawn.h"
 #include "client/session/dial.h"
 #include "client/session/session.h"
 
 /* A wait in the server's line that is shorter is not worth a word, in ms. */
 #define TELL_AFTER	1000
+/* After the end of a session, what carried it ends by itself within so many
+ * ms. */
+#define PROXY_GRACE	1000
 /* What a client is told that waits for a session of its own certificate. */
 #define OWN_SESSION	"the session that is served is your own (it has the " \
 			"same certificate): a tool that needs two at once " \
 			"needs aisd-each.socket there"
 
-void
-request_give_up(struct request *r)
-{
-	r->asked = false;
-	r->end.over = true;
-}
-
-/* Is what happens now the end of the request? */
-static bool
-tells(const struct request *r)
-{
-	return r->asked && !r->failed;
-}
+/* --- the end ----------------------------------------------------------- */
 
 void
-request_fail(struct request *r, enum outcome_class class, const char *format,
+session_give_up(struct session *s)
+{
+	s->end.over = true;
+}
+
+/* Where to tell what happens now, or NULL. */
+static struct outcome *
+session_listener(const struct session *s)
+{
+	return s->muted || s->end.over ? NULL : s->outcome;
+}
+
+void
+session_fail(struct session *s, enum outcome_class class, const char *format,
     ...)
 {
+	struct outcome *o = session_listener(s);
 	va_list ap;
 
 	va_start(ap, format);
-	if (tells(r))
-		outcome_vfail(r->outcome, class, format, ap);
+	if (o != NULL)
+		outcome_vfail(o, class, format, ap);
 	va_end(ap);
-	request_give_up(r);
+	session_give_up(s);
 }
 
+/* How far it is: SERVED as soon as the server has said that it serves us, or
+ * lets us wait. */
 static enum dial_stage
-stage_of(const struct request *r)
+session_stage(const struct session *s)
 {
-	if (r->shaking)
+	if (s->shaking)
 		return DIAL_SHAKING;
-	return r->state == STATE_GREETING && !r->greeting.waits ?
+	return s->state == SESSION_GREETING && !s->greeting.waits ?
 	    DIAL_GREETING : DIAL_SERVED;
 }
 
-bool
-request_is_connecting(const struct request *r)
+static void
+session_tls_failed(struct session *s)
 {
-	return r->shaking ||
-	    (r->state == STATE_GREETING && !r->greeting.waits);
+	struct outcome *o = session_listener(s);
+	int status;
+
+	s->dropped = dial_was_dropped(s->end.conn, s->shaking);
+	if (s->dropped && s->proxy != 0) {
+		/* One that fails once fails again. */
+		s->dropped = false;
+		(void)shutdown(conn_fd(s->end.conn), SHUT_WR);
+		status = spawn_end(s->proxy, clock_in(PROXY_GRACE));
+		s->proxy = 0;
+		if (o != NULL)
+			dial_proxy_ended(s->settings, status, o);
+	} else if (o != NULL)
+		dial_explain(s->settings, s->end.conn, session_stage(s), o);
+	session_give_up(s);
 }
 
 static void
-tls_failed(struct request *r)
+session_on_violation(void *owner, const char *what)
 {
-	r->dropped = dial_was_dropped(r->end.conn, r->shaking);
-	if (tells(r))
-		dial_explain(r->settings, r->end.conn, stage_of(r), r->outcome);
-	request_give_up(r);
-}
+	struct session *s = owner;
+	struct outcome *o = session_listener(s);
 
-static void
-violation(void *owner, const char *what)
-{
-	struct request *r = owner;
-
-	(void)frame_put_code(conn_out(r->end.conn), PROTO_GOODBYE, 0,
+	(void)frame_put_code(conn_out(s->end.conn), PROTO_GOODBYE, 0,
 	    PROTO_CODE_PROTOCOL, what);
-	if (r->asked) {
-		outcome_fail(r->outcome, OUTCOME_PROTOCOL, "the server does "
-		    "not keep to the protocol (%s)", what);
-		outcome_hint(r->outcome, "compare \"aisc -V\" here with "
-		    "\"aisd -V\" there");
-	}
-	request_give_up(r);
+	session_fail(s, OUTCOME_PROTOCOL, "the server does not keep to the "
+	    "protocol (%s)", what);
+	if (o != NULL)
+		outcome_hint(o, "compare \"aisc -V\" here with \"aisd -V\" "
+		    "there");
 }
 
 /* The line was too long for a wait of "limit" ms: nothing has been run. */
 static void
-not_our_turn(struct request *r, int64_t limit)
+session_waited_in_vain(struct session *s, int64_t limit)
 {
-	char within[TEXT_COUNT_MAX];
+	char within[TEXT_COUNT_MAX], ahead[TEXT_COUNT_MAX];
 
-	if (r->asked) {
-		outcome_fail(r->outcome, OUTCOME_BUSY, "it was not our turn "
-		    "within %s, with %u before us still", text_count(within,
-		    (double)limit / 1000, "second"), r->greeting.ahead);
-		outcome_hint(r->outcome, "%s", r->greeting.own ? OWN_SESSION :
-		    "try again later, or wait for longer: \"wait\" in "
-		    "aisc.conf");
-	}
-	request_give_up(r);
+	(void)text_count(ahead, s->greeting.ahead, "client");
+	if (limit == 0)
+		session_fail(s, OUTCOME_BUSY, "others are served, with %s "
+		    "before us, and we do not wait", ahead);
+	else
+		session_fail(s, OUTCOME_BUSY, "our turn did not come within "
+		    "%s, with %s still before us", text_count(within,
+		    (double)limit / 1000, "second"), ahead);
+	outcome_hint(s->outcome, "%s", s->greeting.own ? OWN_SESSION :
+	    "try again later, or wait for longer: \"wait\" in aisc.conf");
 }
 
 /* The time for all has passed. */
 static void
-out_of_time(struct request *r)
+session_out_of_time(struct session *s)
 {
 	char within[TEXT_COUNT_MAX];
 
-	(void)text_count(within, (double)r->settings->timeout / 1000,
+	(void)text_count(within, (double)s->settings->timeout / 1000,
 	    "second");
-	if (r->greeting.waits) {
-		not_our_turn(r, r->settings->timeout);
-		return;
-	}
-	if (r->shaking)
-		request_fail(r, OUTCOME_TIMEOUT,
-		    "no connection within %s, the time "
-		    "limit given to aisc; nothing has been run", within);
+	if (s->greeting.waits)
+		session_waited_in_vain(s, s->settings->timeout);
+	else if (s->shaking)
+		session_fail(s, OUTCOME_TIMEOUT, "no connection within %s, the "
+		    "time limit given to aisc; nothing has been run", within);
 	else
-		request_fail(r, OUTCOME_TIMEOUT,
-		    "not done within %s, the time limit "
-		    "given to aisc; the server ends the command", within);
-	r->flush = false;
+		session_fail(s, OUTCOME_TIMEOUT, "not done within %s, the time "
+		    "limit given to aisc; the server ends the command", within);
 }
 
-bool
-request_is_late(struct request *r)
-{
-	if (clock_past(r->deadline))
-		out_of_time(r);
-	else if (request_is_connecting(r) && clock_past(r->connected)) {
-		dial_no_answer(r->settings, DIAL_SHAKING, r->outcome);
-		request_give_up(r);
-	} else if (r->greeting.waits && clock_past(r->waited))
-		not_our_turn(r, r->settings->wait);
-	return r->end.over;
-}
-
-/* Tell the command that its output has no reader.  Can the server do so? */
-static bool
-close_output(struct request *r)
-{
-	const uint8_t stream = PROTO_STREAM_STDOUT;
-
-	return r->greeting.closes && frame_put(conn_out(r->end.conn),
-	    PROTO_CLOSE, r->end.request, &stream, 1) == 0;
-}
-
-int
-request_output_failed(struct request *r, const struct outlet *o)
-{
-	bool closed = errno == EPIPE;
-
-	if (o == &r->outlets[REQUEST_ERR] && (o->keep == NULL || r->deaf))
-		return 0;	/* Like ssh, we can do without. */
-	if (r->failed)
-		return 0;
-	/* A finished command has failed to deliver as well. */
-	if (errno == EMSGSIZE)
-		outcome_fail(r->outcome, OUTCOME_RESOURCES, "the output is "
-		    "longer than the %zu bytes that aisc can keep; the server "
-		    "ends the command", o->keep->limit);
-	else if (o->keep != NULL)
-		outcome_fail(r->outcome, OUTCOME_RESOURCES, "cannot keep the "
-		    "output: %s", strerror(errno));
-	else
-		outcome_unwritten(r->outcome, errno);
-	r->failed = true;
-	/* The session goes on, if it has not been lost meanwhile, where the
-	 * server can end the command in it. */
-	if (r->state == STATE_IDLE || (r->state == STATE_RUNNING &&
-	    (closed ? close_output(r) : r->greeting.cancels &&
-	    frame_put(conn_out(r->end.conn), PROTO_CANCEL, r->end.request, NULL,
-	    0) == 0)))
-		return 0;
-	r->flush = false;
-	request_give_up(r);
-	return -1;
-}
-
+/* Say that we wait in the server's line, if it is time to. */
 static void
-on_full(void *owner)
+session_tell_wait(struct session *s)
 {
-	violation(owner, "PING comes faster than PONG can go");
-}
+	const struct greeting *g = &s->greeting;
 
-/* The PONG that request_ping() waits for, or one that was not asked for. */
-static void
-on_pong(void *owner, const struct frame *f)
-{
-	struct request *r = owner;
-
-	if (r->pinged_us == 0 || f->length != sizeof r->pinged_us ||
-	    memcmp(f->payload, &r->pinged_us, f->length) != 0)
-		return;
-	r->rtt_us = clock_now_us() - r->pinged_us;
-	r->asked = false;
-}
-
-static void
-on_goodbye(void *owner, uint16_t code, const char *text,
-    uint32_t retry)
-{
-	struct request *r = owner;
-
-	if (tells(r))
-		outcome_code(r->outcome, code, text);
-	r->outcome->retry = retry;
-	/* What has not been answered has not been begun. */
-	r->outcome->again = r->asked && (code == PROTO_CODE_TURN ||
-	    code == PROTO_CODE_TIMEOUT) && (r->state == STATE_IDLE ||
-	    (r->state == STATE_ASKED && r->end.request > 1));
-	request_give_up(r);
-}
-
-void
-request_tell_wait(struct request *r)
-{
-	const struct greeting *g = &r->greeting;
-
-	if (!g->waits || !clock_past(r->tell))
+	if (!g->waits || !clock_past(s->tell))
 		return;
 	outcome_say("waiting: %u before you%s%s", g->ahead, g->own ? "; " : "",
 	    g->own ? OWN_SESSION : "");
-	r->tell = CLOCK_NEVER;
-	r->told_own = g->own;
+	s->tell = CLOCK_NEVER;
+	s->told_own = g->own;
+}
+
+bool
+session_is_late(struct session *s)
+{
+	if (!session_is_awaited(s))
+		return false;
+	if (clock_past(s->deadline))
+		session_out_of_time(s);
+	else if (session_stage(s) != DIAL_SERVED && clock_past(s->connected)) {
+		dial_no_answer(s->settings, DIAL_SHAKING, s->outcome);
+		session_give_up(s);
+	} else if (s->greeting.waits && clock_past(s->waited))
+		session_waited_in_vain(s, s->settings->wait);
+	else
+		session_tell_wait(s);
+	return s->end.over;
+}
+
+/* --- frames ------------------------------------------------------------ */
+
+static void
+session_on_full(void *owner)
+{
+	session_on_violation(owner, "PING comes faster than PONG can go");
+}
+
+/* The PONG that session_ping() asked for, or one that was not. */
+static void
+session_on_pong(void *owner, const struct frame *f)
+{
+	struct session *s = owner;
+
+	if (s->pinged_us == 0 || f->length != sizeof s->pinged_us ||
+	    memcmp(f->payload, &s->pinged_us, f->length) != 0)
+		return;
+	s->rtt_us = clock_now_us() - s->pinged_us;
+	s->pinged_us = 0;
+}
+
+static void
+session_on_goodbye(void *owner, const struct frame_code *said)
+{
+	struct session *s = owner;
+	struct outcome *o = session_listener(s);
+
+	if (o != NULL) {
+		outcome_code(o, said);
+		o->retry = said->retry;
+		/* What has not been answered has not been begun. */
+		o->again = (said->code == PROTO_CODE_TURN ||
+		    said->code == PROTO_CODE_TIMEOUT) &&
+		    (s->state == SESSION_IDLE ||
+		    (s->state == SESSION_ASKED && s->end.request > 1));
+	}
+	session_give_up(s);
 }
 
 /*
- * A short wait is not told.  Each change is told to who watches, but a log
- * gets one line, and another where a job waits for itself: it could do so for
+ * A short wait is not told.  Each change is told on a terminal, but a log
+ * gets one line, and another where a job waits for itself, which could be for
  * ever.
  */
 static const char *
-on_waiting(void *owner, const struct frame *f)
+session_on_waiting(void *owner, const struct frame *f)
 {
-	struct request *r = owner;
-	struct greeting *g = &r->greeting;
+	struct session *s = owner;
+	struct greeting *g = &s->greeting;
 	uint8_t flags;
 
 	if (frame_get_waiting(f, &g->ahead, &flags) == -1)
@@ -259,20 +235,20 @@ on_waiting(void *owner, const struct frame *f)
 	g->own = (flags & PROTO_WAITING_OWN) != 0;
 	if (!g->waits) {
 		g->waits = true;
-		r->waited = r->dialed + r->settings->wait;
-		r->tell = clock_in(r->settings->verbose ? 0 : TELL_AFTER);
-		r->told_own = false;
-	} else if (r->tell == CLOCK_NEVER && (r->settings->verbose ||
-	    (g->own && !r->told_own) || isatty(STDERR_FILENO) == 1))
-		r->tell = clock_now();
-	if (r->settings->quiet)
-		r->tell = CLOCK_NEVER;
-	request_tell_wait(r);
+		s->waited = s->dialed + s->settings->wait;
+		s->tell = clock_in(s->settings->verbose ? 0 : TELL_AFTER);
+		s->told_own = false;
+	} else if (s->tell == CLOCK_NEVER && (s->settings->verbose ||
+	    (g->own && !s->told_own) || isatty(STDERR_FILENO) == 1))
+		s->tell = clock_now();
+	if (s->settings->quiet)
+		s->tell = CLOCK_NEVER;
+	session_tell_wait(s);
 	return NULL;
 }
 
 static int
-read_list(struct greeting *g, const uint8_t *bytes, size_t n)
+session_read_list(struct greeting *g, const uint8_t *bytes, size_t n)
 {
 	if (n < 16 || fetch_u64(bytes) > INT64_MAX ||
 	    fetch_u64(bytes + 8) > INT64_MAX)
@@ -284,11 +260,11 @@ read_list(struct greeting *g, const uint8_t *bytes, size_t n)
 }
 
 static const char *
-on_hello(void *owner, const struct frame *f)
+session_on_hello(void *owner, const struct frame *f)
 {
-	struct request *r = owner;
+	struct session *s = owner;
 	struct reader reader = { f->payload, f->length };
-	struct greeting *g = &r->greeting;
+	struct greeting *g = &s->greeting;
 	const uint8_t *bytes;
 	uint8_t kind;
 	size_t n;
@@ -305,274 +281,319 @@ on_hello(void *owner, const struct frame *f)
 			g->cancels = feature_is_in(bytes, n, "cancel");
 			g->closes = feature_is_in(bytes, n, "close");
 		} else if (kind == PROTO_ITEM_REVOCATIONS &&
-		    read_list(g, bytes, n) == -1)
+		    session_read_list(g, bytes, n) == -1)
 			return "a malformed HELLO";
 	}
 	if (got == -1)
 		return "a malformed HELLO";
 	g->waits = false;
-	if (r->settings->verbose)
+	if (s->settings->verbose)
 		outcome_say("session: %s, server: %s, the server knows us "
 		    "as: %s, greeted after %.1f ms", g->session, g->server,
-		    g->peer, (double)(clock_now_us() - r->dialed_us) / 1000);
-	r->state = STATE_ASKED;
+		    g->peer, (double)(clock_now_us() - s->dialed_us) / 1000);
+	s->state = SESSION_ASKED;
 	return NULL;
 }
 
-static const char *
-on_started(void *owner, const struct frame *f)
-{
-	struct request *r = owner;
-	uint32_t credit;
-
-	if (r->chdir)
-		return "STARTED for a change of directory";
-	if (frame_get_u32(f, &credit) == -1 ||
-	    credit > PROTO_WINDOW_MAX - r->credit)
-		return "a malformed STARTED";
-	r->credit += credit;
-	buf_free(&r->early);
-	r->state = STATE_RUNNING;
-	/* As earlier commands of the session have found out. */
-	if (r->outlets[REQUEST_OUT].dead && r->outlets[REQUEST_OUT].keep ==
-	    NULL)
-		(void)close_output(r);
-	return NULL;
-}
-
-static const char *
-on_output(void *owner, const struct frame *f)
-{
-	struct request *r = owner;
-	struct outlet *o = &r->outlets[f->type == PROTO_STDERR ? REQUEST_ERR :
-	    REQUEST_OUT];
-
-	if (f->length == 0)
-		return "empty output";
-	if (f->length > o->window)
-		return "more output than we granted";
-	*(f->type == PROTO_STDERR ? &r->traffic.err : &r->traffic.out) +=
-	    f->length;
-	if (o->keep == NULL)
-		progress_make_way(&r->progress, f->type == PROTO_STDERR ?
-		    STDERR_FILENO : STDOUT_FILENO, f->payload, f->length);
-	if (outlet_take(o, f->payload, f->length) == -1)
-		(void)request_output_failed(r, o);
-	return NULL;
-}
-
-static const char *
-on_window(void *owner, const struct frame *f)
-{
-	struct request *r = owner;
-	uint8_t stream;
-	uint32_t more;
-
-	if (frame_get_window(f, &stream, &more) == -1 ||
-	    stream != PROTO_STREAM_STDIN)
-		return "a malformed WINDOW";
-	if (r->state != STATE_RUNNING)
-		return NULL;	/* It crossed with our last word. */
-	if (more > PROTO_WINDOW_MAX - r->credit)
-		return "a window that is too large";
-	r->credit += more;
-	return NULL;
-}
-
-/* The request has its answer; the session goes on. */
-static const char *
-answered(struct request *r)
-{
-	r->state = STATE_IDLE;
-	r->asked = false;
-	r->outcome->answered = true;
-	return NULL;
-}
-
-static const char *
-on_exit(void *owner, const struct frame *f)
-{
-	struct request *r = owner;
-	struct frame_exit e;
-
-	if (frame_get_exit(f, &e) == -1 || e.status > 255 ||
-	    (e.end == PROTO_END_SIGNAL && e.status > 127))
-		return "a malformed EXIT";
-	if (r->failed)
-		return answered(r);
-	outcome_exit(r->outcome, &e);
-	r->outcome->passed = e.end == PROTO_END_SIGNAL &&
-	    e.status < NSIG && r->passed[e.status];
-	return answered(r);
-}
-
-static const char *
-on_refused(void *owner, const struct frame *f)
-{
-	struct request *r = owner;
-	char text[PROTO_TEXT_MAX + 1];
-	uint16_t code;
-
-	if (frame_get_code(f, &code, text) == -1 || code == PROTO_CODE_NONE)
-		return "a malformed REFUSED";
-	outcome_code(r->outcome, code, text);
-	return answered(r);
-}
-
-static const char *
-on_directory(void *owner, const struct frame *f)
-{
-	struct request *r = owner;
-
-	/* A command is over by EXIT alone. */
-	if (!r->chdir)
-		return "DIRECTORY for a command";
-	if (f->length == 0 || f->length > PROTO_PATH_MAX ||
-	    memchr(f->payload, '\0', f->length) != NULL)
-		return "a malformed DIRECTORY";
-	memcpy(r->outcome->directory, f->payload, f->length);
-	r->outcome->directory[f->length] = '\0';
-	return answered(r);
-}
-
-static const struct endpoint_frame frames[] = {
-	{ PROTO_STDOUT, ENDPOINT_REQUEST, STATE_RUNNING, on_output },
-	{ PROTO_STDERR, ENDPOINT_REQUEST, STATE_RUNNING, on_output },
-	{ PROTO_WINDOW, ENDPOINT_REQUEST, STATE_RUNNING | STATE_IDLE,
-	    on_window },
-	{ PROTO_STARTED, ENDPOINT_REQUEST, STATE_ASKED, on_started },
-	{ PROTO_EXIT, ENDPOINT_REQUEST, STATE_RUNNING, on_exit },
-	{ PROTO_REFUSED, ENDPOINT_REQUEST, STATE_ASKED, on_refused },
-	{ PROTO_DIRECTORY, ENDPOINT_REQUEST, STATE_ASKED, on_directory },
-	{ PROTO_HELLO, ENDPOINT_SESSION, STATE_GREETING, on_hello },
-	{ PROTO_WAITING, ENDPOINT_SESSION, STATE_GREETING, on_waiting }
+static const struct endpoint_frame session_frames[] = {
+	{ PROTO_HELLO, ENDPOINT_SESSION, SESSION_GREETING, session_on_hello },
+	{ PROTO_WAITING, ENDPOINT_SESSION, SESSION_GREETING,
+	    session_on_waiting }
 };
 
 static unsigned
-state_of(const void *owner)
+session_frame_state(const void *owner)
 {
-	const struct request *r = owner;
-
-	return r->state;
+	return ((const struct session *)owner)->state;
 }
 
-const struct endpoint_side session_side = {
-	.frames = frames, .nframes = sizeof frames / sizeof *frames,
-	.state = state_of, .on_violation = violation, .on_full = on_full,
-	.on_pong = on_pong, .on_goodbye = on_goodbye
+static const struct endpoint_side session_side = {
+	.frames = session_frames,
+	.nframes = sizeof session_frames / sizeof *session_frames,
+	.state = session_frame_state, .on_violation = session_on_violation,
+	.on_full = session_on_full, .on_pong = session_on_pong,
+	.on_goodbye = session_on_goodbye
 };
 
-void
-request_receive(struct request *r)
+static void
+session_receive(struct session *s)
 {
-	enum io io = endpoint_receive(&r->end);
+	enum io io = endpoint_receive(&s->end);
+	struct outcome *o = session_listener(s);
 
-	if (r->end.over)
+	s->heard = clock_now();
+	s->probed = 0;
+	if (s->end.over)
 		return;
 	if (io == IO_ERROR)
-		tls_failed(r);
+		session_tls_failed(s);
 	else if (io == IO_EOF) {
-		if (tells(r))
-			dial_ended(r->settings, stage_of(r), r->outcome);
-		request_give_up(r);
+		if (o != NULL)
+			dial_ended(s->settings, session_stage(s), o);
+		session_give_up(s);
 	}
 }
 
-/* Put as much of the request into the queue as it takes. */
-static void
-put_body(struct request *r)
-{
-	size_t room, n, left;
+/* --- is it still there? ------------------------------------------------- */
 
-	while ((left = buf_used(&r->body)) > 0 &&
-	    (room = conn_data_room(r->end.conn)) > 0) {
-		n = left < room ? left : room;
-		if (frame_put(conn_out(r->end.conn), n == left ? PROTO_REQUEST :
-		    PROTO_REQUEST_PART, r->end.request, buf_data(&r->body),
-		    n) == -1)
-			return;
-		buf_consume(&r->body, n);
+/* A third of the time that a server may be silent goes by before it is asked;
+ * the rest is for its answer.  One that has not greeted us is not asked: the
+ * time for that is limited otherwise. */
+static int64_t
+session_dead_deadline(const struct session *s)
+{
+	int64_t most = s->settings->dead_timeout;
+
+	if (most == 0 || s->end.conn == NULL || s->end.over || s->shaking ||
+	    s->state == SESSION_GREETING)
+		return CLOCK_NEVER;
+	return s->probed == 0 ? clock_after(s->heard, most / 3) :
+	    clock_after(s->probed, most - most / 3);
+}
+
+/* Ask whether it is there, or give it up. */
+static void
+session_check_dead(struct session *s)
+{
+	char within[TEXT_COUNT_MAX];
+	struct net_carried carried;
+	uint64_t taken;
+
+	if (!clock_past(session_dead_deadline(s)))
+		return;
+	/* Data of ours that is still on its way may be before the question; as
+	 * long as that moves, the other end is there. */
+	net_carried(conn_fd(s->end.conn), &carried);
+	taken = conn_sent(s->end.conn) - carried.unacked;
+	if (s->probed != 0 && (taken == s->taken || carried.unacked == 0)) {
+		struct outcome *o = session_listener(s);
+
+		session_fail(s, OUTCOME_LOST, "nothing has come from the "
+		    "server for %s", text_count(within,
+		    (double)s->settings->dead_timeout / 1000, "second"));
+		if (o != NULL && s->state != SESSION_IDLE)
+			outcome_hint(o, "the command may have begun: look "
+			    "whether %s can be reached, and into the log of "
+			    "aisd there", s->settings->host);
+		return;
 	}
+	s->taken = taken;
+	s->probed = clock_now();
+	/* Where it does not fit, what stands there already is the question. */
+	(void)frame_put(conn_out(s->end.conn), PROTO_PING, 0, NULL, 0);
 }
 
-/* Send what was read of standard input for a session that has not begun. */
+/* --- the connection ---------------------------------------------------- */
+
+/* Go on with the TLS handshake. */
 static void
-put_early(struct request *r)
+session_shake(struct session *s)
 {
-	size_t n = buf_used(&r->early);
-
-	if (!r->again || buf_used(&r->body) > 0 ||
-	    conn_data_room(r->end.conn) < n ||
-	    (n > 0 && frame_put(conn_out(r->end.conn), PROTO_STDIN,
-	    r->end.request, buf_data(&r->early), n) == -1) ||
-	    (!r->reading && frame_put(conn_out(r->end.conn), PROTO_STDIN_EOF,
-	    r->end.request, NULL, 0) == -1))
-		return;
-	r->again = false;
-	r->credit -= (uint32_t)n;
-}
-
-void
-request_send(struct request *r)
-{
-	enum io io = IO_OK;
-
-	if (r->end.over || r->end.conn == NULL || r->shaking)
-		return;
-	/* What stays in the queue is waited for; the body is not. */
-	do {
-		put_body(r);
-		put_early(r);
-		if (conn_has_output(r->end.conn))
-			io = conn_write(r->end.conn);
-	} while (io == IO_OK && !conn_has_output(r->end.conn) &&
-	    buf_used(&r->body) > 0);
-	if (io != IO_ERROR)
-		return;
-	request_receive(r);
-	if (!r->end.over)
-		tls_failed(r);
-}
-
-void
-request_shake(struct request *r)
-{
-	enum io io = conn_handshake(r->end.conn);
+	enum io io = conn_handshake(s->end.conn);
 
 	if (io == IO_ERROR || io == IO_EOF)
-		tls_failed(r);
+		session_tls_failed(s);
 	if (io != IO_OK)
 		return;
-	r->shaking = false;
-	r->greeting.shaken_us = clock_now_us() - r->dialed_us;
-	if (r->settings->verbose)
-		dial_describe(r->end.conn,
-		    (double)r->greeting.shaken_us / 1000);
+	s->shaking = false;
+	s->greeting.shaken_us = clock_now_us() - s->dialed_us;
+	if (s->settings->verbose)
+		dial_describe(s->settings, s->end.conn,
+		    (double)s->greeting.shaken_us / 1000);
 }
 
 int
-request_dial(struct request *r)
+session_dial(struct session *s, int64_t connected)
 {
-	if (r->tls == NULL &&
-	    (r->tls = dial_context(r->settings, r->outcome)) == NULL)
+	s->connected = connected;
+	s->dropped = false;
+	if (s->tls == NULL &&
+	    (s->tls = dial_context(s->settings, s->outcome)) == NULL)
 		return -1;
-	r->shaking = true;
-	r->greeting = (struct greeting){ .waits = false };
-	r->dialed = clock_now();
-	r->dialed_us = clock_now_us();
+	s->shaking = true;
+	s->greeting = (struct greeting){ .waits = false };
+	s->dialed = s->heard = clock_now();
+	s->probed = 0;
+	s->dialed_us = clock_now_us();
 	/* A look-up cannot be interrupted but by ending aisc. */
 	signals_release();
-	r->end.conn = dial_connect(r->settings, r->tls, r->deadline <
-	    r->connected ? r->deadline : r->connected, r->outcome);
+	s->end.conn = dial_connect(s->settings, s->tls, s->deadline <
+	    connected ? s->deadline : connected, s->outcome, &s->proxy);
 	signals_catch();
-	if (r->end.conn == NULL) {
+	if (s->end.conn == NULL) {
 		/* Why there is none is told already, but for the time limit. */
-		if (clock_past(r->deadline))
-			out_of_time(r);
+		if (clock_past(s->deadline))
+			session_out_of_time(s);
 		return -1;
 	}
-	r->end.request = 0;
-	r->state = STATE_GREETING;
-	request_shake(r);
+	s->end.request = 0;
+	session_shake(s);
 	return 0;
+}
+
+void
+session_close(struct session *s)
+{
+	int fd = conn_linger(s->end.conn);
+
+	s->end.conn = NULL;
+	/* It has the server's last words to write yet. */
+	if (s->proxy != 0)
+		(void)spawn_end(s->proxy, clock_in(PROXY_GRACE));
+	s->proxy = 0;
+	fd_close(&fd);
+	s->end.over = false;
+	s->outcome = NULL;
+	s->state = SESSION_GREETING;	/* Of the next one. */
+}
+
+bool
+session_send(struct session *s)
+{
+	if (!conn_has_output(s->end.conn))
+		return true;
+	if (conn_write(s->end.conn) != IO_ERROR)
+		return !conn_has_output(s->end.conn);
+	/* A server that refuses us closes the connection, so that writing may
+	 * fail before we have read why. */
+	session_receive(s);
+	if (!s->end.over)
+		session_tls_failed(s);
+	return false;
+}
+
+void
+session_poll(struct session *s, struct pollset *ps)
+{
+	endpoint_poll(&s->end, ps);
+	pollset_deadline(ps, session_dead_deadline(s));
+	if (!session_is_awaited(s))
+		return;
+	pollset_deadline(ps, s->deadline);
+	if (session_stage(s) != DIAL_SERVED)
+		pollset_deadline(ps, s->connected);
+	if (s->greeting.waits) {
+		pollset_deadline(ps, s->waited);
+		pollset_deadline(ps, s->tell);
+	}
+}
+
+void
+session_dispatch(struct session *s, const struct pollset *ps)
+{
+	if (!endpoint_ready(&s->end, ps))
+		session_check_dead(s);
+	else if (s->shaking)
+		session_shake(s);
+	else
+		session_receive(s);
+}
+
+/* --- for requests ------------------------------------------------------ */
+
+void
+session_await(struct session *s, struct outcome *o, int64_t deadline)
+{
+	s->outcome = o;
+	s->muted = false;
+	s->deadline = deadline;
+}
+
+bool
+session_is_awaited(const struct session *s)
+{
+	return s->outcome != NULL && !s->end.over;
+}
+
+void
+session_mute(struct session *s)
+{
+	s->muted = true;
+}
+
+int
+session_prepare(struct session *s, const struct body *body)
+{
+	buf_free(&s->body);
+	if (body_put(&s->body, body) == 0)
+		return 0;
+	/* A part may be in it, which must not be sent. */
+	buf_free(&s->body);
+	outcome_fail(s->outcome, OUTCOME_INVALID, "the command is longer than "
+	    "the %d bytes that a request may have", PROTO_BODY_MAX);
+	return -1;
+}
+
+void
+session_ask(struct session *s)
+{
+	s->end.request++;
+	if (s->state == SESSION_IDLE)
+		s->state = SESSION_ASKED;
+}
+
+void
+session_started(struct session *s)
+{
+	s->state = SESSION_RUNNING;
+}
+
+void
+session_answered(struct session *s)
+{
+	s->state = SESSION_IDLE;
+	s->outcome = NULL;
+}
+
+int
+session_put(struct session *s, enum proto_type type, const void *payload,
+    size_t n)
+{
+	return frame_put(conn_out(s->end.conn), type, s->end.request, payload,
+	    n);
+}
+
+void
+session_put_body(struct session *s)
+{
+	size_t room, n, left;
+
+	while ((left = buf_used(&s->body)) > 0 &&
+	    (room = conn_data_room(s->end.conn)) > 0) {
+		n = left < room ? left : room;
+		if (session_put(s, n == left ? PROTO_REQUEST :
+		    PROTO_REQUEST_PART, buf_data(&s->body), n) == -1)
+			return;
+		buf_consume(&s->body, n);
+	}
+}
+
+int
+session_ping(struct session *s)
+{
+	s->rtt_us = -1;
+	s->pinged_us = clock_now_us();
+	if (s->end.conn != NULL && s->state == SESSION_IDLE)
+		return frame_put(conn_out(s->end.conn), PROTO_PING, 0,
+		    &s->pinged_us, sizeof s->pinged_us);
+	return -1;
+}
+
+void
+session_init(struct session *s, const struct settings *settings,
+    const struct endpoint_frame *requests, size_t count, void *owner)
+{
+	*s = (struct session){ .settings = settings, .end = {
+	    .side = &session_side, .owner = s,
+	    .requests = { requests, count, owner } },
+	    .state = SESSION_GREETING };
+	buf_init(&s->body, PROTO_BODY_MAX);
+}
+
+void
+session_clear(struct session *s)
+{
+	session_close(s);
+	tls_context_free(s->tls);
+	buf_free(&s->body);
 }

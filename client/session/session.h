@@ -2,28 +2,26 @@
  * session.h - the client's end of a session: connection, handshake, frames.
  * SPDX-License-Identifier: ISC
  *
- * What ends a session or a request is told here, in the outcome of the request
- * that is under way.  Only request.c, of which this is the lower half, calls
- * these functions; others need the greeting and the traffic alone.
+ * A session carries one request after the other.  It knows how far it is, and
+ * where the end of what is awaited is told; what a request asks for, and its
+ * streams, are the business of request.c.  That takes the frames of requests;
+ * HELLO, WAITING, PING and GOODBYE are taken here.
  */
 #ifndef AIS_CLIENT_SESSION_H
 #define AIS_CLIENT_SESSION_H
 
-#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "common/base/buf.h"
-#include "common/base/pollset.h"
-#include "common/wire/body.h"
 #include "common/endpoint/endpoint.h"
 
 #include "client/core/outcome.h"
-#include "client/core/stream.h"
-#include "client/session/outlet.h"
-#include "client/session/progress.h"
 
+struct body;
+struct pollset;
 struct settings;
 struct tls_context;
 
@@ -48,106 +46,107 @@ struct greeting {
 	int64_t shaken_us;		/* How long TLS took to be ready. */
 };
 
-/* How many bytes of a request's streams have passed through us. */
-struct traffic {
-	uint64_t in;			/* Read, to be sent to the server. */
-	uint64_t out;			/* Come from there. */
-	uint64_t err;
+/* Where a session stands, as bits, for the tables of frames. */
+enum session_state {
+	SESSION_IDLE	 = ENDPOINT_IDLE,
+	SESSION_GREETING = 2,	/* The server has not said HELLO. */
+	SESSION_ASKED	 = 4,	/* The answer is awaited. */
+	SESSION_RUNNING	 = 8	/* The command runs. */
 };
 
-/* Our outputs, as indices. */
-#define REQUEST_OUT	0
-#define REQUEST_ERR	1
-
-/* Where a session stands, as bits, for the table of frames. */
-enum state {
-	STATE_IDLE	= ENDPOINT_IDLE,
-	STATE_GREETING	= 2,	/* The server has not said HELLO. */
-	STATE_ASKED	= 4,	/* The answer is awaited. */
-	STATE_RUNNING	= 8	/* The command runs. */
-};
-
-struct request {
+/* The one session that there is at a time.  Others read it; it is changed by
+ * the functions below alone. */
+struct session {
 	const struct settings *settings;
 	struct tls_context *tls;
 	struct endpoint end;	/* Over: the session is of no use any more. */
-	struct pollset ps;
-	enum state state;
+	enum session_state state;
 	bool shaking;		/* The TLS handshake is not done. */
 	bool dropped;		/* The server never said anything. */
-	int64_t connected;	/* When the handshake must be done. */
+	pid_t proxy;		/* What carries the connection, or 0. */
+	struct greeting greeting;
+
+	struct buf body;	/* Of the newest request, not sent yet. */
+
+	/* What is awaited. */
+	struct outcome *outcome;	/* Where its end is told, or NULL. */
+	bool muted;		/* It is told already. */
+	int64_t deadline;	/* For all of it, */
+	int64_t connected;	/* and for the handshake. */
+
 	int64_t dialed;		/* When the connection was begun. */
 	int64_t dialed_us;
-	struct greeting greeting;
 	int64_t waited;		/* When waiting in line must be over. */
 	int64_t tell;		/* When to say that we wait. */
-	bool told_own;		/* It has been said for whom. */
+	bool told_own;		/* It was said that it is for our own. */
+	int64_t heard;		/* When the server was there last. */
+	int64_t probed;		/* When it was asked for that; 0: not since. */
+	uint64_t taken;		/* Of what we send; see session_check_dead(). */
 	int64_t pinged_us;	/* When our PING left; 0: none did. */
-	int64_t rtt_us;		/* How long its PONG took. */
-
-	struct outcome *outcome;	/* Where the end is told. */
-	bool sent;		/* It has got to a connection. */
-	struct traffic traffic;
-	bool asked;		/* It has not come yet. */
-	bool chdir;		/* Its answer is a directory, not an end. */
-	bool flush;		/* What came is written before we return. */
-	bool failed;		/* By us, and its command is to end. */
-	bool deaf;		/* Error output is not wanted. */
-	int64_t deadline;
-	int64_t interrupted;	/* When the last SIGINT was passed on. */
-	bool passed[NSIG];	/* Which signals were. */
-	struct body ask;	/* Its words are the caller's. */
-	struct buf body;	/* What of it has not been sent. */
-
-	struct stream in;
-	bool reading;		/* Standard input has not ended. */
-	bool terminal;		/* It is one. */
-	uint32_t credit;	/* How much of it the server takes. */
-	struct buf early;	/* Sent before STARTED came: if it does not, */
-	bool again;		/* this is sent in the next session. */
-	size_t in_slot;
-	struct outlet outlets[2];
-	struct progress progress;
+	int64_t rtt_us;		/* How long its PONG took; -1: none came. */
 };
 
-/* The frames that a server may send; their owner is a struct request. */
-extern const struct endpoint_side session_side;
+/* Make ready to talk to the server of "settings", which are borrowed; nothing
+ * is connected yet.  The "count" frames of "requests" go to "owner". */
+void session_init(struct session *s, const struct settings *settings,
+    const struct endpoint_frame *requests, size_t count, void *owner);
+void session_clear(struct session *s);
 
-/* The session is of no use any more, and the request, if it has not come to
- * its end before, ends with it; request_fail() tells why. */
-void request_give_up(struct request *r);
-void request_fail(struct request *r, enum outcome_class class,
+/*
+ * Something is awaited until "deadline": what ends it before is told in "o".
+ * With NULL nothing is.  session_is_awaited() says whether it still is, and
+ * the session has not ended.
+ */
+void session_await(struct session *s, struct outcome *o, int64_t deadline);
+bool session_is_awaited(const struct session *s);
+
+/* Its end is told already, but it is awaited still. */
+void session_mute(struct session *s);
+
+/* Open the connection, which has to be ready at "connected", and begin the
+ * session.  0, or -1 and the reason is told. */
+int session_dial(struct session *s, int64_t connected);
+
+/* Close the connection, after what was said last; another may be opened. */
+void session_close(struct session *s);
+
+/* The session is of no use any more, and what is awaited ends with it;
+ * session_fail() tells why. */
+void session_give_up(struct session *s);
+void session_fail(struct session *s, enum outcome_class class,
     const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* A signal tells us to exit: at once, with output that is not written yet. */
-void request_leave(struct request *r, int signo);
+/* Have "body" to be sent as the next request.  0, or -1: it is too long, which
+ * is told. */
+int session_prepare(struct session *s, const struct body *body);
 
-/* Has the server not yet said whether it serves us, or lets us wait? */
-bool request_is_connecting(const struct request *r);
+/* The newest request: it begins, its command runs, it has its answer. */
+void session_ask(struct session *s);
+void session_started(struct session *s);
+void session_answered(struct session *s);
 
-/* Has the time for connecting, or for all, passed?  Then that is the end. */
-bool request_is_late(struct request *r);
+/* Queue a frame of the newest request.  As frame_put(). */
+int session_put(struct session *s, enum proto_type type, const void *payload,
+    size_t n);
 
-/* An output cannot be written, for errno.  0, or -1 if that is the end. */
-int request_output_failed(struct request *r, const struct outlet *o);
+/* Queue as much of the body as there is room for. */
+void session_put_body(struct session *s);
 
-/* Say that we wait in the server's line, if it is time to. */
-void request_tell_wait(struct request *r);
+/* Write what is queued.  Returns whether all of it is written; if not, it is
+ * waited for, or the session is over. */
+bool session_send(struct session *s);
 
-/* Open the connection and begin the session.  0, or -1 with the reason. */
-int request_dial(struct request *r);
+/* Ask an idle server for an answer at once: "rtt_us" has it, once it is
+ * there.  0, or -1: there is no such session. */
+int session_ping(struct session *s);
 
-/* Go on with the TLS handshake. */
-void request_shake(struct request *r);
+/* Add to this step what the session waits for; after the wait, go on with the
+ * handshake, or read what the server sends and act on it. */
+void session_poll(struct session *s, struct pollset *ps);
+void session_dispatch(struct session *s, const struct pollset *ps);
 
-/* Read what the server sends, and act on it. */
-void request_receive(struct request *r);
-
-/* Write what waits.  A server that refuses us closes the connection, so that
- * writing may fail before we have read why. */
-void request_send(struct request *r);
-
-/* Close the connection, after what was said last. */
-void request_close(struct request *r);
+/* Has the time for connecting, waiting, or all passed?  Then that is the end.
+ * If not, say that we wait in the server's line where that is due. */
+bool session_is_late(struct session *s);
 
 #endif

@@ -29,6 +29,19 @@ failure_set(struct failure *f, int code, const char *format, ...)
 	va_end(ap);
 }
 
+int
+failure_make(struct failure *f, int code, const char *hint,
+    const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	failure_vset(f, code, format, ap);
+	va_end(ap);
+	failure_hint(f, "%s", hint);
+	return -1;
+}
+
 void
 failure_about(struct failure *f, const char *format, ...)
 {
@@ -40,18 +53,12 @@ failure_about(struct failure *f, const char *format, ...)
 }
 
 void
-failure_vhint(struct failure *f, const char *format, va_list ap)
-{
-	(void)vsnprintf(f->hint, sizeof f->hint, format, ap);
-}
-
-void
 failure_hint(struct failure *f, const char *format, ...)
 {
 	va_list ap;
 
 	va_start(ap, format);
-	failure_vhint(f, format, ap);
+	(void)vsnprintf(f->hint, sizeof f->hint, format, ap);
 	va_end(ap);
 }
 

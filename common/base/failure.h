@@ -36,13 +36,15 @@ void failure_set(struct failure *f, int code, const char *format, ...)
 void failure_vset(struct failure *f, int code, const char *format, va_list ap)
     __attribute__((format(printf, 3, 0)));
 
+/* The same, with the hint "hint" ("": none).  -1. */
+int failure_make(struct failure *f, int code, const char *hint,
+    const char *format, ...) __attribute__((format(printf, 4, 5)));
+
 /* Say what "f" is about, and what to do, in place of what it says of that. */
 void failure_about(struct failure *f, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void failure_hint(struct failure *f, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-void failure_vhint(struct failure *f, const char *format, va_list ap)
-    __attribute__((format(printf, 2, 0)));
 
 /* Say what else to do, after "; " where "f" has a hint already. */
 void failure_more(struct failure *f, const char *format, ...)

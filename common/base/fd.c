@@ -2,11 +2,14 @@
  * SPDX-License-Identifier: ISC */
 #include <config.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -215,4 +218,52 @@ fd_read_pipe(const char *path, size_t max, int64_t wait, size_t *size)
 		errno = EINVAL;
 	fd_close(&fd);
 	return data;
+}
+
+/* Is it listed?  A name that is hidden, or the suffix alone, is not. */
+static bool
+is_listed(const char *name, const char *suffix)
+{
+	size_t n = strlen(name), end = strlen(suffix);
+
+	return name[0] != '.' && n > end &&
+	    strcmp(name + n - end, suffix) == 0;
+}
+
+char **
+fd_list(const char *directory, const char *suffix)
+{
+	struct dirent **names;
+	/* No program of ours sets LC_COLLATE. */
+	int n = scandir(directory, &names, NULL, alphasort), error = ENOMEM;
+	char **paths;
+	size_t count = 0;
+
+	if (n == -1)
+		return NULL;
+	if ((paths = calloc((size_t)n + 1, sizeof *paths)) != NULL)
+		error = 0;
+	for (int i = 0; i < n; i++) {
+		if (error == 0 && is_listed(names[i]->d_name, suffix) &&
+		    asprintf(&paths[count++], "%s/%s", directory,
+		    names[i]->d_name) == -1) {
+			paths[count - 1] = NULL;
+			error = ENOMEM;
+		}
+		free(names[i]);
+	}
+	free(names);
+	if (error == 0)
+		return paths;
+	fd_list_free(paths);
+	errno = error;
+	return NULL;
+}
+
+void
+fd_list_free(char **paths)
+{
+	for (char **p = paths; p != NULL && *p != NULL; p++)
+		free(*p);
+	free(paths);
 }

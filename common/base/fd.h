@@ -70,4 +70,12 @@ char *fd_read_file(const char *path, size_t max, size_t *size);
  */
 char *fd_read_pipe(const char *path, size_t max, int64_t wait, size_t *size);
 
+/*
+ * The paths of what is in "directory" with a name that ends in "suffix" and
+ * does not begin with ".", in the order of their bytes, and NULL after them.
+ * NULL with errno set.
+ */
+char **fd_list(const char *directory, const char *suffix);
+void fd_list_free(char **paths);
+
 #endif

@@ -16,6 +16,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "common/base/failure.h"
 #include "common/base/fd.h"
 #include "common/base/log.h"
 #include "common/base/net.h"
@@ -23,6 +24,9 @@
 
 /* More would only hide from the operator that the daemon cannot keep up. */
 #define BACKLOG	128
+/* So many bytes wait in the kernel behind those that the path holds: what is
+ * more urgent comes after them.  tcp(7), TCP_NOTSENT_LOWAT. */
+#define UNSENT_MAX	(16 * 1024)
 
 /* Copy "n" bytes as a string; -1 if they do not fit. */
 static int
@@ -136,104 +140,166 @@ net_set_option(int fd, int level, int name, int value)
 	return setsockopt(fd, level, name, &value, sizeof value);
 }
 
-/* Bind and listen; -1 with errno set. */
-static int
-listen_on(const struct addrinfo *ai)
+/* Some kernels have none. */
+static bool
+has_ipv6(void)
 {
-	int fd = socket(ai->ai_family, ai->ai_socktype | SOCK_CLOEXEC |
-	    SOCK_NONBLOCK, ai->ai_protocol);
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd == -1)
+		return errno != EAFNOSUPPORT;
+	fd_close(&fd);
+	return true;
+}
+
+int
+net_resolve(const char *host, const char *port, struct net_address *out,
+    size_t max, struct failure *why)
+{
+	struct addrinfo hints = { .ai_flags = AI_PASSIVE | AI_NUMERICSERV,
+	    .ai_socktype = SOCK_STREAM }, *list;
+	bool all = *host == '\0' || strcmp(host, "*") == 0;
+	size_t n = 0;
+	int e = getaddrinfo(all ? NULL : host, port, &hints, &list);
+
+	if (e != 0) {
+		failure_set(why, 0, "cannot listen on %s port %s: %s", host,
+		    port, e == EAI_SYSTEM ? strerror(errno) :
+		    gai_strerror(e));
+		return -1;
+	}
+	for (const struct addrinfo *ai = list; ai != NULL; ai = ai->ai_next) {
+		/* No IPv6 is no reason not to serve IPv4. */
+		if (ai->ai_family == AF_INET6 &&
+		    (ai->ai_next != NULL || n > 0) && !has_ipv6())
+			continue;
+		if (n == max) {
+			failure_set(why, 0, "cannot listen on %s port %s: "
+			    "there are more addresses than can be listened on",
+			    host, port);
+			failure_hint(why, "name fewer in \"listen\"");
+			freeaddrinfo(list);
+			return -1;
+		}
+		memset(&out[n], 0, sizeof out[n]);
+		memcpy(&out[n].storage, ai->ai_addr, ai->ai_addrlen);
+		out[n++].length = ai->ai_addrlen;
+	}
+	freeaddrinfo(list);
+	return (int)n;
+}
+
+/* Where the port is, in network order. */
+static const in_port_t *
+port_of(const struct net_address *address)
+{
+	return address->storage.ss_family == AF_INET ?
+	    &((const struct sockaddr_in *)&address->storage)->sin_port :
+	    &((const struct sockaddr_in6 *)&address->storage)->sin6_port;
+}
+
+/* Is it every address of its family? */
+static bool
+is_any(const struct net_address *address)
+{
+	static const uint8_t zeros[16];
+	uint8_t bytes[16];
+	size_t n = get_address((const struct sockaddr *)&address->storage,
+	    bytes);
+
+	return memcmp(bytes, zeros, n) == 0;
+}
+
+bool
+net_same(const struct net_address *a, const struct net_address *b)
+{
+	return a->length == b->length &&
+	    memcmp(&a->storage, &b->storage, a->length) == 0;
+}
+
+bool
+net_covers(const struct net_address *all, const struct net_address *one)
+{
+	return is_any(all) &&
+	    all->storage.ss_family == one->storage.ss_family &&
+	    *port_of(all) == *port_of(one) && *port_of(all) != 0;
+}
+
+/* A socket that is bound, -1 with errno set. */
+static int
+bind_to(const struct net_address *address)
+{
+	int family = address->storage.ss_family;
+	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd == -1)
 		return -1;
 	/* IPv4 has a socket of its own, also without bindv6only. */
-	if ((ai->ai_family == AF_INET6 &&
+	if ((family == AF_INET6 &&
 	    net_set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) == -1) ||
 	    net_set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) == -1 ||
-	    bind(fd, ai->ai_addr, ai->ai_addrlen) == -1 ||
-	    listen(fd, BACKLOG) == -1)
+	    bind(fd, (const struct sockaddr *)&address->storage,
+	    address->length) == -1)
 		fd_close(&fd);
 	return fd;
 }
 
+/* Say that we cannot listen, as errno says.  -1. */
 static int
-listen_all(const struct addrinfo *list, const char *host, const char *port,
-    int *fds, size_t max)
+cannot_listen(const struct net_address *address, struct failure *why)
 {
-	size_t n = 0;
+	struct net_address a = *address;
+	char host[NET_TEXT_MAX];
+	int error = errno;
 
-	for (const struct addrinfo *ai = list; ai != NULL; ai = ai->ai_next) {
-		if (n == max) {
-			log_error("cannot listen on %s port %s: more than %zu "
-			    "addresses; name fewer in \"listen\"", host, port,
-			    max);
-			goto fail;
-		}
-		if ((fds[n] = listen_on(ai)) != -1) {
-			n++;
-			continue;
-		}
-		/* A kernel without IPv6 is no reason not to serve IPv4. */
-		if (errno == EAFNOSUPPORT && ai->ai_family == AF_INET6 &&
-		    (ai->ai_next != NULL || n > 0))
-			continue;
-		log_errno("cannot listen on %s port %s", *host == '\0' ?
-		    "every address" : host, port);
-		goto fail;
-	}
-	return (int)n;
-
-fail:
-	while (n > 0)
-		fd_close(&fds[--n]);
+	failure_set(why, 0, "cannot listen on %s port %d: %s", is_any(&a) ?
+	    "every address" : net_text(&a, false, host), ntohs(*port_of(&a)),
+	    strerror(error));
+	failure_hint(why, "%s", error == EADDRNOTAVAIL ?
+	    "this machine does not have that address now: see ip address" :
+	    error == EADDRINUSE ? "see what has the port: ss -tlnp" :
+	    error == EACCES ? "this user may not have that port" :
+	    error == EINVAL ? "write IPv4 as 192.0.2.7, and a link-local "
+	    "address with its zone, as fe80::1%eth0" : "");
+	errno = error;
 	return -1;
 }
 
-/* Listen on the port "number", which is "port" in messages. */
-static int
-listen_at(const char *host, const char *number, const char *port, int *fds,
-    size_t max)
+int
+net_listen(const struct net_address *address, struct failure *why)
 {
-	struct addrinfo hints = { .ai_flags = AI_PASSIVE | AI_NUMERICSERV,
-	    .ai_socktype = SOCK_STREAM }, *list;
-	int e, n;
+	int fd = bind_to(address);
 
-	if (strcmp(host, "*") == 0)
-		host = "";
-	e = getaddrinfo(*host == '\0' ? NULL : host, number, &hints, &list);
-	if (e != 0) {
-		log_error("cannot listen on %s port %s: %s", host, port,
-		    e == EAI_SYSTEM ? strerror(errno) : gai_strerror(e));
-		return -1;
-	}
-	n = listen_all(list, host, port, fds, max);
-	freeaddrinfo(list);
-	return n;
+	if (fd != -1 && listen(fd, BACKLOG) == -1)
+		fd_close(&fd);
+	return fd == -1 ? cannot_listen(address, why) : fd;
 }
 
 int
-net_listen(const char *host, const char *port, int *fds, size_t max)
+net_check(const struct net_address *address, bool with_port,
+    struct failure *why)
 {
-	return listen_at(host, port, port, fds, max);
-}
+	struct net_address a = *address;
+	int fd;
 
-int
-net_check(const char *host, const char *port)
-{
-	int fds[32];
-	int n = listen_at(host, "0", port, fds, sizeof fds / sizeof *fds);
-
-	for (int i = 0; i < n; i++)
-		fd_close(&fds[i]);
-	return n == -1 ? -1 : 0;
+	if (!with_port && a.storage.ss_family == AF_INET)
+		((struct sockaddr_in *)&a.storage)->sin_port = 0;
+	else if (!with_port)
+		((struct sockaddr_in6 *)&a.storage)->sin6_port = 0;
+	if ((fd = bind_to(&a)) == -1)
+		return errno == EADDRINUSE ? 0 : cannot_listen(address, why);
+	fd_close(&fd);
+	return 0;
 }
 
 int
 net_prepare(int fd)
 {
-	/* Neither option exists on a Unix socket, which tests may use; what
-	 * they bring is speed, and an earlier notice of a dead peer. */
+	/* None of them exists on a Unix socket, which tests may use; what they
+	 * bring is speed, and an earlier notice of a dead peer. */
 	(void)net_set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	(void)net_set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	(void)net_set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_MAX);
 	return fd_set_blocking(fd, false);
 }
 
@@ -287,12 +353,15 @@ net_carried(int fd, struct net_carried *c)
 	memset(c, 0, sizeof *c);
 	/* libc's own struct lacks what kernels have had since Linux 4.1. */
 	memset(&info, 0, sizeof info);
+	if (ioctl(fd, SIOCOUTQ, &unacked) == 0 && unacked > 0)
+		c->unacked = (uint64_t)unacked;
 	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == -1)
 		return;
 	c->acked = info.tcpi_bytes_acked;
 	c->received = info.tcpi_bytes_received;
-	if (ioctl(fd, SIOCOUTQ, &unacked) == 0 && unacked > 0)
-		c->unacked = (uint64_t)unacked;
+	/* The kernel says this where it has not measured it yet. */
+	if (info.tcpi_min_rtt != UINT32_MAX)
+		c->round_trip = info.tcpi_min_rtt;
 	/* The one question of tcpi_probes may be on its way just now. */
 	c->answers = c->unacked == 0 ||
 	    (info.tcpi_retransmits == 0 && info.tcpi_probes <= 1);

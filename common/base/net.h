@@ -14,6 +14,8 @@
 #define NET_TEXT_MAX	64
 #define NET_UNKNOWN	"unknown"
 
+struct failure;
+
 struct net_address {
 	struct sockaddr_storage storage;
 	socklen_t length;
@@ -58,17 +60,34 @@ int net_split(const char *text, char *host, size_t hsize, char *port,
     size_t psize);
 
 /*
- * Open the sockets that listen on "host" and "port"; an empty host or "*" is
- * every address, IPv6 and IPv4.  Up to "max" descriptors go to "fds",
- * close-on-exec and non-blocking.  Returns how many, or -1 after a message.
+ * The addresses to listen on that "host" and "port" mean; an empty host or "*"
+ * is every address, IPv6 and IPv4.  Where the kernel has no IPv6, the others
+ * are enough.  Up to "max" go to "out".  Returns how many, or -1 with the
+ * reason in "why".
  */
-int net_listen(const char *host, const char *port, int *fds, size_t max);
+int net_resolve(const char *host, const char *port, struct net_address *out,
+    size_t max, struct failure *why);
+
+/* Are both the same, with their ports? */
+bool net_same(const struct net_address *a, const struct net_address *b);
+
+/* Is "all" every address of the family of "one", on the same port, and that
+ * is not 0?  Then they are not listened on beside one another. */
+bool net_covers(const struct net_address *all, const struct net_address *one);
+
+/* Open the socket that listens on "address", close-on-exec and non-blocking.
+ * Returns the descriptor, or -1 with the reason in "why", and errno set: EINVAL
+ * is of the address, and will not pass. */
+int net_listen(const struct net_address *address, struct failure *why);
 
 /*
- * Could net_listen() have the addresses of "host" now?  The port may be in use.
- * 0, or -1 after the same message.
+ * Could net_listen() do so now?  The address is bound for a moment, and not
+ * listened on; one that is in use already, as by a daemon that runs, is good.
+ * Unless "with_port", whether this user may have the port is not asked.  0, or
+ * -1 as net_listen() has it.
  */
-int net_check(const char *host, const char *port);
+int net_check(const struct net_address *address, bool with_port,
+    struct failure *why);
 
 /*
  * Make an inherited socket ready, with flags as net_listen() and net_accept()
@@ -95,11 +114,14 @@ struct net_carried {
 	uint64_t acked;		/* Bytes that the other end has acknowledged, */
 	uint64_t received;	/* and has sent. */
 	uint64_t unacked;	/* Bytes that it has not acknowledged. */
+	int64_t round_trip;	/* The shortest of late, in microseconds; 0: not
+				 * known. */
 	bool answers;		/* Nothing had to be sent twice for lack of an
 				 * answer; that it has no room is one. */
 };
 
-/* Ask.  On what is no TCP nothing moves, and nothing answers. */
+/* Ask.  On what is no TCP only "unacked" is known: what the other end has not
+ * read. */
 void net_carried(int fd, struct net_carried *c);
 
 /* Make a connected socket of ours as net_accept() leaves one.  0 or -1. */

@@ -1,4 +1,4 @@
-/* The poll set of one turn and its nearest deadline.
+/* The poll set of one step and its nearest deadline.
  * SPDX-License-Identifier: ISC */
 #include <config.h>
 

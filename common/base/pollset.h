@@ -1,7 +1,7 @@
 /*
- * pollset.h - the poll set of one turn and its nearest deadline.
+ * pollset.h - the poll set of one step and its nearest deadline.
  *
- * The set is rebuilt from the state of things at each turn of a loop: clear,
+ * The set is rebuilt from the state of things at each step of a loop: clear,
  * add what each part is interested in, wait, ask what happened.  It has a
  * fixed capacity, so adding cannot fail.
  * SPDX-License-Identifier: ISC
@@ -23,14 +23,14 @@ struct pollset {
 	bool starved;		/* The last wait failed, which was said. */
 };
 
-/* The slot of a descriptor that was not added in this turn. */
+/* The slot of a descriptor that was not added in this step. */
 #define POLLSET_NONE	((size_t)-1)
 
 /* Make room for "capacity" descriptors.  0, or -1 if memory is out. */
 int pollset_init(struct pollset *ps, size_t capacity);
 void pollset_free(struct pollset *ps);
 
-/* Begin a new turn. */
+/* Begin a new step. */
 void pollset_clear(struct pollset *ps);
 
 /*

@@ -136,14 +136,23 @@ text_printable(char *out, size_t size, const void *bytes, size_t n)
 	return out;
 }
 
-/* Can "value" stand in a logfmt line without quotes? */
+/* May "c", which is not 0, stand in a logfmt line without quotes? */
 static bool
-is_bare(const char *value)
+is_bare(char c)
 {
-	static const char bare[] = "abcdefghijklmnopqrstuvwxyz"
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+,-./:";
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	    (c >= '0' && c <= '9') || strchr("_@%+,-./:", c) != NULL;
+}
 
-	return *value != '\0' && value[strspn(value, bare)] == '\0';
+/* As strspn(3) by is_bare(), which would build a table for each value. */
+static size_t
+bare_length(const char *value)
+{
+	size_t n = 0;
+
+	while (value[n] != '\0' && is_bare(value[n]))
+		n++;
+	return n;
 }
 
 /* Add "n" bytes at "p"; returns what follows. */
@@ -159,7 +168,8 @@ text_put_field(char *out, size_t limit, size_t *used, const char *name,
     const char *value)
 {
 	size_t name_length = strlen(name), length = strlen(value);
-	size_t blank = *used > 0, quote = is_bare(value) ? 0 : 1;
+	size_t blank = *used > 0;
+	size_t quote = length == 0 || bare_length(value) < length ? 1 : 0;
 	char *p = out + *used;
 
 	if (blank + name_length + 1 + quote + length + quote >= limit - *used)

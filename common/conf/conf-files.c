@@ -17,8 +17,6 @@
 
 /* libconfig follows includes no deeper. */
 #define DEPTH_MAX	10
-/* A longer file than any configuration. */
-#define FILE_MAX	(64 * 1024 * 1024)
 /* What parsing a file takes at most: so much, and for each of its bytes. */
 #define PARSE_MEMORY	(4 * 1024 * 1024)
 #define PARSE_FACTOR	64
@@ -56,7 +54,7 @@ get_include(const char *line, char out[PATH_MAX])
 	return *line == '"';
 }
 
-static int check(const char *path, const char *from, int depth,
+static int check_file(const char *path, const char *from, int depth,
     const struct question *q);
 
 /* An include by this name, if there is one. */
@@ -68,7 +66,7 @@ check_include(const char *path, const char *from, int depth,
 
 	if (stat(path, &st) == -1 || S_ISDIR(st.st_mode))
 		return 0;
-	return check(path, from, depth + 1, q);
+	return check_file(path, from, depth + 1, q);
 }
 
 /* What "line" includes. */
@@ -119,7 +117,8 @@ has_memory(FILE *f)
 }
 
 static int
-check(const char *path, const char *from, int depth, const struct question *q)
+check_file(const char *path, const char *from, int depth,
+    const struct question *q)
 {
 	char line[PATH_MAX + 64];
 	bool first = true;
@@ -128,7 +127,7 @@ check(const char *path, const char *from, int depth, const struct question *q)
 
 	if (depth > DEPTH_MAX)
 		return 0;
-	if ((fd = fd_open_file(path, FILE_MAX)) == -1 && errno == EINVAL)
+	if ((fd = fd_open_file(path, CONF_FILE_MAX)) == -1 && errno == EINVAL)
 		return !q->only_files ? 0 : files_fail(q, path, EINVAL, "it is "
 		    "no file, and pipes are read by a start alone", "");
 	if (fd == -1 || (f = fdopen(fd, "r")) == NULL) {
@@ -169,5 +168,5 @@ int
 conf_files_check(const char *path, const char *from, bool only_files,
     struct failure *why)
 {
-	return check(path, from, 0, &(struct question){ why, only_files });
+	return check_file(path, from, 0, &(struct question){ why, only_files });
 }

@@ -9,6 +9,9 @@
 
 #include "common/base/failure.h"
 
+/* A longer file than any configuration, in bytes. */
+#define CONF_FILE_MAX		(64 * 1024 * 1024)
+
 /*
  * Read "path", and what it includes, from the directory "from", to the end:
  * libconfig ends the program where it cannot.  "only_files": a pipe or a

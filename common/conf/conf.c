@@ -5,7 +5,6 @@
  */
 #include <config.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <libgen.h>
 #include <limits.h>
@@ -16,10 +15,12 @@
 
 #include <libconfig.h>
 
+#include "common/base/fd.h"
 #include "common/base/log.h"
 #include "common/base/text.h"
 #include "common/conf/conf-files.h"
 #include "common/conf/conf.h"
+#include "common/conf/twice.h"
 
 /* Room for "FILE:LINE". */
 #define WHERE_MAX	(CONF_STRING_MAX + 16)
@@ -60,6 +61,25 @@ conf_group_where(const struct conf_group *group, char *out, size_t size)
 	return where(setting_of(group), out, size);
 }
 
+const char *
+conf_key_where(const struct conf_group *group, const char *name, char *out,
+    size_t size)
+{
+	const config_setting_t *s = config_setting_get_member(
+	    setting_of(group), name);
+
+	return where(s == NULL ? setting_of(group) : s, out, size);
+}
+
+/* See conf_first_failure(); it has a text once there was one. */
+static struct failure first;
+
+const struct failure *
+conf_first_failure(void)
+{
+	return first.text[0] == '\0' ? NULL : &first;
+}
+
 int
 conf_failure(const char *place, const struct failure *f)
 {
@@ -69,6 +89,11 @@ conf_failure(const char *place, const struct failure *f)
 	char sentence[FAILURE_MAX], text[WHERE_MAX + FAILURE_MAX + 2];
 	int error = errno;
 
+	if (first.text[0] == '\0') {
+		first = *f;
+		failure_about(&first, "%s%s%s", place, *place == '\0' ||
+		    f->about[0] == '\0' ? "" : ": ", f->about);
+	}
 	if (*place != '\0')
 		fields[e.count++] = (struct log_field){ "place", place,
 		    strlen(place) };
@@ -95,9 +120,25 @@ conf_error(const char *place, const char *format, ...)
 	return conf_failure(place, &f);
 }
 
-/* The same at the place of "s". */
+int
+conf_warning(FILE *out, const char *place, const char *format, ...)
+{
+	bool somewhere = place != NULL && *place != '\0';
+	char text[PATH_MAX + 512], shown[LOG_TEXT_MAX];
+	va_list ap;
+
+	va_start(ap, format);
+	(void)vsnprintf(text, sizeof text, format, ap);
+	va_end(ap);
+	(void)fprintf(out, "%s%s%s\n", somewhere ? place : "",
+	    somewhere ? ": " : "", text_printable(shown, sizeof shown, text,
+	    strlen(text)));
+	return 1;
+}
+
+/* The same, at the place of "s". */
 static int
-complain(const config_setting_t *s, const struct failure *f)
+conf_tell(const config_setting_t *s, const struct failure *f)
 {
 	char place[WHERE_MAX];
 
@@ -120,10 +161,35 @@ conf_complain(const struct conf_group *group, const char *name,
 		if (config_setting_is_group(s))
 			member = config_setting_get_member(s, name);
 	}
-	return complain(member == NULL ? s : member, &f);
+	return conf_tell(member == NULL ? s : member, &f);
 }
 
 /* --- files ------------------------------------------------------------- */
+
+/* What libconfig says of the text of "path". */
+static void
+explain_text(const config_t *c, const char *path, struct failure *why)
+{
+	const char *text = config_error_text(c);
+	const config_setting_t *s;
+	char place[WHERE_MAX];
+
+	if (strcmp(text, "duplicate setting name") != 0) {
+		failure_set(why, 0, "%s", text);
+		/* A missing semicolon is found at the word after it. */
+		failure_hint(why, "look at this line, and at the end of the "
+		    "one before");
+	} else if ((s = twice_first(c, path)) == NULL) {
+		failure_set(why, 0, "a key of this line is set for the second "
+		    "time in the same group");
+		failure_hint(why, "remove one of the two");
+	} else {
+		failure_set(why, 0, "set for the second time: it is set at %s "
+		    "already", where(s, place, sizeof place));
+		failure_about(why, "%s", config_setting_name(s));
+		failure_hint(why, "remove one of the two");
+	}
+}
 
 /* Parse one more file. */
 static int
@@ -165,60 +231,28 @@ add_file(struct conf *conf, const char *path)
 	}
 	(void)snprintf(place, sizeof place, "%s:%d", file,
 	    config_error_line(c));
-	/* A missing semicolon is found at the word after it. */
-	failure_set(&why, 0, "%s", config_error_text(c));
-	failure_hint(&why, "look at this line, and at the end of the one "
-	    "before");
+	explain_text(c, path, &why);
 	(void)conf_failure(place, &why);
 	errno = 0;
 	return -1;
 }
 
 static int
-is_conf(const struct dirent *d)
-{
-	size_t n = strlen(d->d_name);
-
-	return d->d_name[0] != '.' && n > 5 &&
-	    strcmp(d->d_name + n - 5, ".conf") == 0;
-}
-
-static int
-by_bytes(const struct dirent **a, const struct dirent **b)
-{
-	/* The order must not depend on the locale. */
-	return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-static int
 add_directory(struct conf *conf, const char *directory)
 {
-	struct dirent **names;
-	char path[CONF_STRING_MAX];
-	int n = scandir(directory, &names, is_conf, by_bytes), result = 0;
+	char **paths = fd_list(directory, ".conf");
+	int result = 0;
 
-	if (n == -1 && errno == ENOENT)
+	if (paths == NULL && errno == ENOENT)
 		return 0;
-	if (n == -1) {
+	if (paths == NULL) {
 		(void)conf_error("", "cannot read the directory %s: %s",
 		    directory, strerror(errno));
 		return -1;
 	}
-	for (int i = 0; i < n; i++) {
-		int length = snprintf(path, sizeof path, "%s/%s", directory,
-		    names[i]->d_name);
-
-		if (length < 0 || (size_t)length >= sizeof path) {
-			errno = 0;
-			(void)conf_error(directory, "a name in it is too "
-			    "long");
-			result = -1;
-		}
-		if (result == 0)
-			result = add_file(conf, path);
-		free(names[i]);
-	}
-	free(names);
+	for (char **p = paths; *p != NULL && result == 0; p++)
+		result = add_file(conf, *p);
+	fd_list_free(paths);
 	return result;
 }
 
@@ -280,15 +314,15 @@ complain_unknown(const config_setting_t *s, const struct conf_key *table,
 		failure_hint(&f, "did you mean \"%s\"?", meant);
 	else
 		failure_hint(&f, "the manual page says which keys stand here");
-	return complain(s, &f);
+	return conf_tell(s, &f);
 }
 
 static int
-read_settings(const config_setting_t *group, const struct conf_key *table,
+read_group(const config_setting_t *group, const struct conf_key *table,
     size_t n, void *base)
 {
 	int count = config_setting_length(group), errors = 0;
-	char why[CONF_WHY_MAX];
+	struct failure why;
 
 	for (int i = 0; i < count; i++) {
 		const config_setting_t *s = config_setting_get_elem(group,
@@ -300,9 +334,10 @@ read_settings(const config_setting_t *group, const struct conf_key *table,
 			key++;
 		if (key == table + n)
 			errors += complain_unknown(s, table, n);
-		else if (value_read(s, key, base, why) == -1)
-			errors += conf_complain(group_of(group), key->name,
-			    "%s", why);
+		else if (value_read(s, key, base, &why) == -1) {
+			failure_about(&why, "%s", key->name);
+			errors += conf_tell(s, &why);
+		}
 	}
 	return errors;
 }
@@ -314,7 +349,7 @@ conf_read(struct conf *conf, const struct conf_key *table, size_t n,
 	int errors = 0;
 
 	for (size_t i = 0; i < conf->count; i++)
-		errors += read_settings(config_root_setting(&conf->files[i]),
+		errors += read_group(config_root_setting(&conf->files[i]),
 		    table, n, base);
 	return errors;
 }
@@ -323,7 +358,7 @@ int
 conf_read_group(const struct conf_group *group, const struct conf_key *table,
     size_t n, void *base)
 {
-	return read_settings(setting_of(group), table, n, base);
+	return read_group(setting_of(group), table, n, base);
 }
 
 /* --- lists of groups --------------------------------------------------- */
@@ -366,9 +401,10 @@ conf_each(struct conf *conf, const char *name, conf_each_fn *each,
 {
 	int errors = 0;
 
-	for (size_t i = 0; i < conf->count; i++)
+	/* The main file, which is the first, comes last. */
+	for (size_t i = 1; i <= conf->count; i++)
 		errors += conf_each_in(group_of(config_root_setting(
-		    &conf->files[i])), name, each, context);
+		    &conf->files[i % conf->count])), name, each, context);
 	return errors;
 }
 

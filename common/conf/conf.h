@@ -5,14 +5,16 @@
  *
  * A configuration is one file, with what it includes, and the files of a
  * directory, in the order of their names.  A later file's value replaces an
- * earlier one's; lists of groups are appended.  A table says which keys there
- * are; a key that is in no table is an error.
+ * earlier one's.  Of lists of groups those of the directory come first, so that
+ * a catch-all at the end of the one file hides none of them.  A table says
+ * which keys there are; a key that is in no table is an error.
  */
 #ifndef AIS_CONF_H
 #define AIS_CONF_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "common/base/failure.h"
 #include "common/conf/value.h"
@@ -50,10 +52,10 @@ int conf_read_group(const struct conf_group *group,
 
 /*
  * Call "each" for every group of the list "name", at the top level of every
- * file in turn, or within "group".  An entry that is a string and no group is
- * passed as "text", with "group" being the list that it stands in, good for
- * conf_complain() alone.  Returns the sum of what "each" returns, which is a
- * number of errors, plus the errors found here.
+ * file of the directory and then of the main one, or within "group".  An entry
+ * that is a string and no group is passed as "text", with "group" being the
+ * list that it stands in, good for conf_complain() alone.  Returns the sum of
+ * what "each" returns, which is a number of errors, plus the errors found here.
  */
 typedef int conf_each_fn(void *context, const struct conf_group *group,
     const char *text);
@@ -66,7 +68,10 @@ int conf_each_in(const struct conf_group *group, const char *name,
 bool conf_has(const struct conf_group *group, const char *name);
 const char *conf_where(struct conf *conf, const char *name, char *out,
     size_t size);
-/* The same of a group: the place where it begins. */
+/* The same of a key in a group, which is where the group begins if it does not
+ * set that; and of the group itself. */
+const char *conf_key_where(const struct conf_group *group, const char *name,
+    char *out, size_t size);
 const char *conf_group_where(const struct conf_group *group, char *out,
     size_t size);
 
@@ -82,7 +87,20 @@ int conf_complain(const struct conf_group *group, const char *name,
  */
 int conf_failure(const char *place, const struct failure *f);
 
-/* The same of a failure without a hint. */
+/* The first failure that the function above was told, with its place before
+ * what it is about; NULL: there was none. */
+const struct failure *conf_first_failure(void);
+
+/*
+ * Write a line to "out" about what is valid but probably not intended, to be
+ * logged as a warning: the text, escaped, after the "place" as above; NULL is
+ * "".
+ * Returns 1, to be added to a number of warnings.
+ */
+int conf_warning(FILE *out, const char *place, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* As conf_failure(), for one without a hint. */
 int conf_error(const char *place, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -51,7 +51,30 @@ scale(double number, int64_t factor, int64_t *v)
 	if (!(product >= 0 && product <= 4611686018427387904.0))
 		return -1;
 	*v = (int64_t)(product + 0.5);
+	/* As 0 it would mean no limit. */
+	if (*v == 0 && number > 0)
+		*v = 1;
 	return 0;
+}
+
+/* A number with a unit after it; and "bare", if that is not 0, without. */
+static int
+scan_measure(const char *text, const struct unit *units, int64_t bare,
+    int64_t *v)
+{
+	const char *end;
+	double number;
+
+	if (text == NULL || (end = number_decimal(text, &number)) == NULL)
+		return -1;
+	if (*end == '\0' && bare != 0)
+		return scale(number, bare, v);
+	end += strspn(end, " ");
+	for (const struct unit *u = units; u->name != NULL; u++) {
+		if (strcmp(end, u->name) == 0)
+			return scale(number, u->factor, v);
+	}
+	return -1;
 }
 
 /* A number, bare or with a unit after it. */
@@ -59,22 +82,11 @@ static int
 read_measure(const config_setting_t *s, const struct unit *units,
     int64_t bare, int64_t *v)
 {
-	const char *text, *end;
-	double number;
-
 	if (is_whole(s))
 		return scale((double)config_setting_get_int64(s), bare, v);
 	if (config_setting_type(s) == CONFIG_TYPE_FLOAT)
 		return scale(config_setting_get_float(s), bare, v);
-	if ((text = config_setting_get_string(s)) == NULL ||
-	    (end = number_decimal(text, &number)) == NULL)
-		return -1;
-	end += strspn(end, " ");
-	for (const struct unit *u = units; u->name != NULL; u++) {
-		if (strcmp(end, u->name) == 0)
-			return scale(number, u->factor, v);
-	}
-	return -1;
+	return scan_measure(config_setting_get_string(s), units, 0, v);
 }
 
 static int
@@ -86,14 +98,19 @@ read_int(const config_setting_t *s, void *place)
 	return 0;
 }
 
+static const struct unit times[] = { { "ms", 1 }, { "s", 1000 },
+	{ "min", 60000 }, { "h", 3600000 }, { "d", 86400000 }, { NULL, 0 } };
+
 static int
 read_seconds(const config_setting_t *s, void *place)
 {
-	static const struct unit units[] = { { "ms", 1 }, { "s", 1000 },
-	    { "min", 60000 }, { "h", 3600000 }, { "d", 86400000 },
-	    { NULL, 0 } };
+	return read_measure(s, times, 1000, place);
+}
 
-	return read_measure(s, units, 1000, place);
+int
+value_seconds(const char *text, int64_t *ms)
+{
+	return scan_measure(text, times, 1000, ms);
 }
 
 static int
@@ -255,7 +272,7 @@ free_list(void *place)
 
 /* A list or an array of strings, or one string. */
 static int
-read_list(const config_setting_t *s, void *place)
+read_strings(const config_setting_t *s, void *place)
 {
 	bool aggregate = config_setting_is_aggregate(s) == CONFIG_TRUE;
 	int n = aggregate ? config_setting_length(s) : 1;
@@ -284,7 +301,7 @@ read_variables(const config_setting_t *s, void *place)
 {
 	char **list = NULL;
 
-	if (read_list(s, &list) == -1)
+	if (read_strings(s, &list) == -1)
 		return -1;
 	for (char **p = list; *p != NULL; p++) {
 		if (strchr(*p, '=') == NULL || **p == '=') {
@@ -370,7 +387,7 @@ static const struct type types[] = {
 	    free_string, false },
 	[CONF_PATH] = { "an absolute path", read_path, print_string,
 	    same_string, free_string, false },
-	[CONF_STRINGS] = { "a string or a list of strings", read_list,
+	[CONF_STRINGS] = { "a string or a list of strings", read_strings,
 	    print_list, same_list, free_list, false },
 	[CONF_VARIABLES] = { "a list of \"NAME=VALUE\"", read_variables,
 	    print_list, same_list, free_list, false },
@@ -382,15 +399,14 @@ static const struct type types[] = {
 };
 
 static int
-out_of_range(const struct conf_key *key, char why[CONF_WHY_MAX])
+out_of_range(const struct conf_key *key, struct failure *why)
 {
-	FILE *out = fmemopen(why, CONF_WHY_MAX, "w");
+	FILE *out;
 
-	if (out == NULL) {
-		(void)snprintf(why, CONF_WHY_MAX, "out of range");
+	failure_set(why, 0, "out of range");
+	if ((out = fmemopen(why->hint, sizeof why->hint, "w")) == NULL)
 		return -1;
-	}
-	fputs("out of range; it may be from ", out);
+	fputs("it may be from ", out);
 	types[key->type].print(out, &key->min);
 	fputs(" to ", out);
 	types[key->type].print(out, &key->max);
@@ -401,27 +417,28 @@ out_of_range(const struct conf_key *key, char why[CONF_WHY_MAX])
 /* One of the words of "key", as its number; as value_read(). */
 static int
 read_word(const config_setting_t *s, const struct conf_key *key,
-    int64_t *place, char why[CONF_WHY_MAX])
+    int64_t *place, struct failure *why)
 {
 	const char *text = config_setting_get_string(s);
 	const char *const *words = key->words;
-	size_t used = (size_t)snprintf(why, CONF_WHY_MAX, "must be ");
+	size_t used = strlen("must be ");
 
+	failure_set(why, 0, "must be ");
 	for (size_t i = 0; words[i] != NULL; i++) {
 		if (text != NULL && strcmp(text, words[i]) == 0) {
 			*place = (int64_t)i;
 			return 0;
 		}
-		used += (size_t)snprintf(why + used, CONF_WHY_MAX - used,
-		    "%s\"%s\"", i == 0 ? "" : words[i + 1] == NULL ? " or " :
-		    ", ", words[i]);
+		used += (size_t)snprintf(why->text + used,
+		    sizeof why->text - used, "%s\"%s\"", i == 0 ? "" :
+		    words[i + 1] == NULL ? " or " : ", ", words[i]);
 	}
 	return -1;
 }
 
 int
 value_read(const config_setting_t *s, const struct conf_key *key, void *base,
-    char why[CONF_WHY_MAX])
+    struct failure *why)
 {
 	const struct type *t = &types[key->type];
 	void *place = (char *)base + key->offset;
@@ -431,7 +448,7 @@ value_read(const config_setting_t *s, const struct conf_key *key, void *base,
 		return read_word(s, key, place, why);
 	errno = 0;
 	if (t->read(s, t->has_range ? &number : place) == -1) {
-		(void)snprintf(why, CONF_WHY_MAX, "%s%s", errno == ENOMEM ?
+		failure_set(why, 0, "%s%s", errno == ENOMEM ?
 		    "out of memory" : "must be ", errno == ENOMEM ? "" :
 		    t->wanted);
 		return -1;

@@ -13,12 +13,12 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "common/base/failure.h"
+
 struct config_setting_t;	/* A value in a file, of libconfig. */
 
 /* The most bytes of one string, with its NUL. */
 #define CONF_STRING_MAX		4096
-/* Room for a sentence about a value. */
-#define CONF_WHY_MAX		256
 
 enum conf_type {
 	CONF_BOOL,		/* bool */
@@ -61,10 +61,15 @@ struct conf_key {
 
 /*
  * Read the value "s" of "key" into its place in "base"; what it replaces is
- * freed.  0, or -1 with the reason in "why": "must be a string".
+ * freed.  0, or -1 with the reason in "why", without the key: "must be a
+ * string".
  */
 int value_read(const struct config_setting_t *s, const struct conf_key *key,
-    void *base, char why[CONF_WHY_MAX]);
+    void *base, struct failure *why);
+
+/* Read "text" as a CONF_SECONDS, "10" being as good as "10 s", into "*ms".  0,
+ * or -1: it is none. */
+int value_seconds(const char *text, int64_t *ms);
 
 /* The string "s", or NULL: it is no string, or too long. */
 const char *value_string(const struct config_setting_t *s);

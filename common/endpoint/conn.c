@@ -19,10 +19,11 @@ struct conn {
 	struct tls *tls;
 	struct buf in;
 	struct buf out;
-	size_t slot;		/* In this turn's poll set. */
+	size_t slot;		/* In the poll set of this step. */
 	bool eof;		/* The peer has sent close_notify. */
 	size_t held;		/* Bytes of "out" that wait for more, */
 	int64_t held_until;	/* and until when. */
+	uint64_t sent;		/* See conn_sent(). */
 };
 
 struct conn *
@@ -50,6 +51,8 @@ conn_linger(struct conn *c)
 	if (c == NULL)
 		return -1;
 	fd = c->fd;
+	c->held = 0;
+	(void)conn_write(c);
 	tls_shutdown(c->tls);
 	tls_free(c->tls);
 	buf_free(&c->in);
@@ -92,7 +95,7 @@ conn_handshake(struct conn *c)
 }
 
 static bool
-is_held(const struct conn *c)
+conn_is_held(const struct conn *c)
 {
 	return c->held > 0 && c->held == buf_used(&c->out) &&
 	    !clock_past(c->held_until);
@@ -100,7 +103,7 @@ is_held(const struct conn *c)
 
 /* Is there room for tls_fill(), and anything more to come? */
 static bool
-can_fill(const struct conn *c)
+conn_can_fill(const struct conn *c)
 {
 	return buf_room(&c->in) > 0 && !c->eof;
 }
@@ -110,12 +113,12 @@ conn_poll(struct conn *c, struct pollset *ps, bool reading)
 {
 	if (c == NULL)
 		return;
-	reading = reading && can_fill(c);
+	reading = reading && conn_can_fill(c);
 	c->slot = pollset_add(ps, c->fd, tls_events(c->tls, reading,
 	    conn_has_output(c)));
 	if (reading && tls_pending(c->tls))
 		pollset_deadline(ps, clock_now());
-	if (is_held(c))
+	if (conn_is_held(c))
 		pollset_deadline(ps, c->held_until);
 }
 
@@ -129,7 +132,7 @@ bool
 conn_ready(const struct conn *c, const struct pollset *ps)
 {
 	return c != NULL && (conn_events(c, ps) != 0 ||
-	    (can_fill(c) && tls_pending(c->tls)));
+	    (conn_can_fill(c) && tls_pending(c->tls)));
 }
 
 enum io
@@ -137,7 +140,7 @@ conn_read(struct conn *c)
 {
 	enum io io;
 
-	if (!can_fill(c))
+	if (!conn_can_fill(c))
 		return IO_WAIT;
 	io = tls_fill(c->tls, &c->in);
 	if (io == IO_EOF)
@@ -148,10 +151,21 @@ conn_read(struct conn *c)
 enum io
 conn_write(struct conn *c)
 {
+	size_t before = buf_used(&c->out);
+	enum io io;
+
 	if (!conn_has_output(c))
 		return IO_WAIT;
 	c->held = 0;
-	return tls_drain(c->tls, &c->out);
+	io = tls_drain(c->tls, &c->out);
+	c->sent += before - buf_used(&c->out);
+	return io;
+}
+
+uint64_t
+conn_sent(const struct conn *c)
+{
+	return c->sent;
 }
 
 int
@@ -190,6 +204,6 @@ conn_hold(struct conn *c, int64_t deadline)
 bool
 conn_has_output(const struct conn *c)
 {
-	return (buf_used(&c->out) > 0 && !is_held(c)) ||
+	return (buf_used(&c->out) > 0 && !conn_is_held(c)) ||
 	    tls_has_output(c->tls);
 }

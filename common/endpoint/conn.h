@@ -34,14 +34,15 @@ struct tls_context;
  */
 struct conn *conn_open(struct tls_context *context, int fd, const char *name);
 
-/* Say close_notify, close and free.  NULL does nothing. */
+/* As conn_linger(), but close the descriptor at once. */
 void conn_close(struct conn *c);
 
 /*
- * Say close_notify, end the sending side, free all but the descriptor, and
- * return it; -1 for NULL.  The caller reads and drops what still comes until
- * the peer has closed, for a while: closing at once, with bytes unread, would
- * reset the connection and lose what was said last.
+ * Write of the queue what goes at once, say close_notify, end the sending side,
+ * free all but the descriptor, and return it; -1 for NULL.  The caller reads
+ * and drops what still comes until the peer has closed, for a while: closing at
+ * once, with bytes unread, would reset the connection and lose what was said
+ * last.
  */
 int conn_linger(struct conn *c);
 
@@ -56,9 +57,9 @@ int conn_fd(const struct conn *c);
 enum io conn_handshake(struct conn *c);
 
 /*
- * Add the connection (NULL: nothing) to this turn: for reading where "reading"
+ * Add the connection (NULL: nothing) to this step: for reading where "reading"
  * and there is room, for writing where frames wait.  If bytes are ready
- * already, the turn does not wait.
+ * already, the step does not wait.
  */
 void conn_poll(struct conn *c, struct pollset *ps, bool reading);
 
@@ -89,6 +90,9 @@ size_t conn_data_room(const struct conn *c);
  * frame at once.
  */
 void conn_hold(struct conn *c, int64_t deadline);
+
+/* How many bytes of frames have left the queue for TLS and the kernel. */
+uint64_t conn_sent(const struct conn *c);
 
 /* Are frames waiting to be written, other than those that are held? */
 bool conn_has_output(const struct conn *c);

@@ -11,7 +11,7 @@
 #include "common/endpoint/endpoint.h"
 
 static const char *
-on_ping(void *owner, const struct frame *f)
+endpoint_on_ping(void *owner, const struct frame *f)
 {
 	struct endpoint *e = owner;
 
@@ -24,50 +24,61 @@ on_ping(void *owner, const struct frame *f)
 }
 
 static const char *
-on_pong(void *owner, const struct frame *f)
+endpoint_on_pong(void *owner, const struct frame *f)
 {
 	struct endpoint *e = owner;
 
 	if (f->length > PROTO_PING_MAX)
 		return "a PONG is too long";
-	e->side->on_pong(e->owner, f);
+	if (e->side->on_pong != NULL)
+		e->side->on_pong(e->owner, f);
 	return NULL;
 }
 
 static const char *
-on_goodbye(void *owner, const struct frame *f)
+endpoint_on_goodbye(void *owner, const struct frame *f)
 {
 	struct endpoint *e = owner;
-	char text[PROTO_TEXT_MAX + 1];
-	uint16_t code;
+	struct frame_code said;
 
-	if (frame_get_code(f, &code, text) == -1)
+	if (frame_get_code(f, &said) == -1)
 		return "a malformed GOODBYE";
-	e->side->on_goodbye(e->owner, code, text, frame_get_retry(f));
+	e->side->on_goodbye(e->owner, &said);
 	return NULL;
 }
 
 /* What both sides say; the owner of the handlers is the endpoint. */
 static const struct endpoint_frame common_frames[] = {
-	{ PROTO_PING, ENDPOINT_SESSION, ~0U, on_ping },
-	{ PROTO_PONG, ENDPOINT_SESSION, ~0U, on_pong },
-	{ PROTO_GOODBYE, ENDPOINT_SESSION, ~0U, on_goodbye }
+	{ PROTO_PING, ENDPOINT_SESSION, ~0U, endpoint_on_ping },
+	{ PROTO_PONG, ENDPOINT_SESSION, ~0U, endpoint_on_pong },
+	{ PROTO_GOODBYE, ENDPOINT_SESSION, ~0U, endpoint_on_goodbye }
 };
 
+/* What takes frames of "type", with its owner; or NULL. */
 static const struct endpoint_frame *
-find_frame(const struct endpoint_frame *frames, size_t n, uint8_t type)
+endpoint_find(struct endpoint *e, uint8_t type, void **owner)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (frames[i].type == type)
-			return &frames[i];
+	const struct endpoint_table tables[] = {
+		{ common_frames, sizeof common_frames / sizeof *common_frames,
+		    e },
+		{ e->side->frames, e->side->nframes, e->owner }, e->requests
+	};
+
+	for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+		*owner = tables[i].owner;
+		for (size_t k = 0; k < tables[i].count; k++) {
+			if (tables[i].frames[k].type == type)
+				return &tables[i].frames[k];
+		}
 	}
 	return NULL;
 }
 
-/* Has the request of the frame, which is legal in "states" of the newest one,
- * ended before it came? */
+/* Has the request of the frame ended before it came?  "state" is that of the
+ * newest one. */
 static bool
-is_late(const struct endpoint *e, const struct frame *f, unsigned state)
+endpoint_is_late(const struct endpoint *e, const struct frame *f,
+    unsigned state)
 {
 	return f->request < e->request ||
 	    (f->request == e->request && state == ENDPOINT_IDLE);
@@ -75,21 +86,18 @@ is_late(const struct endpoint *e, const struct frame *f, unsigned state)
 
 /* Handle one frame.  NULL, or what is wrong with it. */
 static const char *
-take_frame(struct endpoint *e, const struct frame *f)
+endpoint_take(struct endpoint *e, const struct frame *f)
 {
 	unsigned state = e->side->state(e->owner);
-	const struct endpoint_frame *known = find_frame(common_frames,
-	    sizeof common_frames / sizeof *common_frames, f->type);
-	void *owner = known != NULL ? (void *)e : e->owner;
+	void *owner;
+	const struct endpoint_frame *known = endpoint_find(e, f->type, &owner);
 
-	if (known == NULL)
-		known = find_frame(e->side->frames, e->side->nframes, f->type);
 	if (known == NULL)
 		return "an unknown type of frame";
 	if ((known->scope == ENDPOINT_SESSION) != (f->request == 0))
 		return "a frame has a request's number where it may not, or "
 		    "none where it must";
-	if (known->scope == ENDPOINT_TRAILS && is_late(e, f, state))
+	if (known->scope == ENDPOINT_TRAILS && endpoint_is_late(e, f, state))
 		return NULL;
 	if ((known->scope >= ENDPOINT_REQUEST && f->request != e->request) ||
 	    (known->states & state) == 0)
@@ -121,7 +129,7 @@ endpoint_receive(struct endpoint *e)
 
 	e->paused = false;
 	while (!e->over && (got = conn_peek(e->conn, &f)) == 1 && !e->paused) {
-		wrong = take_frame(e, &f);
+		wrong = endpoint_take(e, &f);
 		if (wrong != NULL && !e->over)
 			e->side->on_violation(e->owner, wrong);
 		/* A handler may have given the connection away. */

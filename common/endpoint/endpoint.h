@@ -42,8 +42,17 @@ struct endpoint_frame {
 	const char *(*handle)(void *owner, const struct frame *f);
 };
 
+/* A table of them, and what its handlers are given. */
+struct endpoint_table {
+	const struct endpoint_frame *frames;
+	size_t count;
+	void *owner;
+};
+
 /* What an endpoint needs of the program that it speaks for; all constant. */
 struct endpoint_side {
+	/* The frames of the session; the owner of their handlers is that of
+	 * the functions below. */
 	const struct endpoint_frame *frames;
 	size_t nframes;
 
@@ -56,23 +65,22 @@ struct endpoint_side {
 	/* Answers to PING fill the queue, and the peer does not read them. */
 	void (*on_full)(void *owner);
 
-	/* PONG; GOODBYE, whose code may be one that we do not know, with
-	 * "retry" as of frame_get_retry(). */
+	/* PONG, or NULL; GOODBYE. */
 	void (*on_pong)(void *owner, const struct frame *f);
-	void (*on_goodbye)(void *owner, uint16_t code,
-	    const char *text, uint32_t retry);
+	void (*on_goodbye)(void *owner, const struct frame_code *said);
 };
 
 struct endpoint {
 	const struct endpoint_side *side;
 	void *owner;
+	struct endpoint_table requests;	/* The frames of requests. */
 	struct conn *conn;	/* NULL: there is none. */
 	uint32_t request;	/* The newest request's number. */
 	bool over;		/* No frame is handled any more. */
 	bool paused;		/* Frames wait for the next dispatch. */
 };
 
-/* Add the connection to the turn of "ps", for reading unless it is over. */
+/* Add the connection to the step of "ps", for reading unless it is over. */
 void endpoint_poll(struct endpoint *e, struct pollset *ps);
 
 /* Is there something for endpoint_receive() to do after the wait? */

@@ -24,6 +24,14 @@ cert_lacked_memory(void)
 	return lacked;
 }
 
+const char *
+cert_last_reason(void)
+{
+	const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+
+	return reason == NULL ? "unknown error" : reason;
+}
+
 int64_t
 cert_seconds(const ASN1_TIME *t)
 {
@@ -33,9 +41,9 @@ cert_seconds(const ASN1_TIME *t)
 	    date_seconds(&tm) : 0;
 }
 
-/* A length of time as people say it. */
+/* A length of time as people say it; returns "out". */
 static const char *
-to_span(int64_t seconds, char out[32])
+write_span(int64_t seconds, char out[TEXT_COUNT_MAX])
 {
 	static const struct {
 		int64_t length;
@@ -50,20 +58,19 @@ to_span(int64_t seconds, char out[32])
 	while (units[i].length > 1 && seconds < 2 * units[i].length)
 		i++;
 	seconds /= units[i].length;
-	(void)snprintf(out, 32, "%lld %s%s", (long long)seconds, units[i].name,
-	    seconds == 1 ? "" : "s");
-	return out;
+	return text_count(out, (double)seconds, units[i].name);
 }
 
 const char *
 cert_when(const ASN1_TIME *t, const char *whose, char out[CERT_WHEN_MAX])
 {
 	int64_t now = date_now(), then = cert_seconds(t), left = then - now;
-	char span[32], date[DATE_TEXT_MAX], today[DATE_TEXT_MAX];
+	char span[TEXT_COUNT_MAX], date[DATE_TEXT_MAX], today[DATE_TEXT_MAX];
 
 	(void)snprintf(out, CERT_WHEN_MAX, "%s, %s %s by %s clock (%s)",
-	    date_words(then, date), to_span(left < 0 ? -left : left, span),
-	    left < 0 ? "ago" : "from now", whose, date_words(now, today));
+	    date_words(then, date), write_span(left < 0 ? -left : left,
+	    span), left < 0 ? "ago" : "from now", whose,
+	    date_words(now, today));
 	return out;
 }
 
@@ -137,6 +144,94 @@ get_common_name(X509 *cert, char out[TLS_NAME_MAX])
 	return lacks;
 }
 
+/* The attributes of a subject of which there are rules. */
+static const struct {
+	int nid;
+	const char *kind;
+} attributes[] = {
+	{ NID_commonName, "CN:" }, { NID_organizationalUnitName, "OU:" },
+	{ NID_organizationName, "O:" }, { NID_userId, "UID:" },
+	{ NID_serialNumber, "SERIALNUMBER:" },
+	{ NID_pkcs9_emailAddress, "EMAILADDRESS:" },
+	{ NID_domainComponent, "DC:" },
+};
+
+/* An entry of a name as UTF-8 into "out", after "used" bytes.  Its length, or
+ * -1: it has a NUL or is no text, or does not fit. */
+static int
+get_entry(const X509_NAME_ENTRY *entry, char *out, size_t used)
+{
+	unsigned char *text;
+	int n = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(entry));
+
+	if (n < 0)
+		return -1;
+	if ((size_t)n >= TLS_NAME_MAX || (size_t)n + 2 > TLS_DN_MAX - used ||
+	    memchr(text, '\0', (size_t)n) != NULL)
+		n = -1;
+	else
+		memcpy(out + used, text, (size_t)n);
+	OPENSSL_free(text);
+	return n;
+}
+
+/*
+ * Add the attributes of one kind that the subject has, the most special one
+ * first, to the "*used" bytes in "out"; domain components as one domain.
+ * Whether all could be added.
+ */
+static bool
+get_attributes_of(X509_NAME *name, size_t kind, char out[TLS_DN_MAX],
+    size_t *used)
+{
+	bool domain = attributes[kind].nid == NID_domainComponent, first = true;
+	const char *prefix = attributes[kind].kind;
+
+	for (int i = X509_NAME_entry_count(name) - 1; i >= 0; i--) {
+		const X509_NAME_ENTRY *entry = X509_NAME_get_entry(name, i);
+		int n;
+
+		if (OBJ_obj2nid(X509_NAME_ENTRY_get_object(entry)) !=
+		    attributes[kind].nid)
+			continue;
+		if (domain && !first) {
+			/* In place of the NUL of the one before. */
+			out[*used - 1] = '.';
+		} else if (strlen(prefix) >= TLS_DN_MAX - *used)
+			return false;
+		else {
+			memcpy(out + *used, prefix, strlen(prefix));
+			*used += strlen(prefix);
+		}
+		first = false;
+		if ((n = get_entry(entry, out, *used)) == -1)
+			return false;
+		*used += (size_t)n;
+		out[(*used)++] = '\0';
+	}
+	return true;
+}
+
+/* The attributes of the subject.  What it has that cannot be compared, or
+ * NULL. */
+static const char *
+get_attributes(X509 *cert, char out[TLS_DN_MAX])
+{
+	const char *lacks = NULL;
+	size_t used = 0;
+
+	for (size_t i = 0; i < sizeof attributes / sizeof attributes[0] &&
+	    lacks == NULL; i++) {
+		if (!get_attributes_of(X509_get_subject_name(cert), i, out,
+		    &used))
+			lacks = "a part of the subject that is no text, with "
+			    "a NUL in it, or of " TEXT_OF(TLS_NAME_MAX)
+			    " bytes and more";
+	}
+	memset(out + used, 0, TLS_DN_MAX - used);
+	return lacks;
+}
+
 int
 cert_name(X509_NAME *name, char *out, size_t size)
 {
@@ -197,16 +292,24 @@ get_fingerprint(X509 *cert, char out[TLS_FINGERPRINT_MAX])
 static int
 get_san(const GENERAL_NAME *g, char out[TLS_NAME_MAX])
 {
+	const ASN1_STRING *text = g->d.ia5;
 	const char *kind = g->type == GEN_DNS ? "DNS:" :
 	    g->type == GEN_EMAIL ? "EMAIL:" : g->type == GEN_URI ? "URI:" :
 	    g->type == GEN_IPADD ? "IP:" : NULL;
 	const unsigned char *p;
 	size_t used, n;
 
+	if (g->type == GEN_OTHERNAME &&
+	    OBJ_obj2nid(g->d.otherName->type_id) == NID_ms_upn) {
+		if (g->d.otherName->value->type != V_ASN1_UTF8STRING)
+			return -1;
+		text = g->d.otherName->value->value.utf8string;
+		kind = "UPN:";
+	}
 	if (kind == NULL)
 		return 0;
-	p = ASN1_STRING_get0_data(g->d.ia5);
-	n = (size_t)ASN1_STRING_length(g->d.ia5);
+	p = ASN1_STRING_get0_data(text);
+	n = (size_t)ASN1_STRING_length(text);
 	used = strlen(kind);
 	memcpy(out, kind, used);
 	if (g->type == GEN_IPADD) {
@@ -218,8 +321,11 @@ get_san(const GENERAL_NAME *g, char out[TLS_NAME_MAX])
 	}
 	if (n == 0 || n >= TLS_NAME_MAX - used)
 		return -1;
-	for (size_t i = 0; i < n; i++) {
-		if (p[i] < ' ' || p[i] > '~')
+	for (size_t i = 0, length = 1; i < n; i += length) {
+		/* The others are IA5Strings. */
+		if (p[i] < ' ' || p[i] == 0x7f || (p[i] > '~' &&
+		    (g->type != GEN_OTHERNAME || text_character(p + i, n - i,
+		    &length) == TEXT_NO_CHARACTER)))
 			return -1;
 	}
 	memcpy(out + used, p, n);
@@ -268,7 +374,9 @@ cert_identity(X509 *cert, struct tls_identity *id)
 		return -1;
 	memset(id, 0, sizeof *id);
 	ERR_clear_error();
-	id->lacks = get_common_name(cert, id->common_name);
+	id->lacks = get_attributes(cert, id->attributes);
+	if ((names = get_common_name(cert, id->common_name)) != NULL)
+		id->lacks = names;
 	subject = cert_name(X509_get_subject_name(cert), id->subject,
 	    sizeof id->subject);
 	issuer = cert_name(X509_get_issuer_name(cert), id->issuer,
@@ -287,42 +395,22 @@ cert_identity(X509 *cert, struct tls_identity *id)
 	    id->fingerprint[0] == '\0' ? -1 : 0;
 }
 
-/* One name of a subjectAltName with its kind, or "" for one without use. */
-static void
-one_name(const GENERAL_NAME *g, char out[TLS_NAME_MAX])
+/* The name of a host in a subjectAltName, with its kind; whether it is one. */
+static bool
+get_host(const GENERAL_NAME *g, char out[TLS_NAME_MAX])
 {
-	const unsigned char *p;
-	int n;
+	int n = g->type == GEN_DNS || g->type == GEN_IPADD ?
+	    get_san(g, out) : 0;
 
-	out[0] = '\0';
-	if (g->type != GEN_DNS && g->type != GEN_IPADD)
-		return;
-	p = ASN1_STRING_get0_data(g->d.ip);
-	n = ASN1_STRING_length(g->d.ip);
-	if (g->type == GEN_DNS) {
-		memcpy(out, "DNS:", 4);
-		text_escape(out + 4, TLS_NAME_MAX - 4, p, (size_t)n);
-	} else if (n == 4 || n == 16) {
-		memcpy(out, "IP:", 3);
-		(void)inet_ntop(n == 4 ? AF_INET : AF_INET6, p, out + 3,
-		    TLS_NAME_MAX - 3);
-	}
+	if (n != -1 || g->type != GEN_DNS)
+		return n > 0;
+	memcpy(out, "DNS:", 4);
+	text_escape(out + 4, TLS_NAME_MAX - 4, ASN1_STRING_get0_data(g->d.ia5),
+	    (size_t)ASN1_STRING_length(g->d.ia5));
+	return true;
 }
 
 bool
-cert_has_host(X509 *cert)
-{
-	GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name,
-	    NULL, NULL);
-	char name[TLS_NAME_MAX] = "";
-
-	for (int i = 0; i < sk_GENERAL_NAME_num(names) && *name == '\0'; i++)
-		one_name(sk_GENERAL_NAME_value(names, i), name);
-	GENERAL_NAMES_free(names);
-	return *name != '\0';
-}
-
-void
 cert_names(X509 *cert, char *out, size_t size)
 {
 	static const char more[] = ", ...";
@@ -330,12 +418,13 @@ cert_names(X509 *cert, char *out, size_t size)
 	    NULL, NULL);
 	char name[TLS_NAME_MAX];
 	size_t used = 0;
+	bool has_host = false;
 
 	(void)snprintf(out, size, "no name at all");
 	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
-		one_name(sk_GENERAL_NAME_value(names, i), name);
-		if (name[0] == '\0')
+		if (!get_host(sk_GENERAL_NAME_value(names, i), name))
 			continue;
+		has_host = true;
 		if (strlen(name) + sizeof more + 2 > size - used) {
 			(void)snprintf(out + used, size - used, "%s",
 			    used > 0 ? more : "names too long to show");
@@ -345,4 +434,5 @@ cert_names(X509 *cert, char *out, size_t size)
 		    used > 0 ? ", " : "", name);
 	}
 	GENERAL_NAMES_free(names);
+	return has_host;
 }

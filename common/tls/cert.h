@@ -18,6 +18,9 @@
 /* Was it memory that OpenSSL lacked?  Its queue of errors is emptied. */
 bool cert_lacked_memory(void);
 
+/* The reason of the last error in OpenSSL's queue, or "unknown error". */
+const char *cert_last_reason(void);
+
 /* Seconds since 1970; 0 for NULL and for what is no time. */
 int64_t cert_seconds(const ASN1_TIME *t);
 
@@ -72,11 +75,9 @@ void cert_serial(const ASN1_INTEGER *serial, char out[TLS_SERIAL_MAX]);
 /* Has "cert" a serial number that is short enough to be looked up in lists? */
 bool cert_has_serial(X509 *cert);
 
-/* Has "cert" a DNS name or an address, by which a client could verify it? */
-bool cert_has_host(X509 *cert);
-
-/* The DNS names and addresses that "cert" is for, as a list for a sentence,
- * "DNS:a.example, IP:192.0.2.1"; or as many as there is room for. */
-void cert_names(X509 *cert, char *out, size_t size);
+/* Write the DNS names and addresses that "cert" is for, by which clients verify
+ * it, as a list for a sentence, "DNS:a.example, IP:192.0.2.1"; or as many as
+ * there is room for.  Whether it has any. */
+bool cert_names(X509 *cert, char *out, size_t size);
 
 #endif

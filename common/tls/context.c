@@ -11,16 +11,18 @@
 #include <stdlib.h>
 
 #include <openssl/err.h>
+#include <openssl/provider.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
 #include "common/base/retry.h"
-#include "common/wire/proto.h"
+#include "common/tls/types.h"
 #include "common/tls/cert.h"
 #include "common/tls/revocation.h"
 #include "common/tls/load.h"
 #include "common/tls/term.h"
 #include "common/tls/trial.h"
+#include "common/tls/key.h"
 #include "common/tls/state.h"
 #include "common/tls/verify.h"
 #include "common/tls/context.h"
@@ -32,17 +34,18 @@
 #define KEY_RECORDS	(UINT64_C(1) << 23)
 #define KEY_AGE		INT64_C(3600000)
 
+static const unsigned char alpn[] = TLS_ALPN_LIST;
+
 /* RFC 7301: the server takes our protocol from the client's list, or none. */
 static int
 select_alpn(SSL *ssl, const unsigned char **out, unsigned char *outlen,
     const unsigned char *in, unsigned inlen, void *context)
 {
-	static const unsigned char ours[] = "\x05" PROTO_ALPN;
 	unsigned char *chosen;
 
 	(void)ssl;
 	(void)context;
-	if (SSL_select_next_proto(&chosen, outlen, ours, sizeof ours - 1, in,
+	if (SSL_select_next_proto(&chosen, outlen, alpn, sizeof alpn - 1, in,
 	    inlen) != OPENSSL_NPN_NEGOTIATED)
 		return SSL_TLSEXT_ERR_ALERT_FATAL;
 	*out = chosen;
@@ -127,6 +130,58 @@ set_common(SSL_CTX *ssl, const struct tls_files *files)
 	(void)SSL_CTX_set_purpose(ssl, X509_PURPOSE_ANY);
 }
 
+/*
+ * A connection is about to sign.  Which provider does that is a matter of the
+ * SSL_CTX, and for verifying too: so this one is for the signature alone, and
+ * verify_peer() puts the other one back.
+ */
+static int
+use_signer(SSL *ssl, void *context)
+{
+	const struct tls_context *c = context;
+
+	return SSL_set_SSL_CTX(ssl, c->signer) == c->signer;
+}
+
+/*
+ * OpenSSL takes the first provider for a signature that does not refuse to have
+ * our key exported to it.  That of tpm2 1.1 hands out the public half, with
+ * which the default provider then cannot sign.  So the provider of the key is
+ * to be preferred, by a property that it gives its signatures; to providers
+ * without that property this is nothing.  A key that is ours to read is of the
+ * provider that has the certificate's key, and needs none of this.
+ */
+static int
+make_signer(struct tls_context *c, const struct tls_files *files,
+    struct failure *why)
+{
+	EVP_PKEY *key = SSL_CTX_get0_privatekey(c->ssl);
+	const OSSL_PROVIDER *provider = EVP_PKEY_get0_provider(key);
+	X509 *cert = SSL_CTX_get0_certificate(c->ssl);
+	X509_STORE *store = SSL_CTX_get_cert_store(c->ssl);
+	STACK_OF(X509) *chain = NULL;
+	char properties[80];
+
+	if (provider == EVP_PKEY_get0_provider(X509_get0_pubkey(cert)))
+		return 0;
+	(void)snprintf(properties, sizeof properties, "?%.60s.signature=yes",
+	    OSSL_PROVIDER_get0_name(provider));
+	(void)SSL_CTX_get0_chain_certs(c->ssl, &chain);
+	c->signer = SSL_CTX_new_ex(NULL, properties, TLS_method());
+	if (c->signer == NULL ||
+	    SSL_CTX_use_certificate(c->signer, cert) != 1 ||
+	    SSL_CTX_set1_chain(c->signer, chain) != 1 ||
+	    SSL_CTX_use_PrivateKey(c->signer, key) != 1) {
+		trial_explain(why);
+		return -1;
+	}
+	set_common(c->signer, files);
+	SSL_CTX_set1_cert_store(c->signer, store);
+	SSL_CTX_set_cert_verify_callback(c->signer, verify_peer, c);
+	SSL_CTX_set_cert_cb(c->ssl, use_signer, c);
+	return 0;
+}
+
 static struct tls_context *
 context_new(bool server, struct tls_files *files, struct failure *why)
 {
@@ -154,13 +209,25 @@ context_new(bool server, struct tls_files *files, struct failure *why)
 	set_common(c->ssl, files);
 	SSL_CTX_set_cert_verify_callback(c->ssl, verify_peer, c);
 	if (trial_versions(c->ssl, why) == 0 &&
-	    load_own(c->ssl, files, why) == 0 &&
+	    load_chain(c->ssl, files, why) == 0 &&
+	    key_load(c->ssl, files, why) == 0 &&
 	    load_authority(c->ssl, server, files, why) == 0 &&
+	    make_signer(c, files, why) == 0 &&
 	    load_lists(c, files, why) == 0 &&
 	    check_dates(c, files, why) == 0)
 		return c;
 	tls_context_free(c);
 	return NULL;
+}
+
+/* Can our key, which is there, sign a handshake? */
+static int
+try_key(struct tls_context *c, struct tls_files *files, struct failure *why)
+{
+	if (c->signer == NULL)
+		return trial_handshake(c->ssl, NULL, why);
+	files->at_fault = files->key;
+	return trial_handshake(c->signer, files->key, why);
 }
 
 struct tls_context *
@@ -181,15 +248,16 @@ tls_server_new(struct tls_files *files, struct failure *why)
 struct tls_context *
 tls_client_new(struct tls_files *files, struct failure *why)
 {
-	static const unsigned char ours[] = "\x05" PROTO_ALPN;
 	struct tls_context *c = context_new(false, files, why);
 
 	if (c == NULL)
 		return NULL;
 	SSL_CTX_set_verify(c->ssl, SSL_VERIFY_PEER, NULL);
-	if (SSL_CTX_set_alpn_protos(c->ssl, ours, sizeof ours - 1) == 0)
+	if (SSL_CTX_set_alpn_protos(c->ssl, alpn, sizeof alpn - 1) != 0)
+		trial_explain(why);
+	/* That the key of a file cannot sign is told by the handshake. */
+	else if (c->signer == NULL || try_key(c, files, why) == 0)
 		return c;
-	trial_explain(why);
 	tls_context_free(c);
 	return NULL;
 }
@@ -212,6 +280,7 @@ check_own(struct tls_context *c, struct verdict *v)
 	c->allow_stale_crl = true;
 	result = verify_alone(c, SSL_CTX_get0_certificate(c->ssl), chain, v);
 	c->allow_stale_crl = allow;
+	c->untrusted = v->untrusted;
 	return result;
 }
 
@@ -221,7 +290,7 @@ tls_server_check(struct tls_context *c, struct tls_files *files,
 {
 	struct verdict v = { .why = why };
 	X509 *cert = SSL_CTX_get0_certificate(c->ssl);
-	char subject[CERT_NAME_SHOWN];
+	char subject[CERT_NAME_SHOWN], names[CERT_NAME_SHOWN];
 	int result = check_own(c, &v);
 
 	files->at_fault = files->certificate;
@@ -229,15 +298,14 @@ tls_server_check(struct tls_context *c, struct tls_files *files,
 	files->when = v.when;
 	if (result == -1)
 		return -1;
-	if (cert_has_host(cert))
-		return trial_handshake(c->ssl, why);
+	if (cert_names(cert, names, sizeof names))
+		return try_key(c, files, why);
 	(void)cert_name(X509_get_subject_name(cert), subject,
 	    sizeof subject);
-	failure_set(why, TLS_FAILURE_FILES, "the certificate \"%s\" is for no "
-	    "host: its subjectAltName has no DNS name and no address, by "
-	    "which alone aisc verifies it", subject);
-	failure_hint(why, "make one with \"ais-ca server NAME\"");
-	return -1;
+	return failure_make(why, TLS_FAILURE_FILES, "make one with \"ais-ca "
+	    "server NAME\"", "the certificate \"%s\" is for no host: its "
+	    "subjectAltName has no DNS name and no address, by which alone "
+	    "aisc verifies it", subject);
 }
 
 int
@@ -268,6 +336,7 @@ tls_context_free(struct tls_context *c)
 	if (c == NULL || --c->users > 0)
 		return;
 	SSL_CTX_free(c->ssl);
+	SSL_CTX_free(c->signer);
 	sk_X509_pop_free(c->accepted, X509_free);
 	revocation_free(c->crl);
 	free(c);
@@ -278,7 +347,7 @@ tls_context_terms(const struct tls_context *c, size_t *count)
 {
 	const struct term_sources from = {
 		.own = SSL_CTX_get0_certificate(c->ssl),
-		.path = c->accepted,
+		.path = c->accepted, .untrusted = c->untrusted,
 		.store = SSL_CTX_get_cert_store(c->ssl), .lists = c->crl
 	};
 

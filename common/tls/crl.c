@@ -129,18 +129,14 @@ check_extensions(struct crl *l, struct failure *wrong)
 	const char *scope;
 	char name[64];
 
-	if (X509_CRL_get_ext_by_NID(l->crl, NID_delta_crl, -1) >= 0) {
-		failure_set(wrong, TLS_FAILURE_FILES, "it has only the "
-		    "changes since another list (a delta list)");
-		failure_hint(wrong, "use the whole one");
-		return -1;
-	}
-	if ((scope = read_scope(l)) != NULL) {
-		failure_set(wrong, TLS_FAILURE_FILES, "it is only %s, by its "
-		    "issuingDistributionPoint; AIS cannot use such lists",
-		    scope);
-		return -1;
-	}
+	if (X509_CRL_get_ext_by_NID(l->crl, NID_delta_crl, -1) >= 0)
+		return failure_make(wrong, TLS_FAILURE_FILES, "use the whole "
+		    "one", "it has only the changes since another list (a "
+		    "delta list)");
+	if ((scope = read_scope(l)) != NULL)
+		return failure_make(wrong, TLS_FAILURE_FILES, "AIS cannot use "
+		    "such lists", "it is only %s, by its "
+		    "issuingDistributionPoint", scope);
 	for (int i = 0; i < X509_CRL_get_ext_count(l->crl); i++) {
 		X509_EXTENSION *e = X509_CRL_get_ext(l->crl, i);
 		ASN1_OBJECT *type = X509_EXTENSION_get_object(e);
@@ -149,9 +145,8 @@ check_extensions(struct crl *l, struct failure *wrong)
 		    OBJ_obj2nid(type) == NID_issuing_distribution_point)
 			continue;
 		(void)OBJ_obj2txt(name, sizeof name, type, 0);
-		failure_set(wrong, TLS_FAILURE_FILES, "it has the critical "
-		    "extension %s, which AIS does not know", name);
-		return -1;
+		return failure_make(wrong, TLS_FAILURE_FILES, "", "it has the "
+		    "critical extension %s, which AIS does not know", name);
 	}
 	return 0;
 }

@@ -6,7 +6,6 @@
  */
 #include <config.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -34,6 +33,8 @@
 struct revocation {
 	struct crl *lists;
 	size_t count;
+	struct failure *why;	/* While it is loaded: what is wrong, */
+	int error;		/* and the errno, or 0. */
 };
 
 void
@@ -49,10 +50,10 @@ revocation_free(struct revocation *r)
 
 /* --- files --------------------------------------------------------------- */
 
-/* Say what is wrong with "path", and what to do ("": nothing); errno will be
- * "error", 0 being for what a file says.  -1. */
+/* Say what is wrong with "path", and what to do ("": nothing).  "error" is the
+ * errno of the call that failed, 0 being for what a file says.  -1. */
 static int __attribute__((format(printf, 5, 6)))
-revocation_fail(struct failure *why, int error, const char *hint,
+revocation_fail(struct revocation *r, int error, const char *hint,
     const char *path, const char *format, ...)
 {
 	char wrong[FAILURE_TEXT_MAX / 2];
@@ -61,19 +62,19 @@ revocation_fail(struct failure *why, int error, const char *hint,
 	va_start(ap, format);
 	(void)vsnprintf(wrong, sizeof wrong, format, ap);
 	va_end(ap);
-	failure_set(why, TLS_FAILURE_FILES, "cannot %s the revocation list "
+	failure_set(r->why, TLS_FAILURE_FILES, "cannot %s the revocation list "
 	    "%.600s: %s", error == 0 ? "use" : "read", path, wrong);
-	failure_hint(why, "%s", hint);
+	failure_hint(r->why, "%s", hint);
 	ERR_clear_error();
-	errno = error;
+	r->error = error;
 	return -1;
 }
 
 /* The same for a call that failed with "error". */
 static int
-revocation_fail_call(struct failure *why, int error, const char *path)
+revocation_fail_call(struct revocation *r, int error, const char *path)
 {
-	return revocation_fail(why, error, "", path, "%s",
+	return revocation_fail(r, error, "", path, "%s",
 	    error == EFBIG ? "it is longer than 256 MiB" : error == EINVAL ?
 	    "it is no file" : error == ENOMEM ? "out of memory" :
 	    strerror(error));
@@ -81,8 +82,7 @@ revocation_fail_call(struct failure *why, int error, const char *path)
 
 /* Add the list "crl", which is taken over, of the file "path". */
 static int
-add_list(struct revocation *r, const char *path, X509_CRL *crl,
-    struct failure *why)
+add_list(struct revocation *r, const char *path, X509_CRL *crl)
 {
 	struct crl *lists = realloc(r->lists, (r->count + 1) *
 	    sizeof *lists), *l;
@@ -90,15 +90,15 @@ add_list(struct revocation *r, const char *path, X509_CRL *crl,
 
 	if (lists == NULL) {
 		X509_CRL_free(crl);
-		return revocation_fail_call(why, ENOMEM, path);
+		return revocation_fail_call(r, ENOMEM, path);
 	}
 	r->lists = lists;
 	l = &lists[r->count++];
 	if (crl_init(l, path, crl, &wrong) == 0)
 		return 0;
 	if (wrong.code == TLS_FAILURE_MEMORY || cert_lacked_memory())
-		return revocation_fail_call(why, ENOMEM, path);
-	return revocation_fail(why, 0, wrong.hint, path, "%s", wrong.text);
+		return revocation_fail_call(r, ENOMEM, path);
+	return revocation_fail(r, 0, wrong.hint, path, "%s", wrong.text);
 }
 
 /* Does the file begin as a list in DER does: a SEQUENCE of more than 127
@@ -114,116 +114,85 @@ is_der(FILE *f)
 
 /* Why the last list of a file could not be read; -1. */
 static int
-explain_reading(FILE *f, const char *path, struct failure *why)
+explain_reading(struct revocation *r, FILE *f, const char *path)
 {
 	const char *reason = ERR_reason_error_string(ERR_peek_last_error());
 
 	if (ferror(f))
-		return revocation_fail_call(why, EIO, path);
+		return revocation_fail_call(r, EIO, path);
 	if (cert_lacked_memory())
-		return revocation_fail_call(why, ENOMEM, path);
-	return revocation_fail(why, 0, "it must be PEM or DER", path, "it is "
+		return revocation_fail_call(r, ENOMEM, path);
+	return revocation_fail(r, 0, "it must be PEM or DER", path, "it is "
 	    "damaged (%s)", reason == NULL ? "cut off" : reason);
 }
 
 /* Read the one list of a file in DER. */
 static int
-load_der(struct revocation *r, FILE *f, const char *path,
-    struct failure *why)
+load_der(struct revocation *r, FILE *f, const char *path)
 {
 	X509_CRL *crl = d2i_X509_CRL_fp(f, NULL);
 
 	if (crl == NULL)
-		return explain_reading(f, path, why);
+		return explain_reading(r, f, path);
 	if (getc(f) == EOF)
-		return add_list(r, path, crl, why);
+		return add_list(r, path, crl);
 	X509_CRL_free(crl);
-	return revocation_fail(why, 0, "", path, "something follows the list, "
+	return revocation_fail(r, 0, "", path, "something follows the list, "
 	    "and a file in DER has one list");
 }
 
 /* Read the lists of a file in PEM. */
 static int
-load_pem(struct revocation *r, FILE *f, const char *path,
-    struct failure *why)
+load_pem(struct revocation *r, FILE *f, const char *path)
 {
 	size_t before = r->count;
 	X509_CRL *crl;
 
 	while ((crl = PEM_read_X509_CRL(f, NULL, NULL, NULL)) != NULL) {
-		if (add_list(r, path, crl, why) == -1)
+		if (add_list(r, path, crl) == -1)
 			return -1;
 	}
-	/* After the last one there is nothing any more; before it, a list
-	 * that is not whole or has been damaged. */
+	/* After the last list there is nothing more; before it, a list that
+	 * is not whole or has been damaged. */
 	if (ferror(f) || ERR_GET_REASON(ERR_peek_last_error()) !=
 	    PEM_R_NO_START_LINE)
-		return explain_reading(f, path, why);
+		return explain_reading(r, f, path);
 	ERR_clear_error();
-	if (r->count == before)
-		return revocation_fail(why, 0, "it must be PEM or DER", path,
-		    "there is none in it");
-	return 0;
+	return r->count > before ? 0 : revocation_fail(r, 0, "it must be PEM "
+	    "or DER", path, "there is none in it");
 }
 
 static int
-load_file(struct revocation *r, const char *path, struct failure *why)
+load_file(struct revocation *r, const char *path)
 {
-	int fd = fd_open_file(path, FILE_SIZE_MAX), result, error;
+	int fd = fd_open_file(path, FILE_SIZE_MAX), result;
 	FILE *f = fd == -1 ? NULL : fdopen(fd, "r");
 
 	if (f == NULL) {
-		result = revocation_fail_call(why, errno, path);
-		error = errno;
+		(void)revocation_fail_call(r, errno, path);
 		fd_close(&fd);
-	} else {
-		result = is_der(f) ? load_der(r, f, path, why) :
-		    load_pem(r, f, path, why);
-		error = errno;
-		(void)fclose(f);
+		return -1;
 	}
-	errno = error;
+	result = is_der(f) ? load_der(r, f, path) : load_pem(r, f, path);
+	(void)fclose(f);
 	return result;
 }
 
 static int
-is_pem(const struct dirent *d)
+load_directory(struct revocation *r, const char *path)
 {
-	size_t n = strlen(d->d_name);
+	char **files = fd_list(path, ".pem");
+	int result = 0;
 
-	return d->d_name[0] != '.' && n > 4 &&
-	    strcmp(d->d_name + n - 4, ".pem") == 0;
-}
-
-static int
-load_directory(struct revocation *r, const char *path, struct failure *why)
-{
-	struct dirent **names;
-	int n = scandir(path, &names, is_pem, alphasort), result = 0;
-	int error = errno;
-
-	if (n == -1)
-		return revocation_fail_call(why, error, path);
-	for (int i = 0; i < n; i++) {
-		size_t size = strlen(path) + strlen(names[i]->d_name) + 2;
-		char *file = result == 0 ? malloc(size) : NULL;
-
-		if (file != NULL) {
-			(void)snprintf(file, size, "%s/%s", path,
-			    names[i]->d_name);
-			result = load_file(r, file, why);
-			error = errno;
-			free(file);
-		} else if (result == 0) {
-			result = revocation_fail_call(why, ENOMEM, path);
-			error = ENOMEM;
-		}
-		free(names[i]);
-	}
-	free(names);
-	errno = error;
-	return n == 0 ? revocation_fail(why, 0, "", path, "no file *.pem is "
-	    "in it") : result;
+	if (files == NULL)
+		return revocation_fail_call(r, errno, path);
+	if (files[0] == NULL)
+		result = revocation_fail(r, 0, "", path, "no file *.pem is in "
+		    "it");
+	for (char **p = files; *p != NULL && result == 0; p++)
+		result = load_file(r, *p);
+	fd_list_free(files);
+	return result;
 }
 
 /* How many entries all lists have. */
@@ -250,20 +219,21 @@ revocation_load(const char *path, struct failure *why)
 	int result, error;
 
 	if (r == NULL) {
-		(void)revocation_fail_call(why, ENOMEM, path);
+		(void)revocation_fail_call(&(struct revocation){ .why = why },
+		    ENOMEM, path);
+		errno = ENOMEM;
 		return NULL;
 	}
-	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
-		result = load_directory(r, path, why);
-	else
-		result = load_file(r, path, why);
-	error = errno;
+	r->why = why;
+	result = stat(path, &st) == 0 && S_ISDIR(st.st_mode) ?
+	    load_directory(r, path) : load_file(r, path);
 	if ((took = clock_now() - began) >= SLOW && result == 0)
 		log_info("loading the revocation lists of %.250s took %lld ms, "
 		    "for %lld entries", path, (long long)took,
 		    count_entries(r));
 	if (result == 0)
 		return r;
+	error = r->error;
 	revocation_free(r);
 	errno = error;
 	return NULL;
@@ -350,6 +320,21 @@ revocation_check(struct revocation *r, X509 *cert, X509 *issuer, bool stale)
 			return e;
 	}
 	return e;
+}
+
+bool
+revocation_says(const struct revocation *r, X509 *cert)
+{
+	int64_t now = date_now();
+
+	for (size_t i = 0; i < r->count; i++) {
+		if (crl_names_issuer(&r->lists[i],
+		    X509_get_issuer_name(cert)) &&
+		    crl_check(&r->lists[i], cert, true, now) ==
+		    X509_V_ERR_CERT_REVOKED)
+			return true;
+	}
+	return false;
 }
 
 /* Is the list number "n" in use, as far as the signers of lists are known? */

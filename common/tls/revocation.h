@@ -48,6 +48,11 @@ int revocation_verify(struct revocation *r, STACK_OF(X509) *certs,
 int revocation_check(struct revocation *r, X509 *cert, X509 *issuer,
     bool stale);
 
+/* Does a list with the name of the issuer of "cert" say that "cert" has been
+ * revoked?  Without the issuer's certificate the signature of the list cannot
+ * be verified: so it may refuse a certificate, and never accept one. */
+bool revocation_says(const struct revocation *r, X509 *cert);
+
 /* Put the list of those that revocation_check() asks into "term" that ends
  * first, unless the one in "term" does (ends == 0: there is none). */
 void revocation_first(struct revocation *r, X509 *cert, X509 *issuer,

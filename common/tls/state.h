@@ -24,13 +24,16 @@ struct revocation;
 
 struct tls_context {
 	SSL_CTX *ssl;
+	SSL_CTX *signer;	/* What signs by a provider's key, or NULL;
+				 * see context.c. */
 	bool server;
 	bool any_purpose;	/* A client need not say that it is one. */
 	struct revocation *crl;	/* NULL: revocation is not checked. */
 	bool allow_stale_crl;
 	uint64_t key_records;	/* See struct tls_files. */
 	int64_t key_age;
-	STACK_OF(X509) *accepted;	/* Our own chain, once checked. */
+	STACK_OF(X509) *accepted;	/* Our own chain, once checked; */
+	int untrusted;		/* so many are not in the authority's file. */
 	size_t users;		/* The owner and every open connection. */
 };
 

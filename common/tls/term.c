@@ -48,41 +48,22 @@ first_to_end(X509_STORE *store)
 	return first;
 }
 
-/* Does the authority's file have "cert" itself?  Then it is looked at there. */
-static bool
-is_trusted(X509_STORE *store, X509 *cert)
-{
-	STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(store);
-
-	for (int i = 0; i < sk_X509_OBJECT_num(all); i++) {
-		X509 *one = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(all,
-		    i));
-
-		if (one != NULL && X509_cmp(one, cert) == 0)
-			return true;
-	}
-	return false;
-}
-
 struct tls_term *
 term_all(const struct term_sources *from, size_t *count)
 {
-	int between = from->path == NULL ? 0 : sk_X509_num(from->path);
-	size_t room = 2 + (size_t)between + (from->lists == NULL ? 0 :
+	size_t room = 2 + (size_t)from->untrusted + (from->lists == NULL ? 0 :
 	    revocation_count(from->lists));
 	struct tls_term *terms = calloc(room, sizeof *terms);
-	X509 *authority = first_to_end(from->store), *cert;
+	X509 *authority = first_to_end(from->store);
 	size_t n = 0;
 
 	*count = 0;
 	if (terms == NULL)
 		return NULL;
 	term_set(&terms[n++], TLS_TERM_CERTIFICATE, from->own);
-	for (int i = 1; i < between; i++) {
-		cert = sk_X509_value(from->path, i);
-		if (!is_trusted(from->store, cert))
-			term_set(&terms[n++], TLS_TERM_INTERMEDIATE, cert);
-	}
+	for (int i = 1; i < from->untrusted; i++)
+		term_set(&terms[n++], TLS_TERM_INTERMEDIATE,
+		    sk_X509_value(from->path, i));
 	if (authority != NULL)
 		term_set(&terms[n++], TLS_TERM_AUTHORITY, authority);
 	if (from->lists != NULL)

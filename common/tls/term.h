@@ -17,7 +17,8 @@ struct revocation;
 /* Where it is found; all is borrowed. */
 struct term_sources {
 	X509 *own;		/* Our certificate. */
-	STACK_OF(X509) *path;	/* From that to the authority, or NULL. */
+	STACK_OF(X509) *path;	/* From that to the authority, or NULL; */
+	int untrusted;		/* so many are not in the authority's file. */
 	X509_STORE *store;	/* The authority's certificates. */
 	const struct revocation *lists;	/* Or NULL. */
 };

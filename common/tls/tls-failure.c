@@ -277,15 +277,13 @@ tls_failure_protocol(struct tls *tls)
 {
 	int reason = ERR_GET_REASON(ERR_peek_error());
 	int code = tls->failure.code;
-	const char *last = ERR_reason_error_string(ERR_peek_last_error());
+	const char *last = cert_last_reason();
 
 	/* verify_peer() has said it better.  A write that failed has not: why
 	 * it did may well be in the alert that is read after it. */
 	if (code == TLS_FAILURE_CERTIFICATE || code == TLS_FAILURE_AUTHORITY ||
 	    code == TLS_FAILURE_NAME || code == TLS_FAILURE_MEMORY)
 		return;
-	if (last == NULL)
-		last = "unknown error";
 	if (cert_lacked_memory())
 		tls_failure_memory(tls);
 	else if (reason > SSL_AD_REASON_OFFSET &&

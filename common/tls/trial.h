@@ -11,6 +11,10 @@
 #include "common/base/failure.h"
 #include "common/tls/types.h"
 
+#define TRIAL_FILE_MAX	256
+/* Write where the configuration of OpenSSL is to "out", and return that. */
+const char *trial_configuration(char out[TRIAL_FILE_MAX]);
+
 /* Why OpenSSL has not made a context: the reason in "why", from its queue of
  * errors, which is emptied. */
 void trial_explain(struct failure *why);
@@ -20,11 +24,11 @@ void trial_explain(struct failure *why);
 int trial_versions(SSL_CTX *ssl, struct failure *why);
 
 /*
- * Shake hands, in memory, as the server "ssl" with a client under the same
+ * Shake hands, in memory, as a server by "ssl" with a client under the same
  * configuration: is there a signature of our key, a version, a cipher and a
- * group that both take?  Certificates are not verified.  0, or -1 with the
- * reason in "why".
+ * group that both take?  Certificates are not verified.  "stored" names a key
+ * that a provider has, and is else NULL.  0, or -1 with the reason in "why".
  */
-int trial_handshake(SSL_CTX *ssl, struct failure *why);
+int trial_handshake(SSL_CTX *ssl, const char *stored, struct failure *why);
 
 #endif

@@ -8,7 +8,15 @@
 #define AIS_TLS_TYPES_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+
+#include "common/wire/proto.h"
+
+/* The protocols of which a peer has to know one, as RFC 7301 lists them: each
+ * with its length before it. */
+#define TLS_ALPN_LIST	"\x05" PROTO_ALPN
 
 /* Names and serial of an identity as text. */
 #define TLS_NAME_MAX	512
@@ -17,10 +25,18 @@
 #define TLS_FINGERPRINT_MAX 65	/* SHA-256 in hexadecimal. */
 #define TLS_SANS_MAX	16384
 
+struct failure;
+
 /* The files of one side. */
 struct tls_files {
 	const char *certificate;	/* PEM: own chain, leaf first. */
-	const char *key;		/* PEM: its private key. */
+	const char *key;		/* PEM: its private key; or a name for
+					 * tls_store_uri(). */
+	/* Called for the passphrase of the key, if that is encrypted: as
+	 * passphrase_get(), with "asked".  NULL: there is no one to ask. */
+	int (*passphrase)(const void *asked, char *out, int size,
+	    struct failure *why);
+	const void *asked;
 	const char *authority;		/* PEM: the authority's. */
 	const char *crl;		/* PEM: revocation lists; or one in
 					 * DER, or a directory of *.pem with
@@ -44,6 +60,18 @@ struct tls_files {
 					 * they are, or 0: not known. */
 };
 
+/* A key that is in no file: after this comes a URI, as ossl_store(7) has them,
+ * for a provider of OpenSSL. */
+#define TLS_STORE	"store:"
+
+/* The URI in the name "key" of a key; NULL: that names a file, or is NULL. */
+static inline const char *
+tls_store_uri(const char *key)
+{
+	return key != NULL && strncmp(key, TLS_STORE,
+	    sizeof TLS_STORE - 1) == 0 ? key + sizeof TLS_STORE - 1 : NULL;
+}
+
 /* Who the other side is, as its verified certificate says. */
 struct tls_identity {
 	char common_name[TLS_NAME_MAX];	/* "" unless exactly one, in UTF-8. */
@@ -53,10 +81,17 @@ struct tls_identity {
 	char fingerprint[TLS_FINGERPRINT_MAX];
 	/*
 	 * The subjectAltNames, one string after the other, each with its kind
-	 * before it: "DNS:", "EMAIL:", "URI:", "IP:".  An empty string ends
-	 * them.  There are none of another kind.
+	 * before it: "DNS:", "EMAIL:", "URI:", "IP:", and "UPN:" for a user
+	 * principal name.  An empty string ends them.  There are none of
+	 * another kind.
 	 */
 	char sans[TLS_SANS_MAX];
+	/*
+	 * In the same way, in UTF-8, the attributes of the subject: each "CN:",
+	 * "OU:", "O:", "UID:", "SERIALNUMBER:" and "EMAILADDRESS:"; and "DC:"
+	 * with the domain that the domain components make (RFC 2247).
+	 */
+	char attributes[TLS_DN_MAX];
 	/*
 	 * What the certificate has and this struct cannot hold, as the object
 	 * of a sentence; NULL: nothing.  A server refuses such a client: the

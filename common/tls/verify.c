@@ -32,81 +32,116 @@ verify_refuse(X509_STORE_CTX *store, int e, int depth)
 }
 
 /*
- * Has "cert" or one of its authorities been revoked?  "store" has verified
- * the chain.  1, or 0 after the error has been set.
+ * Checks of the certificate number "i" of a chain that OpenSSL has verified,
+ * 0 being the peer's own, for use by a "client" or else by a server.  Each
+ * returns an X509_V_ERR.
  */
+typedef int verify_fn(const struct tls_context *c, STACK_OF(X509) *chain,
+    int i, bool client);
+
+/* Is it valid now?  OpenSSL has asked that of all but an authority that is no
+ * root and ends the chain. */
 static int
-check_revocation(struct tls_context *c, X509_STORE_CTX *store)
+verify_dates(const struct tls_context *c, STACK_OF(X509) *chain, int i,
+    bool client)
 {
-	STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(store);
-	int n = sk_X509_num(chain), e;
+	X509 *cert = sk_X509_value(chain, i);
 
-	for (int i = 0; i < n && c->crl != NULL; i++) {
-		X509 *cert = sk_X509_value(chain, i);
+	(void)c;
+	(void)client;
+	return X509_cmp_current_time(X509_get0_notBefore(cert)) >= 0 ?
+	    X509_V_ERR_CERT_NOT_YET_VALID :
+	    X509_cmp_current_time(X509_get0_notAfter(cert)) <= 0 ?
+	    X509_V_ERR_CERT_HAS_EXPIRED : X509_V_OK;
+}
 
-		e = revocation_check(c->crl, cert, sk_X509_value(chain,
-		    i + 1 < n ? i + 1 : i), c->allow_stale_crl);
-		/* An authority that we trust by itself needs to be on no
-		 * list: its own may be for other certificates alone. */
-		if (e == X509_V_OK || (i > 0 && i + 1 == n &&
-		    e == X509_V_ERR_DIFFERENT_CRL_SCOPE))
-			continue;
-		return verify_refuse(store, e, i);
-	}
-	return 1;
+/* Can its serial number be on a list, and on record, whole? */
+static int
+verify_serial(const struct tls_context *c, STACK_OF(X509) *chain, int i,
+    bool client)
+{
+	(void)c;
+	(void)client;
+	return cert_has_serial(sk_X509_value(chain, i)) ? X509_V_OK :
+	    X509_V_ERR_CERT_REJECTED;
+}
+
+/* Is it for this use? */
+static int
+verify_purpose(const struct tls_context *c, STACK_OF(X509) *chain, int i,
+    bool client)
+{
+	X509 *cert = sk_X509_value(chain, i);
+	bool must_say = c->server && client && !c->any_purpose;
+
+	return cert_allows(cert, client, i > 0) && (i > 0 ||
+	    (why_is_leaf(cert) && (!must_say || cert_has_purpose(cert)))) ?
+	    X509_V_OK : X509_V_ERR_INVALID_PURPOSE;
+}
+
+/* Has it been revoked?  A root needs to be on no list: its own may be for other
+ * certificates alone.  Nor does an authority whose issuer is not in our file
+ * need one: the lists of that issuer cannot be verified. */
+static int
+verify_revocation(const struct tls_context *c, STACK_OF(X509) *chain, int i,
+    bool client)
+{
+	X509 *cert = sk_X509_value(chain, i);
+	bool last = i + 1 == sk_X509_num(chain);
+	int e;
+
+	(void)client;
+	if (c->crl == NULL)
+		return X509_V_OK;
+	if (i > 0 && last && (X509_get_extension_flags(cert) & EXFLAG_SS) == 0)
+		return revocation_says(c->crl, cert) ?
+		    X509_V_ERR_CERT_REVOKED : X509_V_OK;
+	e = revocation_check(c->crl, cert, sk_X509_value(chain, last ? i :
+	    i + 1), c->allow_stale_crl);
+	return i > 0 && last && e == X509_V_ERR_DIFFERENT_CRL_SCOPE ?
+	    X509_V_OK : e;
 }
 
 /*
- * Is the chain, which "store" has verified, for use by a "client", or else by
- * a server?  1, or 0 after the error has been set.
+ * A chain has come to an authority of our file whose issuer is not there: it
+ * may end so.  X509_V_FLAG_PARTIAL_CHAIN would let it end at the first one of
+ * the file, and what those above it there say would no longer count.
  */
 static int
-check_purpose(const struct tls_context *c, X509_STORE_CTX *store, bool client)
+end_chain(int good, X509_STORE_CTX *store)
 {
-	STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(store);
-	bool must_say = c->server && client && !c->any_purpose;
-
-	for (int i = 0; i < sk_X509_num(chain); i++) {
-		X509 *cert = sk_X509_value(chain, i);
-		bool good = cert_allows(cert, client, i > 0);
-
-		if (i == 0)
-			good = good && why_is_leaf(cert) &&
-			    (!must_say || cert_has_purpose(cert));
-		if (!good)
-			return verify_refuse(store, X509_V_ERR_INVALID_PURPOSE,
-			    i);
-	}
-	return 1;
-}
-
-/* Can the serial numbers of the chain be on a list, and on record, whole?  1,
- * or 0 after the error has been set. */
-static int
-check_serials(X509_STORE_CTX *store)
-{
-	STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(store);
-
-	for (int i = 0; i < sk_X509_num(chain); i++) {
-		if (!cert_has_serial(sk_X509_value(chain, i)))
-			return verify_refuse(store, X509_V_ERR_CERT_REJECTED,
-			    i);
-	}
+	if (good || X509_STORE_CTX_get_error(store) !=
+	    X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT)
+		return good;
+	X509_STORE_CTX_set_error(store, X509_V_OK);
 	return 1;
 }
 
 /*
  * Everything that is asked of a chain, in a handshake and out of one.  The
  * lists come last: to verify a list's signature is work, which must not be done
- * for a chain that is refused anyway.
+ * for a chain that is refused anyway.  1, or 0 after the error has been set.
  */
 static int
 check_chain(struct tls_context *c, X509_STORE_CTX *store, bool client)
 {
-	return X509_verify_cert(store) == 1 &&
-	    check_serials(store) == 1 &&
-	    check_purpose(c, store, client) == 1 &&
-	    check_revocation(c, store) == 1;
+	static verify_fn *const checks[] = { verify_dates, verify_serial,
+	    verify_purpose, verify_revocation };
+	STACK_OF(X509) *chain;
+	int e;
+
+	X509_STORE_CTX_set_verify_cb(store, end_chain);
+	if (X509_verify_cert(store) != 1)
+		return 0;
+	chain = X509_STORE_CTX_get0_chain(store);
+	for (size_t k = 0; k < sizeof checks / sizeof checks[0]; k++) {
+		for (int i = 0; i < sk_X509_num(chain); i++) {
+			e = checks[k](c, chain, i, client);
+			if (e != X509_V_OK)
+				return verify_refuse(store, e, i);
+		}
+	}
+	return 1;
 }
 
 /*
@@ -148,9 +183,11 @@ verify_peer(X509_STORE_CTX *store, void *context)
 	struct tls *tls = SSL_get_app_data(ssl);
 	int e;
 
+	/* It has signed; what is verified is no business of its provider. */
+	if (c->signer != NULL)
+		(void)SSL_set_SSL_CTX(ssl, c->ssl);
 	if (check_chain(c, store, c->server) == 1) {
-		e = check_names(tls, leaf);
-		if (e == X509_V_OK)
+		if ((e = check_names(tls, leaf)) == X509_V_OK)
 			return 1;
 		(void)verify_refuse(store, e, 0);
 	}
@@ -233,6 +270,7 @@ verify_alone(struct tls_context *c, X509 *cert, STACK_OF(X509) *chain,
 		if (check_chain(c, store, v->client) == 1) {
 			if (v->chain != NULL)
 				*v->chain = X509_STORE_CTX_get1_chain(store);
+			v->untrusted = X509_STORE_CTX_get_num_untrusted(store);
 			v->expires = verify_expires(
 			    X509_STORE_CTX_get0_chain(store));
 			result = 0;

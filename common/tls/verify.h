@@ -35,7 +35,9 @@ struct verdict {
 	bool may_pass;		/* As in struct tls_files, */
 	int64_t when;		/* and the same. */
 	int64_t expires;
-	STACK_OF(X509) **chain;	/* Where the chain goes, or NULL. */
+	STACK_OF(X509) **chain;	/* Where the chain goes, or NULL; */
+	int untrusted;		/* how many of it, from the first on, are not
+				 * in the authority's file. */
 };
 
 /*

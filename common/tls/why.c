@@ -23,7 +23,7 @@ struct parts {
 	struct failure *f;
 };
 
-/* Is it about where the chain leads? */
+/* Does "e" say that the chain does not lead to the authority? */
 static bool
 is_chain(int e)
 {
@@ -62,17 +62,11 @@ why_is_leaf(X509 *cert)
 static bool
 has_authority(X509_STORE *store, const X509_NAME *name)
 {
-	STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(store);
+	STACK_OF(X509) *all = X509_STORE_get1_all_certs(store);
+	bool found = X509_find_by_subject(all, name) != NULL;
 
-	for (int i = 0; i < sk_X509_OBJECT_num(all); i++) {
-		X509 *cert = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(all,
-		    i));
-
-		if (cert != NULL && X509_NAME_cmp(X509_get_subject_name(cert),
-		    name) == 0)
-			return true;
-	}
-	return false;
+	sk_X509_pop_free(all, X509_free);
+	return found;
 }
 
 bool
@@ -88,8 +82,8 @@ why_is_alone(X509 *cert, STACK_OF(X509) *others, X509_STORE *store)
 	    !has_authority(store, issuer);
 }
 
-/* Is it the certificate that the chain begins with?  The same may stand in the
- * authority's file, and then be that one. */
+/* Is it the certificate that the chain begins with?  X509_cmp(3), since the
+ * chain may hold the copy of it that is in the authority's file. */
 static bool
 is_first(const struct parts *p)
 {
@@ -136,27 +130,32 @@ explain_dates(const struct parts *p)
 		    X509_get0_notBefore(p->cert), whose);
 }
 
+static const char anew[] = "make the authority's certificate anew";
+
 static void
-explain_purpose(const struct parts *p)
+explain_use(const struct parts *p)
 {
 	bool client = p->w->client;
+	bool silent = client && why_is_leaf(p->cert) &&
+	    !cert_has_purpose(p->cert);
+	int authority = X509_check_ca(p->cert);
 	const char *role = client ? "client" : "server";
 	const char *purpose = client ? "clientAuth" : "serverAuth";
 
 	if (!is_first(p)) {
-		failure_set(p->f, TLS_FAILURE_CERTIFICATE, "the authority "
-		    "\"%s\" may not issue certificates for %ss: its own has an "
-		    "extendedKeyUsage without %s", p->subject, role, purpose);
-		failure_hint(p->f, "make the authority's certificate anew");
+		(void)failure_make(p->f, TLS_FAILURE_CERTIFICATE, anew, "the "
+		    "authority \"%s\" may not issue certificates for %ss: its "
+		    "own has an extendedKeyUsage without %s", p->subject, role,
+		    purpose);
 		return;
 	}
-	if (X509_check_ca(p->cert) != 0)
+	if (authority != 0)
 		failure_set(p->f, TLS_FAILURE_CERTIFICATE, "the certificate "
 		    "\"%s\" is not for use as a %s: it is that of an "
-		    "authority%s", p->subject, role, X509_check_ca(p->cert) ==
-		    1 ? " (CA:TRUE as basicConstraints), as \"openssl req "
+		    "authority%s", p->subject, role, authority == 1 ?
+		    " (CA:TRUE as basicConstraints), as \"openssl req "
 		    "-x509\" makes them" : "");
-	else if (client && why_is_leaf(p->cert) && !cert_has_purpose(p->cert))
+	else if (silent)
 		failure_set(p->f, TLS_FAILURE_CERTIFICATE, "the certificate "
 		    "\"%s\" does not say that it is for clients: it has no "
 		    "extendedKeyUsage with clientAuth", p->subject);
@@ -165,8 +164,7 @@ explain_purpose(const struct parts *p)
 		    "\"%s\" is not for use as a %s: that needs "
 		    "digitalSignature as keyUsage and %s as extendedKeyUsage",
 		    p->subject, role, purpose);
-	failure_hint(p->f, "make one with \"ais-ca %s\"%s", role,
-	    client && why_is_leaf(p->cert) && !cert_has_purpose(p->cert) ?
+	failure_hint(p->f, "make one with \"ais-ca %s\"%s", role, silent ?
 	    ", or set client_purpose = \"optional\" in aisd.conf" : "");
 }
 
@@ -176,51 +174,48 @@ explain_list(const struct parts *p)
 {
 	struct failure list;
 
-	if (p->e == X509_V_ERR_KEYUSAGE_NO_CRL_SIGN) {
-		failure_set(&list, 0, "\"%s\" may not sign lists, for its own "
-		    "certificate has a keyUsage without cRLSign", p->issuer);
-		failure_hint(&list, "make the authority's certificate anew");
-	} else if (p->e == X509_V_ERR_UNABLE_TO_GET_CRL) {
-		failure_set(&list, 0, "the files of \"crl\" have no list that "
-		    "\"%s\" has signed", p->issuer);
-		failure_hint(&list, "add one");
-	} else if (p->e == X509_V_ERR_DIFFERENT_CRL_SCOPE) {
-		failure_set(&list, 0, "no list of \"%s\" in the files of "
-		    "\"crl\" is for certificates like it, by their "
-		    "issuingDistributionPoint", p->issuer);
-		failure_hint(&list, "add one that is");
-	} else if (p->e != X509_V_ERR_CRL_NOT_YET_VALID ||
+	if (p->e == X509_V_ERR_KEYUSAGE_NO_CRL_SIGN)
+		(void)failure_make(&list, 0, anew, "\"%s\" may not sign "
+		    "lists, for its own certificate has a keyUsage without "
+		    "cRLSign", p->issuer);
+	else if (p->e == X509_V_ERR_UNABLE_TO_GET_CRL)
+		(void)failure_make(&list, 0, "add one", "the files of \"crl\" "
+		    "have no list that \"%s\" has signed", p->issuer);
+	else if (p->e == X509_V_ERR_DIFFERENT_CRL_SCOPE)
+		(void)failure_make(&list, 0, "add one that is", "no list of "
+		    "\"%s\" in the files of \"crl\" is for certificates like "
+		    "it, by their issuingDistributionPoint", p->issuer);
+	else if (p->e != X509_V_ERR_CRL_NOT_YET_VALID ||
 	    revocation_begins(p->w->lists, &list) == 0) {
 		failure_set(&list, 0, "%s",
 		    X509_verify_cert_error_string(p->e));
 		failure_hint(&list, "make a new revocation list of \"%s\"",
 		    p->issuer);
 	}
-	failure_set(p->f, TLS_FAILURE_CERTIFICATE, "the certificate \"%s\" "
-	    "cannot be checked for revocation: %s", p->subject, list.text);
-	failure_hint(p->f, "%s", list.hint);
+	(void)failure_make(p->f, TLS_FAILURE_CERTIFICATE, list.hint, "the "
+	    "certificate \"%s\" cannot be checked for revocation: %s",
+	    p->subject, list.text);
 }
 
 static void
 explain_rest(const struct parts *p)
 {
-	if (p->e == X509_V_ERR_CERT_REVOKED) {
-		failure_set(p->f, TLS_FAILURE_CERTIFICATE, "the certificate "
-		    "\"%s\" has been revoked", p->subject);
-		failure_hint(p->f, "use another one in its place");
-	} else if (p->e == X509_V_ERR_CERT_REJECTED &&
-	    !cert_has_serial(p->cert)) {
-		failure_set(p->f, TLS_FAILURE_CERTIFICATE, "the certificate "
-		    "\"%s\" has a serial number of more than %d bytes, where "
-		    "RFC 5280 allows 20", p->subject, CERT_SERIAL_BYTES);
-		failure_hint(p->f, "make it anew with a shorter one");
-	} else if (p->e == X509_V_ERR_INVALID_CA) {
-		failure_set(p->f, TLS_FAILURE_CERTIFICATE, "\"%s\" is no "
-		    "authority, though it has issued certificates: its own "
-		    "lacks CA:TRUE as basicConstraints, or keyCertSign as "
-		    "keyUsage", p->subject);
-		failure_hint(p->f, "make the authority's certificate anew");
-	} else
+	if (p->e == X509_V_ERR_CERT_REVOKED)
+		(void)failure_make(p->f, TLS_FAILURE_CERTIFICATE, "use "
+		    "another one in its place", "the certificate \"%s\" has "
+		    "been revoked", p->subject);
+	else if (p->e == X509_V_ERR_CERT_REJECTED &&
+	    !cert_has_serial(p->cert))
+		(void)failure_make(p->f, TLS_FAILURE_CERTIFICATE, "make it "
+		    "anew with a shorter one", "the certificate \"%s\" has a "
+		    "serial number of more than %d bytes, where RFC 5280 "
+		    "allows 20", p->subject, CERT_SERIAL_BYTES);
+	else if (p->e == X509_V_ERR_INVALID_CA)
+		(void)failure_make(p->f, TLS_FAILURE_CERTIFICATE, anew,
+		    "\"%s\" is no authority, though it has issued "
+		    "certificates: its own lacks CA:TRUE as basicConstraints, "
+		    "or keyCertSign as keyUsage", p->subject);
+	else
 		failure_set(p->f, TLS_FAILURE_CERTIFICATE, "the certificate "
 		    "\"%s\" is not acceptable: %s", p->subject,
 		    X509_verify_cert_error_string(p->e));
@@ -247,7 +242,7 @@ why_refused(const struct why_case *w, struct failure *f)
 	else if (is_chain(p.e))
 		explain_chain(&p);
 	else if (p.e == X509_V_ERR_INVALID_PURPOSE)
-		explain_purpose(&p);
+		explain_use(&p);
 	else if (why_is_list(p.e))
 		explain_list(&p);
 	else

@@ -41,6 +41,9 @@ body_put(struct buf *out, const struct body *body)
 	if (body->features != NULL && item_put(out, PROTO_ITEM_FEATURES,
 	    body->features, strlen(body->features)) == -1)
 		return -1;
+	if (body->arguments &&
+	    item_put(out, PROTO_ITEM_ARGUMENTS, NULL, 0) == -1)
+		return -1;
 	if (body->wants_stdin &&
 	    item_put(out, PROTO_ITEM_STDIN, NULL, 0) == -1)
 		return -1;
@@ -106,7 +109,7 @@ count_items(struct reader r, struct count *c, enum proto_code *code)
 			c->kinds[kind]++;
 		if (!body_knows(kind) && (kind & MAY_SKIP) == 0)
 			c->unknown = "the server does not know an item of the "
-			    "request; it may be older than the client";
+			    "request";
 		if (c->kinds[PROTO_ITEM_ENV] > PROTO_ENV_MAX) {
 			*code = PROTO_CODE_INVALID;
 			return "the request has too many variables";
@@ -160,6 +163,11 @@ take_item(struct body *body, uint8_t kind, const uint8_t *bytes, size_t n,
 		if (n != 0)
 			return malformed;
 		body->wants_stdin = true;
+		return NULL;
+	case PROTO_ITEM_ARGUMENTS:
+		if (n != 0)
+			return malformed;
+		body->arguments = true;
 		return NULL;
 	case PROTO_ITEM_WINDOWS:
 		if (n != 8)
@@ -243,8 +251,7 @@ body_parse(struct body *body, const uint8_t *bytes, size_t n,
 	/* What breaks the protocol weighs more than what is not known, and
 	 * that more than a value of no use. */
 	if (why == NULL && body->operation > PROTO_SUBSYSTEM)
-		c.unknown = "the server does not know such a request; it may "
-		    "be older than the client";
+		c.unknown = "the server does not know such a request";
 	if (why == NULL && c.unknown != NULL) {
 		why = c.unknown;
 		*code = PROTO_CODE_UNSUPPORTED;

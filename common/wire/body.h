@@ -26,6 +26,7 @@ struct body {
 	size_t nenv;
 	char *directory;	/* Or NULL. */
 	bool wants_stdin;
+	bool arguments;		/* The list is to have them. */
 	const char *features;	/* To be sent, or NULL; not parsed. */
 	uint32_t windows[2];	/* Credit for standard output and error. */
 	void *memory;		/* Of body_parse(), with all of the above. */

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "common/base/buf.h"
+#include "common/base/failure.h"
 #include "common/wire/frame.h"
 
 /* The kind and the length of an item. */
@@ -163,49 +164,48 @@ frame_put_window(struct buf *out, uint32_t request, enum proto_stream stream,
 	return frame_put(out, PROTO_WINDOW, request, p, sizeof p);
 }
 
-/* "more" bytes of items follow the text, which the caller adds. */
-static uint8_t *
-reserve_code(struct buf *out, enum proto_code code, const char *text,
-    size_t more, size_t *length)
+/* An item with a text, cut to PROTO_TEXT_MAX, or none without one; its size. */
+static size_t
+store_text(uint8_t *p, enum proto_item kind, const char *text)
 {
-	size_t n = strnlen(text, PROTO_TEXT_MAX);
-	uint8_t *p;
+	size_t n = strlen(text);
 
-	*length = 2 + (n > 0 ? ITEM_HEADER + n : 0);
-	if ((p = frame_reserve(out, *length + more)) == NULL)
-		return NULL;
-	store_u16(p, (uint16_t)code);
-	if (n > 0)
-		store_item(p + 2, PROTO_ITEM_TEXT, text, n);
-	return p;
+	if (n == 0)
+		return 0;
+	if (n > PROTO_TEXT_MAX)
+		n = PROTO_TEXT_MAX;
+	store_item(p, kind, text, n);
+	return ITEM_HEADER + n;
+}
+
+int
+frame_put_failure(struct buf *out, enum proto_type type, uint32_t request,
+    const struct failure *why, uint32_t retry)
+{
+	uint8_t p[2 + 2 * (ITEM_HEADER + PROTO_TEXT_MAX) + ITEM_HEADER + 4];
+	uint8_t ms[4];
+	char text[FAILURE_MAX];
+	size_t n = 2;
+
+	store_u16(p, (uint16_t)why->code);
+	n += store_text(p + n, PROTO_ITEM_TEXT, failure_message(why, text));
+	n += store_text(p + n, PROTO_ITEM_HINT, why->hint);
+	if (retry > 0) {
+		store_u32(ms, retry);
+		store_item(p + n, PROTO_ITEM_RETRY, ms, 4);
+		n += ITEM_HEADER + 4;
+	}
+	return frame_put(out, type, request, p, n);
 }
 
 int
 frame_put_code(struct buf *out, enum proto_type type, uint32_t request,
     enum proto_code code, const char *text)
 {
-	size_t n;
+	struct failure why;
 
-	if (reserve_code(out, code, text, 0, &n) == NULL)
-		return -1;
-	frame_commit(out, type, request, n);
-	return 0;
-}
-
-int
-frame_put_retry(struct buf *out, enum proto_code code, const char *text,
-    uint32_t retry)
-{
-	size_t more = retry > 0 ? ITEM_HEADER + 4 : 0, n;
-	uint8_t ms[4], *p;
-
-	store_u32(ms, retry);
-	if ((p = reserve_code(out, code, text, more, &n)) == NULL)
-		return -1;
-	if (retry > 0)
-		store_item(p + n, PROTO_ITEM_RETRY, ms, 4);
-	frame_commit(out, PROTO_GOODBYE, 0, n + more);
-	return 0;
+	failure_set(&why, (int)code, "%s", text);
+	return frame_put_failure(out, type, request, &why, 0);
 }
 
 int
@@ -293,6 +293,14 @@ get_text(const uint8_t *p, size_t n, char *text, size_t max)
 	return 0;
 }
 
+/* Has "name" the form of a signal's, known here or not? */
+static bool
+is_signal(const char *name)
+{
+	return *name != '\0' && name[strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	    "0123456789+")] == '\0';
+}
+
 /* As item_find(), in what follows the "fixed" bytes of a payload. */
 static int
 get_item(const struct frame *f, size_t fixed, enum proto_item kind,
@@ -322,27 +330,32 @@ frame_get_window(const struct frame *f, uint8_t *stream, uint32_t *credit)
 	return *credit > PROTO_WINDOW_MAX ? -1 : 0;
 }
 
-int
-frame_get_code(const struct frame *f, uint16_t *code,
+/* The same for a text after a code, which is "" where there is none. */
+static int
+get_item_text(const struct frame *f, enum proto_item kind,
     char text[PROTO_TEXT_MAX + 1])
 {
 	const uint8_t *p;
 	size_t n;
 
-	if (get_item(f, 2, PROTO_ITEM_TEXT, &p, &n) == -1)
+	if (get_item(f, 2, kind, &p, &n) == -1)
 		return -1;
-	*code = fetch_u16(f->payload);
 	return get_text(p, n, text, PROTO_TEXT_MAX);
 }
 
-uint32_t
-frame_get_retry(const struct frame *f)
+int
+frame_get_code(const struct frame *f, struct frame_code *out)
 {
 	const uint8_t *p;
 	size_t n;
 
-	return get_item(f, 2, PROTO_ITEM_RETRY, &p, &n) == 1 && n == 4 ?
+	if (get_item_text(f, PROTO_ITEM_TEXT, out->text) == -1 ||
+	    get_item_text(f, PROTO_ITEM_HINT, out->hint) == -1)
+		return -1;
+	out->code = fetch_u16(f->payload);
+	out->retry = get_item(f, 2, PROTO_ITEM_RETRY, &p, &n) == 1 && n == 4 ?
 	    fetch_u32(p) : 0;
+	return 0;
 }
 
 int
@@ -395,12 +408,12 @@ frame_get_exit(const struct frame *f, struct frame_exit *e)
 	if (e->end == PROTO_END_EXIT)
 		return e->status > 255 ? -1 : 0;
 	e->status = signal_number(e->signal);
-	return n == 0 || strspn(e->signal, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	    "0123456789+") != n ? -1 : 0;
+	return is_signal(e->signal) ? 0 : -1;
 }
 
 int
 frame_get_signal(const struct frame *f, char name[PROTO_SIGNAL_MAX + 1])
 {
-	return get_text(f->payload, f->length, name, PROTO_SIGNAL_MAX);
+	return get_text(f->payload, f->length, name, PROTO_SIGNAL_MAX) == 0 &&
+	    is_signal(name) ? 0 : -1;
 }

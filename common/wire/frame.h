@@ -17,6 +17,7 @@
 #include "common/wire/proto.h"
 
 struct buf;
+struct failure;
 struct reader;
 
 /* A frame in a buf, which it borrows. */
@@ -25,6 +26,15 @@ struct frame {
 	uint32_t request;
 	const uint8_t *payload;
 	size_t length;
+};
+
+/* The payload of REFUSED and GOODBYE. */
+struct frame_code {
+	uint16_t code;		/* It may be one that is not known. */
+	uint32_t retry;		/* After how many ms to come again; 0: not
+				 * said. */
+	char text[PROTO_TEXT_MAX + 1];	/* "" where there is none. */
+	char hint[PROTO_TEXT_MAX + 1];
 };
 
 /* The payload of EXIT. */
@@ -95,13 +105,17 @@ void frame_commit(struct buf *out, enum proto_type type, uint32_t request,
 int frame_put_window(struct buf *out, uint32_t request,
     enum proto_stream stream, uint32_t credit);
 
-/* GOODBYE and REFUSED: a code and a text, which is cut to PROTO_TEXT_MAX. */
+/*
+ * GOODBYE and REFUSED: the code and the text of "why", what it is about before
+ * that, and its hint, each cut to PROTO_TEXT_MAX; and after how many ms the
+ * client may try again, 0: not said.
+ */
+int frame_put_failure(struct buf *out, enum proto_type type, uint32_t request,
+    const struct failure *why, uint32_t retry);
+
+/* The same of a code and a text alone. */
 int frame_put_code(struct buf *out, enum proto_type type, uint32_t request,
     enum proto_code code, const char *text);
-
-/* GOODBYE, and after how many ms the client may try again; 0: not said. */
-int frame_put_retry(struct buf *out, enum proto_code code, const char *text,
-    uint32_t retry);
 
 /* WAITING: how many are served first, and flags of enum proto_waiting. */
 int frame_put_waiting(struct buf *out, uint32_t ahead, uint8_t flags);
@@ -121,15 +135,13 @@ int frame_put_exit(struct buf *out, uint32_t request,
  */
 int frame_get_window(const struct frame *f, uint8_t *stream,
     uint32_t *credit);
-int frame_get_code(const struct frame *f, uint16_t *code,
-    char text[PROTO_TEXT_MAX + 1]);
-/* RETRY of a GOODBYE in ms, or 0 if it says nothing of that. */
-uint32_t frame_get_retry(const struct frame *f);
+int frame_get_code(const struct frame *f, struct frame_code *out);
 /* CLOSE: the stream. */
 int frame_get_close(const struct frame *f, uint8_t *stream);
 int frame_get_waiting(const struct frame *f, uint32_t *ahead, uint8_t *flags);
 int frame_get_u32(const struct frame *f, uint32_t *v);
 int frame_get_exit(const struct frame *f, struct frame_exit *e);
+/* SIGNAL: the name of a signal, which may be one that we do not know. */
 int frame_get_signal(const struct frame *f, char name[PROTO_SIGNAL_MAX + 1]);
 
 #endif

@@ -119,6 +119,8 @@ enum proto_item {
 	/* In HELLO, and in a request: names of what the sender can do, with a
 	 * blank between two.  Unknown ones are ignored. */
 	PROTO_ITEM_FEATURES	= 0x80,
+	/* In a request, empty: the answer to LIST has the arguments as well. */
+	PROTO_ITEM_ARGUMENTS	= 0x81,
 
 	/* In HELLO: the session's name, as in the server's log. */
 	PROTO_ITEM_SESSION	= 0xa0,
@@ -138,7 +140,9 @@ enum proto_item {
 	 * (4 bytes). */
 	PROTO_ITEM_RETRY	= 0xb1,
 	/* In EXIT: the name of the signal that has ended the command. */
-	PROTO_ITEM_SIGNAL	= 0xb2
+	PROTO_ITEM_SIGNAL	= 0xb2,
+	/* In GOODBYE and REFUSED: what to do about it. */
+	PROTO_ITEM_HINT		= 0xb3
 };
 
 /* What a request asks for. */

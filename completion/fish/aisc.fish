@@ -90,6 +90,8 @@ complete -c aisc -n __fish_aisc_no_host -l can \
     -d 'ask if you may run it, and run nothing'
 complete -c aisc -n __fish_aisc_no_host -l check \
     -d 'check files, server and certificates'
+complete -c aisc -n __fish_aisc_no_host -l plugin \
+    -d 'run the plugin of a monitoring system'
 complete -c aisc -n __fish_aisc_no_host -l warn-days -x \
     -d 'days left that call for a warning'
 complete -c aisc -n __fish_aisc_no_host -l critical-days -x \

@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,6 +16,8 @@
 #include "common/base/retry.h"
 #include "common/base/text.h"
 #include "common/tls/tls.h"
+#include "daemon/exec/environ.h"
+#include "daemon/conf/credential.h"
 #include "daemon/conf/settings.h"
 
 #define SECOND	1000LL
@@ -35,16 +38,18 @@ static const char *const levels[] = {
 static const char *const audits[] = { "any", "strict", NULL };
 
 #define KEY(name, type)	CONF_KEY(struct settings, name, type)
+#define NAMED(key, file) \
+	{ key, CONF_STRING, offsetof(struct settings, named[file]), 0, 0, NULL }
 #define WORD(name, words)	CONF_CHOICE(struct settings, name, words)
 #define NUMBER(name, type, min, max) \
 	CONF_NUMBER(struct settings, name, type, min, max)
 
 static const struct conf_key keys[] = {
 	KEY(listen, CONF_STRINGS),
-	KEY(certificate, CONF_PATH),
-	KEY(key, CONF_PATH),
-	KEY(authority, CONF_PATH),
-	KEY(crl, CONF_PATH),
+	NAMED("certificate", SETTINGS_CERTIFICATE),
+	NAMED("key", SETTINGS_KEY),
+	NAMED("authority", SETTINGS_AUTHORITY),
+	NAMED("crl", SETTINGS_CRL),
 	WORD(crl_expired, lists),
 	WORD(client_purpose, purposes),
 	NUMBER(watch_interval, CONF_SECONDS, 0, DAY),
@@ -73,6 +78,7 @@ static const struct conf_key keys[] = {
 	KEY(path, CONF_STRINGS),
 	KEY(shell_program, CONF_PATH),
 	EXEC_OPTIONS_KEYS(struct settings, options),
+	CONF_LIST_OF_GROUPS(groups),
 	CONF_LIST_OF_GROUPS(rules),
 };
 
@@ -90,9 +96,11 @@ set_defaults(struct settings *s)
 
 	*s = (struct settings){
 		.listen = conf_list(everywhere),
-		.certificate = strdup(AIS_SYSCONFDIR "/aisd/server.pem"),
-		.key = strdup(AIS_SYSCONFDIR "/aisd/server.key"),
-		.authority = strdup(AIS_SYSCONFDIR "/aisd/ca.pem"),
+		.named = {
+			strdup(AIS_SYSCONFDIR "/aisd/server.pem"),
+			strdup(AIS_SYSCONFDIR "/aisd/server.key"),
+			strdup(AIS_SYSCONFDIR "/aisd/ca.pem"), NULL
+		},
 		.watch_interval = 60 * SECOND, .expiry_warning = 30,
 		.user = strdup("aisd"), .command_user = strdup("aisd-run"),
 		.log_file = strdup(AIS_LOCALSTATEDIR "/log/aisd/server.log"),
@@ -106,38 +114,78 @@ set_defaults(struct settings *s)
 		.path = conf_list(path), .shell_program = strdup("/bin/sh")
 	};
 	return exec_options_init(&s->options) == -1 || s->listen == NULL ||
-	    s->certificate == NULL || s->key == NULL || s->authority == NULL ||
+	    s->named[SETTINGS_CERTIFICATE] == NULL ||
+	    s->named[SETTINGS_KEY] == NULL ||
+	    s->named[SETTINGS_AUTHORITY] == NULL ||
 	    s->user == NULL || s->command_user == NULL || s->log_file == NULL ||
 	    s->path == NULL || s->shell_program == NULL ? -1 : 0;
 }
 
 /* --- checks ------------------------------------------------------------ */
 
-/* Complain about the value of "name", with its place if a file sets it. */
-static int
-complain(struct conf *conf, const char *name, const char *text)
+/* Say what is wrong with the value of "name", and what to do ("": nothing),
+ * with its place if a file sets it.  1. */
+static int __attribute__((format(printf, 4, 5)))
+settings_complain(struct conf *conf, const char *name, const char *hint,
+    const char *format, ...)
 {
 	char place[CONF_STRING_MAX + 32];
+	struct failure f;
+	va_list ap;
 
-	return conf_error(conf_where(conf, name, place, sizeof place),
-	    "%s: %s", name, text);
+	va_start(ap, format);
+	failure_vset(&f, 0, format, ap);
+	va_end(ap);
+	failure_about(&f, "%s", name);
+	failure_hint(&f, "%s", hint);
+	return conf_failure(conf_where(conf, name, place, sizeof place), &f);
 }
 
 static int
 check_listen(struct conf *conf, const struct settings *s)
 {
-	char host[256], port[8], text[512];
+	char host[256], port[8];
 	int errors = 0;
 
 	if (s->listen[0] == NULL)
-		errors += complain(conf, "listen", "no address to listen on");
+		errors += settings_complain(conf, "listen", "", "no address "
+		    "to listen on");
 	for (char **p = s->listen; *p != NULL; p++) {
 		if (net_split(*p, host, sizeof host, port, sizeof port) == 0)
 			continue;
-		(void)snprintf(text, sizeof text, "\"%.200s\" is no address; "
-		    "write it as \"*:4773\", \"192.0.2.1:4773\" or "
-		    "\"[2001:db8::1]:4773\"", *p);
-		errors += complain(conf, "listen", text);
+		errors += settings_complain(conf, "listen", "write it as "
+		    "\"*:4773\", \"192.0.2.1:4773\" or "
+		    "\"[2001:db8::1]:4773\"", "\"%.200s\" is no address", *p);
+	}
+	return errors;
+}
+
+const char *const settings_file_keys[SETTINGS_FILES] = {
+	[SETTINGS_CERTIFICATE] = "certificate", [SETTINGS_KEY] = "key",
+	[SETTINGS_AUTHORITY] = "authority", [SETTINGS_CRL] = "crl"
+};
+
+/* Each of the files is a path, a credential, or for the key a URI. */
+static int
+check_files(struct conf *conf, const struct settings *s)
+{
+	int errors = 0;
+
+	for (size_t i = 0; i < SETTINGS_FILES; i++) {
+		const char *key = settings_file_keys[i], *value = s->named[i];
+		const char *name = credential_name(value);
+
+		if (name != NULL && !credential_is_valid(name))
+			errors += settings_complain(conf, key, "it has up to "
+			    "255 letters, digits and signs but \"/\" and "
+			    "\":\", as LoadCredential= of systemd takes them",
+			    "\"%.300s\" is no name of a credential", name);
+		else if (name == NULL && value != NULL && *value != '/' &&
+		    (i != SETTINGS_KEY || tls_store_uri(value) == NULL))
+			errors += settings_complain(conf, key, "", "must be an "
+			    "absolute path, or %s\"" CREDENTIAL "\" and a name",
+			    i == SETTINGS_KEY ? "\"" TLS_STORE "\" and a URI, "
+			    "or " : "");
 	}
 	return errors;
 }
@@ -145,19 +193,27 @@ check_listen(struct conf *conf, const struct settings *s)
 static int
 check_values(struct conf *conf, const struct settings *s)
 {
-	int errors = 0;
+	const char *ours = environ_find_ours(s->options.environment);
+	int errors = check_files(conf, s);
+
+	if (ours != NULL)
+		errors += settings_complain(conf, "environment", "remove it",
+		    "it is the server that sets \"%.200s\"", ours);
 
 	if (s->log_system == SETTINGS_SYSTEM_NONE && s->log_file == NULL)
-		errors += complain(conf, "log_file", "must be set where "
-		    "log_system is \"none\", or nothing would be on record");
+		errors += settings_complain(conf, "log_file", "", "must be "
+		    "set where log_system is \"none\", or nothing would be on "
+		    "record");
 	if (s->shell_program == NULL)
-		errors += complain(conf, "shell_program", "must be set");
+		errors += settings_complain(conf, "shell_program", "",
+		    "must be set");
 	if (s->path[0] == NULL)
-		errors += complain(conf, "path", "must name a directory");
+		errors += settings_complain(conf, "path", "", "must name a "
+		    "directory");
 	for (char **p = s->path; *p != NULL; p++) {
 		if (**p != '/' || strchr(*p, ':') != NULL)
-			errors += complain(conf, "path", "must be a list of "
-			    "absolute directories, without \":\"");
+			errors += settings_complain(conf, "path", "", "must be "
+			    "a list of absolute directories, without \":\"");
 	}
 	return errors;
 }
@@ -178,8 +234,8 @@ find_accounts(struct conf *conf, struct settings *s,
 		return 0;
 	}
 	if (!s->unprivileged && (s->user == NULL || s->command_user == NULL))
-		return complain(conf, s->user == NULL ? "user" :
-		    "command_user", "must be set");
+		return settings_complain(conf, s->user == NULL ? "user" :
+		    "command_user", "", "must be set");
 	if (old != NULL) {
 		s->daemon = old->daemon;
 		s->command = old->command;
@@ -190,10 +246,17 @@ find_accounts(struct conf *conf, struct settings *s,
 	return *unknown;
 }
 
-/* The keys whose files are read after the configuration is closed. */
-static const char *const tls_keys[] = {
-	"certificate", "key", "authority", "crl"
-};
+/* Where the files are.  0, or -1 if memory is out. */
+static int
+derive_files(struct settings *s)
+{
+	for (size_t i = 0; i < SETTINGS_FILES; i++) {
+		if (s->named[i] != NULL &&
+		    (s->files[i] = credential_path(s->named[i])) == NULL)
+			return -1;
+	}
+	return 0;
+}
 
 /* What the policy needs to know beside the rules.  A session begins in the
  * home of the command user, or in the root where there is none. */
@@ -234,6 +297,33 @@ inherit(struct settings *s, const struct settings *old)
 	s->max_waiting = old->max_waiting;
 }
 
+/* Note where each key is set.  0, or -1 if memory is out. */
+static int
+note_places(struct settings *s, struct conf *conf)
+{
+	char place[CONF_STRING_MAX + 32];
+
+	if ((s->where = calloc(KEYS, sizeof *s->where)) == NULL)
+		return -1;
+	for (size_t i = 0; i < KEYS; i++) {
+		s->where[i] = strdup(conf_where(conf, keys[i].name, place,
+		    sizeof place));
+		if (s->where[i] == NULL)
+			return -1;
+	}
+	return 0;
+}
+
+const char *
+settings_where(const struct settings *s, const char *name)
+{
+	size_t i = 0;
+
+	while (i < KEYS && strcmp(keys[i].name, name) != 0)
+		i++;
+	return i < KEYS && s->where != NULL ? s->where[i] : "";
+}
+
 /* "old" is what is in force at a reload, and else NULL. */
 static int
 load_into(struct settings *s, struct conf *conf, const struct settings *old,
@@ -242,14 +332,12 @@ load_into(struct settings *s, struct conf *conf, const struct settings *old,
 	int errors = conf_read(conf, keys, KEYS, s), unknown = 0;
 
 	s->rules = rules_load(conf, &s->options, &errors);
-	if (s->rules == NULL) {
+	if (s->rules == NULL || note_places(s, conf) == -1 ||
+	    derive_files(s) == -1) {
 		log_error("cannot read the rules: out of memory");
 		hope->may_pass = true;
 		return -1;
 	}
-	for (size_t i = 0; i < 4; i++)
-		(void)conf_where(conf, tls_keys[i], s->where[i],
-		    sizeof s->where[i]);
 	errors += check_listen(conf, s) + check_values(conf, s) +
 	    find_accounts(conf, s, old, &unknown);
 	hope->may_pass = errors == unknown;
@@ -310,91 +398,13 @@ settings_free(struct settings *s)
 	if (s == NULL)
 		return;
 	conf_free_values(keys, KEYS, s);
+	for (size_t i = 0; i < SETTINGS_FILES; i++)
+		free(s->files[i]);
 	rules_free(s->rules);
+	for (size_t i = 0; s->where != NULL && i < KEYS; i++)
+		free(s->where[i]);
+	free(s->where);
 	free(s);
-}
-
-/* --- certificates ------------------------------------------------------ */
-
-/* Neither other users nor commands may be able to read the key.  0, or -1 with
- * the reason in "why". */
-static int
-check_key_mode(const struct settings *s, struct failure *why)
-{
-	struct stat st;
-	bool cannot_read = s->key != NULL && !s->unprivileged &&
-	    getuid() == s->daemon.uid && access(s->key, R_OK) == -1 &&
-	    errno == EACCES;
-
-	/* Without a key, or without the file, reading it will say why. */
-	if (!cannot_read && (s->key == NULL || stat(s->key, &st) == -1))
-		return 0;
-	if (!cannot_read && (st.st_mode & S_IRWXO) != 0) {
-		failure_set(why, 0, "the key %s is open to every user",
-		    s->key);
-		failure_hint(why, "run: chmod o= %s", s->key);
-		return -1;
-	}
-	if (cannot_read)
-		failure_set(why, 0, "the key %s cannot be read by the user %s",
-		    s->key, s->daemon.name);
-	else if (!s->unprivileged && (st.st_uid == s->command.uid ||
-	    (st.st_gid == s->command.gid && (st.st_mode & S_IRWXG) != 0)))
-		failure_set(why, 0, "the key %s is open to the command user "
-		    "%s", s->key, s->command.name);
-	else
-		return 0;
-	failure_hint(why, "run: chown root:%s %s && chmod 0640 %s",
-	    s->daemon.name, s->key, s->key);
-	return -1;
-}
-
-/* Say what is wrong with one of the files, and where it is named. */
-static void
-complain_tls(const struct settings *s, const struct tls_files *files,
-    struct failure *why)
-{
-	const char *names[] = { files->certificate, files->key,
-	    files->authority, files->crl };
-	const char *where = "";
-
-	for (size_t i = 0; i < 4; i++) {
-		if (files->at_fault != NULL && names[i] == files->at_fault) {
-			failure_about(why, "%s", tls_keys[i]);
-			where = s->where[i];
-			break;
-		}
-	}
-	(void)conf_failure(where, why);
-}
-
-struct tls_context *
-settings_tls(const struct settings *s, bool serving,
-    struct settings_hope *hope)
-{
-	struct tls_files files = {
-		.certificate = s->certificate, .key = s->key,
-		.authority = s->authority, .crl = s->crl,
-		.allow_stale_crl = s->crl_expired == SETTINGS_CRL_WARNING,
-		.allow_tls12 = s->allow_tls12, .pipes = !serving,
-		.any_purpose = s->client_purpose == SETTINGS_PURPOSE_OPTIONAL
-	};
-	struct failure why;
-	struct tls_context *context;
-
-	*hope = (struct settings_hope){ .may_pass = false };
-	if (check_key_mode(s, &why) == -1) {
-		(void)conf_failure("", &why);
-		return NULL;
-	}
-	if ((context = tls_server_new(&files, &why)) != NULL &&
-	    tls_server_check(context, &files, &why) == 0)
-		return context;
-	hope->may_pass = files.may_pass;
-	hope->when = files.when;
-	complain_tls(s, &files, &why);
-	tls_context_free(context);
-	return NULL;
 }
 
 /* --- views ------------------------------------------------------------- */
@@ -408,10 +418,10 @@ settings_warn(FILE *out, const struct settings *s)
 	if (commands == NULL)
 		return rules_warn(out, s->rules, NULL);
 	if (privilege_enter(commands) == -1) {
-		fprintf(out, "whether %s can change the programs that the "
-		    "rules name cannot be seen: not started as root\n",
-		    commands->name);
-		return 1 + rules_warn(out, s->rules, NULL);
+		n = conf_warning(out, settings_where(s, "command_user"),
+		    "whether %s can change the programs that the rules name "
+		    "cannot be seen: not started as root", commands->name);
+		return n + rules_warn(out, s->rules, NULL);
 	}
 	n = rules_warn(out, s->rules, commands);
 	privilege_leave(&s->daemon);
@@ -459,8 +469,8 @@ same_rules(const struct rules *a, const struct rules *b)
 static bool
 has_new_file(const char *key, unsigned files)
 {
-	for (size_t i = 0; i < 4; i++) {
-		if (strcmp(tls_keys[i], key) == 0)
+	for (size_t i = 0; i < SETTINGS_FILES; i++) {
+		if (strcmp(settings_file_keys[i], key) == 0)
 			return (files & 1U << i) != 0;
 	}
 	return false;
@@ -474,8 +484,10 @@ settings_changes(const struct settings *a, const struct settings *b,
 
 	*out = '\0';
 	for (const struct conf_key *key = keys; key < keys + KEYS; key++) {
-		bool same = key->type == CONF_GROUPS ?
-		    same_rules(a->rules, b->rules) : conf_same(key, a, b);
+		/* Groups are told as what they are part of. */
+		bool same = key->type != CONF_GROUPS ? conf_same(key, a, b) :
+		    strcmp(key->name, "rules") != 0 ||
+		    same_rules(a->rules, b->rules);
 
 		if (used < size && (!same || has_new_file(key->name, files)))
 			used += (size_t)snprintf(out + used, size - used,

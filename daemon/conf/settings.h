@@ -12,10 +12,15 @@
 #include "daemon/rules/policy.h"
 #include "daemon/exec/privilege.h"
 
-struct tls_context;
-
-/* Room for "FILE:LINE". */
-#define SETTINGS_WHERE_MAX	512
+/* The keys that name files of TLS. */
+enum settings_file {
+	SETTINGS_CERTIFICATE,
+	SETTINGS_KEY,
+	SETTINGS_AUTHORITY,
+	SETTINGS_CRL,
+	SETTINGS_FILES
+};
+extern const char *const settings_file_keys[SETTINGS_FILES];
 
 /* The words that some keys may have. */
 enum settings_crl {
@@ -37,13 +42,10 @@ enum settings_audit {
 	SETTINGS_AUDIT_STRICT	/* Every log, before a command starts. */
 };
 
-/* The keys of the file are the names of these members. */
+/* The keys of the file are the names of these members, but those of files. */
 struct settings {
 	char **listen;
-	char *certificate;
-	char *key;
-	char *authority;
-	char *crl;
+	char *named[SETTINGS_FILES];	/* Paths, credentials, a key's URI. */
 	int64_t crl_expired;	/* enum settings_crl */
 	int64_t client_purpose;	/* enum settings_purpose */
 	int64_t watch_interval;
@@ -77,8 +79,9 @@ struct settings {
 	char *shell_program;
 	struct exec_options options;	/* Its keys stand among the others. */
 
-	/* Derived: where the four files of TLS are named, and what follows. */
-	char where[4][SETTINGS_WHERE_MAX];
+	/* Derived: see settings_where(), and what follows. */
+	char **where;
+	char *files[SETTINGS_FILES];	/* Where the named ones are, or NULL. */
 	struct rules *rules;
 	struct account daemon;
 	struct account command;
@@ -96,6 +99,7 @@ struct settings {
  */
 struct settings_hope {
 	bool may_pass;
+	bool elsewhere;		/* Only another process may see a file. */
 	int64_t when;		/* The second since 1970 at which it is over,
 				 * by its date; 0: not known. */
 };
@@ -116,19 +120,13 @@ struct settings *settings_reload(const char *path, const struct settings *old,
     struct settings_hope *hope);
 void settings_free(struct settings *s);
 
-/*
- * Read certificate, key, authority and CRL, and check them and the key
- * file's mode.  While "serving" nothing is waited for: a pipe in the place of
- * a file is an error, and otherwise its writer has a minute.  The caller owns
- * the context.  NULL after a message, and "hope" is set.
- */
-struct tls_context *settings_tls(const struct settings *s, bool serving,
-    struct settings_hope *hope);
+/* Where the key "name" has been set, as "FILE:LINE"; "" for a default. */
+const char *settings_where(const struct settings *s, const char *name);
 
 /*
  * Look at the rules by rules_warn(), with the eyes of the command user, whom a
  * daemon that has dropped its privileges can be for a moment.  Writes a line
- * each to "out", and returns how many.
+ * each to "out", by conf_warning(), and returns how many.
  */
 int settings_warn(FILE *out, const struct settings *s);
 

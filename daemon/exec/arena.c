@@ -48,24 +48,37 @@ arena_alloc(struct arena *a, size_t n)
 char *
 arena_printf(struct arena *a, const char *format, ...)
 {
-	size_t room = a->chunks == NULL ? 0 : a->chunks->size - a->used;
 	va_list ap;
 	char *text;
 	int n;
 
-	/* Most often it fits where arena_alloc() will put it. */
 	va_start(ap, format);
-	n = vsnprintf(room == 0 ? NULL : (char *)a->chunks->data + a->used,
-	    room, format, ap);
+	n = vsnprintf(NULL, 0, format, ap);
 	va_end(ap);
 	if (n < 0 || (text = arena_alloc(a, (size_t)n + 1)) == NULL)
 		return NULL;
-	if ((size_t)n < room)
-		return text;
 	va_start(ap, format);
 	(void)vsnprintf(text, (size_t)n + 1, format, ap);
 	va_end(ap);
 	return text;
+}
+
+char **
+arena_copy_list(struct arena *a, char *const *list)
+{
+	size_t n = 0;
+	char **copy;
+
+	while (list[n] != NULL)
+		n++;
+	if ((copy = arena_alloc(a, (n + 1) * sizeof *copy)) == NULL)
+		return NULL;
+	for (size_t i = 0; i < n; i++) {
+		if ((copy[i] = arena_printf(a, "%s", list[i])) == NULL)
+			return NULL;
+	}
+	copy[n] = NULL;
+	return copy;
 }
 
 void

@@ -22,6 +22,10 @@ void *arena_alloc(struct arena *a, size_t n);
 char *arena_printf(struct arena *a, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* A copy of "list", NULL terminated, and of its strings; NULL if memory is
+ * out. */
+char **arena_copy_list(struct arena *a, char *const *list);
+
 /* Free everything that came from it; it is as new. */
 void arena_free(struct arena *a);
 

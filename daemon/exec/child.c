@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/close_range.h>
-#include <linux/openat2.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -24,7 +23,8 @@
 #include "daemon/exec/trust.h"
 
 /* A pipe's size.  A larger one means fewer wake-ups; it is a wish, which
- * fs.pipe-user-pages-soft may refuse. */
+ * fs.pipe-user-pages-soft may refuse.  A client that lets less be under way has
+ * a terminal, and no use for what was written before Ctrl-C. */
 #define PIPE_SIZE	(256 * 1024)
 
 /* The first real-time signal of the kernel.  Those are never ours: main()
@@ -35,12 +35,14 @@
  * seconds later. */
 #define CPU_GRACE	5
 
+/* The directory of our open files, proc(5). */
+#define FD_DIRECTORY	"/proc/self/fd/"
+
 /* What the child needs from its parent. */
 struct start {
 	const struct child_plan *plan;
 	int fds[3];		/* What become 0, 1 and 2. */
 	int report;
-	sigset_t none;		/* The empty mask. */
 };
 
 static int null_fd = -1;
@@ -80,28 +82,28 @@ child_init(void)
 
 /* --- between fork and exec: system calls only --------------------------- */
 
+/* Tell the parent what happens; -1 if that cannot be written.  The pipe has
+ * room for hundreds of these, so this neither blocks nor is cut. */
+static int
+child_tell(int report, enum child_stage stage, int error)
+{
+	struct child_failure f = { .stage = stage, .error = error };
+
+	return write(report, &f, sizeof f) == sizeof f ? 0 : -1;
+}
+
 /* Tell the parent what failed, and end. */
 static void __attribute__((noreturn))
-give_up(int report, enum child_stage stage, int error)
+child_give_up(int report, enum child_stage stage, int error)
 {
-	struct child_failure f;
-
-	memset(&f, 0, sizeof f);
-	f.stage = stage;
-	f.error = error;
-	/* The pipe is empty, so this neither blocks nor is cut. */
-	if (write(report, &f, sizeof f) == -1)
-		_exit(126);
-	_exit(127);
+	_exit(child_tell(report, stage, error) == -1 ? 126 : 127);
 }
 
 static void
 reset_signals(void)
 {
-	struct sigaction sa;
+	struct sigaction sa = { .sa_handler = SIG_DFL };
 
-	memset(&sa, 0, sizeof sa);
-	sa.sa_handler = SIG_DFL;
 	/* sigaction(2) refuses the two that always are, and those that libc
 	 * keeps to itself. */
 	for (int sig = 1; sig < SIGRTMIN_KERNEL; sig++)
@@ -141,7 +143,7 @@ is_absent(int error)
 
 /* Set one limit, or what the hard limit leaves of it; 0 is none. */
 static int
-limit(int resource, int64_t value, int64_t extra)
+set_limit(int resource, int64_t value, int64_t extra)
 {
 	struct rlimit r;
 
@@ -161,27 +163,79 @@ set_limits(const struct limits *l)
 	errno = 0;
 	if (l->nice > 0 && nice((int)l->nice) == -1 && errno != 0)
 		return -1;
-	if (limit(RLIMIT_AS, l->memory_limit, 0) == -1 ||
-	    limit(RLIMIT_CPU, (l->cpu_limit + 999) / 1000, CPU_GRACE) == -1 ||
-	    limit(RLIMIT_NPROC, l->process_limit, 0) == -1)
+	if (set_limit(RLIMIT_AS, l->memory_limit, 0) == -1 ||
+	    set_limit(RLIMIT_CPU, (l->cpu_limit + 999) / 1000,
+	    CPU_GRACE) == -1 ||
+	    set_limit(RLIMIT_NPROC, l->process_limit, 0) == -1)
 		return -1;
-	return limit(RLIMIT_NOFILE, l->open_files, 0);
+	return set_limit(RLIMIT_NOFILE, l->open_files, 0);
 }
 
-/* Open "path" below "dir", never above it, by whatever links. */
-static int
-open_beneath(int dir, const char *path, unsigned long long flags)
+/* The kernel's name of an open file, without links, as proc(5) has it; its
+ * length, or -1 with errno set. */
+static ssize_t
+kernel_name(int fd, char name[PATH_MAX])
 {
-	struct open_how how;
+	char link[sizeof FD_DIRECTORY + 3 * sizeof fd] = FD_DIRECTORY;
+	char digits[3 * sizeof fd];
+	size_t n = sizeof digits, end = sizeof FD_DIRECTORY - 1;
+	ssize_t length;
 
-	memset(&how, 0, sizeof how);
-	how.flags = O_PATH | O_CLOEXEC | flags;
-	how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
-	return (int)syscall(SYS_openat2, dir, path, &how, sizeof how);
+	do {
+		digits[--n] = (char)('0' + fd % 10);
+		fd /= 10;
+	} while (fd > 0);
+	memcpy(link + end, digits + n, sizeof digits - n);
+	link[end + sizeof digits - n] = '\0';
+	length = readlink(link, name, PATH_MAX);
+	if (length < PATH_MAX)
+		return length;
+	errno = ENAMETOOLONG;
+	return -1;
 }
 
-/* Is the last part of "p", in the open directory "place", not there at all?
- * What is made there is not to be made where a link leads. */
+/* Is the open "fd" below the open directory "dir", or this itself?  1, 0, or -1
+ * with errno set. */
+static int
+is_beneath(int dir, int fd)
+{
+	char top[PATH_MAX], name[PATH_MAX];
+	ssize_t used = kernel_name(dir, top), length = kernel_name(fd, name);
+
+	if (used == -1 || length == -1)
+		return -1;
+	/* What is on no file system has a name without "/". */
+	if (top[0] != '/' || length < used ||
+	    memcmp(name, top, (size_t)used) != 0)
+		return 0;
+	return used == 1 || length == used || name[used] == '/';
+}
+
+/*
+ * Open "path" below "dir"; no link may lead out of it in the end.  openat2(2)
+ * would refuse each link that leaves, but RestrictSUIDSGID= of systemd denies
+ * it, as it does in our unit: systemd.exec(5).
+ */
+static int
+open_beneath(int dir, const char *path, int flags)
+{
+	int fd = openat(dir, path, O_PATH | O_CLOEXEC | flags), error = EXDEV;
+
+	if (fd == -1)
+		return -1;
+	switch (is_beneath(dir, fd)) {
+	case 1:
+		return fd;
+	case -1:
+		error = errno;
+	}
+	(void)close(fd);
+	errno = error;
+	return -1;
+}
+
+/* Is there nothing at the last part of "p", in the open directory "place"?  The
+ * program must not create a file where a link leads. */
 static bool
 is_new(const struct child_path *p, int place)
 {
@@ -201,14 +255,12 @@ must_pin(const struct child_path *p, uid_t user)
 
 	if (p->pin != CHILD_PIN_NEEDED)
 		return p->pin == CHILD_PIN_ALWAYS;
-	/* Who can do all that the daemon can is not to be kept from that. */
+	/* A command that runs as the daemon's user can change it anyway. */
 	return user == TRUST_NOBODY ? 0 : trust_ask(p->way, user, false, &t);
 }
 
-/*
- * Look whether "p" is below its directory, whatever links there are, and hand
- * over its descriptor as "number" where that has to be.
- */
+/* Check that "p" is below its directory, with all links followed, and pass its
+ * descriptor on as "number" where the program must get it by that. */
 static int
 settle_path(const struct child_path *p, int number, uid_t user)
 {
@@ -237,7 +289,6 @@ settle_path(const struct child_path *p, int number, uid_t user)
 	return file == -1 ? 0 : close(file);
 }
 
-/* See to every path that has to be below a directory. */
 static int
 settle_paths(const struct child_plan *plan, uid_t user)
 {
@@ -249,7 +300,7 @@ settle_paths(const struct child_plan *plan, uid_t user)
 	return 0;
 }
 
-/* What the user could change is no program that a rule has listed. */
+/* A program that the user could change is not the one that a rule lists. */
 static void
 check_program(const struct child_plan *plan, uid_t user, int report)
 {
@@ -259,29 +310,36 @@ check_program(const struct child_plan *plan, uid_t user, int report)
 	case 0:
 		return;
 	case 1:
-		give_up(report, CHILD_STAGE_UNSAFE, EACCES);
+		child_give_up(report, CHILD_STAGE_UNSAFE, EACCES);
 	default:
-		give_up(report, CHILD_STAGE_EXEC, errno);
+		child_give_up(report, CHILD_STAGE_EXEC, errno);
 	}
 }
 
 static void __attribute__((noreturn))
-execute(const struct child_plan *plan, int report)
+child_execute(const struct child_plan *plan, int report)
 {
 	enum child_stage stage = CHILD_STAGE_EXEC;
 	int error = ENOENT;
 
 	for (char *const *path = plan->paths; *path != NULL; path++) {
+		/* What is not there is not worth a message. */
+		bool there = access(*path, F_OK) == 0;
+
+		if (there && child_tell(report, CHILD_STAGE_TRIAL,
+		    (int)(path - plan->paths)) == -1)
+			child_give_up(report, CHILD_STAGE_SETUP, errno);
 		(void)execve(*path, plan->argv, plan->env);
 		/* What exists and cannot be executed is the better answer. */
 		if (errno != ENOENT && errno != ENOTDIR)
 			error = errno;
 		if (!is_absent(errno))
 			break;
-		if (errno == ENOENT && access(*path, F_OK) == 0)
+		if (errno == ENOENT && there)
 			stage = CHILD_STAGE_INTERPRETER;
 	}
-	give_up(report, error == ENOENT ? stage : CHILD_STAGE_EXEC, error);
+	child_give_up(report, error == ENOENT ? stage : CHILD_STAGE_EXEC,
+	    error);
 }
 
 static void __attribute__((noreturn))
@@ -292,43 +350,45 @@ report_directory(int report)
 	long n = syscall(SYS_getcwd, path, sizeof path);
 
 	if (n <= 0)
-		give_up(report, CHILD_STAGE_DIRECTORY, errno);
+		child_give_up(report, CHILD_STAGE_DIRECTORY, errno);
 	/* "(unreachable)/..." is no path. */
 	if (path[0] != '/')
-		give_up(report, CHILD_STAGE_DIRECTORY, ENOENT);
+		child_give_up(report, CHILD_STAGE_DIRECTORY, ENOENT);
 	if (write(STDOUT_FILENO, path, (size_t)n - 1) != n - 1)
-		give_up(report, CHILD_STAGE_DIRECTORY, EIO);
+		child_give_up(report, CHILD_STAGE_DIRECTORY, EIO);
 	_exit(0);
 }
 
 static void __attribute__((noreturn))
-become(struct start *s)
+child_become(struct start *s)
 {
 	const struct child_plan *plan = s->plan;
 	uid_t user = plan->account == NULL ? TRUST_NOBODY : plan->account->uid;
+	sigset_t none;
 
+	(void)sigemptyset(&none);
 	reset_signals();
 	if (setsid() == -1 || arrange(s) == -1)
-		give_up(s->report, CHILD_STAGE_SETUP, errno);
+		child_give_up(s->report, CHILD_STAGE_SETUP, errno);
 	(void)umask(plan->umask);
 	if (openfiles_restore() == -1 || set_limits(&plan->limits) == -1)
-		give_up(s->report, CHILD_STAGE_SETUP, errno);
+		child_give_up(s->report, CHILD_STAGE_SETUP, errno);
 	if (privilege_enter(plan->account) == -1)
-		give_up(s->report, CHILD_STAGE_USER, errno);
+		child_give_up(s->report, CHILD_STAGE_USER, errno);
 	if ((plan->directory[0] != '/' && chdir(plan->base) == -1) ||
 	    chdir(plan->directory) == -1)
-		give_up(s->report, CHILD_STAGE_DIRECTORY, errno);
+		child_give_up(s->report, CHILD_STAGE_DIRECTORY, errno);
 	if (settle_paths(plan, user) == -1)
-		give_up(s->report, CHILD_STAGE_PATH, errno);
+		child_give_up(s->report, CHILD_STAGE_PATH, errno);
 	if (plan->checked)
 		check_program(plan, user, s->report);
-	if (sigprocmask(SIG_SETMASK, &s->none, NULL) == -1)
-		give_up(s->report, CHILD_STAGE_SETUP, errno);
+	if (sigprocmask(SIG_SETMASK, &none, NULL) == -1)
+		child_give_up(s->report, CHILD_STAGE_SETUP, errno);
 	if (privilege_become(plan->account, plan->limits.no_new_privs) == -1)
-		give_up(s->report, CHILD_STAGE_USER, errno);
+		child_give_up(s->report, CHILD_STAGE_USER, errno);
 	if (plan->chdir)
 		report_directory(s->report);
-	execute(plan, s->report);
+	child_execute(plan, s->report);
 }
 
 /* --- in the parent ------------------------------------------------------ */
@@ -340,20 +400,21 @@ struct pipes {
 
 /*
  * The pipes are the daemon's, and the command has to be able to open its own
- * by a name such as /dev/stderr.  Nobody else gets at such a name: it leads
+ * by a name such as /dev/stderr.  No other user can use such a name: it leads
  * through /proc/PID/fd of the command.
  */
 static int
-open_pipes(struct pipes *p, bool wants_stdin)
+open_pipes(struct pipes *p, const struct child_plan *plan)
 {
-	if ((wants_stdin && (fd_pipe(p->in, 1) == -1 ||
+	if ((plan->wants_stdin && (fd_pipe(p->in, 1) == -1 ||
 	    fchmod(p->in[0], 0666) == -1)) ||
 	    fd_pipe(p->out, 0) == -1 || fchmod(p->out[1], 0666) == -1 ||
 	    fd_pipe(p->err, 0) == -1 || fchmod(p->err[1], 0666) == -1 ||
 	    fd_pipe(p->report, 0) == -1)
 		return -1;
-	(void)fcntl(p->out[0], F_SETPIPE_SZ, PIPE_SIZE);
-	if (wants_stdin)
+	if (plan->window >= PIPE_SIZE)
+		(void)fcntl(p->out[0], F_SETPIPE_SZ, PIPE_SIZE);
+	if (plan->wants_stdin)
 		(void)fcntl(p->in[1], F_SETPIPE_SZ, PIPE_SIZE);
 	return 0;
 }
@@ -367,18 +428,15 @@ close_pipes(struct pipes *p)
 	fd_close_pair(p->report);
 }
 
-/* Keep our ends in "c", and close the child's. */
+/* Move our ends to "c". */
 static void
-keep(struct child *c, struct pipes *p)
+keep_ours(struct child *c, struct pipes *p)
 {
 	c->in = p->in[1];
 	c->out = p->out[0];
 	c->err = p->err[0];
 	c->report = p->report[0];
-	fd_close(&p->in[0]);
-	fd_close(&p->out[1]);
-	fd_close(&p->err[1]);
-	fd_close(&p->report[1]);
+	p->in[1] = p->out[0] = p->err[0] = p->report[0] = -1;
 }
 
 int
@@ -388,11 +446,10 @@ child_start(struct child *c, const struct child_plan *plan, bool alone)
 	struct start s = { .plan = plan };
 	pid_t pid;
 
-	memset(c, 0, sizeof *c);
-	c->in = c->out = c->err = c->report = -1;
-	if (open_pipes(&p, plan->wants_stdin) == -1)
-		goto fail;
-	(void)sigemptyset(&s.none);
+	*c = (struct child){ .in = -1, .out = -1, .err = -1, .report = -1,
+	    .program = -1 };
+	if (open_pipes(&p, plan) == -1)
+		goto end;
 	s.fds[0] = plan->wants_stdin ? p.in[0] : null_fd;
 	s.fds[1] = p.out[1];
 	s.fds[2] = p.err[1];
@@ -405,16 +462,14 @@ child_start(struct child *c, const struct child_plan *plan, bool alone)
 	 */
 	pid = alone ? vfork() : fork();
 	if (pid == 0)
-		become(&s);
-	if (pid == -1)
-		goto fail;
-	c->pid = pid;
-	keep(c, &p);
-	return 0;
-
-fail:
+		child_become(&s);
+	if (pid != -1) {
+		c->pid = pid;
+		keep_ours(c, &p);
+	}
+end:
 	close_pipes(&p);
-	return -1;
+	return c->pid == 0 ? -1 : 0;
 }
 
 int
@@ -424,9 +479,13 @@ child_begun(struct child *c, struct child_failure *f)
 
 	if (c->report == -1)
 		return 1;
-	do
+	for (;;) {
 		n = read(c->report, f, sizeof *f);
-	while (n == -1 && errno == EINTR);
+		if (n == (ssize_t)sizeof *f && f->stage == CHILD_STAGE_TRIAL)
+			c->program = f->error;
+		else if (n != -1 || errno != EINTR)
+			break;
+	}
 	if (n == -1 && errno == EAGAIN)
 		return 0;
 	if (n != 0 && n != (ssize_t)sizeof *f) {

@@ -65,6 +65,8 @@ struct child_plan {
 	mode_t umask;
 	int order;		/* Of its outputs, by outputs_open(). */
 	bool wants_stdin;	/* Else its standard input is /dev/null. */
+	uint32_t window;	/* Bytes of its standard output that the client
+				 * lets be under way. */
 	const struct account *account;	/* NULL: the daemon's own. */
 };
 
@@ -77,12 +79,13 @@ enum child_stage {
 	CHILD_STAGE_UNSAFE,	/* The account can change the program. */
 	CHILD_STAGE_INTERPRETER, /* A program is there, and what is to read
 				 * or to load it is not. */
-	CHILD_STAGE_EXEC	/* None of the paths can be executed. */
+	CHILD_STAGE_EXEC,	/* None of the paths can be executed. */
+	CHILD_STAGE_TRIAL	/* No failure: a path is tried. */
 };
 
 struct child_failure {
 	enum child_stage stage;
-	int error;		/* errno. */
+	int error;		/* errno; of a trial: which path. */
 };
 
 /* A child; its descriptors are -1 when closed. */
@@ -93,11 +96,13 @@ struct child {
 	int err;
 	int report;		/* Says whether exec has worked. */
 	bool unknown;		/* It could not be read. */
+	int program;		/* Which path was tried last; -1: none yet.
+				 * Once the exec has worked, it runs. */
 	int64_t started_us;	/* clock_now_us(). */
 };
 
-/* Prepare for starting children: opens /dev/null, and lets go of what they
- * would inherit.  0, or -1 after a message. */
+/* Prepare for starting children: opens /dev/null, and resets what they would
+ * inherit.  0, or -1 after a message. */
 int child_init(void);
 
 /*
@@ -110,14 +115,14 @@ int child_init(void);
 int child_start(struct child *c, const struct child_plan *plan, bool alone);
 
 /*
- * Has the exec worked?  1: yes; 0: not known yet, wait for c->report; -1: no,
- * and "f" says why; the child is a zombie, or soon will be.  If that cannot be
- * learnt, it is 1, and c->unknown is set.
+ * Has the exec worked?  1: yes, of the path c->program; 0: not known yet, wait
+ * for c->report; -1: no, and "f" says why; the child is a zombie, or soon will
+ * be.  If that cannot be learnt, it is 1, and c->unknown is set.
  */
 int child_begun(struct child *c, struct child_failure *f);
 
-/* Send "sig" to the child's process group, or to the child where it has not
- * come so far.  0, or -1 with errno set. */
+/* Send "sig" to the child's process group, or to the child if it has none yet.
+ * 0, or -1 with errno set. */
 int child_signal(const struct child *c, int sig);
 
 /* Close what is open. */

@@ -9,7 +9,6 @@
 
 #include "common/base/clock.h"
 #include "common/base/fd.h"
-#include "common/wire/frame.h"
 #include "common/endpoint/conn.h"
 #include "common/base/log.h"
 #include "common/base/pollset.h"
@@ -17,32 +16,32 @@
 #include "daemon/exec/command.h"
 #include "daemon/exec/tree.h"
 
-/* How often a pipe is read in one turn, before others have theirs. */
-#define READS_PER_TURN	4
+/* How often a pipe is read in one round of the loop. */
+#define READS_PER_ROUND	4
 
-/* So many bytes are of a person or a prompt, whose order among the outputs
+/* So many bytes may come from a prompt: then the order of the two outputs
  * matters. */
 #define FEW	4096
 
 /* How many times output_wait may pass in all. */
 #define WAITS_MAX	25
-/* A peer that takes the output slowly keeps no helper from handing over so
- * much, whatever time that takes. */
+/* Where the peer takes the output slowly, so much of it is waited for, however
+ * long that takes. */
 #define LATE_BYTES	(16 * 1024 * 1024)
 
-/* What a command has written that we have ended, the peer has so many
- * milliseconds to take. */
+/* The peer has so many milliseconds to take what a command has written that we
+ * have ended. */
 #define CUT_TIMEOUT	2000
 
 static uint64_t
-sent(const struct command *c)
+sent_bytes(const struct command *c)
 {
 	return c->outputs[0].bytes + c->outputs[1].bytes;
 }
 
 /* What is in the pipes now is the last of the output. */
 static void
-settle(struct command *c)
+settle_output(struct command *c)
 {
 	c->settled = true;
 	c->last = clock_in(CUT_TIMEOUT);
@@ -59,18 +58,16 @@ note_end(struct command *c, int status)
 	c->ended_us = clock_now_us();
 	c->quiet = clock_in(c->limits.output_wait);
 	c->last = clock_in(c->limits.output_wait * WAITS_MAX);
-	c->sent = sent(c);
+	c->sent = sent_bytes(c);
 	input_finish(&c->input);
 }
 
 void
 command_init(struct command *c, struct tree *tree)
 {
-	memset(c, 0, sizeof *c);
-	c->tree = tree;
-	c->order = outputs_open();
+	*c = (struct command){ .tree = tree, .order = outputs_open(),
+	    .deadline = CLOCK_NEVER };
 	input_init(&c->input);
-	command_reset(c);
 }
 
 void
@@ -84,18 +81,22 @@ command_free(struct command *c)
 void
 command_reset(struct command *c)
 {
-	struct input input = c->input;
-	struct tree *tree = c->tree;
-	int order = c->order;
-
 	if (c->state != COMMAND_NONE)
 		child_close(&c->child);
-	buf_consume(&input.queue, buf_used(&input.queue));
-	memset(c, 0, sizeof *c);
-	c->tree = tree;
-	c->order = order;
-	c->input = input;
-	c->deadline = CLOCK_NEVER;
+	input_drop(&c->input);
+	*c = (struct command){ .tree = c->tree, .order = c->order,
+	    .input = c->input, .deadline = CLOCK_NEVER };
+}
+
+/* There is a child, or what stands for one. */
+static void
+command_begin(struct command *c, uint32_t number, const uint32_t windows[2])
+{
+	c->state = COMMAND_STARTING;
+	c->number = number;
+	input_begin(&c->input, &c->child.in);
+	output_begin(&c->outputs[0], PROTO_STDOUT, &c->child.out, windows[0]);
+	output_begin(&c->outputs[1], PROTO_STDERR, &c->child.err, windows[1]);
 }
 
 int
@@ -107,28 +108,24 @@ command_start(struct command *c, uint32_t number, struct child_plan *plan,
 	/*
 	 * vfork(2) makes the daemon wait for the exec.  A process of the
 	 * command's user could stop the child before it, and a directory that
-	 * nobody has entered before may be on a server that is gone: then it
-	 * has to be fork(2).
+	 * was not entered before may be on a server that is gone: then it has
+	 * to be fork(2).
 	 */
 	bool alone = !plan->chdir && plan->directory[0] == '.' &&
 	    plan->directory[1] == '\0' && empty;
 
 	plan->order = c->order;
+	plan->window = windows[0];
 	if (child_start(&c->child, plan, alone) == -1)
 		return -1;
-	c->state = COMMAND_STARTING;
-	c->number = number;
+	command_begin(c, number, windows);
 	c->chdir = plan->chdir;
 	c->limits = plan->limits;
 	c->grace = grace;
 	c->before = before;
-	input_begin(&c->input, &c->child.in);
-	output_begin(&c->outputs[0], PROTO_STDOUT, &c->child.out, windows[0]);
-	output_begin(&c->outputs[1], PROTO_STDERR, &c->child.err, windows[1]);
-	if (c->limits.time_limit > 0) {
-		/* A millisecond that has begun is none: not 299.1 for 300. */
+	/* A millisecond that has begun is none: not 299.1 for 300. */
+	if (c->limits.time_limit > 0)
 		c->deadline = clock_in(c->limits.time_limit + 1);
-	}
 	return 0;
 }
 
@@ -136,18 +133,11 @@ void
 command_answer(struct command *c, uint32_t number, int fd, int status,
     const uint32_t windows[2])
 {
-	memset(&c->child, 0, sizeof c->child);
-	c->child.in = c->child.err = c->child.report = -1;
-	c->child.out = fd;
-	c->child.started_us = clock_now_us();
-	c->state = COMMAND_STARTING;
-	c->number = number;
-	c->chdir = false;
-	input_begin(&c->input, &c->child.in);
-	output_begin(&c->outputs[0], PROTO_STDOUT, &c->child.out, windows[0]);
-	output_begin(&c->outputs[1], PROTO_STDERR, &c->child.err, windows[1]);
+	c->child = (struct child){ .in = -1, .out = fd, .err = -1,
+	    .report = -1, .program = -1, .started_us = clock_now_us() };
+	command_begin(c, number, windows);
 	note_end(c, status << 8);
-	settle(c);
+	settle_output(c);
 }
 
 int
@@ -155,7 +145,7 @@ command_begun(struct command *c, struct child_failure *f)
 {
 	int begun = child_begun(&c->child, f);
 
-	/* Abandoned on its way, it will never say. */
+	/* Abandoned before it has said so. */
 	if (begun == 0 && c->reaped) {
 		f->stage = CHILD_STAGE_SETUP;
 		f->error = ETIMEDOUT;
@@ -178,7 +168,7 @@ static size_t
 allowed(const struct command *c)
 {
 	uint64_t limit = (uint64_t)c->limits.output_limit;
-	uint64_t left = limit - sent(c);
+	uint64_t left = limit - sent_bytes(c);
 
 	if (limit == 0 || left > PROTO_PAYLOAD_MAX)
 		return PROTO_PAYLOAD_MAX;
@@ -186,8 +176,8 @@ allowed(const struct command *c)
 }
 
 /*
- * Where output goes: to "l", or to nowhere where nobody takes it or the limit
- * is reached, so that the command meets its end and not a pipe that is stuck.
+ * Where output goes: to "l", or nowhere, NULL, if there is no "l" or the limit
+ * is reached, so that the command meets its end and not a full pipe.
  */
 static struct conn *
 destination(const struct command *c, struct conn *l)
@@ -207,36 +197,27 @@ room(const struct command *c, const struct output *o, const struct conn *l)
 	return output_room(o, max);
 }
 
-/* How many processes has the command left behind?  There are some. */
-static int
-left_over(const struct command *c)
-{
-	int n = tree_count(c->tree) - c->before;
-
-	return n > 0 ? n : 0;
-}
-
 /*
  * Until when may more come after the command's end, or be taken by the peer
- * where we have ended it?  A shell's ">(tee log)" and its like write when the
- * command itself has ended, and end then: so long as a process of it is left,
- * what that does next is waited for, until it has done nothing for a moment.  A
- * service that stays is not waited for longer.  Counts what is left.
+ * where we have ended it?  A shell's ">(tee log)" writes when the command
+ * itself has ended, and ends then: so long as a process of the command is left,
+ * its output is waited for, until there was none for a moment.  A service that
+ * stays is not waited for longer.  Counts the processes that are left.
  */
 static int64_t
 settle_deadline(struct command *c, const struct conn *l)
 {
 	bool open = false, pending = false, stuck = false;
 
-	if (!c->reaped || c->settled)
-		return c->settled && c->cut_reason != NULL &&
-		    !tree_is_ending(c->tree) ? c->last : CLOCK_NEVER;
+	if (!c->reaped || (c->cut_reason != NULL && tree_is_ending(c->tree)))
+		return CLOCK_NEVER;
+	if (c->settled)
+		return c->cut_reason != NULL ? c->last : CLOCK_NEVER;
 	c->left = 0;
-	if (c->cut_reason != NULL)
-		return tree_is_ending(c->tree) ? CLOCK_NEVER : 0;
-	if (tree_is_empty())
+	if (c->cut_reason != NULL || tree_is_empty())
 		return 0;
-	c->left = left_over(c);
+	if ((c->left = tree_count(c->tree) - c->before) < 0)
+		c->left = 0;
 	for (size_t i = 0; i < 2; i++) {
 		struct output *o = &c->outputs[i];
 
@@ -248,8 +229,8 @@ settle_deadline(struct command *c, const struct conn *l)
 	}
 	if (!open && (c->limits.keep || c->left == 0))
 		return 0;
-	/* It is the peer for whom we wait then. */
-	if (stuck && sent(c) - c->sent < LATE_BYTES)
+	/* Then we wait for the peer. */
+	if (stuck && sent_bytes(c) - c->sent < LATE_BYTES)
 		return CLOCK_NEVER;
 	return pending || c->quiet > c->last ? c->last : c->quiet;
 }
@@ -281,9 +262,9 @@ command_poll(struct command *c, struct pollset *ps, struct conn *l)
 /* Read one stream, as often as is fair; of it no more than the "few" bytes that
  * it had when the order of both was asked for, or, with 0, what there is. */
 static int
-turn_output(struct command *c, struct output *o, struct conn *l, size_t few)
+read_output(struct command *c, struct output *o, struct conn *l, size_t few)
 {
-	for (int i = 0; i < READS_PER_TURN; i++) {
+	for (int i = 0; i < READS_PER_ROUND; i++) {
 		struct conn *to = destination(c, l);
 		size_t most = room(c, o, to);
 		int n;
@@ -307,17 +288,15 @@ turn_output(struct command *c, struct output *o, struct conn *l, size_t few)
 	return 0;
 }
 
-/* Bytes that are lost between us and the command are not to be taken for the
- * end of a stream. */
+/* Bytes that are lost between us and the command must not look like the end of
+ * a stream. */
 static void
 check_streams(struct command *c)
 {
 	int error = c->input.error;
 
-	for (size_t i = 0; i < 2; i++) {
-		if (c->outputs[i].error != 0)
-			error = c->outputs[i].error;
-	}
+	for (size_t i = 0; i < 2 && error == 0; i++)
+		error = c->outputs[i].error;
 	if (error == 0 || c->cut_reason != NULL)
 		return;
 	log_error("a stream of a command is lost: %s", strerror(error));
@@ -325,7 +304,7 @@ check_streams(struct command *c)
 }
 
 int
-command_turn(struct command *c, const struct pollset *ps, struct conn *l)
+command_dispatch(struct command *c, const struct pollset *ps, struct conn *l)
 {
 	size_t first, n = 0, few[2];
 	bool ready[2];
@@ -334,10 +313,9 @@ command_turn(struct command *c, const struct pollset *ps, struct conn *l)
 		command_cut(c, PROTO_CODE_TIMEOUT, "time-limit");
 	if (c->state != COMMAND_RUNNING || c->chdir)
 		return 0;
-	check_streams(c);
 	input_write(&c->input);
 	if (!c->settled && clock_past(settle_deadline(c, destination(c, l))))
-		settle(c);
+		settle_output(c);
 	for (size_t i = 0; i < 2; i++) {
 		/* What is left after the end is there without a poll. */
 		ready[i] = c->outputs[i].left > 0 ||
@@ -345,7 +323,7 @@ command_turn(struct command *c, const struct pollset *ps, struct conn *l)
 		n += ready[i];
 	}
 	first = n > 0 ? outputs_first(c->order) : 0;
-	/* What is written from here on has its order in the next turn; but bulk
+	/* What is written from here on has its order in the next step; but bulk
 	 * is read as it comes. */
 	for (size_t i = 0; i < 2; i++) {
 		few[i] = ready[i] ? (size_t)output_pending(&c->outputs[i]) : 0;
@@ -353,7 +331,7 @@ command_turn(struct command *c, const struct pollset *ps, struct conn *l)
 			few[i] = 0;
 	}
 	for (size_t i = 0; i < 2; i++) {
-		if (ready[i ^ first] && turn_output(c, &c->outputs[i ^ first],
+		if (ready[i ^ first] && read_output(c, &c->outputs[i ^ first],
 		    l, few[i ^ first]) == -1)
 			return -1;
 	}
@@ -402,7 +380,7 @@ command_abandon(struct command *c)
 		return;
 	c->cut_reason = "abandoned";
 	note_end(c, SIGKILL);
-	settle(c);
+	settle_output(c);
 }
 
 /* Is a stream through?  What we have cut does not wait for a peer that gives
@@ -426,23 +404,6 @@ command_is_finished(const struct command *c, const struct conn *l)
 		return false;
 	return c->chdir || (c->settled && is_through(c, &c->outputs[0], l) &&
 	    is_through(c, &c->outputs[1], l));
-}
-
-void
-command_exit(const struct command *c, struct frame_exit *e)
-{
-	bool killed = WIFSIGNALED(c->status);
-
-	memset(e, 0, sizeof *e);
-	e->end = killed ? PROTO_END_SIGNAL : PROTO_END_EXIT;
-	e->status = (uint32_t)(killed ? WTERMSIG(c->status) :
-	    WEXITSTATUS(c->status));
-	e->reason = c->cut;
-	e->duration_us = (uint64_t)(c->ended_us - c->child.started_us);
-	e->cpu_us = (uint64_t)c->cpu_us;
-	e->out_bytes = c->outputs[0].bytes;
-	e->err_bytes = c->outputs[1].bytes;
-	e->left = c->limits.keep ? 0 : (uint32_t)c->left;
 }
 
 void
@@ -481,7 +442,7 @@ command_limit(const struct command *c, int64_t *value)
 		*value = c->limits.output_limit;
 		return "output_limit";
 	}
-	/* The kernel's signal, and its last word to who ignores that. */
+	/* The kernel's signal, and what comes where that is ignored. */
 	if (c->limits.cpu_limit > 0 && (sig == SIGXCPU || (sig == SIGKILL &&
 	    c->cpu_us / 1000 >= c->limits.cpu_limit))) {
 		*value = c->limits.cpu_limit;

@@ -20,7 +20,6 @@
 #include "daemon/exec/exec-options.h"
 
 struct audit_end;
-struct frame_exit;
 struct conn;
 struct pollset;
 struct tree;
@@ -45,7 +44,7 @@ struct command {
 	struct tree *tree;
 	enum proto_code cut;	/* Why the server ends it, for the peer... */
 	const char *cut_reason;	/* ...and for the record; NULL: it does not. */
-	int before;		/* Processes left over from earlier ones. */
+	int before;		/* Processes that earlier ones have left. */
 	bool reaped;
 	int status;		/* Of wait(2), once it is reaped. */
 	bool settled;		/* And it is known what its output is. */
@@ -63,32 +62,30 @@ void command_init(struct command *c, struct tree *tree);
 void command_free(struct command *c);
 
 /*
- * Start "plan", whose "order" is set here, with the credit that the peer has
- * given for the two outputs; after a cut its processes have "grace" ms from
- * TERM to KILL.  0, or -1 with errno set and no command.
+ * Start "plan", whose "order" and "window" are set here, with the credit that
+ * the peer has given for the two outputs; after a cut its processes have
+ * "grace" ms from TERM to KILL.  0, or -1 with errno set and no command.
  */
 int command_start(struct command *c, uint32_t number, struct child_plan *plan,
     const uint32_t windows[2], int64_t grace);
 
 /*
- * Take for a command what has run nothing: its output is the file "fd", which
- * is read from where it stands, and closed; its exit status is "status".
+ * Begin what is answered as if a command had run, and has ended: its output is
+ * the rest of the file "fd", which is closed; its exit status is "status".
  */
 void command_answer(struct command *c, uint32_t number, int fd, int status,
     const uint32_t windows[2]);
 
 /* As child_begun(): 1 and the state is RUNNING; 0; or -1, "f" is filled, and
- * there is no command any more.  One that was abandoned has not begun. */
+ * there is no command any more.  -1 too if it was abandoned before. */
 int command_begun(struct command *c, struct child_failure *f);
 
-/* Add to this turn what the command waits for.  "l" is where its output goes,
- * or NULL if there is nobody to take it. */
+/* Add to "ps" what the command waits for.  "l" is where its output goes, or
+ * NULL if it is read and dropped. */
 void command_poll(struct command *c, struct pollset *ps, struct conn *l);
 
-/*
- * Move bytes, and see to the limits.  0, or -1 if memory is out.
- */
-int command_turn(struct command *c, const struct pollset *ps,
+/* Move bytes, and apply the limits.  0, or -1 if memory is out. */
+int command_dispatch(struct command *c, const struct pollset *ps,
     struct conn *l);
 
 /*
@@ -98,23 +95,22 @@ int command_turn(struct command *c, const struct pollset *ps,
 void command_cut(struct command *c, enum proto_code code,
     const char *reason);
 
-/* The peer wants no more of an output, 0 or 1: its pipe is closed, and who
+/* The peer wants no more of an output, 0 or 1: its pipe is closed, and what
  * writes to it gets SIGPIPE. */
 void command_close(struct command *c, size_t output);
 
-/* A child has been reaped; if it is this command's, note how it ended.  Its
- * output goes on while other processes of it are left, for a moment. */
+/* A child has been reaped; if it is this command's, note how it ended.  While
+ * other processes of it are left, their output is taken for a moment. */
 void command_reaped(struct command *c, pid_t pid, int status,
     const struct rusage *usage);
 
 /* Not even KILL has ended it: take it as ended, for this reason. */
 void command_abandon(struct command *c);
 
-/* Has it ended, and is everything that it wrote on its way through "l"? */
+/* Has it ended, and is all that it wrote in the queue of "l"? */
 bool command_is_finished(const struct command *c, const struct conn *l);
 
-/* What to tell the peer, and the record, about the end. */
-void command_exit(const struct command *c, struct frame_exit *e);
+/* What there is to say about the end. */
 void command_end(const struct command *c, struct audit_end *e);
 
 /* The key of the limit that ends it or has ended it, and its value; or NULL.

@@ -90,7 +90,7 @@ struct denied {
 #define DENIED_MAX	5
 
 struct arch {
-	unsigned audit;		/* AUDIT_ARCH_*; 0: whatever this is. */
+	unsigned audit;		/* AUDIT_ARCH_*; 0: the one that we run on. */
 	unsigned mask;		/* Bits of a number that do not count. */
 	struct denied calls[DENIED_MAX];
 };
@@ -121,11 +121,11 @@ static const struct arch arches[] = {
 
 static struct sock_filter filter[FILTER_MAX];
 static struct sock_fprog program = { 0, filter };
-/* The daemon has the filter itself, and so has whatever it forks. */
-static bool inherited;
+/* The daemon has the filter itself, and so has every process that it forks. */
+static bool filter_inherited;
 
 static void
-put(unsigned code, unsigned yes, unsigned no, unsigned k)
+filter_put(unsigned code, unsigned yes, unsigned no, unsigned k)
 {
 	filter[program.len].code = (unsigned short)code;
 	filter[program.len].jt = (unsigned char)yes;
@@ -154,34 +154,34 @@ put_arch(const struct arch *a)
 
 	/* The architecture is in the accumulator here. */
 	if (a->audit != 0)
-		put(BPF_JMP | BPF_JEQ | BPF_K, 0, body, a->audit);
-	put(BPF_LD | BPF_W | BPF_ABS, 0, 0,
+		filter_put(BPF_JMP | BPF_JEQ | BPF_K, 0, body, a->audit);
+	filter_put(BPF_LD | BPF_W | BPF_ABS, 0, 0,
 	    offsetof(struct seccomp_data, nr));
-	put(BPF_ALU | BPF_AND | BPF_K, 0, 0, ~a->mask);
+	filter_put(BPF_ALU | BPF_AND | BPF_K, 0, 0, ~a->mask);
 	for (size_t i = 0; i < DENIED_MAX; i++) {
 		/* The target is loaded only for the call that is meant, and
 		 * from there it is a yes or a no: the number is not needed
 		 * again. */
-		put(BPF_JMP | BPF_JEQ | BPF_K, 0, 3, a->calls[i].nr);
-		put(BPF_LD | BPF_W | BPF_ABS, 0, 0,
+		filter_put(BPF_JMP | BPF_JEQ | BPF_K, 0, 3, a->calls[i].nr);
+		filter_put(BPF_LD | BPF_W | BPF_ABS, 0, 0,
 		    argument_at(a->calls[i].argument));
-		put(BPF_JMP | BPF_JEQ | BPF_K,
+		filter_put(BPF_JMP | BPF_JEQ | BPF_K,
 		    (unsigned)(4 * (DENIED_MAX - 1 - i)) + 1, 0, 0);
-		put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | EPERM);
+		filter_put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | EPERM);
 	}
-	put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
+	filter_put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
 }
 
 static void
 make_filter(void)
 {
 	program.len = 0;
-	put(BPF_LD | BPF_W | BPF_ABS, 0, 0,
+	filter_put(BPF_LD | BPF_W | BPF_ABS, 0, 0,
 	    offsetof(struct seccomp_data, arch));
 	for (size_t i = 0; i < ARCHES; i++)
 		put_arch(&arches[i]);
 	/* An architecture that this machine does not run. */
-	put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | ENOSYS);
+	filter_put(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | ENOSYS);
 }
 
 static int
@@ -194,14 +194,14 @@ set_filter(void)
 
 /* Say what could not be done, and fail. */
 static int
-fail(const char *what)
+drop_failed(const char *what)
 {
 	log_errno("cannot drop privileges: %s", what);
 	return -1;
 }
 
 static int
-refuse(const char *what)
+drop_refused(const char *what)
 {
 	log_error("refusing to run: %s after privileges were dropped", what);
 	return -1;
@@ -223,11 +223,11 @@ static int
 set_ids(const struct account *d, const struct account *c)
 {
 	if (setgroups(0, NULL) == -1)
-		return fail("setgroups");
+		return drop_failed("setgroups");
 	if (setresgid(d->gid, c->gid, d->gid) == -1)
-		return fail("setresgid");
+		return drop_failed("setresgid");
 	if (setresuid(d->uid, c->uid, d->uid) == -1)
-		return fail("setresuid");
+		return drop_failed("setresuid");
 	/* These two have no error to return; they are read back below. */
 	(void)setfsgid(d->gid);
 	(void)setfsuid(d->uid);
@@ -251,6 +251,32 @@ has_capabilities(void)
 	return false;
 }
 
+/* A process that was not root keeps them when its ids change. */
+static int
+drop_capabilities(void)
+{
+	struct __user_cap_header_struct header = {
+	    .version = _LINUX_CAPABILITY_VERSION_3 };
+	const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] =
+	    { 0 };
+
+	return syscall(SYS_capset, &header, none) == -1 ?
+	    drop_failed("capset") : 0;
+}
+
+bool
+privilege_can_drop(void)
+{
+	const unsigned needed = 1U << CAP_SETUID | 1U << CAP_SETGID |
+	    1U << CAP_SETPCAP;
+	struct __user_cap_header_struct header = {
+	    .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	return geteuid() == 0 || (syscall(SYS_capget, &header, data) == 0 &&
+	    (data[0].effective & needed) == needed);
+}
+
 static bool
 has_bounding_set(void)
 {
@@ -264,37 +290,37 @@ has_bounding_set(void)
 	return false;
 }
 
-/* Read everything back, and try to climb up again. */
+/* Read everything back, and try to become root again. */
 static int
-prove(const struct account *d, const struct account *c, bool allow_setuid)
+drop_prove(const struct account *d, const struct account *c, bool allow_setuid)
 {
 	uid_t r, e, s;
 	gid_t rg, eg, sg;
 
 	if (getresuid(&r, &e, &s) == -1 || r != d->uid || e != c->uid ||
 	    s != d->uid)
-		return refuse("the user ids are not as set");
+		return drop_refused("the user ids are not as set");
 	if (getresgid(&rg, &eg, &sg) == -1 || rg != d->gid || eg != c->gid ||
 	    sg != d->gid)
-		return refuse("the group ids are not as set");
+		return drop_refused("the group ids are not as set");
 	if (setfsuid((uid_t)-1) != (int)d->uid ||
 	    setfsgid((gid_t)-1) != (int)d->gid)
-		return refuse("the file system ids are not as set");
+		return drop_refused("the file system ids are not as set");
 	if (getgroups(0, NULL) != 0)
-		return refuse("supplementary groups are left");
+		return drop_refused("supplementary groups are left");
 	if (has_capabilities())
-		return refuse("capabilities are left");
+		return drop_refused("capabilities are left");
 	if (!allow_setuid && has_bounding_set())
-		return refuse("the bounding set is not empty");
+		return drop_refused("the bounding set is not empty");
 	if (!allow_setuid && prctl(PR_GET_SECCOMP, 0, 0, 0, 0) !=
 	    SECCOMP_MODE_FILTER)
-		return refuse("there is no filter");
+		return drop_refused("there is no filter");
 	if (setuid(0) != -1 || setgid(0) != -1 || seteuid(0) != -1)
-		return refuse("root can be had again");
-	/* The attempt has not moved anything. */
+		return drop_refused("root can be had again");
+	/* The attempt has changed nothing. */
 	if (getresuid(&r, &e, &s) == -1 || r != d->uid || e != c->uid ||
 	    s != d->uid)
-		return refuse("the user ids have moved");
+		return drop_refused("the user ids have moved");
 	return 0;
 }
 
@@ -304,18 +330,18 @@ privilege_confine(bool allow_setuid)
 	struct rlimit none = { 0, 0 };
 
 	if (!allow_setuid && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
-		return fail("no_new_privs");
+		return drop_failed("no_new_privs");
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
-		return fail("dumpable");
+		return drop_failed("dumpable");
 	if (setrlimit(RLIMIT_CORE, &none) == -1)
-		return fail("the core limit");
+		return drop_failed("the core limit");
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == -1)
-		return fail("subreaper");
+		return drop_failed("subreaper");
 	make_filter();
 	if (prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0)
-		return refuse("the process can be traced");
+		return drop_refused("the process can be traced");
 	if (!allow_setuid && prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
-		return refuse("no_new_privs is not set");
+		return drop_refused("no_new_privs is not set");
 	return 0;
 }
 
@@ -335,15 +361,16 @@ privilege_drop(const struct account *d, const struct account *c,
 		return -1;
 	}
 	if (!allow_setuid && empty_bounding_set() == -1)
-		return fail("the bounding set");
-	if (set_ids(d, c) == -1 || privilege_confine(allow_setuid) == -1)
+		return drop_failed("the bounding set");
+	if (set_ids(d, c) == -1 || drop_capabilities() == -1 ||
+	    privilege_confine(allow_setuid) == -1)
 		return -1;
 	/* It takes nothing from the daemon that it needs.  For the kernel to
 	 * compile it once a command would be a sixth of a short one's time. */
 	if (!allow_setuid && set_filter() == -1)
-		return fail("the filter");
-	inherited = !allow_setuid;
-	return prove(d, c, allow_setuid);
+		return drop_failed("the filter");
+	filter_inherited = !allow_setuid;
+	return drop_prove(d, c, allow_setuid);
 }
 
 /* --- in the child ------------------------------------------------------ */
@@ -402,7 +429,7 @@ privilege_become(const struct account *c, bool no_new_privs)
 	if (c == NULL)
 		return 0;
 	/* Without no_new_privs only root may set a filter. */
-	if (no_new_privs && !inherited && set_filter() == -1)
+	if (no_new_privs && !filter_inherited && set_filter() == -1)
 		return -1;
 	if (setresgid(c->gid, c->gid, c->gid) == -1 ||
 	    setresuid(c->uid, c->uid, c->uid) == -1)

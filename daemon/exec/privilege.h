@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Longer names are no POSIX portable user names on any system we know. */
+/* No system that we know allows longer names of users. */
 #define ACCOUNT_NAME_MAX	64
 
 /* A user, as passwd(5) has it. */
@@ -32,8 +32,13 @@ int account_find(const char *name, struct account *a);
 /* The user that runs this process.  0, or -1 after a message. */
 int account_self(struct account *a);
 
+/* Can privilege_drop() be called: is this root, or a process that has
+ * CAP_SETUID, CAP_SETGID and CAP_SETPCAP from its service manager? */
+bool privilege_can_drop(void);
+
 /*
- * Drop from root: to "daemon", able to lend "command" and nothing else, with a
+ * Drop what privilege_can_drop() asks for, and all else.  The process
+ * becomes "daemon", able to lend "command" and nothing else, with a
  * filter that keeps it and its commands from re-scheduling other processes,
  * and read everything back.  "allow_setuid" leaves the bounding set and
  * no_new_privs alone and sets no filter, so that sudo works in commands whose
@@ -62,16 +67,16 @@ int privilege_enter(const struct account *command);
 int privilege_become(const struct account *command, bool no_new_privs);
 
 /*
- * In the daemon: look at files as "command" for a moment, by privilege_enter(),
- * and then as "daemon" again.  The kernel refuses nobody his own ids; should it
- * ever, the process ends here.
+ * In the daemon: open files as "daemon" again, after privilege_enter() for a
+ * look at files as the command user.  The kernel does not refuse a process its
+ * own ids; if it ever does, the process ends here.
  */
 void privilege_leave(const struct account *daemon);
 
 /*
- * End all processes of the user "command", on the whole machine, at one
- * stroke: none of them can fork its way out.  A child does it, which is the
- * caller's to spare and to reap.  Returns its pid, or -1 with errno set.
+ * End all processes of the user "command", on the whole machine, by one system
+ * call, which none of them can escape by forking.  A child does it, which the
+ * caller spares and reaps.  Returns its pid, or -1 with errno set.
  */
 pid_t privilege_end_all(const struct account *command);
 

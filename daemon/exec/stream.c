@@ -16,21 +16,8 @@
 void
 output_begin(struct output *o, enum proto_type type, int *fd, uint32_t credit)
 {
-	memset(o, 0, sizeof *o);
-	o->type = type;
-	o->fd = fd;
-	o->credit = credit;
-	o->left = -1;
-	o->slot = POLLSET_NONE;
-}
-
-int
-output_grant(struct output *o, uint32_t credit)
-{
-	if (credit > PROTO_WINDOW_MAX - o->credit)
-		return -1;
-	o->credit += credit;
-	return 0;
+	*o = (struct output){ .type = type, .fd = fd, .credit.left = credit,
+	    .left = -1, .slot = POLLSET_NONE };
 }
 
 size_t
@@ -38,21 +25,21 @@ output_room(const struct output *o, size_t max)
 {
 	if (*o->fd == -1)
 		return 0;
-	if (max > o->credit)
-		max = o->credit;
+	if (max > o->credit.left)
+		max = o->credit.left;
 	if (o->left >= 0 && max > (uint64_t)o->left)
 		max = (size_t)o->left;
 	return max;
 }
 
-/* No more is left than there is. */
-static void
-lower_left(struct output *o)
+int
+output_pending(struct output *o)
 {
-	int there = output_pending(o);
+	int n = 0;
 
-	if (there < o->left)
-		o->left = there;
+	if (*o->fd != -1 && ioctl(*o->fd, FIONREAD, &n) == -1)
+		o->error = errno;
+	return n;
 }
 
 int
@@ -71,9 +58,9 @@ output_read(struct output *o, struct buf *out, uint32_t request, size_t room)
 	if (out != NULL && (p = frame_reserve(out, room)) == NULL)
 		return -1;
 	n = read(*o->fd, p, room);
-	/* A process that was left behind may have read what was left. */
+	/* A process that was left behind may have read what was left: ask. */
 	if (n == -1 && errno == EAGAIN && o->left > 0)
-		lower_left(o);
+		o->left = output_pending(o);
 	else if (n == -1 && errno != EAGAIN && errno != EINTR)
 		o->error = errno;
 	if (n == 0 || o->error != 0)
@@ -84,20 +71,10 @@ output_read(struct output *o, struct buf *out, uint32_t request, size_t room)
 		o->left -= n;
 	if (out != NULL) {
 		frame_commit(out, o->type, request, (size_t)n);
-		o->credit -= (uint32_t)n;
+		credit_spend(&o->credit, (size_t)n);
 		o->bytes += (uint64_t)n;
 	}
 	return (int)n;
-}
-
-int
-output_pending(struct output *o)
-{
-	int n = 0;
-
-	if (*o->fd != -1 && ioctl(*o->fd, FIONREAD, &n) == -1)
-		o->error = errno;
-	return n;
 }
 
 void
@@ -145,25 +122,21 @@ void
 input_init(struct input *in)
 {
 	memset(in, 0, sizeof *in);
-	buf_init(&in->queue, STREAM_INPUT_WINDOW);
+	buf_init(&in->queue, STREAM_INPUT_MOST);
 }
 
 void
 input_begin(struct input *in, int *fd)
 {
-	struct buf queue = in->queue;
-
-	memset(in, 0, sizeof *in);
-	in->queue = queue;
-	in->fd = fd;
-	in->ended = true;
-	in->slot = POLLSET_NONE;
+	*in = (struct input){ .queue = in->queue, .fd = fd, .ended = true,
+	    .slot = POLLSET_NONE };
 }
 
 void
 input_offer(struct input *in)
 {
-	in->granted = PROTO_STDIN_FIRST;
+	in->window = (struct window){ .left = PROTO_STDIN_FIRST,
+	    .size = STREAM_INPUT_WINDOW, .most = STREAM_INPUT_MOST };
 	in->ended = false;
 }
 
@@ -174,20 +147,18 @@ input_start(struct input *in)
 
 	if (*in->fd == -1 || in->ended)
 		return 0;
-	in->granted += credit;
+	in->window.left += credit;
 	return credit;
 }
 
 const char *
 input_take(struct input *in, const uint8_t *bytes, size_t n)
 {
-	if (n == 0)
-		return "a frame of standard input is empty";
-	if (in->ended)
-		return "standard input went on after its end";
-	if (n > in->granted)
-		return "standard input overran its window";
-	in->granted -= (uint32_t)n;
+	const char *wrong = in->ended ? "standard input went on after its end" :
+	    window_take(&in->window, n);
+
+	if (wrong != NULL)
+		return wrong;
 	/* A command may close its standard input early; that is no fault of
 	 * the peer, which gets no more credit then. */
 	if (*in->fd != -1 && buf_put(&in->queue, bytes, n) == -1)
@@ -216,27 +187,31 @@ input_write(struct input *in)
 		return;
 	}
 	taken = before - buf_used(&in->queue);
-	in->consumed += (uint32_t)taken;
+	window_settle(&in->window, taken);
 	in->bytes += taken;
 	if (in->ended && buf_used(&in->queue) == 0)
 		fd_close(in->fd);
 }
 
-uint32_t
-input_regrant(struct input *in)
+int
+input_renew(struct input *in, int fd, struct buf *out, uint32_t request)
 {
-	uint32_t credit = in->consumed;
-
-	if (in->ended || *in->fd == -1 || credit < STREAM_INPUT_WINDOW / 2)
+	if (in->ended || *in->fd == -1)
 		return 0;
-	in->granted += credit;
-	in->consumed = 0;
-	return credit;
+	return window_renew(&in->window, fd, out, request, PROTO_STREAM_STDIN);
 }
 
 void
 input_finish(struct input *in)
 {
 	fd_close(in->fd);
+	input_drop(in);
+}
+
+void
+input_drop(struct input *in)
+{
+	if (in->queue.size > STREAM_INPUT_WINDOW)
+		buf_free(&in->queue);
 	buf_consume(&in->queue, buf_used(&in->queue));
 }

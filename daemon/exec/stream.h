@@ -1,10 +1,6 @@
 /*
  * stream.h - the streams of a command: a pipe on one side, frames and their
  * credit on the other.
- *
- * The receiver of a stream grants credit, and its sender never has more bytes
- * under way than that.  So each side can always read its connection, and a
- * signal or a ping never waits behind data.
  * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_STREAM_H
@@ -15,29 +11,31 @@
 #include <stdint.h>
 
 #include "common/base/buf.h"
+#include "common/wire/credit.h"
 #include "common/wire/proto.h"
 
-/* Credit for standard input, the first included: what may be under way to a
- * command that does not read. */
+/* The window of standard input, the first credit included: what may be under
+ * way to a command that does not read.  A long path makes it grow up to the
+ * second, as long as the command reads as fast as bytes come. */
 #define STREAM_INPUT_WINDOW	(1024 * 1024)
+#define STREAM_INPUT_MOST	(16 * STREAM_INPUT_WINDOW)
 
 /* Standard output or standard error. */
 struct output {
 	enum proto_type type;	/* Of its frames. */
 	int *fd;		/* The pipe, in the child. */
-	uint32_t credit;	/* What the peer still takes. */
+	struct credit credit;	/* What the peer still takes. */
 	uint64_t bytes;		/* What it was sent. */
 	int64_t left;		/* After the end: still to come; else -1. */
-	int error;		/* errno of what has cut it off; or 0. */
-	size_t slot;		/* In the poll set of this turn. */
+	int error;		/* errno of what has broken it; or 0. */
+	size_t slot;		/* In the poll set of this step. */
 };
 
 /* Standard input. */
 struct input {
 	int *fd;
 	struct buf queue;	/* Between the peer and the pipe. */
-	uint32_t granted;	/* Credit that the peer still has. */
-	uint32_t consumed;	/* Taken by the command and not yet granted. */
+	struct window window;	/* What the peer may still send. */
 	uint64_t bytes;		/* Taken by the command. */
 	bool ended;		/* The peer will send no more. */
 	int error;		/* As of the output. */
@@ -47,9 +45,6 @@ struct input {
 /* Begin with an open pipe and the credit that the peer has given. */
 void output_begin(struct output *o, enum proto_type type, int *fd,
     uint32_t credit);
-
-/* The peer gives more.  0, or -1 if it is above PROTO_WINDOW_MAX in sum. */
-int output_grant(struct output *o, uint32_t credit);
 
 /* How many bytes, up to "max", may be read for the peer now. */
 size_t output_room(const struct output *o, size_t max);
@@ -73,8 +68,8 @@ void output_finish(struct output *o);
 bool output_is_done(const struct output *o);
 
 /*
- * Which of a command's two outputs had bytes first?  poll(2) cannot tell, and
- * who joins them to one wants them as they were written; epoll(7) keeps what
+ * Which of a command's two outputs had bytes first?  poll(2) cannot tell, and a
+ * client that joins them wants them as they were written; epoll(7) keeps what
  * has become ready in order.  outputs_open() makes the one for "epoll", or -1:
  * then it is always the first one.  The pipes are watched before the command
  * begins, which may have written to both before we run again.
@@ -90,7 +85,7 @@ void input_init(struct input *in);
 void input_begin(struct input *in, int *fd);
 
 /* The peer has offered input, and has the first credit: what comes is kept for
- * the command, or dropped if that is given none. */
+ * the command, or dropped if the command has no pipe for it. */
 void input_offer(struct input *in);
 
 /* The command has started.  The credit that its peer is granted now. */
@@ -105,10 +100,12 @@ void input_end(struct input *in);
 /* Hand on to the command what there is, and close the pipe when it is all. */
 void input_write(struct input *in);
 
-/* Credit that is worth a frame, and now granted; or 0. */
-uint32_t input_regrant(struct input *in);
+/* Grant the peer again what the command has taken, as window_renew(). */
+int input_renew(struct input *in, int fd, struct buf *out, uint32_t request);
 
-/* Forget what the command will not read any more. */
+/* Forget what the command will not read any more; input_drop() leaves the pipe
+ * alone.  A queue that has grown gives its memory back. */
 void input_finish(struct input *in);
+void input_drop(struct input *in);
 
 #endif

@@ -17,24 +17,24 @@
 
 /* How long a killed tree is given before the next look at it. */
 #define KILL_ROUND	5
-/* What still dodges KILL after this is killed with all of its user. */
+/* What has escaped KILL for so long is killed with all of its user. */
 #define KILL_PATIENCE	100
 /* What has not ended this long after KILL will not end. */
 #define KILL_TIMEOUT	10000
-/* Children may come faster than we look at them: a look has its end. */
+/* Children may come faster than we look at them: so long may a look take. */
 #define WALK_TIMEOUT	200
 /* What is read at once of the list of children: a thousand or so. */
 #define LIST_MAX	8192
 
-/* The list of our children.  It stays open: to end a command must not need a
- * descriptor, nor a /proc that somebody may have covered. */
+/* The list of our children.  It stays open: to end a command must need no new
+ * descriptor, and no /proc that may have been covered meanwhile. */
 static const char list_path[] = "/proc/thread-self/children";
 static int list_fd = -1;
 
 /* --- sets of numbers ----------------------------------------------------- */
 
 static bool
-has(const struct tree_pids *p, pid_t pid)
+pids_has(const struct tree_pids *p, pid_t pid)
 {
 	for (size_t i = 0; i < p->count; i++) {
 		if (p->list[i] == pid)
@@ -44,11 +44,11 @@ has(const struct tree_pids *p, pid_t pid)
 }
 
 static int
-add(struct tree_pids *p, pid_t pid)
+pids_add(struct tree_pids *p, pid_t pid)
 {
 	pid_t *grown;
 
-	if (has(p, pid))
+	if (pids_has(p, pid))
 		return 0;
 	if (p->count == p->size) {
 		grown = realloc(p->list, (p->size + 64) * sizeof *grown);
@@ -141,7 +141,7 @@ spare_one(void *context, pid_t pid)
 {
 	struct tree *t = context;
 
-	return add(&t->spared, pid);
+	return pids_add(&t->spared, pid);
 }
 
 int
@@ -170,10 +170,8 @@ tree_is_empty(void)
 	    errno == ECHILD;
 }
 
-/*
- * Does "pid" only wait to be reaped?  The kernel's word counts: a process whose
- * first thread has ended looks like a zombie in /proc while others run.
- */
+/* Does "pid" only wait to be reaped?  /proc cannot tell: there a process whose
+ * first thread has ended looks like a zombie while others run. */
 static bool
 has_ended(pid_t pid)
 {
@@ -190,7 +188,7 @@ struct look {
 	struct tree *tree;
 	int sig;		/* TERM, KILL or 0. */
 	int64_t deadline;
-	bool cut;		/* It came before the last child. */
+	bool cut;		/* It came before all were seen. */
 	int left;		/* So many are not reaped... */
 	int running;		/* ...and of those so many run. */
 	pid_t first;		/* One of these. */
@@ -204,13 +202,13 @@ struct look {
  * command, but for a child that has not called setsid(2) yet.
  */
 static void
-tell(struct tree *t, pid_t pid)
+send_term(struct tree *t, pid_t pid)
 {
 	pid_t group = getpgid(pid);
 
-	if (group > 0 && has(&t->told, group))
+	if (group > 0 && pids_has(&t->told, group))
 		return;
-	if (group > 0 && group != getpgrp() && add(&t->told, group) == 0)
+	if (group > 0 && group != getpgrp() && pids_add(&t->told, group) == 0)
 		pid = -group;
 	(void)kill(pid, SIGTERM);
 	/* A stopped process sees TERM only when it goes on. */
@@ -218,7 +216,7 @@ tell(struct tree *t, pid_t pid)
 }
 
 static int
-look_at(void *context, pid_t pid)
+look_at_child(void *context, pid_t pid)
 {
 	struct look *l = context;
 	bool taken;
@@ -227,7 +225,7 @@ look_at(void *context, pid_t pid)
 		l->cut = true;
 		return 1;
 	}
-	if (has(&l->tree->spared, pid))
+	if (pids_has(&l->tree->spared, pid))
 		return 0;
 	/* Before anything else: it may fork and end at any moment. */
 	taken = l->sig == SIGKILL && kill(pid, SIGKILL) == 0;
@@ -242,18 +240,18 @@ look_at(void *context, pid_t pid)
 	if (taken)
 		l->sum += (uint64_t)pid;
 	if (l->sig == SIGTERM)
-		tell(l->tree, pid);
+		send_term(l->tree, pid);
 	return 0;
 }
 
 /* Send "sig" to all.  What was not seen counts as one that is there. */
 static struct look
-look(struct tree *t, int sig)
+tree_look(struct tree *t, int sig)
 {
 	struct look l = { .tree = t, .sig = sig,
 	    .deadline = clock_in(WALK_TIMEOUT) };
 
-	if ((each_child(look_at, &l) == -1 || l.cut) && l.left == 0)
+	if ((each_child(look_at_child, &l) == -1 || l.cut) && l.left == 0)
 		l.left = l.running = 1;
 	return l;
 }
@@ -261,18 +259,18 @@ look(struct tree *t, int sig)
 int
 tree_count(struct tree *t)
 {
-	return look(t, 0).running;
+	return tree_look(t, 0).running;
 }
 
 /*
- * KILL to every child, once more.  What forks faster than we look is never the
- * process that we have seen; what is stuck in the kernel always is.  It
- * cannot dodge a kill(2) of all processes of its user.
+ * KILL to every child, once more.  What forks faster than we look is another
+ * process in each round; what is stuck in the kernel is the same one.  The
+ * first cannot escape a kill(2) of all processes of its user.
  */
 static struct look
 kill_round(struct tree *t, const struct account *command)
 {
-	struct look l = look(t, SIGKILL);
+	struct look l = tree_look(t, SIGKILL);
 	bool dodges = l.cut || (l.sum != 0 && l.sum != t->seen);
 	pid_t pid;
 
@@ -280,7 +278,7 @@ kill_round(struct tree *t, const struct account *command)
 		t->kill_all_at = clock_in(KILL_PATIENCE);
 		if ((pid = privilege_end_all(command)) == -1)
 			log_errno("cannot end what dodges its end");
-		else if (add(&t->spared, pid) == -1)
+		else if (pids_add(&t->spared, pid) == -1)
 			log_errno("cannot spare the process %ld", (long)pid);
 	}
 	t->seen = l.sum;
@@ -293,7 +291,7 @@ tree_end(struct tree *t, int64_t grace)
 	if (t->ending != TREE_IDLE)
 		return;
 	t->told.count = 0;
-	if (look(t, SIGTERM).left == 0)
+	if (tree_look(t, SIGTERM).left == 0)
 		return;
 	t->ending = TREE_TERM_SENT;
 	t->next = clock_in(grace);
@@ -313,7 +311,7 @@ tree_go_on(struct tree *t, const struct account *command)
 		t->ending = TREE_KILLING;
 	else if (t->ending == TREE_KILLING)
 		return 0;
-	l = t->ending == TREE_TERM_SENT ? look(t, SIGTERM) :
+	l = t->ending == TREE_TERM_SENT ? tree_look(t, SIGTERM) :
 	    kill_round(t, t->shared ? NULL : command);
 	if (l.left == 0) {
 		t->ending = TREE_IDLE;

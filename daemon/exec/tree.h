@@ -60,7 +60,7 @@ void tree_reaped(struct tree *t, pid_t pid);
 /* Has this process any child, a zombie included? */
 bool tree_is_empty(void);
 
-/* How many children are not spared and run?  At least one where that cannot be
+/* How many children are not spared and run?  At least 1 if that cannot be
  * seen. */
 int tree_count(struct tree *t);
 
@@ -73,10 +73,10 @@ void tree_end(struct tree *t, int64_t grace);
 
 /*
  * Go on with the ending, at tree_deadline() and whenever a child has been
- * reaped.  Processes that dodge KILL, by being another one at each moment, are
- * ended with all others of the user "command", if that is not NULL, the spared
- * among them; but not where the tree is shared.  Children that outlive KILL for
- * ten seconds, because they are root's, traced, or stuck in the kernel, are
+ * reaped.  Processes that escape KILL by forking all the time are ended with
+ * all others of the user "command", if that is not NULL, the spared ones too;
+ * but not where the tree is shared.  Children that live on for ten seconds
+ * after KILL, because they are root's, traced, or stuck in the kernel, are
  * spared after a message: returns -1 then, once; else 0.
  */
 int tree_go_on(struct tree *t, const struct account *command);

@@ -15,29 +15,29 @@
 /* As many as the kernel follows; path_resolution(7). */
 #define LINKS_MAX	40
 
-/* access(2) as the file system ids have it.  The call itself: a C library may
- * answer from the mode alone, which knows no access lists. */
+/* access(2) by the file system ids.  The call itself: a C library may answer
+ * from the mode alone, which knows no access lists. */
 static long
-ask_kernel(const char *path, int mode)
+trust_access(const char *path, int mode)
 {
 	return syscall(SYS_faccessat2, AT_FDCWD, path, mode, AT_EACCESS);
 }
 
 /* May the user write to "path"?  1, 0, or -1 with errno set. */
 static int
-may_write(const char *path)
+trust_may_write(const char *path)
 {
-	if (ask_kernel(path, W_OK) == 0)
+	if (trust_access(path, W_OK) == 0)
 		return 1;
 	if (errno == EACCES || errno == EROFS)
 		return 0;
 	/* EPERM is an immutable file, or a filter that denies the call. */
-	return errno == EPERM && ask_kernel("/", F_OK) == 0 ? 0 : -1;
+	return errno == EPERM && trust_access("/", F_OK) == 0 ? 0 : -1;
 }
 
 /* Could the user change what t->where is?  As trust_ask(). */
 static int
-ask(struct trust *t, uid_t user, const struct stat *st)
+trust_ask_one(struct trust *t, uid_t user, const struct stat *st)
 {
 	int writable = 0;
 
@@ -51,7 +51,7 @@ ask(struct trust *t, uid_t user, const struct stat *st)
 	if ((st->st_mode & S_IWOTH) != 0)
 		return 1;
 	t->how = TRUST_WRITABLE;
-	if (user != TRUST_NOBODY && (writable = may_write(t->where)) != 0)
+	if (user != TRUST_NOBODY && (writable = trust_may_write(t->where)) != 0)
 		return writable;
 	if ((st->st_mode & S_IWGRP) != 0 && st->st_gid != 0)
 		t->group = st->st_gid;
@@ -60,7 +60,7 @@ ask(struct trust *t, uid_t user, const struct stat *st)
 
 /* Put the target of the link at t->where before "rest". */
 static int
-follow(struct trust *t, char rest[PATH_MAX])
+trust_follow(struct trust *t, char rest[PATH_MAX])
 {
 	char target[PATH_MAX];
 	ssize_t n = readlink(t->where, target, sizeof target);
@@ -89,7 +89,7 @@ follow(struct trust *t, char rest[PATH_MAX])
 /* Move the next part of "rest" to the end of t->where, which has no links in
  * it.  1; 0 if there is none; -1 with errno set. */
 static int
-descend(struct trust *t, char rest[PATH_MAX])
+trust_descend(struct trust *t, char rest[PATH_MAX])
 {
 	size_t used = strlen(t->where), skip = strspn(rest, "/");
 	size_t n = strcspn(rest + skip, "/");
@@ -136,7 +136,7 @@ trust_ask(const char *path, uid_t user, bool itself, struct trust *t)
 			return -1;
 		if (last && !itself && !S_ISLNK(st.st_mode))
 			return 0;
-		if ((answer = ask(t, user, &st)) != 0)
+		if ((answer = trust_ask_one(t, user, &st)) != 0)
 			return answer;
 		if (!S_ISLNK(st.st_mode))
 			continue;
@@ -144,9 +144,9 @@ trust_ask(const char *path, uid_t user, bool itself, struct trust *t)
 			errno = ELOOP;
 			return -1;
 		}
-		if (follow(t, rest) == -1)
+		if (trust_follow(t, rest) == -1)
 			return -1;
-	} while ((answer = descend(t, rest)) == 1);
+	} while ((answer = trust_descend(t, rest)) == 1);
 	return answer;
 }
 

@@ -1,9 +1,9 @@
 /*
  * trust.h - could the user of commands change what a path leads to?
  *
- * A program that a rule lists is executed by its path.  So nobody whom the
- * rule restricts may put another one there: neither by writing to the file,
- * nor by exchanging it, a directory or a link on its way.
+ * A program that a rule lists is executed by its path.  So a user that the
+ * rule restricts must not be able to put another one there: neither by writing
+ * to the file, nor by exchanging it, a directory or a link on its way.
  * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_TRUST_H
@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* No user: only what everybody may change is asked about. */
+/* No user: only what everybody may change counts. */
 #define TRUST_NOBODY	((uid_t)-1)
 
 /* How something could be changed. */
@@ -26,7 +26,7 @@ enum trust_how {
 
 /* What was found. */
 struct trust {
-	char where[PATH_MAX];	/* What can be changed, or not be looked at. */
+	char where[PATH_MAX];	/* What can be changed, or not be examined. */
 	enum trust_how how;
 	gid_t group;		/* May write to some of it; 0: root's alone.
 				 * By itself this changes no answer. */
@@ -35,10 +35,10 @@ struct trust {
 /*
  * Could "user" change what "path", which is absolute, leads to: a directory or
  * a link on its way, or, with "itself", what is there?  0: no.  1: yes, and
- * "t" says what.  -1 with errno set: it cannot be looked at, as "t" says.
+ * "t" says what.  -1 with errno set: "t" says what cannot be examined.
  *
- * The caller has the file system ids of "user", for access(2) is asked, which
- * knows about groups and access lists; see privilege_enter().  Only system
+ * The caller has the file system ids of "user", because access(2), which knows
+ * groups and access lists, goes by them; see privilege_enter().  Only system
  * calls are made, so that a child can ask between fork and exec.
  */
 int trust_ask(const char *path, uid_t user, bool itself, struct trust *t);

@@ -46,7 +46,7 @@ struct acceptor {
 	struct queue *queue;
 	struct lingers *linger;
 	struct handshake *all;
-	struct admission_place *places;	/* Of "all", for find_place(). */
+	struct admission_place *places;	/* Of "all", to find one. */
 	size_t count;
 	int64_t accept_again;
 	bool accept_failed;
@@ -63,7 +63,7 @@ acceptor_remove(struct acceptor *a, size_t at)
 
 /* Its network pays for the answer that "h" had from us. */
 static void
-penalise(struct acceptor *a, const struct handshake *h)
+acceptor_penalise(struct acceptor *a, const struct handshake *h)
 {
 	admission_failed(&a->admission, &h->network,
 	    a->settings->failure_penalty);
@@ -77,7 +77,7 @@ penalise(struct acceptor *a, const struct handshake *h)
  * arithmetic, and lets the slowest network finish what it has begun.
  */
 static int64_t
-kept_until(const struct acceptor *a, const struct handshake *h)
+acceptor_kept_until(const struct acceptor *a, const struct handshake *h)
 {
 	return h->arrived + (tls_answered(conn_tls(h->conn)) ?
 	    a->settings->handshake_timeout / 2 : 0);
@@ -85,13 +85,14 @@ kept_until(const struct acceptor *a, const struct handshake *h)
 
 /* Drop the handshake at "at" for another one. */
 static void
-drop_handshake(struct acceptor *a, size_t at)
+acceptor_drop(struct acceptor *a, size_t at)
 {
 	struct handshake *h = &a->all[at];
 
 	/* Its network pays unless it was still in time. */
-	if (tls_answered(conn_tls(h->conn)) && clock_past(kept_until(a, h)))
-		penalise(a, h);
+	if (tls_answered(conn_tls(h->conn)) &&
+	    clock_past(acceptor_kept_until(a, h)))
+		acceptor_penalise(a, h);
 	admission_record(&a->admission, ADMISSION_CROWD, h->address);
 	conn_close(h->conn);
 	acceptor_remove(a, at);
@@ -100,7 +101,7 @@ drop_handshake(struct acceptor *a, size_t at)
 /* Is there a place for one from "network", if need be that of another?  Sets
  * "why" if not. */
 static bool
-find_place(struct acceptor *a, const struct net_network *network,
+acceptor_find_place(struct acceptor *a, const struct net_network *network,
     enum admission_drop *why)
 {
 	size_t victim;
@@ -113,12 +114,12 @@ find_place(struct acceptor *a, const struct net_network *network,
 		return true;
 	for (size_t i = 0; i < a->count; i++)
 		a->places[i] = (struct admission_place){ a->all[i].network,
-		    kept_until(a, &a->all[i]) };
+		    acceptor_kept_until(a, &a->all[i]) };
 	*why = ADMISSION_CROWD;
 	victim = admission_victim(a->places, a->count, network);
 	if (victim == a->count)
 		return false;
-	drop_handshake(a, victim);
+	acceptor_drop(a, victim);
 	return true;
 }
 
@@ -137,7 +138,7 @@ acceptor_add(struct acceptor *a, int fd, const struct net_address *address)
 		fd_close(&fd);
 		return;
 	}
-	if (!find_place(a, &network, &why)) {
+	if (!acceptor_find_place(a, &network, &why)) {
 		admission_record(&a->admission, why, text);
 		fd_close(&fd);
 		return;
@@ -154,7 +155,7 @@ acceptor_add(struct acceptor *a, int fd, const struct net_address *address)
 }
 
 static void
-pause_accepting(struct acceptor *a)
+acceptor_pause(struct acceptor *a)
 {
 	a->accept_again = clock_in(ACCEPT_PAUSE);
 	if (!a->accept_failed)
@@ -184,7 +185,7 @@ acceptor_accept(struct acceptor *a, int listener)
 		    errno != ENOBUFS && errno != ENOMEM)
 			continue;
 		if (fd == -1) {
-			pause_accepting(a);
+			acceptor_pause(a);
 			return;
 		}
 		a->accept_failed = false;
@@ -196,7 +197,7 @@ acceptor_accept(struct acceptor *a, int listener)
 
 /* The handshake has failed; "gone": because the peer has, or is too slow. */
 static void
-refuse_handshake(struct acceptor *a, struct handshake *h, bool gone,
+acceptor_refuse(struct acceptor *a, struct handshake *h, bool gone,
     const struct failure *why)
 {
 	struct tls *tls = conn_tls(h->conn);
@@ -205,7 +206,7 @@ refuse_handshake(struct acceptor *a, struct handshake *h, bool gone,
 
 	if (!gone || tls_answered(tls)) {
 		audit_handshake_failed(&record, why);
-		penalise(a, h);
+		acceptor_penalise(a, h);
 	} else if (admission_unfinished(&a->admission, &h->network,
 	    a->settings->failure_penalty))
 		admission_record(&a->admission, ADMISSION_UNFINISHED,
@@ -216,7 +217,7 @@ refuse_handshake(struct acceptor *a, struct handshake *h, bool gone,
 }
 
 static int64_t
-handshake_deadline(const struct acceptor *a, const struct handshake *h)
+acceptor_deadline(const struct acceptor *a, const struct handshake *h)
 {
 	int64_t limit = a->settings->handshake_timeout;
 
@@ -227,7 +228,7 @@ handshake_deadline(const struct acceptor *a, const struct handshake *h)
 
 /* Go on with "h".  Is it over?  Then its connection belongs to others. */
 static bool
-dispatch_handshake(struct acceptor *a, const struct pollset *ps,
+acceptor_advance(struct acceptor *a, const struct pollset *ps,
     struct handshake *h, bool served)
 {
 	short events = conn_events(h->conn, ps);
@@ -242,18 +243,18 @@ dispatch_handshake(struct acceptor *a, const struct pollset *ps,
 		 * does, since each try takes a handshake. */
 		if (!queue_add(a->queue, h->conn, h->address, h->verify,
 		    served))
-			penalise(a, h);
+			acceptor_penalise(a, h);
 		return true;
 	case IO_WAIT:
-		if (!clock_past(handshake_deadline(a, h)))
+		if (!clock_past(acceptor_deadline(a, h)))
 			return false;
 		failure_set(&late, 0, h->heard ?
 		    "the handshake took too long" : "no data received");
-		refuse_handshake(a, h, true, &late);
+		acceptor_refuse(a, h, true, &late);
 		return true;
 	default:
 		why = tls_failure(conn_tls(h->conn));
-		refuse_handshake(a, h, why->code == TLS_FAILURE_CUT ||
+		acceptor_refuse(a, h, why->code == TLS_FAILURE_CUT ||
 		    why->code == TLS_FAILURE_SYSTEM, why);
 		return true;
 	}
@@ -263,7 +264,7 @@ void
 acceptor_dispatch(struct acceptor *a, const struct pollset *ps, bool served)
 {
 	for (size_t i = 0; i < a->count;) {
-		if (dispatch_handshake(a, ps, &a->all[i], served))
+		if (acceptor_advance(a, ps, &a->all[i], served))
 			acceptor_remove(a, i);
 		else
 			i++;
@@ -279,7 +280,7 @@ acceptor_poll(struct acceptor *a, struct pollset *ps)
 	admission_poll(&a->admission, ps);
 	for (size_t i = 0; i < a->count; i++) {
 		conn_poll(a->all[i].conn, ps, true);
-		pollset_deadline(ps, handshake_deadline(a, &a->all[i]));
+		pollset_deadline(ps, acceptor_deadline(a, &a->all[i]));
 	}
 }
 

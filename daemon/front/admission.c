@@ -53,7 +53,8 @@ admission_unfinished(struct admission *a, const struct net_network *network,
 }
 
 static bool
-is_of(const struct admission_place *p, const struct net_network *network)
+admission_is_of(const struct admission_place *p,
+    const struct net_network *network)
 {
 	return memcmp(&p->network, network, sizeof *network) == 0;
 }
@@ -65,17 +66,17 @@ admission_victim(const struct admission_place *places, size_t count,
 	size_t victim = count, most = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		size_t n = is_of(&places[i], newcomer) ? 1 : 0;
+		size_t n = admission_is_of(&places[i], newcomer) ? 1 : 0;
 
 		for (size_t k = 0; k < count; k++)
-			n += is_of(&places[k], &places[i].network);
+			n += admission_is_of(&places[k], &places[i].network);
 		if (n < most || (n == most && places[i].kept_until >=
 		    places[victim].kept_until))
 			continue;
 		most = n;
 		victim = i;
 	}
-	if (victim < count && is_of(&places[victim], newcomer) &&
+	if (victim < count && admission_is_of(&places[victim], newcomer) &&
 	    places[victim].kept_until > clock_now())
 		return count;
 	return victim;

@@ -109,7 +109,7 @@ linger_poll(struct lingers *l, struct pollset *ps)
 
 /* Has its time passed?  A peer that still takes what it was sent has more. */
 static bool
-has_lingered(const struct lingers *l, struct lingering *p)
+linger_is_over(const struct lingers *l, struct lingering *p)
 {
 	struct net_carried c;
 
@@ -126,7 +126,7 @@ has_lingered(const struct lingers *l, struct lingering *p)
 
 /* Read and drop what has come.  Has the peer closed? */
 static bool
-has_closed(const struct lingering *p, const struct pollset *ps)
+linger_has_closed(const struct lingering *p, const struct pollset *ps)
 {
 	char dropped[DISCARD_SIZE];
 	ssize_t n;
@@ -141,8 +141,8 @@ void
 linger_dispatch(struct lingers *l, const struct pollset *ps)
 {
 	for (size_t i = 0; i < l->count;) {
-		if (has_closed(&l->all[i], ps) ||
-		    has_lingered(l, &l->all[i]))
+		if (linger_has_closed(&l->all[i], ps) ||
+		    linger_is_over(l, &l->all[i]))
 			linger_remove(l, i);
 		else
 			i++;

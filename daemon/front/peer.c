@@ -25,7 +25,7 @@
 
 /* When there has to be a new list, or the client is refused. */
 static int
-put_list(const struct peer *p, struct buf *body)
+peer_put_list(const struct peer *p, struct buf *body)
 {
 	struct tls_term list;
 	uint8_t bytes[16 + TLS_NAME_MAX];
@@ -41,7 +41,7 @@ put_list(const struct peer *p, struct buf *body)
 }
 
 static int
-put_hello(struct peer *p)
+peer_put_hello(struct peer *p)
 {
 	static const char server[] = "aisd " PACKAGE_VERSION;
 	const char *name = p->audit.session, *cn = p->identity.common_name;
@@ -54,7 +54,7 @@ put_hello(struct peer *p)
 	    item_put(&body, PROTO_ITEM_FEATURES, PROTO_FEATURES,
 	    strlen(PROTO_FEATURES)) ||
 	    item_put(&body, PROTO_ITEM_PEER, cn, strlen(cn)) ||
-	    put_list(p, &body) ||
+	    peer_put_list(p, &body) ||
 	    frame_put(conn_out(p->end.conn), PROTO_HELLO, 0, buf_data(&body),
 	    buf_used(&body));
 	buf_free(&body);
@@ -75,7 +75,7 @@ peer_begin(struct peer *p, struct conn *c, const char *address,
 	p->linger = -1;
 	/* The kernel's timer would end a slow peer with a dead one. */
 	net_dead_after(conn_fd(c), 0);
-	return put_hello(p);
+	return peer_put_hello(p);
 }
 
 void
@@ -110,17 +110,15 @@ peer_can_speak(const struct peer *p)
 }
 
 void
-peer_refuse(struct peer *p, uint32_t request, enum proto_code code,
-    const char *text)
+peer_refuse(struct peer *p, uint32_t request, const struct failure *why)
 {
 	if (peer_can_speak(p))
-		peer_put(p, frame_put_code(conn_out(p->end.conn), PROTO_REFUSED,
-		    request, code, text));
+		peer_put(p, frame_put_failure(conn_out(p->end.conn),
+		    PROTO_REFUSED, request, why, 0));
 }
 
 void
-peer_goodbye(struct peer *p, enum proto_code code, const char *text,
-    const char *reason)
+peer_goodbye(struct peer *p, const struct failure *why, const char *reason)
 {
 	if (!peer_can_speak(p))
 		return;
@@ -129,14 +127,17 @@ peer_goodbye(struct peer *p, enum proto_code code, const char *text,
 	p->close_reason = reason;
 	p->closing_deadline = clock_in(FLUSH_TIMEOUT);
 	/* A client that comes again at once finds its place in the line. */
-	peer_put(p, frame_put_retry(conn_out(p->end.conn), code, text,
-	    code == PROTO_CODE_TURN ? RETRY_TURN : 0));
+	peer_put(p, frame_put_failure(conn_out(p->end.conn), PROTO_GOODBYE, 0,
+	    why, why->code == PROTO_CODE_TURN ? RETRY_TURN : 0));
 }
 
 void
-peer_violates(struct peer *p, const char *what)
+peer_out_of_memory(struct peer *p)
 {
-	peer_goodbye(p, PROTO_CODE_PROTOCOL, what, what);
+	struct failure why;
+
+	failure_set(&why, PROTO_CODE_RESOURCES, "the server is out of memory");
+	peer_goodbye(p, &why, "out of memory");
 }
 
 int64_t
@@ -164,7 +165,7 @@ peer_lose(struct peer *p)
 
 /* Has the peer taken some of what it was sent since the last look? */
 static bool
-takes_more(struct peer *p)
+peer_takes_more(struct peer *p)
 {
 	struct net_carried c;
 	bool more;
@@ -176,20 +177,18 @@ takes_more(struct peer *p)
 	return more;
 }
 
-/* Say why, if there is anybody, and end the session at once. */
+/* Tell the peer why, and end the session at once. */
 static void
-give_up(struct peer *p, const char *reason, const char *text)
+peer_give_up(struct peer *p, const char *reason, const char *text)
 {
 	peer_put(p, frame_put_code(conn_out(p->end.conn), PROTO_GOODBYE, 0,
 	    PROTO_CODE_TIMEOUT, text));
-	if (!peer_is_gone(p))
-		(void)conn_write(p->end.conn);
 	peer_end(p, reason);
 }
 
 /* Until when may a peer be stopped, whose machine alone answers? */
 static int64_t
-stopped_deadline(const struct peer *p, const struct settings *settings,
+peer_stopped_deadline(const struct peer *p, const struct settings *settings,
     int64_t others_since)
 {
 	int64_t end = clock_after(p->last_rx, settings->stopped_timeout);
@@ -214,14 +213,14 @@ peer_check_dead(struct peer *p, const struct settings *settings,
 	if (p->ping_sent != 0 && c.acked + c.received > p->carried + PING_BYTES)
 		p->last_rx = clock_now();
 	else if (p->ping_sent != 0 && !c.answers) {
-		give_up(p, "the client does not answer any more", "this "
+		peer_give_up(p, "the client does not answer any more", "this "
 		    "client has not answered");
 		return;
-	} else if (p->ping_sent != 0 && clock_past(stopped_deadline(p,
+	} else if (p->ping_sent != 0 && clock_past(peer_stopped_deadline(p,
 	    settings, others_since))) {
-		give_up(p, "the client was stopped for too long", "this client "
-		    "was stopped, or its connection stood still, for longer "
-		    "than the server allows");
+		peer_give_up(p, "the client was stopped for too long", "this "
+		    "client was stopped, or its connection stood still, for "
+		    "longer than the server allows");
 		return;
 	}
 	p->ping_sent = clock_now();
@@ -237,7 +236,7 @@ peer_check_closing(struct peer *p, bool at_once)
 {
 	if (!p->closing || peer_is_gone(p) || !clock_past(p->closing_deadline))
 		return;
-	if (!at_once && takes_more(p))
+	if (!at_once && peer_takes_more(p))
 		p->closing_deadline = clock_in(FLUSH_TIMEOUT);
 	else
 		peer_end(p, p->close_reason);

@@ -54,13 +54,12 @@ struct conn *peer_output(struct peer *p);
  * frames, which the peer has asked for and does not read, ends it. */
 void peer_put(struct peer *p, int result);
 
-/* Send REFUSED for the request; GOODBYE, after which nothing is sent; GOODBYE
- * for a breach of the protocol.  "reason" is for the record. */
-void peer_refuse(struct peer *p, uint32_t request, enum proto_code code,
-    const char *text);
-void peer_goodbye(struct peer *p, enum proto_code code, const char *text,
+/* Send REFUSED for the request; GOODBYE, after which nothing is sent.  The code
+ * of "why" is one of enum proto_code; "reason" is for the record. */
+void peer_refuse(struct peer *p, uint32_t request, const struct failure *why);
+void peer_goodbye(struct peer *p, const struct failure *why,
     const char *reason);
-void peer_violates(struct peer *p, const char *what);
+void peer_out_of_memory(struct peer *p);	/* GOODBYE, for that. */
 
 /* It has gone, for this reason if there was none before; or its connection
  * has failed: not ended in order, but altered or cut. */

@@ -16,7 +16,7 @@ void
 penalty_init(struct penalty *p)
 {
 	memset(p, 0, sizeof *p);
-	/* Without a key the table works too, if nobody attacks it. */
+	/* Without a key the table works too, unless it is attacked. */
 	if (getrandom(&p->secret, sizeof p->secret, GRND_NONBLOCK) == -1)
 		p->secret = 0;
 }
@@ -24,7 +24,7 @@ penalty_init(struct penalty *p)
 /* The first entry of its row: FNV-1a over the secret and the bytes, and a last
  * step that brings the high bits down. */
 static size_t
-row_of(const struct penalty *p, const struct net_network *network)
+penalty_row(const struct penalty *p, const struct net_network *network)
 {
 	uint64_t h = UINT64_C(14695981039346656037) ^ p->secret;
 
@@ -35,7 +35,7 @@ row_of(const struct penalty *p, const struct net_network *network)
 }
 
 static bool
-is_same(const struct net_network *a, const struct net_network *b)
+penalty_is_same(const struct net_network *a, const struct net_network *b)
 {
 	return memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
 }
@@ -44,14 +44,14 @@ void
 penalty_add(struct penalty *p, const struct net_network *network,
     int64_t cost, int64_t now)
 {
-	size_t row = row_of(p, network), at = row;
+	size_t row = penalty_row(p, network), at = row;
 	int64_t until;
 
 	if (cost == 0)
 		return;
 	for (size_t i = row; i < row + ROW; i++) {
 		if (p->entries[i].until != 0 &&
-		    is_same(&p->entries[i].network, network)) {
+		    penalty_is_same(&p->entries[i].network, network)) {
 			at = i;
 			break;
 		}
@@ -59,7 +59,7 @@ penalty_add(struct penalty *p, const struct net_network *network,
 			at = i;
 	}
 	until = now;
-	if (is_same(&p->entries[at].network, network) &&
+	if (penalty_is_same(&p->entries[at].network, network) &&
 	    p->entries[at].until > now)
 		until = p->entries[at].until;
 	until += cost;
@@ -73,10 +73,10 @@ bool
 penalty_holds(const struct penalty *p, const struct net_network *network,
     int64_t cost, int64_t now)
 {
-	size_t row = row_of(p, network);
+	size_t row = penalty_row(p, network);
 
 	for (size_t i = row; i < row + ROW && cost > 0; i++) {
-		if (is_same(&p->entries[i].network, network))
+		if (penalty_is_same(&p->entries[i].network, network))
 			return p->entries[i].until > now + PENALTY_FREE * cost;
 	}
 	return false;

@@ -27,7 +27,7 @@ struct waiting {
 	struct conn *conn;
 	size_t slot;
 	char address[NET_TEXT_MAX];
-	uint64_t round;		/* See round_of(). */
+	uint64_t round;		/* See queue_round(). */
 	int64_t expires;	/* Its certificate. */
 	uint32_t told;		/* Which place it was told; 0: none, */
 	uint8_t flags;		/* and what with it. */
@@ -45,15 +45,15 @@ struct queue {
 };
 
 static const char *
-fingerprint_of(const struct waiting *w)
+queue_fingerprint(const struct waiting *w)
 {
 	return tls_peer(conn_tls(w->conn))->fingerprint;
 }
 
 static bool
-is_same_certificate(const struct waiting *a, const struct waiting *b)
+queue_is_same(const struct waiting *a, const struct waiting *b)
 {
-	return strcmp(fingerprint_of(a), fingerprint_of(b)) == 0;
+	return strcmp(queue_fingerprint(a), queue_fingerprint(b)) == 0;
 }
 
 static void
@@ -66,7 +66,7 @@ queue_remove(struct queue *q, size_t at)
 
 /* The client at "at" has gone, or its connection is lost. */
 static void
-lose_waiting(struct queue *q, size_t at)
+queue_lose(struct queue *q, size_t at)
 {
 	linger_add(q->linger, conn_linger(q->all[at].conn));
 	queue_remove(q, at);
@@ -78,19 +78,19 @@ queue_refuse(struct queue *q, struct conn *conn, const char *address,
 {
 	struct audit_peer record = { .address = address,
 	    .identity = tls_peer(conn_tls(conn)) };
-	char text[FAILURE_MAX];
+	struct failure told = *why;
 
 	audit_handshake_failed(&record, why);
+	told.code = (int)code;
 	/* A queue that cannot take this is a connection that is lost. */
-	if (frame_put_retry(conn_out(conn), code, failure_sentence(why, text),
-	    code == PROTO_CODE_BUSY ? RETRY_BUSY : 0) == 0)
-		(void)conn_write(conn);
+	(void)frame_put_failure(conn_out(conn), PROTO_GOODBYE, 0, &told,
+	    code == PROTO_CODE_BUSY ? RETRY_BUSY : 0);
 	linger_add(q->linger, conn_linger(conn));
 }
 
 /* Take the client at "at" out of the queue, and tell it why. */
 static void
-send_away(struct queue *q, size_t at, enum proto_code code,
+queue_send_away(struct queue *q, size_t at, enum proto_code code,
     const struct failure *why)
 {
 	struct waiting w = q->all[at];
@@ -101,34 +101,30 @@ send_away(struct queue *q, size_t at, enum proto_code code,
 
 /* May "w" have a session?  Else "why" says why not. */
 static bool
-may_wait(const struct queue *q, struct waiting *w, bool verify,
+queue_admits(const struct queue *q, struct waiting *w, bool verify,
     struct failure *why)
 {
-	char rules[POLICY_REASON_MAX];
 	struct tls *tls = conn_tls(w->conn);
 	const char *reason;
 
 	if (verify && tls_recheck(tls, q->context, &reason, why) == -1)
 		return false;
 	w->expires = tls_peer_expires(tls);
-	if (policy_admits(q->settings->rules, tls_peer(tls), w->address,
-	    rules))
-		return true;
-	failure_set(why, 0, "%s", rules);
-	return false;
+	return policy_admits(q->settings->rules, tls_peer(tls), w->address,
+	    why);
 }
 
 /* In which round "w" is served: each certificate has one session in each. */
 static uint64_t
-round_of(const struct queue *q, const struct waiting *w)
+queue_round(const struct queue *q, const struct waiting *w)
 {
 	uint64_t round = q->round +
-	    (strcmp(q->served, fingerprint_of(w)) == 0 ? 1 : 0);
+	    (strcmp(q->served, queue_fingerprint(w)) == 0 ? 1 : 0);
 
 	for (size_t i = 0; i < q->count; i++) {
 		const struct waiting *other = &q->all[i];
 
-		if (other->round >= round && is_same_certificate(other, w))
+		if (other->round >= round && queue_is_same(other, w))
 			round = other->round + 1;
 	}
 	return round;
@@ -140,7 +136,7 @@ queue_insert(struct queue *q, struct waiting *w)
 {
 	size_t at = q->count;
 
-	w->round = round_of(q, w);
+	w->round = queue_round(q, w);
 	while (at > 0 && q->all[at - 1].round > w->round)
 		at--;
 	memmove(&q->all[at + 1], &q->all[at],
@@ -152,12 +148,12 @@ queue_insert(struct queue *q, struct waiting *w)
 
 /* How many show the certificate of "w", itself included? */
 static size_t
-count_certificate(const struct queue *q, const struct waiting *w)
+queue_count(const struct queue *q, const struct waiting *w)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < q->count; i++)
-		n += is_same_certificate(&q->all[i], w);
+		n += queue_is_same(&q->all[i], w);
 	return n;
 }
 
@@ -166,16 +162,16 @@ count_certificate(const struct queue *q, const struct waiting *w)
  * one at "newcomer" goes if no other certificate has more than its own.
  */
 static void
-shorten_queue(struct queue *q, size_t newcomer)
+queue_shorten(struct queue *q, size_t newcomer)
 {
-	size_t most = count_certificate(q, &q->all[newcomer]), n;
+	size_t most = queue_count(q, &q->all[newcomer]), n;
 	size_t last = newcomer;
 	struct failure why;
 
 	for (size_t i = 0; i < q->count; i++) {
-		n = count_certificate(q, &q->all[i]);
+		n = queue_count(q, &q->all[i]);
 		if (n > most || (n == most && last != newcomer &&
-		    is_same_certificate(&q->all[i], &q->all[last]))) {
+		    queue_is_same(&q->all[i], &q->all[last]))) {
 			most = n;
 			last = i;
 		}
@@ -190,7 +186,7 @@ shorten_queue(struct queue *q, size_t newcomer)
 	} else
 		failure_hint(&why, "try again in %d seconds",
 		    RETRY_BUSY / 1000);
-	send_away(q, last, PROTO_CODE_BUSY, &why);
+	queue_send_away(q, last, PROTO_CODE_BUSY, &why);
 }
 
 bool
@@ -202,14 +198,14 @@ queue_add(struct queue *q, struct conn *conn, const char *address,
 	size_t at;
 
 	(void)snprintf(w.address, sizeof w.address, "%s", address);
-	if (!may_wait(q, &w, verify, &why)) {
+	if (!queue_admits(q, &w, verify, &why)) {
 		queue_refuse(q, conn, address, PROTO_CODE_DENIED, &why);
 		return false;
 	}
 	at = queue_insert(q, &w);
 	/* One more than may wait, if that one can have the session. */
 	if (q->count > (size_t)q->settings->max_waiting + (served ? 0 : 1))
-		shorten_queue(q, at);
+		queue_shorten(q, at);
 	return true;
 }
 
@@ -221,7 +217,7 @@ queue_take(struct queue *q, struct conn **conn, char address[NET_TEXT_MAX])
 	if (q->count == 0)
 		return false;
 	q->round = w->round;
-	memcpy(q->served, fingerprint_of(w), sizeof q->served);
+	memcpy(q->served, queue_fingerprint(w), sizeof q->served);
 	*conn = w->conn;
 	memcpy(address, w->address, sizeof w->address);
 	queue_remove(q, 0);
@@ -238,13 +234,13 @@ queue_tell(struct queue *q, const struct tls_identity *served)
 		struct waiting *w = &q->all[i];
 
 		flags = served != NULL && strcmp(served->fingerprint,
-		    fingerprint_of(w)) == 0 ? PROTO_WAITING_OWN : 0;
+		    queue_fingerprint(w)) == 0 ? PROTO_WAITING_OWN : 0;
 		if (w->told != ++place || w->flags != flags) {
 			w->told = place;
 			w->flags = flags;
 			if (frame_put_waiting(conn_out(w->conn), place,
 			    flags) == -1 || conn_write(w->conn) == IO_ERROR) {
-				lose_waiting(q, i);
+				queue_lose(q, i);
 				continue;
 			}
 		}
@@ -258,10 +254,10 @@ queue_reverify(struct queue *q)
 	struct failure why;
 
 	for (size_t i = 0; i < q->count;) {
-		if (may_wait(q, &q->all[i], true, &why))
+		if (queue_admits(q, &q->all[i], true, &why))
 			i++;
 		else
-			send_away(q, i, PROTO_CODE_DENIED, &why);
+			queue_send_away(q, i, PROTO_CODE_DENIED, &why);
 	}
 }
 
@@ -284,13 +280,10 @@ queue_length(const struct queue *q)
 }
 
 void
-queue_stop(struct queue *q, enum proto_code code, const char *text)
+queue_stop(struct queue *q, const struct failure *why)
 {
-	struct failure why;
-
-	failure_set(&why, 0, "%s", text);
 	while (q->count > 0)
-		send_away(q, 0, code, &why);
+		queue_send_away(q, 0, (enum proto_code)why->code, why);
 }
 
 void
@@ -321,7 +314,7 @@ queue_dispatch(struct queue *q, const struct pollset *ps)
 			    w->address);
 		if (gone || ((events & POLLOUT) != 0 &&
 		    conn_write(w->conn) == IO_ERROR))
-			lose_waiting(q, i);
+			queue_lose(q, i);
 		else
 			i++;
 	}

@@ -69,17 +69,17 @@ void queue_reverify(struct queue *q);
 int64_t queue_expires(const struct queue *q);
 
 /*
- * Tell each client its place, and whether "served", who has the session (NULL:
- * nobody), shows the same certificate, if it does not know it yet.  A client
- * learns nothing about the sessions of other certificates.
+ * Tell each client its place, and whether "served", the peer of the session
+ * (NULL: none), shows the same certificate, if it does not know it yet.  A
+ * client learns nothing about the sessions of other certificates.
  */
 void queue_tell(struct queue *q, const struct tls_identity *served);
 
 /* How many wait. */
 size_t queue_length(const struct queue *q);
 
-/* Send all away, with this text. */
-void queue_stop(struct queue *q, enum proto_code code, const char *text);
+/* Send all away; the code of "why" is one of enum proto_code. */
+void queue_stop(struct queue *q, const struct failure *why);
 
 /* Add all to the poll set; do what it has brought. */
 void queue_poll(struct queue *q, struct pollset *ps);

@@ -17,6 +17,7 @@
 #include "common/base/date.h"
 #include "common/base/fd.h"
 #include "common/base/log.h"
+#include "common/base/text.h"
 #include "common/wire/frame.h"
 #include "common/endpoint/conn.h"
 #include "daemon/exec/child.h"
@@ -30,9 +31,9 @@
 #define STARTED_HELD	5
 
 static void
-refuse(struct request *r, enum proto_code code, const char *text)
+request_refuse(struct request *r, const struct failure *why)
 {
-	peer_refuse(r->peer, r->peer->end.request, code, text);
+	peer_refuse(r->peer, r->peer->end.request, why);
 }
 
 enum request_state
@@ -70,7 +71,8 @@ request_configure(struct request *r, const struct settings *settings)
 	    r->peer->address);
 }
 
-void
+/* Forget the one that is served. */
+static void
 request_reset(struct request *r)
 {
 	command_reset(&r->command);
@@ -81,23 +83,34 @@ request_reset(struct request *r)
 	r->idle_since = clock_now();
 }
 
+/* Refuse what is asked, and put that on record. */
+static void
+request_deny(struct request *r, const struct failure *why)
+{
+	audit_command_refused(&r->peer->audit, &r->decision.record, why);
+	request_refuse(r, why);
+	request_reset(r);
+}
+
 /* The end of a request whose command never ran. */
 static void
-drop_request(struct request *r, enum proto_code code, const char *text)
+request_drop(struct request *r, const struct failure *why)
 {
-	struct audit_end e = { .reason = text, .exit = -1 };
+	char text[FAILURE_MAX];
+	struct audit_end e = { .reason = failure_sentence(why, text),
+	    .exit = -1 };
 
 	if (r->body.operation != PROTO_CHDIR)
 		audit_command_end(&r->peer->audit, &r->decision.record, &e);
-	refuse(r, code, text);
+	request_refuse(r, why);
 	request_reset(r);
 }
 
 static void
-start_command(struct request *r)
+request_start(struct request *r)
 {
 	struct child_plan *plan = &r->decision.plan;
-	char text[256];
+	struct failure why;
 
 	if (command_start(&r->command, r->peer->end.request, plan,
 	    r->body.windows, r->settings->kill_grace) == 0) {
@@ -105,19 +118,20 @@ start_command(struct request *r)
 			input_offer(&r->command.input);
 		return;
 	}
-	(void)snprintf(text, sizeof text, "the server cannot start a process: "
-	    "%s; try again later", strerror(errno));
-	log_error("%s", text);
-	drop_request(r, PROTO_CODE_RESOURCES, text);
+	(void)failure_make(&why, PROTO_CODE_RESOURCES, "try again later",
+	    "the server cannot start a process: %s", strerror(errno));
+	log_error("%s", why.text);
+	request_drop(r, &why);
 }
 
 /* May the words of the request be run?  Writes why; the exit status, or -1 if
  * memory is out. */
 static int
-answer_can(struct request *r, const struct policy_peer *peer, FILE *out)
+request_answer_can(struct request *r, const struct policy_peer *peer, FILE *out)
 {
 	struct body run = r->body;
 	struct decision d;
+	char why[FAILURE_MAX];
 	int status;
 
 	if (run.nwords == 0) {
@@ -135,16 +149,17 @@ answer_can(struct request *r, const struct policy_peer *peer, FILE *out)
 		    " as its command ", d.record.command,
 		    d.record.learned ? ", because it is learning" : "");
 	else
-		fprintf(out, "%s\n", d.reason);
+		fprintf(out, "%s\n", failure_sentence(&d.why, why));
 	decision_free(&d);
 	return status;
 }
 
 /* LIST and CAN: the answer is text, and goes the way of a command's. */
 static void
-answer_question(struct request *r, const struct policy_peer *peer)
+request_answer_question(struct request *r, const struct policy_peer *peer)
 {
 	int fd = memfd_create("answer", MFD_CLOEXEC), copy = -1, status = 0;
+	struct failure why;
 	FILE *out = NULL;
 	bool failed;
 
@@ -153,16 +168,18 @@ answer_question(struct request *r, const struct policy_peer *peer)
 	if (out == NULL)
 		fd_close(&copy);
 	else if (r->body.operation == PROTO_LIST)
-		rule_list(out, r->rule);
+		rule_list(out, r->rule, r->body.arguments);
 	else
-		status = answer_can(r, peer, out);
+		status = request_answer_can(r, peer, out);
 	failed = out == NULL || status == -1 || ferror(out) != 0;
 	if (out != NULL && fclose(out) == EOF)
 		failed = true;
 	if (failed || lseek(fd, 0, SEEK_SET) == -1) {
 		fd_close(&fd);
-		refuse(r, PROTO_CODE_RESOURCES, "the server cannot answer: it "
-		    "lacks memory or descriptors; try again later");
+		(void)failure_make(&why, PROTO_CODE_RESOURCES,
+		    "try again later", "the server cannot answer: it lacks "
+		    "memory or descriptors");
+		request_refuse(r, &why);
 		request_reset(r);
 		return;
 	}
@@ -172,18 +189,19 @@ answer_question(struct request *r, const struct policy_peer *peer)
 		input_offer(&r->command.input);
 }
 
-bool
+/* Is it one that is answered without a command of the peer's? */
+static bool
 request_is_question(const struct request *r)
 {
 	return r->body.operation == PROTO_LIST ||
 	    r->body.operation == PROTO_CAN;
 }
 
-void
-request_begin(struct request *r)
+/* Decide on the one whose body and number are there, and act on it. */
+static void
+request_decide(struct request *r)
 {
-	static const char unrecorded[] = "the command cannot be put on record, "
-	    "so it does not run; the server's log needs its operator";
+	struct failure why;
 	struct policy_peer peer = {
 		.identity = &r->peer->identity, .address = r->peer->address,
 		.rule = r->rule, .session = r->peer->audit.session,
@@ -193,110 +211,122 @@ request_begin(struct request *r)
 
 	if (policy_decide(&r->settings->policy, &peer, &r->body,
 	    &r->decision) == -1) {
-		refuse(r, PROTO_CODE_RESOURCES, "the server is out of memory");
+		failure_set(&why, PROTO_CODE_RESOURCES, "the server is out of "
+		    "memory");
+		request_refuse(r, &why);
 		request_reset(r);
 		return;
 	}
 	if (!r->decision.allowed) {
-		audit_command_refused(&r->peer->audit, &r->decision.record,
-		    r->decision.reason);
-		refuse(r, r->decision.code, r->decision.reason);
-		request_reset(r);
+		request_deny(r, &r->decision.why);
 		return;
 	}
 	if (request_is_question(r)) {
-		answer_question(r, &peer);
+		request_answer_question(r, &peer);
 		return;
 	}
 	if (r->body.operation != PROTO_CHDIR) {
 		if (!audit_command_start(&r->peer->audit, &r->decision.record,
 		    r->settings->audit == SETTINGS_AUDIT_STRICT)) {
 			/* A log that has the start has this as its end. */
-			audit_command_refused(&r->peer->audit,
-			    &r->decision.record, unrecorded);
-			refuse(r, PROTO_CODE_AUDIT, unrecorded);
-			request_reset(r);
+			failure_set(&why, PROTO_CODE_AUDIT, "the command "
+			    "cannot be put on record, so it does not run");
+			failure_hint(&why, "the server's log needs its "
+			    "operator");
+			request_deny(r, &why);
 			return;
 		}
 		r->sums.commands++;
 	}
-	start_command(r);
+	request_start(r);
+}
+
+const char *
+request_begin(struct request *r)
+{
+	enum proto_code code;
+	const char *wrong = body_parse(&r->body, buf_data(&r->pieces),
+	    buf_used(&r->pieces), &code);
+	struct failure why;
+
+	buf_free(&r->pieces);
+	if (wrong == NULL) {
+		request_decide(r);
+		return NULL;
+	}
+	if (code != PROTO_CODE_PROTOCOL) {
+		(void)failure_make(&why, (int)code, code ==
+		    PROTO_CODE_UNSUPPORTED ? "it may be older than the client" :
+		    "", "%s", wrong);
+		request_refuse(r, &why);
+	}
+	request_reset(r);
+	return code == PROTO_CODE_PROTOCOL ? wrong : NULL;
 }
 
 /* Is "error" one of the server's own lacks?  EBADF: a descriptor's number is
  * above the limit "open_files", see dup(2). */
 static bool
-is_lack(int error)
+request_lacks(int error)
 {
 	return error == EAGAIN || error == ENOMEM || error == ENFILE ||
 	    error == EMFILE || error == EBADF;
 }
 
-/* A sentence for the peer, and its code, for a start that has failed. */
-static enum proto_code
-explain_failure(const struct request *r, const struct child_failure *f,
-    char *out, size_t size)
+/* Say in "why" what the peer is told of a start that has failed. */
+static void
+request_explain_failure(const struct request *r, const struct child_failure *f,
+    struct failure *why)
 {
 	const char *name = r->decision.record.shell ?
 	    r->settings->shell_program : r->decision.record.argv[0];
 	const struct child_plan *plan = &r->decision.plan;
 
-	if (f->stage == CHILD_STAGE_DIRECTORY) {
+	if (f->stage == CHILD_STAGE_DIRECTORY)
 		/* "." is the directory of the rule or of the session. */
-		(void)snprintf(out, size, "cannot enter the directory %.500s: "
-		    "%s", strcmp(plan->directory, ".") == 0 ? plan->base :
-		    plan->directory, strerror(f->error));
-		return PROTO_CODE_DIRECTORY;
-	}
-	if (f->stage == CHILD_STAGE_PATH && !is_lack(f->error)) {
-		(void)snprintf(out, size, "a path in the arguments of %.500s "
-		    "%s%s", name, f->error == EXDEV ? "leads out of its "
-		    "directory" : "cannot be opened: ", f->error == EXDEV ? "" :
+		failure_set(why, PROTO_CODE_DIRECTORY, "cannot enter the "
+		    "directory %.500s: %s", strcmp(plan->directory, ".") == 0 ?
+		    plan->base : plan->directory, strerror(f->error));
+	else if (f->stage == CHILD_STAGE_PATH && !request_lacks(f->error))
+		failure_set(why, PROTO_CODE_DENIED, "a path in the arguments "
+		    "of %.500s %s%s", name, f->error == EXDEV ? "leads out of "
+		    "its directory" : "cannot be opened: ",
+		    f->error == EXDEV ? "" : strerror(f->error));
+	else if (f->stage == CHILD_STAGE_UNSAFE)
+		(void)failure_make(why, PROTO_CODE_NOT_EXECUTABLE,
+		    "the server's operator has to mend that, and aisd -t says "
+		    "where", "commands could change the program of %.500s, or "
+		    "a directory on its way, so it is not executed", name);
+	else if (f->stage == CHILD_STAGE_INTERPRETER)
+		failure_set(why, PROTO_CODE_NOT_EXECUTABLE, "cannot execute "
+		    "%.500s: the interpreter in its first line, or its "
+		    "loader, is not there", name);
+	else if (f->stage != CHILD_STAGE_EXEC || request_lacks(f->error))
+		failure_set(why, PROTO_CODE_RESOURCES, "cannot start %.500s: "
+		    "%s; the server lacks resources", name,
 		    strerror(f->error));
-		return PROTO_CODE_DENIED;
-	}
-	if (f->stage == CHILD_STAGE_UNSAFE) {
-		(void)snprintf(out, size, "commands could change the program "
-		    "of %.500s, or a directory on its way, so it is not "
-		    "executed; the server's operator has to mend that, and "
-		    "aisd -t says where", name);
-		return PROTO_CODE_NOT_EXECUTABLE;
-	}
-	if (f->stage == CHILD_STAGE_INTERPRETER) {
-		(void)snprintf(out, size, "cannot execute %.500s: the "
-		    "interpreter in its first line, or its loader, is not "
-		    "there", name);
-		return PROTO_CODE_NOT_EXECUTABLE;
-	}
-	if (f->stage != CHILD_STAGE_EXEC || is_lack(f->error)) {
-		(void)snprintf(out, size, "cannot start %.500s: %s; the server "
-		    "lacks resources", name, strerror(f->error));
-		return PROTO_CODE_RESOURCES;
-	}
-	if (f->error == ENOENT || f->error == ENOTDIR) {
-		(void)snprintf(out, size, "unknown command: %.500s", name);
-		return PROTO_CODE_UNKNOWN;
-	}
-	(void)snprintf(out, size, "cannot execute %.500s: %s", name,
-	    strerror(f->error));
-	return PROTO_CODE_NOT_EXECUTABLE;
+	else if (f->error == ENOENT || f->error == ENOTDIR)
+		failure_set(why, PROTO_CODE_UNKNOWN, "unknown command: "
+		    "%.500s", name);
+	else
+		failure_set(why, PROTO_CODE_NOT_EXECUTABLE, "cannot execute "
+		    "%.500s: %s", name, strerror(f->error));
 }
 
 /* Has the command started? */
 static void
-check_begun(struct request *r)
+request_check_begun(struct request *r)
 {
 	struct child_failure f;
-	enum proto_code code;
-	char text[PROTO_TEXT_MAX];
+	struct failure why;
 	int begun = command_begun(&r->command, &f);
 	bool alone = peer_can_speak(r->peer) &&
 	    !conn_has_output(r->peer->end.conn);
 	uint32_t credit;
 
 	if (begun == -1) {
-		code = explain_failure(r, &f, text, sizeof text);
-		drop_request(r, code, text);
+		request_explain_failure(r, &f, &why);
+		request_drop(r, &why);
 	} else if (begun == 1 && !r->command.chdir &&
 	    peer_can_speak(r->peer)) {
 		credit = input_start(&r->command.input);
@@ -308,8 +338,117 @@ check_begun(struct request *r)
 	}
 }
 
-int
-request_signal(struct request *r, const char *name)
+/* A change of directory: what the child has written is where it has come to.
+ * "." is the question where that is, and changes nothing; without a word the
+ * session is where it began. */
+static void
+request_finish_chdir(struct request *r)
+{
+	const struct command *c = &r->command;
+	enum io io = c->child.out == -1 ? IO_ERROR : IO_OK;
+	struct failure why;
+	struct buf path;
+	size_t n;
+
+	buf_init(&path, sizeof r->directory);
+	while (io == IO_OK)
+		io = fd_fill(c->child.out, &path, sizeof r->directory);
+	n = buf_used(&path);
+	if (io != IO_EOF || n == 0 || c->cut_reason != NULL ||
+	    !WIFEXITED(c->status) || WEXITSTATUS(c->status) != 0) {
+		(void)failure_make(&why, c->cut == PROTO_CODE_CANCELLED ?
+		    PROTO_CODE_CANCELLED : PROTO_CODE_RESOURCES, "try again",
+		    "the directory could not be changed");
+		request_refuse(r, &why);
+	} else {
+		if (r->body.nwords == 0)
+			r->directory[0] = '\0';
+		else if (strcmp(r->body.words[0], ".") != 0) {
+			memcpy(r->directory, buf_data(&path), n);
+			r->directory[n] = '\0';
+		}
+		peer_put(r->peer, frame_put(conn_out(r->peer->end.conn),
+		    PROTO_DIRECTORY, r->peer->end.request, buf_data(&path),
+		    n));
+	}
+	buf_free(&path);
+}
+
+/* Put the end of its command on record, and tell the peer. */
+static void
+request_tell_end(struct request *r)
+{
+	const struct child *child = &r->command.child;
+	struct audit_end end;
+	struct frame_exit e;
+
+	command_end(&r->command, &end);
+	if (!request_is_question(r)) {
+		if (child->program >= 0)
+			end.program = r->decision.plan.paths[child->program];
+		audit_command_end(&r->peer->audit, &r->decision.record, &end);
+		r->sums.in_bytes += end.in_bytes;
+		r->sums.out_bytes += end.out_bytes;
+		r->sums.err_bytes += end.err_bytes;
+	}
+	if (!peer_can_speak(r->peer))
+		return;
+	e = (struct frame_exit){ .end = end.signal != 0 ? PROTO_END_SIGNAL :
+	    PROTO_END_EXIT, .status = (uint32_t)(end.signal != 0 ? end.signal :
+	    end.exit), .reason = r->command.cut,
+	    .duration_us = (uint64_t)end.duration_us,
+	    .cpu_us = (uint64_t)end.cpu_us, .out_bytes = end.out_bytes,
+	    .err_bytes = end.err_bytes,
+	    .left = end.kept ? 0 : (uint32_t)end.left };
+	peer_put(r->peer, frame_put_exit(conn_out(r->peer->end.conn),
+	    r->peer->end.request, &e));
+}
+
+void
+request_check_finished(struct request *r)
+{
+	if (!command_is_finished(&r->command, peer_output(r->peer)))
+		return;
+	if (r->command.limits.keep && tree_spare(r->tree) == -1)
+		log_errno("cannot keep what %s has left behind",
+		    audit_command_name(&r->decision.record));
+	if (!r->command.chdir)
+		request_tell_end(r);
+	else if (peer_can_speak(r->peer))
+		request_finish_chdir(r);
+	request_reset(r);
+}
+
+static const char *
+request_on_stdin(void *owner, const struct frame *f)
+{
+	struct request *r = owner;
+
+	return input_take(&r->command.input, f->payload, f->length);
+}
+
+static const char *
+request_on_stdin_eof(void *owner, const struct frame *f)
+{
+	struct request *r = owner;
+
+	if (f->length != 0 || r->command.input.ended)
+		return "the end of standard input is out of place";
+	input_end(&r->command.input);
+	return NULL;
+}
+
+static const char *
+request_on_window(void *owner, const struct frame *f)
+{
+	struct output *o = ((struct request *)owner)->command.outputs;
+
+	return credit_window((struct credit *[]){ NULL, &o[0].credit,
+	    &o[1].credit }, f);
+}
+
+static const char *
+request_on_signal(void *owner, const struct frame *f)
 {
 	static const struct {
 		const char *name;
@@ -319,123 +458,65 @@ request_signal(struct request *r, const char *name)
 		{ "KILL", SIGKILL }, { "TERM", SIGTERM }, { "USR1", SIGUSR1 },
 		{ "USR2", SIGUSR2 }
 	};
+	struct command *c = &((struct request *)owner)->command;
+	char name[PROTO_SIGNAL_MAX + 1];
 
+	if (frame_get_signal(f, name) == -1)
+		return "the name of a signal is malformed";
+	/* A name that is not known changes nothing.  Reaped, its number may be
+	 * another's. */
 	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
-		if (strcmp(name, signals[i].name) != 0)
-			continue;
-		/* Reaped, its number may be another's. */
-		if (!r->command.reaped)
-			(void)child_signal(&r->command.child,
-			    signals[i].number);
-		return 0;
+		if (!c->reaped && strcmp(name, signals[i].name) == 0)
+			(void)child_signal(&c->child, signals[i].number);
 	}
-	return -1;
+	return NULL;
 }
 
-/* Read from "fd" to its end; the number of bytes, or -1. */
-static ssize_t
-read_whole(int fd, char *out, size_t size)
+/* It ends as by any other limit: with all that the session has started. */
+static const char *
+request_on_cancel(void *owner, const struct frame *f)
 {
-	size_t used = 0;
-	ssize_t n;
+	struct request *r = owner;
+	const uint8_t *item;
+	size_t n;
 
-	while (used < size) {
-		n = read(fd, out + used, size - used);
-		if (n == 0)
-			return (ssize_t)used;
-		if (n > 0)
-			used += (size_t)n;
-		else if (errno != EINTR)
-			return -1;
-	}
-	return -1;
+	if (item_find(f->payload, f->length, PROTO_ITEM_TEXT, &item, &n) == -1)
+		return "a cancel is malformed";
+	command_cut(&r->command, PROTO_CODE_CANCELLED, "cancelled");
+	return NULL;
 }
 
-/* A change of directory: what the child has written is the new one. */
+static const char *
+request_on_close(void *owner, const struct frame *f)
+{
+	struct request *r = owner;
+	uint8_t stream;
+
+	if (frame_get_close(f, &stream) == -1)
+		return "a close is malformed";
+	command_close(&r->command, stream == PROTO_STREAM_STDERR);
+	return NULL;
+}
+
+static const struct endpoint_frame request_frames[] = {
+	{ PROTO_STDIN, ENDPOINT_TRAILS, REQUEST_BUSY, request_on_stdin },
+	{ PROTO_STDIN_EOF, ENDPOINT_TRAILS, REQUEST_BUSY,
+	    request_on_stdin_eof },
+	{ PROTO_SIGNAL, ENDPOINT_TRAILS, REQUEST_BUSY, request_on_signal },
+	{ PROTO_CANCEL, ENDPOINT_TRAILS, REQUEST_BUSY, request_on_cancel },
+	{ PROTO_CLOSE, ENDPOINT_TRAILS, REQUEST_BUSY, request_on_close },
+	{ PROTO_WINDOW, ENDPOINT_TRAILS, REQUEST_BUSY, request_on_window }
+};
+
+struct endpoint_table
+request_table(struct request *r)
+{
+	return (struct endpoint_table){ request_frames,
+	    sizeof request_frames / sizeof *request_frames, r };
+}
+
+/* Put a limit that its command has reached on record, once. */
 static void
-finish_chdir(struct request *r)
-{
-	const struct command *c = &r->command;
-	char path[sizeof r->directory];
-	ssize_t n = c->child.out == -1 ? -1 :
-	    read_whole(c->child.out, path, sizeof path);
-
-	if (n <= 0 || c->cut_reason != NULL || !WIFEXITED(c->status) ||
-	    WEXITSTATUS(c->status) != 0) {
-		refuse(r, c->cut == PROTO_CODE_CANCELLED ? c->cut :
-		    PROTO_CODE_RESOURCES, "the directory could not be "
-		    "changed; try again");
-		return;
-	}
-	memcpy(r->directory, path, (size_t)n);
-	r->directory[n] = '\0';
-	peer_put(r->peer, frame_put(conn_out(r->peer->end.conn),
-	    PROTO_DIRECTORY, r->peer->end.request, r->directory, (size_t)n));
-}
-
-static void
-add_sums(struct request *r, const struct audit_end *e)
-{
-	r->sums.in_bytes += e->in_bytes;
-	r->sums.out_bytes += e->out_bytes;
-	r->sums.err_bytes += e->err_bytes;
-}
-
-static void
-record_end(struct request *r)
-{
-	struct audit_end end;
-
-	command_end(&r->command, &end);
-	audit_command_end(&r->peer->audit, &r->decision.record, &end);
-	add_sums(r, &end);
-}
-
-static void
-report_exit(struct request *r)
-{
-	struct frame_exit e;
-
-	command_exit(&r->command, &e);
-	if (peer_can_speak(r->peer))
-		peer_put(r->peer, frame_put_exit(conn_out(r->peer->end.conn),
-		    r->peer->end.request, &e));
-}
-
-void
-request_finish(struct request *r)
-{
-	if (r->command.limits.keep && tree_spare(r->tree) == -1)
-		log_errno("cannot keep what %s has left behind",
-		    audit_command_name(&r->decision.record));
-	if (!r->command.chdir && !request_is_question(r))
-		record_end(r);
-	if (!r->command.chdir)
-		report_exit(r);
-	else if (peer_can_speak(r->peer))
-		finish_chdir(r);
-	request_reset(r);
-}
-
-void
-request_dispatch(struct request *r, const struct pollset *ps)
-{
-	uint32_t credit;
-
-	if (r->command.state == COMMAND_STARTING)
-		check_begun(r);
-	if (command_turn(&r->command, ps, peer_output(r->peer)) == -1)
-		peer_goodbye(r->peer, PROTO_CODE_RESOURCES,
-		    "the server is out of memory", "out of memory");
-	if (r->command.state != COMMAND_RUNNING || r->command.chdir ||
-	    !peer_can_speak(r->peer))
-		return;
-	if ((credit = input_regrant(&r->command.input)) > 0)
-		peer_put(r->peer, frame_put_window(conn_out(r->peer->end.conn),
-		    r->peer->end.request, PROTO_STREAM_STDIN, credit));
-}
-
-void
 request_check_limit(struct request *r)
 {
 	const char *limit;
@@ -449,9 +530,65 @@ request_check_limit(struct request *r)
 }
 
 void
+request_dispatch(struct request *r, const struct pollset *ps)
+{
+	if (r->command.state == COMMAND_STARTING)
+		request_check_begun(r);
+	if (command_dispatch(&r->command, ps, peer_output(r->peer)) == -1)
+		peer_out_of_memory(r->peer);
+	if (r->command.state == COMMAND_RUNNING && !r->command.chdir &&
+	    peer_can_speak(r->peer))
+		peer_put(r->peer, input_renew(&r->command.input,
+		    conn_fd(r->peer->end.conn), conn_out(r->peer->end.conn),
+		    r->peer->end.request));
+	request_check_limit(r);
+}
+
+void
 request_abandon(struct request *r)
 {
 	command_abandon(&r->command);
 	if (r->command.state == COMMAND_STARTING)
-		check_begun(r);
+		request_check_begun(r);
+}
+
+void
+request_lost(struct request *r)
+{
+	/* A command may be one that goes on without its client. */
+	if (r->peer->closing || !r->command.limits.finish)
+		command_cut(&r->command, PROTO_CODE_NONE,
+		    r->peer->close_reason);
+}
+
+int64_t
+request_idle_since(const struct request *r)
+{
+	if (request_state(r) != REQUEST_BUSY)
+		return r->idle_since;
+	return r->command.reaped ? r->command.ended_us / 1000 : CLOCK_NEVER;
+}
+
+uint64_t
+request_output(const struct request *r)
+{
+	const struct output *o = r->command.outputs;
+
+	return r->sums.out_bytes + r->sums.err_bytes + o[0].bytes + o[1].bytes;
+}
+
+void
+request_describe(const struct request *r, char *out, size_t size)
+{
+	const char *program;
+	char command[128];
+
+	if (request_state(r) != REQUEST_BUSY) {
+		(void)snprintf(out, size, "idle");
+		return;
+	}
+	program = audit_command_name(&r->decision.record);
+	(void)snprintf(out, size, "%s (%lld s)", text_printable(command,
+	    sizeof command, program, strlen(program)), (long long)
+	    (clock_now_us() - r->command.child.started_us) / 1000000);
 }

@@ -56,29 +56,33 @@ void request_configure(struct request *r, const struct settings *settings);
 /* How far is the newest one? */
 enum request_state request_state(const struct request *r);
 
-/* Decide on the one whose body and number are there, and act on it. */
-void request_begin(struct request *r);
+/* Its frames, those that begin one not among them. */
+struct endpoint_table request_table(struct request *r);
 
-/* Is it one that is answered without a command of the peer's: LIST, CAN? */
-bool request_is_question(const struct request *r);
+/* Act on the one whose body and number are there.  NULL, or what the peer did
+ * wrong, as a constant. */
+const char *request_begin(struct request *r);
 
-/* Do what the turn has brought, see command_turn(). */
+/* Do what has become possible, see command_dispatch(). */
 void request_dispatch(struct request *r, const struct pollset *ps);
 
-/* Put a limit that its command has reached on record, once. */
-void request_check_limit(struct request *r);
+/* If its command is finished, tell the record, and the peer. */
+void request_check_finished(struct request *r);
 
-/* Send its command the signal of this name, without "SIG", if it runs still.
- * 0, or -1: there is no such name in the protocol. */
-int request_signal(struct request *r, const char *name);
+/* End its command because the peer has gone, unless it is one that goes on. */
+void request_lost(struct request *r);
 
 /* What runs cannot be ended; if it has not even started, it never will. */
 void request_abandon(struct request *r);
 
-/* Its command is finished: tell the record, and the peer. */
-void request_finish(struct request *r);
+/* Since when nothing runs, as a time of clock.h; CLOCK_NEVER: something
+ * does. */
+int64_t request_idle_since(const struct request *r);
 
-/* Forget it. */
-void request_reset(struct request *r);
+/* How many bytes of output the peer was sent, in all. */
+uint64_t request_output(const struct request *r);
+
+/* "make (12 s)" or "idle", for people. */
+void request_describe(const struct request *r, char *out, size_t size);
 
 #endif

@@ -31,10 +31,9 @@ struct session {
 	uint64_t owed;		/* and where TCP will be when it has that. */
 
 	/* The end. */
-	enum proto_code stop_code;	/* With stop_text: end when idle. */
-	const char *stop_reason;
-	const char *stop_text;
-	char judgement[FAILURE_MAX];	/* The text, if we judged. */
+	const char *stop_reason;	/* Not NULL: end when idle, and say */
+	struct failure stop_why;	/* this. */
+	bool stopping;			/* And its command is ended now. */
 	int64_t expires;
 };
 
@@ -59,14 +58,18 @@ session_free(struct session *s)
 void
 session_configure(struct session *s, const struct settings *settings)
 {
+	struct failure why;
+
 	request_configure(&s->request, settings);
-	if (s->request.rule == NULL)
-		session_stop(s, PROTO_CODE_DENIED, "no-rule", "no rule of the "
-		    "server matches this client any more");
+	if (s->request.rule != NULL)
+		return;
+	failure_set(&why, PROTO_CODE_DENIED, "no rule of the server matches "
+	    "this client any more");
+	session_stop(s, &why, "no-rule");
 }
 
 void
-session_judge(struct session *s, struct tls_context *context)
+session_reverify(struct session *s, struct tls_context *context)
 {
 	const char *reason;
 	struct failure why;
@@ -80,8 +83,8 @@ session_judge(struct session *s, struct tls_context *context)
 		s->expires = tls_peer_expires(conn_tls(s->peer.end.conn));
 		return;
 	}
-	session_stop(s, PROTO_CODE_DENIED, reason,
-	    failure_sentence(&why, s->judgement));
+	why.code = PROTO_CODE_DENIED;
+	session_stop(s, &why, reason);
 }
 
 const struct tls_identity *
@@ -96,10 +99,10 @@ session_expires(const struct session *s)
 	return s->expires;
 }
 
-static enum request_state
-state_of(const struct session *s)
+static unsigned
+session_state(const void *owner)
 {
-	return request_state(&s->request);
+	return request_state(&((const struct session *)owner)->request);
 }
 
 void
@@ -114,30 +117,29 @@ session_others_wait(struct session *s, bool wait)
 bool
 session_is_idle(const struct session *s)
 {
-	return state_of(s) == REQUEST_IDLE;
+	return session_state(s) == REQUEST_IDLE;
 }
 
 bool
 session_is_over(const struct session *s)
 {
-	return peer_is_gone(&s->peer) &&
-	    s->request.command.state == COMMAND_NONE &&
+	return peer_is_gone(&s->peer) && session_state(s) != REQUEST_BUSY &&
 	    !tree_is_ending(s->request.tree);
 }
 
 /* The peer has left in order, either by GOODBYE or by close_notify alone. */
 static void
-peer_left(struct session *s)
+session_left(struct session *s)
 {
-	peer_end(&s->peer, state_of(s) == REQUEST_IDLE ? "done" :
+	peer_end(&s->peer, session_state(s) == REQUEST_IDLE ? "done" :
 	    "the client went away in the middle of a request");
 }
 
 /* Until when may the peer start something?  Once it may in any case. */
 static int64_t
-turn_deadline(const struct session *s)
+session_turn_deadline(const struct session *s)
 {
-	if (state_of(s) == REQUEST_BUSY || s->peer.end.request == 0)
+	if (session_state(s) == REQUEST_BUSY || s->peer.end.request == 0)
 		return CLOCK_NEVER;
 	return clock_after(s->others_since, s->request.settings->turn);
 }
@@ -147,26 +149,29 @@ turn_deadline(const struct session *s)
  * as well: one may be there already when the answer to the last one is.
  */
 static bool
-has_turn(struct session *s)
+session_has_turn(struct session *s)
 {
-	if (!clock_past(turn_deadline(s)))
+	struct failure why;
+
+	if (!clock_past(session_turn_deadline(s)))
 		return true;
-	peer_goodbye(&s->peer, PROTO_CODE_TURN, "others wait, and this "
-	    "session's turn is over", "turn");
+	failure_set(&why, PROTO_CODE_TURN, "others wait, and this session's "
+	    "turn is over");
+	peer_goodbye(&s->peer, &why, "turn");
 	return false;
 }
 
 static const char *
-on_request_part(void *owner, const struct frame *f)
+session_on_request_part(void *owner, const struct frame *f)
 {
 	struct session *s = owner;
-	bool more = state_of(s) == REQUEST_BODY;
+	bool more = session_state(s) == REQUEST_BODY;
 
 	if (more && f->request != s->peer.end.request)
 		return "a request began within another";
 	if (!more && f->request <= s->peer.end.request)
 		return "a request's number is not above the last";
-	if (!more && !has_turn(s))
+	if (!more && !session_has_turn(s))
 		return NULL;
 	if (f->type == PROTO_REQUEST_PART && f->length == 0)
 		return "a part of a request is empty";
@@ -174,128 +179,32 @@ on_request_part(void *owner, const struct frame *f)
 	if (f->length > buf_room(&s->request.pieces))
 		return "a request is too long";
 	if (buf_put(&s->request.pieces, f->payload, f->length) == -1)
-		peer_goodbye(&s->peer, PROTO_CODE_RESOURCES,
-		    "the server is out of memory", "out of memory");
+		peer_out_of_memory(&s->peer);
 	return NULL;
 }
 
 static const char *
-on_request(void *owner, const struct frame *f)
+session_on_request(void *owner, const struct frame *f)
 {
 	struct session *s = owner;
-	enum proto_code code;
-	const char *why = on_request_part(s, f);
+	const char *why = session_on_request_part(s, f);
 
 	/* To decide on one takes time: others are served before the next. */
 	s->peer.end.paused = true;
 	if (why != NULL || !peer_can_speak(&s->peer))
 		return why;
-	why = body_parse(&s->request.body, buf_data(&s->request.pieces),
-	    buf_used(&s->request.pieces), &code);
-	buf_free(&s->request.pieces);
-	if (why == NULL) {
-		request_begin(&s->request);
-		return NULL;
-	}
-	if (code != PROTO_CODE_PROTOCOL)
-		peer_refuse(&s->peer, f->request, code, why);
-	request_reset(&s->request);
-	return code == PROTO_CODE_PROTOCOL ? why : NULL;
-}
-
-static const char *
-on_stdin(void *owner, const struct frame *f)
-{
-	struct session *s = owner;
-
-	return input_take(&s->request.command.input, f->payload, f->length);
-}
-
-static const char *
-on_stdin_eof(void *owner, const struct frame *f)
-{
-	struct session *s = owner;
-
-	if (f->length != 0 || s->request.command.input.ended)
-		return "the end of standard input is out of place";
-	input_end(&s->request.command.input);
-	return NULL;
-}
-
-static const char *
-on_window(void *owner, const struct frame *f)
-{
-	struct session *s = owner;
-	uint8_t stream;
-	uint32_t credit;
-
-	if (frame_get_window(f, &stream, &credit) == -1 ||
-	    stream == PROTO_STREAM_STDIN)
-		return "a window is malformed";
-	if (output_grant(&s->request.command.outputs[stream -
-	    PROTO_STREAM_STDOUT], credit) == -1)
-		return "a window is too large";
-	return NULL;
-}
-
-static const char *
-on_signal(void *owner, const struct frame *f)
-{
-	struct session *s = owner;
-	char name[PROTO_SIGNAL_MAX + 1];
-
-	if (frame_get_signal(f, name) == -1 ||
-	    request_signal(&s->request, name) == -1)
-		return "a signal has an unknown name";
-	return NULL;
-}
-
-/* It ends as by any other limit: with all that the session has started. */
-static const char *
-on_cancel(void *owner, const struct frame *f)
-{
-	struct session *s = owner;
-	const uint8_t *item;
-	size_t n;
-
-	if (item_find(f->payload, f->length, PROTO_ITEM_TEXT, &item, &n) == -1)
-		return "a cancel is malformed";
-	command_cut(&s->request.command, PROTO_CODE_CANCELLED, "cancelled");
-	return NULL;
-}
-
-static const char *
-on_close(void *owner, const struct frame *f)
-{
-	struct session *s = owner;
-	uint8_t stream;
-
-	if (frame_get_close(f, &stream) == -1)
-		return "a close is malformed";
-	command_close(&s->request.command, stream == PROTO_STREAM_STDERR);
-	return NULL;
+	return request_begin(&s->request);
 }
 
 static void
-on_goodbye(void *owner, uint16_t code, const char *text,
-    uint32_t retry)
+session_on_goodbye(void *owner, const struct frame_code *said)
 {
-	(void)code;
-	(void)text;
-	(void)retry;
-	peer_left(owner);
-}
-
-/* Something has come, which is all that is asked for. */
-static void
-on_pong(void *owner, const struct frame *f)
-{
-	(void)owner;
-	(void)f;
+	(void)said;
+	session_left(owner);
 }
 
 static void
-on_full(void *owner)
+session_on_full(void *owner)
 {
 	struct session *s = owner;
 
@@ -303,37 +212,27 @@ on_full(void *owner)
 }
 
 static void
-on_violation(void *owner, const char *what)
+session_on_violation(void *owner, const char *what)
 {
 	struct session *s = owner;
+	struct failure why;
 
-	peer_violates(&s->peer, what);
-}
-
-static unsigned
-frame_state(const void *owner)
-{
-	return state_of(owner);
+	failure_set(&why, PROTO_CODE_PROTOCOL, "%s", what);
+	peer_goodbye(&s->peer, &why, what);
 }
 
 #define PARTS	(REQUEST_IDLE | REQUEST_BODY)
 
-/* The frames that a client may send. */
+/* The frames that begin a request; those of one that is served go to it. */
 static const struct endpoint_frame frames[] = {
-	{ PROTO_REQUEST_PART, ENDPOINT_OPENS, PARTS, on_request_part },
-	{ PROTO_REQUEST, ENDPOINT_OPENS, PARTS, on_request },
-	{ PROTO_STDIN, ENDPOINT_TRAILS, REQUEST_BUSY, on_stdin },
-	{ PROTO_STDIN_EOF, ENDPOINT_TRAILS, REQUEST_BUSY, on_stdin_eof },
-	{ PROTO_SIGNAL, ENDPOINT_TRAILS, REQUEST_BUSY, on_signal },
-	{ PROTO_CANCEL, ENDPOINT_TRAILS, REQUEST_BUSY, on_cancel },
-	{ PROTO_CLOSE, ENDPOINT_TRAILS, REQUEST_BUSY, on_close },
-	{ PROTO_WINDOW, ENDPOINT_TRAILS, REQUEST_BUSY, on_window }
+	{ PROTO_REQUEST_PART, ENDPOINT_OPENS, PARTS, session_on_request_part },
+	{ PROTO_REQUEST, ENDPOINT_OPENS, PARTS, session_on_request }
 };
 
 static const struct endpoint_side session_side = {
 	.frames = frames, .nframes = sizeof frames / sizeof *frames,
-	.state = frame_state, .on_violation = on_violation,
-	.on_full = on_full, .on_pong = on_pong, .on_goodbye = on_goodbye
+	.state = session_state, .on_violation = session_on_violation,
+	.on_full = session_on_full, .on_goodbye = session_on_goodbye
 };
 
 struct session *
@@ -351,18 +250,12 @@ session_new(struct conn *c, const char *address, const char *name,
 		free(s);
 		return NULL;
 	}
+	s->peer.end.requests = request_table(&s->request);
 	request_configure(&s->request, settings);
 	s->expires = tls_peer_expires(conn_tls(c));
 	s->opened_us = clock_now_us();
 	s->others_since = CLOCK_NEVER;
 	return s;
-}
-
-void
-session_reaped(struct session *s, pid_t pid, int status,
-    const struct rusage *usage)
-{
-	command_reaped(&s->request.command, pid, status, usage);
 }
 
 /*
@@ -371,14 +264,12 @@ session_reaped(struct session *s, pid_t pid, int status,
  * that takes it slowly is not idle.
  */
 static int64_t
-idle_deadline(const struct session *s)
+session_idle_deadline(const struct session *s)
 {
-	int64_t since = s->request.idle_since;
+	int64_t since = request_idle_since(&s->request);
 
-	if (state_of(s) == REQUEST_BUSY && !s->request.command.reaped)
+	if (since == CLOCK_NEVER)
 		return CLOCK_NEVER;
-	if (state_of(s) == REQUEST_BUSY)
-		since = s->request.command.ended_us / 1000;
 	if (since < s->taken)
 		since = s->taken;
 	return since + (s->others_since == CLOCK_NEVER ?
@@ -390,7 +281,7 @@ idle_deadline(const struct session *s)
 static int64_t
 session_deadline(const struct session *s)
 {
-	if (s->stop_text != NULL)
+	if (s->stopping)
 		return CLOCK_NEVER;
 	return clock_after(s->opened_us / 1000,
 	    s->request.settings->session_timeout);
@@ -406,8 +297,8 @@ session_poll(struct session *s, struct pollset *ps)
 		pollset_deadline(ps, s->peer.closing_deadline);
 	if (!peer_can_speak(&s->peer))
 		return;
-	pollset_deadline(ps, idle_deadline(s));
-	pollset_deadline(ps, turn_deadline(s));
+	pollset_deadline(ps, session_idle_deadline(s));
+	pollset_deadline(ps, session_turn_deadline(s));
 	pollset_deadline(ps, session_deadline(s));
 	pollset_deadline(ps, peer_dead_deadline(&s->peer, s->request.settings));
 }
@@ -426,7 +317,7 @@ session_receive(struct session *s, const struct pollset *ps)
 		s->peer.last_rx = clock_now();
 		s->peer.ping_sent = 0;
 	} else if (io == IO_EOF)
-		peer_left(s);
+		session_left(s);
 	else if (io == IO_ERROR)
 		peer_lose(&s->peer);
 }
@@ -436,15 +327,12 @@ session_receive(struct session *s, const struct pollset *ps)
  * else it is sent it has asked for, and it could ask for that without end.
  */
 static bool
-takes_output(struct session *s)
+session_takes_output(struct session *s)
 {
-	const struct output *o = s->request.command.outputs;
-	uint64_t given = s->request.sums.out_bytes + s->request.sums.err_bytes;
+	uint64_t given = request_output(&s->request);
 	struct net_carried c;
 	bool more;
 
-	if (state_of(s) == REQUEST_BUSY)
-		given += o[0].bytes + o[1].bytes;
 	net_carried(conn_fd(s->peer.end.conn), &c);
 	more = c.acked != s->peer.acked && s->peer.acked < s->owed;
 	if (given != s->given) {
@@ -459,47 +347,49 @@ takes_output(struct session *s)
 
 /* Close an idle session, if it is that. */
 static void
-check_idle(struct session *s)
+session_check_idle(struct session *s)
 {
-	if (!peer_can_speak(&s->peer) || !clock_past(idle_deadline(s)))
+	struct failure why;
+
+	if (!peer_can_speak(&s->peer) || !clock_past(session_idle_deadline(s)))
 		return;
-	if (takes_output(s))
+	if (session_takes_output(s)) {
 		s->taken = clock_now();
-	else
-		peer_goodbye(&s->peer, PROTO_CODE_TIMEOUT, s->others_since ==
-		    CLOCK_NEVER ? "the session was idle for too long" :
-		    "the session was idle, and others wait", "idle");
+		return;
+	}
+	failure_set(&why, PROTO_CODE_TIMEOUT, "the session was idle%s",
+	    s->others_since == CLOCK_NEVER ? " for too long" :
+	    ", and others wait");
+	peer_goodbye(&s->peer, &why, "idle");
 }
 
 static void
-check_deadlines(struct session *s)
+session_check_deadlines(struct session *s)
 {
-	check_idle(s);
+	struct failure why;
+
+	session_check_idle(s);
 	if (peer_can_speak(&s->peer))
-		(void)has_turn(s);
-	if (peer_can_speak(&s->peer) && clock_past(session_deadline(s)))
-		session_stop(s, PROTO_CODE_TIMEOUT, "session-timeout",
-		    "the session has lasted as long as it may");
+		(void)session_has_turn(s);
+	if (peer_can_speak(&s->peer) && clock_past(session_deadline(s))) {
+		failure_set(&why, PROTO_CODE_TIMEOUT, "the session has lasted "
+		    "as long as it may");
+		session_stop(s, &why, "session-timeout");
+	}
 	peer_check_dead(&s->peer, s->request.settings, s->others_since);
-	peer_check_closing(&s->peer, s->stop_text != NULL);
+	peer_check_closing(&s->peer, s->stopping);
 }
 
-/* With nobody there any more, all that was started is ended. */
+/* Once the peer has gone, end all that was started. */
 static void
-check_gone(struct session *s)
+session_check_gone(struct session *s)
 {
-	if (s->stop_text != NULL && state_of(s) != REQUEST_BUSY)
-		peer_goodbye(&s->peer, s->stop_code, s->stop_text,
-		    s->stop_reason);
+	if (s->stop_reason != NULL && session_state(s) != REQUEST_BUSY)
+		peer_goodbye(&s->peer, &s->stop_why, s->stop_reason);
 	if (peer_can_speak(&s->peer))
 		return;
-	/* A command may be one that goes on when its client is lost. */
-	if (state_of(s) == REQUEST_BUSY && !s->peer.closing &&
-	    s->request.command.limits.finish)
-		return;
-	if (state_of(s) == REQUEST_BUSY)
-		command_cut(&s->request.command, PROTO_CODE_NONE,
-		    s->peer.close_reason);
+	if (session_state(s) == REQUEST_BUSY)
+		request_lost(&s->request);
 	else if (!tree_is_ending(s->request.tree)) {
 		s->request.sums.ended += tree_count(s->request.tree);
 		tree_end(s->request.tree, s->request.settings->kill_grace);
@@ -511,16 +401,14 @@ session_dispatch(struct session *s, const struct pollset *ps)
 {
 	session_receive(s, ps);
 	request_dispatch(&s->request, ps);
-	request_check_limit(&s->request);
-	check_deadlines(s);
-	check_gone(s);
+	session_check_deadlines(s);
+	session_check_gone(s);
 	if (tree_go_on(s->request.tree,
 	    s->request.settings->policy.account) == -1)
 		request_abandon(&s->request);
-	if (command_is_finished(&s->request.command, peer_output(&s->peer)))
-		request_finish(&s->request);
+	request_check_finished(&s->request);
 	peer_flush(&s->peer);
-	check_gone(s);
+	session_check_gone(s);
 	if (session_is_over(s) && s->opened_us != 0) {
 		s->request.sums.duration_us = clock_now_us() - s->opened_us;
 		audit_session_close(&s->peer.audit, s->peer.close_reason,
@@ -530,33 +418,38 @@ session_dispatch(struct session *s, const struct pollset *ps)
 }
 
 void
-session_stop(struct session *s, enum proto_code code, const char *reason,
-    const char *text)
+session_drain(struct session *s, const struct failure *why,
+    const char *reason)
 {
-	s->stop_code = code;
+	s->stop_why = *why;
 	s->stop_reason = reason;
-	s->stop_text = text;
-	command_cut(&s->request.command, code, reason);
+}
+
+void
+session_stop(struct session *s, const struct failure *why, const char *reason)
+{
+	session_drain(s, why, reason);
+	s->stopping = true;
+	command_cut(&s->request.command, (enum proto_code)why->code, reason);
+}
+
+void
+session_reaped(struct session *s, pid_t pid, int status,
+    const struct rusage *usage)
+{
+	command_reaped(&s->request.command, pid, status, usage);
 }
 
 void
 session_describe(const struct session *s, char *out, size_t size)
 {
 	char name[256];
+	size_t used;
 
 	text_escape(name, sizeof name, s->peer.identity.common_name,
 	    strlen(s->peer.identity.common_name));
-	if (state_of(s) == REQUEST_BUSY) {
-		const char *program = audit_command_name(
-		    &s->request.decision.record);
-		char command[128];
-
-		text_printable(command, sizeof command, program,
-		    strlen(program));
-		(void)snprintf(out, size, "serving %s from %s: %s (%lld s)",
-		    name, s->peer.address, command, (long long)(clock_now_us() -
-		    s->request.command.child.started_us) / 1000000);
-	} else
-		(void)snprintf(out, size, "serving %s from %s: idle", name,
-		    s->peer.address);
+	used = (size_t)snprintf(out, size, "serving %s from %s: ", name,
+	    s->peer.address);
+	if (used < size)
+		request_describe(&s->request, out + used, size - used);
 }

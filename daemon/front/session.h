@@ -48,7 +48,7 @@ void session_configure(struct session *s, const struct settings *settings);
  * Judge the peer's certificate again, by "context": if it would not be
  * accepted now, the session is ended.
  */
-void session_judge(struct session *s, struct tls_context *context);
+void session_reverify(struct session *s, struct tls_context *context);
 
 /* Whose session it is; borrowed. */
 const struct tls_identity *session_identity(const struct session *s);
@@ -59,10 +59,10 @@ int64_t session_expires(const struct session *s);
 /* Do others wait for their session? */
 void session_others_wait(struct session *s, bool wait);
 
-/* Add to this turn what the session waits for. */
+/* Add to this step what the session waits for. */
 void session_poll(struct session *s, struct pollset *ps);
 
-/* Do what the turn has brought. */
+/* Do what the step has brought. */
 void session_dispatch(struct session *s, const struct pollset *ps);
 
 /*
@@ -73,12 +73,19 @@ void session_reaped(struct session *s, pid_t pid, int status,
     const struct rusage *usage);
 
 /*
- * End it: the command is ended politely, then by force, and the peer is told
- * the code and the text.  "reason" is for the record.  The strings must
- * outlive the session.  What is to be done is done in the next turn.
+ * End it when the command that runs, if there is one, has ended; the peer is
+ * told "why" then, whose code is one of enum proto_code, and may begin nothing
+ * any more.  "reason" is for the record, and must outlive the session.
  */
-void session_stop(struct session *s, enum proto_code code,
-    const char *reason, const char *text);
+void session_drain(struct session *s, const struct failure *why,
+    const char *reason);
+
+/*
+ * End it: the command is ended politely, then by force, and the peer is told
+ * "why"; as for session_drain().  What is to be done is done in the next step.
+ */
+void session_stop(struct session *s, const struct failure *why,
+    const char *reason);
 
 /* Has the peer gone, and everything that the session started? */
 bool session_is_over(const struct session *s);

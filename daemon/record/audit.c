@@ -14,9 +14,8 @@
 #include "common/base/date.h"
 #include "common/base/log.h"
 #include "common/base/text.h"
-#include "common/base/text.h"
-#include "common/tls/tls.h"
 #include "common/base/words.h"
+#include "common/tls/tls.h"
 #include "daemon/record/audit.h"
 
 /* The longest argv on record; more is cut, and marked. */
@@ -85,7 +84,7 @@ audit_begin(struct record *r, const char *kind)
 }
 
 static void
-put(struct record *r, const char *name, const char *value)
+record_put(struct record *r, const char *name, const char *value)
 {
 	struct log_field *f = &r->fields[r->event.count];
 
@@ -111,7 +110,18 @@ put_number(struct record *r, const char *name, const char *format, ...)
 	if (n < 0 || (size_t)n >= left)
 		return;
 	r->used += (size_t)n + 1;
-	put(r, name, text);
+	record_put(r, name, text);
+}
+
+/* What is wrong and what to do; returns both as one sentence, in "out". */
+static const char *
+put_failure(struct record *r, const struct failure *why,
+    char out[FAILURE_MAX])
+{
+	record_put(r, "reason", why->text);
+	if (why->hint[0] != '\0')
+		record_put(r, "hint", why->hint);
+	return failure_sentence(why, out);
 }
 
 /* Microseconds, as milliseconds. */
@@ -123,7 +133,7 @@ put_duration(struct record *r, const char *name, int64_t us)
 }
 
 static void
-put_bytes(struct record *r, uint64_t in, uint64_t out, uint64_t err)
+put_sums(struct record *r, uint64_t in, uint64_t out, uint64_t err)
 {
 	put_number(r, "stdin_bytes", "%llu", (unsigned long long)in);
 	put_number(r, "stdout_bytes", "%llu", (unsigned long long)out);
@@ -137,15 +147,15 @@ put_peer(struct record *r, const struct audit_peer *p)
 	const char *shown;
 
 	if (p->session[0] != '\0')
-		put(r, "session", p->session);
-	put(r, "address", p->address);
+		record_put(r, "session", p->session);
+	record_put(r, "address", p->address);
 	if (id == NULL)
 		return;
-	put(r, "peer", id->common_name);
-	put(r, "subject", id->subject);
-	put(r, "issuer", id->issuer);
-	put(r, "serial", id->serial);
-	put(r, "fingerprint", id->fingerprint);
+	record_put(r, "peer", id->common_name);
+	record_put(r, "subject", id->subject);
+	record_put(r, "issuer", id->issuer);
+	record_put(r, "serial", id->serial);
+	record_put(r, "fingerprint", id->fingerprint);
 	shown = id->common_name[0] != '\0' ? id->common_name : id->subject;
 	(void)text_printable(r->peer, sizeof r->peer, shown, strlen(shown));
 }
@@ -178,19 +188,22 @@ static void
 put_command(struct record *r, const struct audit_command *c)
 {
 	put_number(r, "request", "%lu", (unsigned long)c->request);
-	put(r, "rule", c->rule);
+	record_put(r, "rule", c->rule);
 	if (c->command != NULL && c->command[0] != '\0')
-		put(r, "command", c->command);
+		record_put(r, "command", c->command);
 	if (c->learned)
-		put(r, "learned", "true");
-	put(r, "user", c->user);
-	put(r, "directory", c->directory);
+		record_put(r, "learned", "true");
+	if (c->inserted)
+		record_put(r, "inserted", "true");
+	record_put(r, "user", c->user);
+	record_put(r, "directory", c->directory);
 	/* Without memory the record goes without it, which the "?" says. */
 	r->argv = words_join(c->argv, ARGV_MAX);
-	put(r, c->shell ? "line" : "argv", r->argv == NULL ? "?" : r->argv);
+	record_put(r, c->shell ? "line" : "argv", r->argv == NULL ? "?" :
+	    r->argv);
 	/* The cut of words_join() can be told from no word of a client. */
 	if (r->argv != NULL && strlen(r->argv) > ARGV_MAX)
-		put(r, "argv_cut", "true");
+		record_put(r, "argv_cut", "true");
 	show_command(c, r->command);
 }
 
@@ -273,27 +286,20 @@ show_reason(const char *reason)
 	return reason;
 }
 
-/* One address of one machine has one daemon at a time. */
-static void
-name_daemon(const char *listen)
-{
-	char host[128] = "";
-
-	(void)gethostname(host, sizeof host - 1);
-	(void)snprintf(daemon_name, sizeof daemon_name, "%s/%.*s", host,
-	    (int)strcspn(listen, ","), listen);
-}
-
 void
 audit_start(const char *version, const char *listen)
 {
+	char host[128] = "";
 	struct record r;
 
-	name_daemon(listen);
+	/* One address of one machine has one daemon at a time. */
+	(void)gethostname(host, sizeof host - 1);
+	(void)snprintf(daemon_name, sizeof daemon_name, "%s/%.*s", host,
+	    (int)strcspn(listen, ","), listen);
 	audit_begin(&r, "start");
-	put(&r, "version", version);
-	put(&r, "listen", listen);
-	put(&r, "daemon", daemon_name);
+	record_put(&r, "version", version);
+	record_put(&r, "listen", listen);
+	record_put(&r, "daemon", daemon_name);
 	(void)audit_emit(&r, "aisd %s serves on %s", version, listen);
 }
 
@@ -303,7 +309,7 @@ audit_stop(const char *reason)
 	struct record r;
 
 	audit_begin(&r, "stop");
-	put(&r, "reason", reason);
+	record_put(&r, "reason", reason);
 	(void)audit_emit(&r, "aisd stops: %s", reason);
 }
 
@@ -315,8 +321,8 @@ audit_reload(bool done, const char *changed, const char *text)
 	audit_begin(&r, "reload");
 	if (!done)
 		r.event.level = LOG_LEVEL_ERROR;
-	put(&r, "result", done ? "done" : "failed");
-	put(&r, "changed", changed);
+	record_put(&r, "result", done ? "done" : "failed");
+	record_put(&r, "changed", changed);
 	(void)audit_emit(&r, "%s%s%s", text,
 	    *changed == '\0' ? "" : "; changed: ", changed);
 }
@@ -330,8 +336,8 @@ audit_expiry(const char *file, int64_t ends, bool bad, const char *text)
 	audit_begin(&r, "expiry");
 	if (bad)
 		r.event.level = LOG_LEVEL_ERROR;
-	put(&r, "file", file);
-	put(&r, "ends", date_record(ends, date));
+	record_put(&r, "file", file);
+	record_put(&r, "ends", date_record(ends, date));
 	(void)audit_emit(&r, "%s", text);
 }
 
@@ -343,7 +349,7 @@ audit_clock_jump(int64_t seconds, int64_t before)
 
 	audit_begin(&r, "clock-jump");
 	put_number(&r, "seconds", "%lld", (long long)seconds);
-	put(&r, "before", date_record(before, date));
+	record_put(&r, "before", date_record(before, date));
 	(void)audit_emit(&r, "the clock was set %s by %lld seconds, from %s to "
 	    "%s; certificates and lists are judged by it now", seconds < 0 ?
 	    "back" : "forward", (long long)(seconds < 0 ? -seconds : seconds),
@@ -358,10 +364,7 @@ audit_handshake_failed(const struct audit_peer *p, const struct failure *why)
 
 	audit_begin(&r, "handshake-failed");
 	put_peer(&r, p);
-	put(&r, "reason", why->text);
-	if (why->hint[0] != '\0')
-		put(&r, "hint", why->hint);
-	(void)failure_sentence(why, reason);
+	(void)put_failure(&r, why, reason);
 	if (p->identity == NULL)
 		(void)audit_emit(&r, "TLS handshake failed for %s: %s",
 		    p->address, reason);
@@ -376,8 +379,8 @@ audit_dropped(const char *reason, uint64_t count, const char *address)
 	struct record r;
 
 	audit_begin(&r, "connections-dropped");
-	put(&r, "address", address);
-	put(&r, "reason", reason);
+	record_put(&r, "address", address);
+	record_put(&r, "reason", reason);
 	put_number(&r, "count", "%llu", (unsigned long long)count);
 	(void)audit_emit(&r, "%llu %s closed before the handshake was done, "
 	    "the last one from %s: %s", (unsigned long long)count, count == 1 ?
@@ -404,10 +407,10 @@ audit_session_close(const struct audit_peer *p, const char *reason,
 
 	audit_begin(&r, "session-close");
 	put_peer(&r, p);
-	put(&r, "reason", reason);
+	record_put(&r, "reason", reason);
 	put_number(&r, "commands", "%lu", (unsigned long)sums->commands);
 	put_duration(&r, "duration_ms", sums->duration_us);
-	put_bytes(&r, sums->in_bytes, sums->out_bytes, sums->err_bytes);
+	put_sums(&r, sums->in_bytes, sums->out_bytes, sums->err_bytes);
 	if (sums->ended > 0)
 		put_number(&r, "ended", "%d", sums->ended);
 	(void)audit_emit(&r, "session closed: %s from %s, after %s and %lu "
@@ -426,7 +429,7 @@ audit_command_start(const struct audit_peer *p, const struct audit_command *c,
 
 	audit_begin(&r, "command-start");
 	if (daemon_name[0] != '\0')
-		put(&r, "daemon", daemon_name);
+		record_put(&r, "daemon", daemon_name);
 	put_peer(&r, p);
 	put_command(&r, c);
 	return (size_t)audit_emit(&r, "%s starts %s", r.peer, r.command) >=
@@ -441,7 +444,7 @@ audit_limit_hit(const struct audit_peer *p, const struct audit_command *c,
 	struct record r;
 
 	begin_command(&r, "limit-hit", p, c);
-	put(&r, "limit", limit);
+	record_put(&r, "limit", limit);
 	put_number(&r, "value", "%lld", (long long)value);
 	if (strcmp(limit, "output_limit") == 0)
 		(void)snprintf(most, sizeof most, "%lld bytes",
@@ -491,7 +494,9 @@ audit_command_end(const struct audit_peer *p, const struct audit_command *c,
 	struct record r;
 
 	begin_command(&r, "command-end", p, c);
-	put(&r, "reason", e->reason);
+	record_put(&r, "reason", e->reason);
+	if (e->program != NULL)
+		record_put(&r, "program", e->program);
 	if (e->exit >= 0)
 		put_number(&r, "exit", "%d", e->exit);
 	if (e->signal > 0)
@@ -502,7 +507,7 @@ audit_command_end(const struct audit_peer *p, const struct audit_command *c,
 		    (long long)e->memory_limit);
 	put_duration(&r, "duration_ms", e->duration_us);
 	put_duration(&r, "cpu_ms", e->cpu_us);
-	put_bytes(&r, e->in_bytes, e->out_bytes, e->err_bytes);
+	put_sums(&r, e->in_bytes, e->out_bytes, e->err_bytes);
 	if (e->left > 0)
 		put_number(&r, e->kept ? "kept" : "left", "%d", e->left);
 	describe_end(e, how, sizeof how);
@@ -511,12 +516,12 @@ audit_command_end(const struct audit_peer *p, const struct audit_command *c,
 
 void
 audit_command_refused(const struct audit_peer *p,
-    const struct audit_command *c, const char *reason)
+    const struct audit_command *c, const struct failure *why)
 {
 	struct record r;
+	char reason[FAILURE_MAX];
 
 	begin_command(&r, "command-refused", p, c);
-	put(&r, "reason", reason);
 	(void)audit_emit(&r, "%s: %s refused: %s", r.peer, r.command,
-	    reason);
+	    put_failure(&r, why, reason));
 }

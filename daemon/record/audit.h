@@ -29,6 +29,7 @@ struct audit_peer {
 /* How a command ended. */
 struct audit_end {
 	const char *reason;	/* "exit", "signal", "lost", "time-limit"... */
+	const char *program;	/* The path that was executed; NULL: none. */
 	int exit;		/* -1: none. */
 	int signal;		/* 0: none. */
 	int64_t memory_limit;	/* That held, in bytes; 0: none. */
@@ -58,6 +59,7 @@ struct audit_command {
 	const char *rule;
 	const char *command;	/* Of the rule's list; "" or NULL: none. */
 	bool learned;		/* It runs because the rule is learning. */
+	bool inserted;		/* And words of its entry come first. */
 	const char *user;
 	const char *directory;
 	char *const *argv;
@@ -118,6 +120,6 @@ void audit_command_end(const struct audit_peer *p,
 
 /* It is not allowed; "argv" of "c" is what was asked for. */
 void audit_command_refused(const struct audit_peer *p,
-    const struct audit_command *c, const char *reason);
+    const struct audit_command *c, const struct failure *why);
 
 #endif

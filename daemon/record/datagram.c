@@ -1,11 +1,12 @@
 /*
- * datagram.c - messages to a log of this machine, by a socket.
+ * datagram.c - messages to a log or the service manager, by a socket.
  *
  * SPDX-License-Identifier: ISC
  */
 #include <config.h>
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -21,16 +22,20 @@ static int
 connect_to(const char *path, int type)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	size_t n = strlen(path);
 	int fd;
 
-	if (strlen(path) >= sizeof sun.sun_path) {
+	if (n >= sizeof sun.sun_path) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}
-	memcpy(sun.sun_path, path, strlen(path));
+	memcpy(sun.sun_path, path, n);
+	if (path[0] == '@')
+		sun.sun_path[0] = '\0';
+	n += offsetof(struct sockaddr_un, sun_path);
 	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd != -1 &&
-	    connect(fd, (struct sockaddr *)&sun, sizeof sun) == -1)
+	    connect(fd, (struct sockaddr *)&sun, (socklen_t)n) == -1)
 		fd_close(&fd);
 	return fd;
 }

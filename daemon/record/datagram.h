@@ -1,6 +1,6 @@
 /*
- * datagram.h - messages to a log of this machine, by a socket in the file
- * system, without waiting for its reader.
+ * datagram.h - messages to a log of this machine or its service manager, by a
+ * socket, without waiting for its reader.
  *
  * The reader can be stopped, hang, or be restarted: then the message is not
  * taken, the caller is told so at once, and the next one is tried again.
@@ -17,7 +17,8 @@
 struct msghdr;
 
 struct datagram {
-	const char *path;	/* Kept by the caller for good. */
+	const char *path;	/* Kept by the caller; with "@" first it is an
+				 * abstract address, unix(7). */
 	int fd;			/* -1: not connected. */
 	bool stream;		/* It is a stream, and no datagrams. */
 };

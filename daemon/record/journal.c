@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,93 +22,61 @@
 #include "daemon/record/datagram.h"
 #include "daemon/record/journal.h"
 
-/* What a field takes beside its name and value: "AIS_", "=" or a newline, the
- * length of the value, and a newline. */
-#define FIELD_MORE	(4 + 1 + 8 + 1)
-/* The fields that every record has: their names, and all but the text. */
-#define FIXED_MAX	1024
-
-/* A record that is put together in memory of its own. */
-struct record {
-	char *bytes;
-	size_t used;
-};
-
-static void
-put_bytes(struct record *r, const void *bytes, size_t n)
-{
-	if (n > 0)
-		memcpy(r->bytes + r->used, bytes, n);
-	r->used += n;
-}
-
 /* The value after a name: in the line, or with its length, 64 bits and little
  * endian, where a newline in it would end that. */
 static void
-put_value(struct record *r, const void *value, size_t n)
+put_value(FILE *out, const void *value, size_t n)
 {
-	uint8_t length[8];
-
 	if (n > 0 && memchr(value, '\n', n) != NULL) {
-		for (size_t i = 0; i < sizeof length; i++)
-			length[i] = (uint8_t)((uint64_t)n >> 8 * i);
-		put_bytes(r, "\n", 1);
-		put_bytes(r, length, sizeof length);
+		(void)fputc('\n', out);
+		for (int shift = 0; shift < 64; shift += 8)
+			(void)fputc((uint8_t)((uint64_t)n >> shift), out);
 	} else
-		put_bytes(r, "=", 1);
-	put_bytes(r, value, n);
-	put_bytes(r, "\n", 1);
-}
-
-static void
-put_text(struct record *r, const char *name, const char *value)
-{
-	put_bytes(r, name, strlen(name));
-	put_value(r, value, strlen(value));
+		(void)fputc('=', out);
+	(void)fwrite(value, 1, n, out);
+	(void)fputc('\n', out);
 }
 
 /* A field of the event.  The name is ours, so its letters are known. */
 static void
-put_field(struct record *r, const struct log_field *f)
+put_field(FILE *out, const struct log_field *f)
 {
-	put_bytes(r, "AIS_", 4);
+	(void)fputs("AIS_", out);
 	for (const char *c = f->name; *c != '\0'; c++)
-		r->bytes[r->used++] = *c >= 'a' && *c <= 'z' ?
-		    (char)(*c - 'a' + 'A') : *c;
-	put_value(r, f->value, f->length);
+		(void)fputc(*c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c, out);
+	put_value(out, f->value, f->length);
 }
 
-/* 0 with a record whose bytes the caller frees, or -1 with errno set. */
-static int
-put_together(struct record *r, const struct datagram_sink *j,
-    const struct log_event *e)
+/* A record that the caller frees, or NULL with errno set. */
+static char *
+journal_format(const struct datagram_sink *j, const struct log_event *e,
+    size_t *size)
 {
-	char text[LOG_TEXT_MAX], level[16];
-	size_t size = FIXED_MAX + LOG_TEXT_MAX;
+	char text[LOG_TEXT_MAX], *record = NULL;
+	FILE *out = open_memstream(&record, size);
+	bool failed;
 
-	for (size_t i = 0; i < e->count; i++)
-		size += FIELD_MORE + strlen(e->fields[i].name) +
-		    e->fields[i].length;
-	r->used = 0;
-	if ((r->bytes = malloc(size)) == NULL)
-		return -1;
-	(void)snprintf(level, sizeof level, "%d", (int)e->level);
-	put_text(r, "MESSAGE", text_printable(text, sizeof text,
-	    e->text, strlen(e->text)));
-	put_text(r, "PRIORITY", level);
-	put_text(r, "SYSLOG_IDENTIFIER", j->ident);
-	put_text(r, "AIS_EVENT", e->name);
+	if (out == NULL)
+		return NULL;
+	(void)fprintf(out, "MESSAGE=%s\nPRIORITY=%d\nSYSLOG_IDENTIFIER=%s\n"
+	    "AIS_EVENT=%s\n", text_printable(text, sizeof text, e->text,
+	    strlen(e->text)), (int)e->level, j->ident, e->name);
 	if (e->message_id != NULL)
-		put_text(r, "MESSAGE_ID", e->message_id);
+		(void)fprintf(out, "MESSAGE_ID=%s\n", e->message_id);
 	for (size_t i = 0; i < e->count; i++)
-		put_field(r, &e->fields[i]);
-	return 0;
+		put_field(out, &e->fields[i]);
+	failed = ferror(out) != 0;
+	if (fclose(out) == 0 && !failed)
+		return record;
+	free(record);
+	errno = ENOMEM;
+	return NULL;
 }
 
-/* A file in memory with the record, sealed as the journal
- * demands; -1 with errno set. */
+/* A file in memory with the record, sealed as the journal demands; or -1 with
+ * errno set. */
 static int
-sealed_file(const struct record *r)
+sealed_file(const char *record, size_t size)
 {
 	int fd = memfd_create("journal-record", MFD_CLOEXEC |
 	    MFD_ALLOW_SEALING);
@@ -115,10 +84,10 @@ sealed_file(const struct record *r)
 
 	if (fd == -1)
 		return -1;
-	n = write(fd, r->bytes, r->used);
-	if (n != -1 && (size_t)n != r->used)
+	n = write(fd, record, size);
+	if (n != -1 && (size_t)n != size)
 		errno = ENOSPC;
-	if (n == -1 || (size_t)n != r->used || fcntl(fd, F_ADD_SEALS,
+	if (n == -1 || (size_t)n != size || fcntl(fd, F_ADD_SEALS,
 	    F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) == -1)
 		fd_close(&fd);
 	return fd;
@@ -126,19 +95,18 @@ sealed_file(const struct record *r)
 
 /* The record in a file, whose descriptor is all that is sent. */
 static int
-send_file(struct datagram_sink *j, const struct record *r)
+send_file(struct datagram_sink *j, const char *record, size_t size)
 {
 	union {
 		struct cmsghdr head;
 		char room[CMSG_SPACE(sizeof(int))];
-	} control;
+	} control = { .room = "" };
 	struct msghdr m = { .msg_control = &control,
 	    .msg_controllen = sizeof control };
-	int fd = sealed_file(r), result;
+	int fd = sealed_file(record, size), result;
 
 	if (fd == -1)
 		return -1;
-	memset(&control, 0, sizeof control);
 	control.head.cmsg_level = SOL_SOCKET;
 	control.head.cmsg_type = SCM_RIGHTS;
 	control.head.cmsg_len = CMSG_LEN(sizeof fd);
@@ -149,22 +117,21 @@ send_file(struct datagram_sink *j, const struct record *r)
 }
 
 static int
-take(void *context, const struct log_event *e)
+journal_take(void *context, const struct log_event *e)
 {
 	struct datagram_sink *j = context;
-	struct record r;
 	struct iovec whole;
 	struct msghdr m = { .msg_iov = &whole, .msg_iovlen = 1 };
+	char *record = journal_format(j, e, &whole.iov_len);
 	int result;
 
-	if (put_together(&r, j, e) == -1)
+	if (record == NULL)
 		return -1;
-	whole.iov_base = r.bytes;
-	whole.iov_len = r.used;
+	whole.iov_base = record;
 	result = datagram_sink_send(j, &m);
 	if (result == -1 && (errno == EMSGSIZE || errno == ENOBUFS))
-		result = send_file(j, &r);
-	free(r.bytes);
+		result = send_file(j, record, whole.iov_len);
+	free(record);
 	return result;
 }
 
@@ -173,5 +140,5 @@ journal_open(const char *path, const char *ident)
 {
 	static struct datagram_sink j;
 
-	return datagram_sink_open(&j, "the journal", take, path, ident);
+	return datagram_sink_open(&j, "the journal", journal_take, path, ident);
 }

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "common/base/failure.h"
 #include "common/base/fd.h"
 #include "common/base/log.h"
 #include "daemon/record/logfile.h"
@@ -41,7 +42,7 @@ logfile_is_stream(const char *path)
 /*
  * Open the same pipe, terminal or file once more.  Whether it blocks is a
  * property of the open file, which we share with others.  A socket cannot be
- * opened again, and does not need it: see write_some().
+ * opened again, and does not need it: see write_all().
  */
 static int
 open_stream(const char *path)
@@ -60,22 +61,14 @@ open_stream(const char *path)
 	    O_NONBLOCK);
 }
 
+/* "create" is O_CREAT or 0. */
 static int
-open_log(const char *path)
+open_log(const char *path, int create)
 {
 	if (logfile_is_stream(path))
 		return open_stream(path);
-	return open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW |
+	return open(path, O_WRONLY | O_APPEND | create | O_NOFOLLOW |
 	    O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
-}
-
-/* Has the file been deleted? */
-static bool
-is_deleted(const struct logfile *f)
-{
-	struct stat st;
-
-	return !f->stream && fstat(f->fd, &st) == 0 && st.st_nlink == 0;
 }
 
 /* Write to "fd" from now on. */
@@ -88,38 +81,33 @@ use_file(struct logfile *f, int fd)
 }
 
 /*
- * Begin a new file after the old one was deleted.  One that was renamed takes
- * lines until logfile_reopen().  0, or -1 with errno set.
+ * Make sure that there is a file to write to: a pipe may have a reader now, and
+ * a file that was deleted is begun anew.  One that was renamed takes lines
+ * until logfile_reopen().  0, or -1 with errno set.
  */
 static int
-renew_deleted(struct logfile *f)
+logfile_prepare(struct logfile *f)
 {
+	bool deleted = false;
 	char text[LOG_TEXT_MAX];
+	struct stat st;
 	int fd;
 
-	if ((fd = open_log(f->path)) == -1)
+	if (f->fd != -1) {
+		deleted = !f->stream && fstat(f->fd, &st) == 0 &&
+		    st.st_nlink == 0;
+		if (!deleted)
+			return 0;
+	}
+	if ((fd = open_log(f->path, O_CREAT)) == -1)
 		return -1;
 	use_file(f, fd);
-	(void)snprintf(text, sizeof text, "the log file %s had been deleted, "
-	    "and a new one was begun", f->path);
-	log_sink_renewed(&f->sink, text);
+	if (deleted) {
+		(void)snprintf(text, sizeof text, "the log file %s had been "
+		    "deleted, and a new one was begun", f->path);
+		log_sink_renewed(&f->sink, text);
+	}
 	return 0;
-}
-
-/* There is a file to write to.  0, or -1 with errno set. */
-static int
-prepare(struct logfile *f)
-{
-	if (f->fd == -1)
-		return (f->fd = open_log(f->path)) == -1 ? -1 : 0;
-	return is_deleted(f) ? renew_deleted(f) : 0;
-}
-
-static ssize_t
-write_some(const struct logfile *f, const char *bytes, size_t n)
-{
-	return f->socket ? send(f->fd, bytes, n, MSG_DONTWAIT | MSG_NOSIGNAL) :
-	    write(f->fd, bytes, n);
 }
 
 /* Write "n" bytes; how many were, with errno set if that is not all. */
@@ -130,7 +118,9 @@ write_all(const struct logfile *f, const char *bytes, size_t n)
 	size_t done = 0;
 
 	while (done < n) {
-		ssize_t more = write_some(f, bytes + done, n - done);
+		ssize_t more = f->socket ? send(f->fd, bytes + done, n - done,
+		    MSG_DONTWAIT | MSG_NOSIGNAL) :
+		    write(f->fd, bytes + done, n - done);
 
 		if (more == -1 && errno == EINTR)
 			continue;
@@ -150,7 +140,7 @@ write_all(const struct logfile *f, const char *bytes, size_t n)
 
 /* The event's line; its length, or 0 with errno set. */
 static size_t
-format(char *out, enum logfile_form form, const struct log_event *e)
+logfile_format(char *out, enum logfile_form form, const struct log_event *e)
 {
 	switch (form) {
 	case LOGFILE_JSON:
@@ -164,34 +154,29 @@ format(char *out, enum logfile_form form, const struct log_event *e)
 }
 
 static int
-take(void *context, const struct log_event *e)
+logfile_take(void *context, const struct log_event *e)
 {
 	/* Too large to be made anew, and cleared, for each record. */
 	static char line[1 + LOGJSON_MAX];
 	struct logfile *f = context;
-	size_t n, done, skip = 1;
+	size_t n, done, skip;
 
 	_Static_assert(LOGJSON_MAX >= LOG_LINE_MAX &&
 	    LOGJSON_MAX >= LOG_SHOWN_MAX, "room for every form");
-	if (prepare(f) == -1)
+	if (logfile_prepare(f) == -1)
 		return -1;
 	/* A line that a full disk has torn is ended first, so that a reader
 	 * loses that one line and no other. */
 	line[0] = '\n';
-	if ((n = format(line + 1, f->form, e)) == 0)
+	skip = f->torn ? 0 : 1;
+	if ((n = logfile_format(line + 1, f->form, e)) == 0)
 		return -1;
-	n++;
-	if (f->torn)
-		skip = 0;
-	done = write_all(f, line + skip, n - skip);
-	if (done == n - skip) {
-		f->torn = false;
-		return 0;
-	}
+	n += 1 - skip;
+	done = write_all(f, line + skip, n);
 	/* If nothing was written, the last line stays as it was. */
 	if (done > 0)
-		f->torn = true;
-	return -1;
+		f->torn = done < n;
+	return done == n ? 0 : -1;
 }
 
 /*
@@ -200,7 +185,7 @@ take(void *context, const struct log_event *e)
  * 0, or -1 with errno set.
  */
 static int
-look_at(struct logfile *f)
+check_file(struct logfile *f)
 {
 	struct stat st;
 
@@ -223,39 +208,42 @@ awaits_reader(const char *path, int error)
 	return error == ENXIO && lstat(path, &st) == 0 && S_ISFIFO(st.st_mode);
 }
 
-/* What to do about it. */
-static const char *
-remedy(const struct logfile *f, int error)
+/* "path" cannot be opened, or cannot be a log, as errno says.  -1; errno is
+ * kept. */
+static int
+fail(const char *path, struct failure *why)
 {
-	if (f->fd != -1 && error == ENODEV)
-		return "; it is /dev/null or was closed, where no record "
-		    "stays: an empty \"log_file\" is no file";
-	if (f->stream && error == EACCES)
-		return "; it belongs to another user than the one who starts "
-		    "aisd";
-	return "";
+	int error = errno;
+
+	failure_set(why, 0, "cannot open the log file %s: %s", path,
+	    strerror(error));
+	if (error == ENODEV)
+		failure_hint(why, "it is /dev/null or was closed, where no "
+		    "record stays: an empty \"log_file\" is no file");
+	else if (logfile_is_stream(path) && error == EACCES)
+		failure_hint(why, "it belongs to another user than the one "
+		    "who starts aisd");
+	errno = error;
+	return -1;
 }
 
 struct log_sink *
-logfile_open(const char *path, enum logfile_form form)
+logfile_open(const char *path, enum logfile_form form, struct failure *why)
 {
 	struct logfile *f = calloc(1, sizeof *f + strlen(path) + 1);
 
 	if (f == NULL) {
-		log_errno("cannot open the log file %s", path);
+		(void)fail(path, why);
 		return NULL;
 	}
 	memcpy(f->path, path, strlen(path) + 1);
-	f->sink.name = f->path;
-	f->sink.take = take;
-	f->sink.context = f;
-	f->sink.shows = form == LOGFILE_SHOWN;
+	f->sink = (struct log_sink){ .name = f->path, .take = logfile_take,
+	    .context = f, .shows = form == LOGFILE_SHOWN };
 	f->form = form;
 	f->stream = logfile_is_stream(path);
-	f->fd = open_log(path);
-	if (f->fd == -1 ? !awaits_reader(path, errno) : look_at(f) == -1) {
-		log_error("cannot open the log file %s: %s%s", path,
-		    strerror(errno), remedy(f, errno));
+	f->fd = open_log(path, O_CREAT);
+	if (f->fd == -1 ? !awaits_reader(path, errno) : check_file(f) == -1) {
+		(void)fail(path, why);
 		logfile_close(&f->sink);
 		return NULL;
 	}
@@ -282,31 +270,31 @@ check_directory(const char *path)
 }
 
 int
-logfile_check(const char *path)
+logfile_check(const char *path, struct failure *why)
 {
-	int fd;
+	struct logfile f = { .form = LOGFILE_LOGFMT };
+	struct stat st;
+	int result;
 
 	/* Our own streams can only be checked at the start. */
 	if (logfile_is_stream(path))
 		return 0;
-	fd = open(path, O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC |
-	    O_NOCTTY | O_NONBLOCK);
-	if (fd != -1) {
-		(void)close(fd);
-		return 0;
-	}
-	if (awaits_reader(path, errno) ||
-	    (errno == ENOENT && check_directory(path) == 0))
-		return 0;
-	log_errno("cannot open the log file %s", path);
-	return -1;
+	/* The reader of a pipe would see its end when we have gone. */
+	if (lstat(path, &st) == 0 && S_ISFIFO(st.st_mode))
+		return access(path, W_OK) == 0 ? 0 : fail(path, why);
+	if ((f.fd = open_log(path, 0)) == -1)
+		return errno == ENOENT && check_directory(path) == 0 ? 0 :
+		    fail(path, why);
+	result = check_file(&f) == 0 ? 0 : fail(path, why);
+	(void)close(f.fd);
+	return result;
 }
 
 int
 logfile_reopen(struct log_sink *sink)
 {
 	struct logfile *f = sink->context;
-	int fd = open_log(f->path);
+	int fd = open_log(f->path, O_CREAT);
 
 	if (fd == -1) {
 		log_errno("cannot open the log file %s again, so the old one "

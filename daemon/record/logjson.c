@@ -24,7 +24,8 @@ struct line {
 
 /* A member of at most "max" characters. */
 static void
-put(struct line *l, const char *name, const void *value, size_t n, size_t max)
+line_put(struct line *l, const char *name, const void *value, size_t n,
+    size_t max)
 {
 	char part[LOG_VALUE_MAX], longer[80];
 	size_t fits = json_fit(value, n, max - 1);
@@ -54,9 +55,9 @@ put(struct line *l, const char *name, const void *value, size_t n, size_t max)
 }
 
 static void
-put_text(struct line *l, const char *name, const char *value, size_t max)
+line_put_text(struct line *l, const char *name, const char *value, size_t max)
 {
-	put(l, name, value, strlen(value), max);
+	line_put(l, name, value, strlen(value), max);
 }
 
 size_t
@@ -69,13 +70,13 @@ logjson_format(char *out, const struct log_event *e)
 	if (l.json.out == NULL)
 		return 0;
 	json_open(&l.json, NULL, '{');
-	put_text(&l, "time", log_time(time, e->time_us), LOG_VALUE_MAX);
-	put_text(&l, "level", log_level_name(e->level), LOG_VALUE_MAX);
-	put_text(&l, "event", e->name, LOG_VALUE_MAX);
+	line_put_text(&l, "time", log_time(time, e->time_us), LOG_VALUE_MAX);
+	line_put_text(&l, "level", log_level_name(e->level), LOG_VALUE_MAX);
+	line_put_text(&l, "event", e->name, LOG_VALUE_MAX);
 	for (size_t i = 0; i < e->count; i++)
-		put(&l, e->fields[i].name, e->fields[i].value,
+		line_put(&l, e->fields[i].name, e->fields[i].value,
 		    e->fields[i].length, LOG_VALUE_MAX);
-	put_text(&l, "msg", e->text, LOG_TEXT_MAX);
+	line_put_text(&l, "msg", e->text, LOG_TEXT_MAX);
 	if (l.full || l.cut[0] != '\0')
 		json_text(&l.json, "cut", l.full ? "true" : l.cut);
 	json_close(&l.json, '}');

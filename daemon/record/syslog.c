@@ -38,20 +38,19 @@ format_head(char *out, size_t size, const struct datagram_sink *s,
 }
 
 static int
-take(void *context, const struct log_event *e)
+syslog_take(void *context, const struct log_event *e)
 {
 	static char line[LOG_LINE_MAX];
 	struct datagram_sink *s = context;
 	char head[128];
 	/* Time and level stand in the head. */
 	size_t n = log_format(line, sizeof line, e, false);
-	struct iovec parts[2];
+	struct iovec parts[2] = {
+		{ head, format_head(head, sizeof head, s, e) },
+		{ line, n - 1 }		/* Without the newline. */
+	};
 	struct msghdr m = { .msg_iov = parts, .msg_iovlen = 2 };
 
-	parts[0].iov_base = head;
-	parts[0].iov_len = format_head(head, sizeof head, s, e);
-	parts[1].iov_base = line;
-	parts[1].iov_len = n - 1;	/* Without the newline. */
 	return datagram_sink_send(s, &m);
 }
 
@@ -62,5 +61,5 @@ syslog_open(const char *path, const char *ident)
 
 	/* localtime_r(3) need not look at the time zone. */
 	tzset();
-	return datagram_sink_open(&s, "syslog", take, path, ident);
+	return datagram_sink_open(&s, "syslog", syslog_take, path, ident);
 }

@@ -1,6 +1,5 @@
 /*
- * grant.h - one command that a rule grants: its program, its fixed words, and
- * the slots that clients may fill.
+ * grant.h - one command that a rule grants: its program and its arguments.
  * SPDX-License-Identifier: ISC
  */
 #ifndef AIS_GRANT_H
@@ -13,20 +12,22 @@
 
 #include "daemon/exec/child.h"
 #include "daemon/exec/exec-options.h"
+#include "daemon/rules/slots.h"
 
 struct account;
 struct arena;
-struct slot;
 
 struct grant {
 	char *name;		/* What clients call it. */
 	char *program;		/* Absolute. */
 	char *summary;		/* For the list; or NULL. */
 	char **log_mask;	/* What is not to be logged; or NULL. */
-	bool any_arguments;	/* It was given as a path alone. */
+	bool is_path;		/* It was given as a path alone. */
+	bool original_command;	/* It is for all words, and they go into a
+				 * variable. */
 	struct exec_options options;
-	struct slot *slots;
-	size_t count;
+	struct slots slots;	/* Fixed words are inserted where it has a name
+				 * of its own; else clients give them. */
 	char *where;		/* FILE:LINE. */
 };
 
@@ -39,26 +40,25 @@ int grant_load(struct grant *g, const struct conf_group *group,
     const char *text, const struct exec_options *defaults);
 void grant_free(struct grant *g);
 
-/*
- * Make argv of "plan", and the paths in it, from the client's "words", the
- * first included.  Memory comes from "a".  1; 0 and a sentence in "why" of
- * "size" bytes if they do not fit; -1 if memory is out.
- */
-int grant_fit(const struct grant *g, char *const *words, struct arena *a,
-    struct child_plan *plan, char *why, size_t size);
+/* Is it what a client calls "name"?  By a name of its own alone; or, without
+ * one, by the path of its program or the last part of that.  One that is for
+ * all words is called by each. */
+bool grant_is_called(const struct grant *g, const char *name);
+
+/* Complain of a variable of "environment", where "group" sets it, that the
+ * server alone sets.  The number of errors. */
+int grant_check_environment(const struct exec_options *options,
+    const struct conf_group *group);
+
+/* Do "words", by which it is called, fit its arguments?  As slots_fit(). */
+bool grant_fits(const struct grant *g, char *const *words,
+    struct slots_misfit *m);
 
 /*
- * The argv that the client's words make if its slots take anything: the
- * program, the fixed words that come first, and the client's.  Memory comes
- * from "a"; NULL if it is out.
+ * Replace in "masked", a copy of "words", what "log_mask" names by "***".
+ * What is "***" already stays so.  Memory comes from "a"; 0, or -1: it is out.
  */
-char **grant_open(const struct grant *g, char *const *words, struct arena *a);
-
-/*
- * The words as they may be logged: those that "log_mask" names are "***".
- * Memory comes from "a"; NULL if it is out.
- */
-char **grant_mask(const struct grant *g, char *const *words,
+int grant_mask(const struct grant *g, char *const *words, char **masked,
     struct arena *a);
 
 /* Write it in libconfig syntax, two tabs deep. */
@@ -71,11 +71,6 @@ void grant_print(FILE *out, const struct grant *g);
  * executed, or others can change it.
  */
 const char *grant_check_program(const char *program,
-    const struct account *commands, char *why, size_t size);
-
-/* The same for the directories of path slots: the first whose way the user
- * can change. */
-const char *grant_check_slots(const struct grant *g,
     const struct account *commands, char *why, size_t size);
 
 #endif

@@ -15,14 +15,18 @@
 #include "daemon/rules/match.h"
 
 static const char *const keys[MATCH_KINDS] = {
-	"peers", "dns", "email", "uri", "ip", "issuer", "fingerprint",
+	"peers", "dns", "email", "uri", "ip", "upn", "cn", "ou", "o", "dc",
+	"uid", "serial_number", "subject_email", "issuer", "fingerprint",
 	"network"
 };
 
-/* What the names of the alternative kinds begin with. */
+/* What the names of a list of an identity begin with. */
 static const char *const prefixes[MATCH_KINDS] = {
 	[MATCH_DNS] = "DNS:", [MATCH_EMAIL] = "EMAIL:", [MATCH_URI] = "URI:",
-	[MATCH_IP] = "IP:"
+	[MATCH_IP] = "IP:", [MATCH_UPN] = "UPN:", [MATCH_EACH_CN] = "CN:",
+	[MATCH_OU] = "OU:", [MATCH_O] = "O:", [MATCH_DC] = "DC:",
+	[MATCH_UID] = "UID:", [MATCH_SERIAL_NUMBER] = "SERIALNUMBER:",
+	[MATCH_SUBJECT_EMAIL] = "EMAILADDRESS:"
 };
 
 /* --- networks ------------------------------------------------------------- */
@@ -179,7 +183,7 @@ prepare_kind(struct match *m, enum match_kind kind,
 		return 0;
 	if (values[0] == NULL)
 		return conf_complain(group, keys[kind], "an empty list fits "
-		    "nobody; remove it, or say whom it is for");
+		    "no client; remove it, or say whom it is for");
 	if (kind == MATCH_FINGERPRINT) {
 		for (char **v = values; *v != NULL; v++) {
 			if (normalize_fingerprint(*v) == -1)
@@ -199,9 +203,9 @@ prepare_kind(struct match *m, enum match_kind kind,
 }
 
 int
-match_prepare(struct match *m, const struct conf_group *group)
+match_prepare(struct match *m, const struct conf_group *group, bool more)
 {
-	int errors = 0, conditions = 0;
+	int errors = 0, conditions = more;
 
 	for (int kind = 0; kind < MATCH_KINDS; kind++) {
 		conditions += m->values[kind] != NULL;
@@ -252,8 +256,11 @@ fold_of(enum match_kind kind, const char *name)
 	switch (kind) {
 	case MATCH_DNS:
 	case MATCH_IP:
+	case MATCH_DC:
+	case MATCH_UPN:
 		return (struct pattern_fold){ 0, SIZE_MAX };
 	case MATCH_EMAIL:
+	case MATCH_SUBJECT_EMAIL:
 		/* The domain's alone (RFC 5280, 7.5). */
 		at = strrchr(name, '@');
 		return (struct pattern_fold){ at == NULL ? 0 :
@@ -279,14 +286,15 @@ match_ip(const struct match *m, const char *name)
 	    fold_of(MATCH_IP, text));
 }
 
-/* Does one of the alternative names of "kind" fit? */
+/* Does one of the names of "kind" fit? */
 static bool
 match_names(const struct match *m, enum match_kind kind,
     const struct tls_identity *id)
 {
+	const char *list = kind >= MATCH_EACH_CN ? id->attributes : id->sans;
 	size_t n = strlen(prefixes[kind]);
 
-	for (const char *p = id->sans; *p != '\0'; p += strlen(p) + 1) {
+	for (const char *p = list; *p != '\0'; p += strlen(p) + 1) {
 		if (strncmp(p, prefixes[kind], n) != 0)
 			continue;
 		if (kind == MATCH_IP ? match_ip(m, p + n) :

@@ -8,6 +8,7 @@
 #ifndef AIS_MATCH_H
 #define AIS_MATCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/conf/conf.h"
@@ -16,8 +17,11 @@ struct tls_identity;
 
 /* The conditions, in the order in which they are looked at. */
 enum match_kind {
-	MATCH_CN, MATCH_DNS, MATCH_EMAIL, MATCH_URI, MATCH_IP, MATCH_ISSUER,
-	MATCH_FINGERPRINT, MATCH_NETWORK, MATCH_KINDS
+	MATCH_CN, MATCH_DNS, MATCH_EMAIL, MATCH_URI, MATCH_IP, MATCH_UPN,
+	/* Attributes of the subject. */
+	MATCH_EACH_CN, MATCH_OU, MATCH_O, MATCH_DC, MATCH_UID,
+	MATCH_SERIAL_NUMBER, MATCH_SUBJECT_EMAIL,
+	MATCH_ISSUER, MATCH_FINGERPRINT, MATCH_NETWORK, MATCH_KINDS
 };
 
 struct match {
@@ -36,16 +40,24 @@ struct match {
 	MATCH_KEY(type, member, "email", MATCH_EMAIL), \
 	MATCH_KEY(type, member, "uri", MATCH_URI), \
 	MATCH_KEY(type, member, "ip", MATCH_IP), \
+	MATCH_KEY(type, member, "upn", MATCH_UPN), \
+	MATCH_KEY(type, member, "cn", MATCH_EACH_CN), \
+	MATCH_KEY(type, member, "ou", MATCH_OU), \
+	MATCH_KEY(type, member, "o", MATCH_O), \
+	MATCH_KEY(type, member, "dc", MATCH_DC), \
+	MATCH_KEY(type, member, "uid", MATCH_UID), \
+	MATCH_KEY(type, member, "serial_number", MATCH_SERIAL_NUMBER), \
+	MATCH_KEY(type, member, "subject_email", MATCH_SUBJECT_EMAIL), \
 	MATCH_KEY(type, member, "issuer", MATCH_ISSUER), \
 	MATCH_KEY(type, member, "fingerprint", MATCH_FINGERPRINT), \
 	MATCH_KEY(type, member, "network", MATCH_NETWORK)
 /* NOLINTEND(bugprone-macro-parentheses) */
 
 /*
- * Prepare what has been read into "m" from "group".  Returns the number of
- * errors, each after a message.
+ * Prepare what has been read into "m" from "group", which has another condition
+ * as well if "more".  Returns the number of errors, each after a message.
  */
-int match_prepare(struct match *m, const struct conf_group *group);
+int match_prepare(struct match *m, const struct conf_group *group, bool more);
 
 /* Free what match_prepare() has made; the values are conf.h's to free. */
 void match_free(struct match *m);

@@ -12,20 +12,23 @@
 #include "common/tls/tls.h"
 #include "common/base/words.h"
 #include "daemon/exec/environ.h"
+#include "daemon/rules/misfit.h"
 #include "daemon/rules/policy.h"
 
 /* --- deciding ------------------------------------------------------------- */
 
-static int __attribute__((format(printf, 3, 4)))
-refuse(struct decision *d, enum proto_code code, const char *format, ...)
+/* Say why not, and what to do about it ("": nothing). */
+static int __attribute__((format(printf, 4, 5)))
+policy_refuse(struct decision *d, enum proto_code code, const char *hint,
+    const char *format, ...)
 {
 	va_list ap;
 
 	va_start(ap, format);
-	(void)vsnprintf(d->reason, sizeof d->reason, format, ap);
+	failure_vset(&d->why, (int)code, format, ap);
 	va_end(ap);
+	failure_hint(&d->why, "%s", hint);
 	d->allowed = false;
-	d->code = code;
 	return 0;
 }
 
@@ -38,19 +41,22 @@ check_environment(const struct exec_options *options,
 
 	for (size_t i = 0; i < request->nenv; i++) {
 		if (!environ_name(request->env[i], name))
-			(void)refuse(d, PROTO_CODE_INVALID, "an environment "
-			    "variable is not of the form NAME=VALUE");
+			(void)policy_refuse(d, PROTO_CODE_INVALID, "", "an "
+			    "environment variable is not of the form "
+			    "NAME=VALUE");
 		else if (!environ_is_accepted(name,
 		    (const char *const *)options->accept_environment))
-			(void)refuse(d, PROTO_CODE_DENIED, "the rule \"%s\" "
-			    "does not let clients set the variable %s; its "
-			    "key \"accept_environment\" would",
+			(void)policy_refuse(d, PROTO_CODE_DENIED,
+			    environ_is_ours(name) ? "the server sets it" :
+			    "its key \"accept_environment\" would",
+			    "the rule \"%s\" "
+			    "does not let clients set the variable %s",
 			    d->record.rule, name);
 		else if (!environ_value_is_accepted(name,
 		    strchr(request->env[i], '=') + 1))
-			(void)refuse(d, PROTO_CODE_DENIED, "the value of the "
-			    "variable %s is a path or a format, and no name",
-			    name);
+			(void)policy_refuse(d, PROTO_CODE_DENIED, "", "the "
+			    "value of the variable %s is a path or a format, "
+			    "and no name", name);
 		else
 			continue;
 		return false;
@@ -58,55 +64,19 @@ check_environment(const struct exec_options *options,
 	return true;
 }
 
-static char *
-join_path(struct arena *a, char *const *path)
+/* What the variables that the server sets by itself say. */
+static char **
+own_environment(const struct policy_defaults *w,
+    const struct policy_peer *peer, struct decision *d)
 {
-	size_t size = sizeof "PATH=", used;
-	char *out;
+	const struct environ_facts facts = {
+		.path = w->path, .home = w->home, .user = w->user,
+		.shell = w->shell, .session = peer->session,
+		.request = peer->request, .identity = peer->identity,
+		.address = peer->address, .original = d->original
+	};
 
-	for (char *const *p = path; *p != NULL; p++)
-		size += strlen(*p) + 1;
-	if ((out = arena_alloc(a, size)) == NULL)
-		return NULL;
-	used = (size_t)snprintf(out, size, "PATH=");
-	for (char *const *p = path; *p != NULL; p++)
-		used += (size_t)snprintf(out + used, size - used, "%s%s",
-		    p == path ? "" : ":", *p);
-	return out;
-}
-
-/* What the server sets by itself. */
-#define OWN_VARIABLES	13
-
-/* Whether all of it could be made. */
-static bool
-own_environment(char *env[OWN_VARIABLES + 1], struct arena *a,
-    const struct policy_defaults *w, const struct policy_peer *peer)
-{
-	const struct tls_identity *id = peer->identity;
-	char cn[TEXT_ESCAPED_MAX(TLS_NAME_MAX)];
-	size_t n = 0;
-
-	env[n++] = join_path(a, w->path);
-	env[n++] = arena_printf(a, "HOME=%s", w->home);
-	env[n++] = arena_printf(a, "USER=%s", w->user);
-	env[n++] = arena_printf(a, "LOGNAME=%s", w->user);
-	env[n++] = arena_printf(a, "SHELL=%s", w->shell);
-	env[n++] = arena_printf(a, "LANG=C.UTF-8");
-	env[n++] = arena_printf(a, "AIS_SESSION=%s", peer->session);
-	env[n++] = arena_printf(a, "AIS_REQUEST=%lu",
-	    (unsigned long)peer->request);
-	env[n++] = arena_printf(a, "AIS_PEER_CN=%s", text_escape(cn, sizeof cn,
-	    id->common_name, strlen(id->common_name)));
-	env[n++] = arena_printf(a, "AIS_PEER_SUBJECT=%s", id->subject);
-	env[n++] = arena_printf(a, "AIS_PEER_SERIAL=%s", id->serial);
-	env[n++] = arena_printf(a, "AIS_PEER_FINGERPRINT=%s",
-	    id->fingerprint);
-	env[n++] = arena_printf(a, "AIS_PEER_ADDR=%s", peer->address);
-	env[n] = NULL;
-	while (n > 0 && env[n - 1] != NULL)
-		n--;
-	return n == 0;
+	return environ_own(&facts, &d->memory);
 }
 
 /* Every path that the name of a command may mean. */
@@ -146,9 +116,9 @@ chooses_directory(const struct rule *rule, const struct exec_options *options)
 static int
 refuse_directory(struct decision *d)
 {
-	return refuse(d, PROTO_CODE_DENIED, "the rule \"%s\" does not let "
-	    "clients choose the directory; its key \"any_directory\" would",
-	    d->record.rule);
+	return policy_refuse(d, PROTO_CODE_DENIED, "its key "
+	    "\"any_directory\" would", "the rule \"%s\" does not let clients "
+	    "choose the directory", d->record.rule);
 }
 
 /* What is decided on, so that it can be handed around as one. */
@@ -156,6 +126,7 @@ struct question {
 	const struct policy_defaults *defaults;
 	const struct policy_peer *peer;
 	const struct body *request;
+	const struct body *asked;	/* The request, as it came. */
 };
 
 /* What is needed to run "name" with "options"; -1 if memory is out. */
@@ -166,10 +137,9 @@ prepare(const struct rule *rule, const struct exec_options *options,
 	const struct policy_peer *peer = q->peer;
 	struct child_plan *plan = &d->plan;
 	bool chooses = chooses_directory(rule, options);
-	char *own[OWN_VARIABLES + 1];
 	struct environ_lists lists = {
-		.own = own, .set = options->environment,
-		.asked = q->request->env
+		.own = own_environment(q->defaults, peer, d),
+		.set = options->environment, .asked = q->request->env
 	};
 
 	if (q->request->directory != NULL && !chooses)
@@ -192,32 +162,67 @@ prepare(const struct rule *rule, const struct exec_options *options,
 	plan->base = arena_printf(&d->memory, "%s", plan->base);
 	if (q->request->directory == NULL)
 		d->record.directory = plan->base;
-	if (!own_environment(own, &d->memory, q->defaults, peer) ||
+	if (lists.own == NULL ||
 	    (plan->env = environ_build(&lists, &d->memory)) == NULL ||
 	    plan->paths == NULL || plan->base == NULL)
 		return -1;
 	return 0;
 }
 
+/* Put what the client has asked for into a variable; where it has asked for
+ * nothing there is none.  -1 if memory is out, else 0: it may be too long. */
 static int
-decide_granted(const struct rule *rule, const struct grant *g,
+keep_original(const struct question *q, struct decision *d)
+{
+	if (q->asked->nwords == 0)
+		return 0;
+	d->original = environ_original(q->asked, &d->memory);
+	if (d->original == NULL)
+		return -1;
+	return strlen(d->original) <= PROTO_WORD_MAX ? 0 : policy_refuse(d,
+	    PROTO_CODE_INVALID, "", "what the client asks for is too long for "
+	    "the variable SSH_ORIGINAL_COMMAND, in which the command "
+	    "\"%.100s\" gets it", d->record.command);
+}
+
+/* The words that the client gives to the program of "g": its own are in a
+ * variable for one that is for all words. */
+static char *const *
+given_words(const struct grant *g, const struct body *request)
+{
+	return request->words + (g->original_command ? request->nwords : 1);
+}
+
+/* One of the commands of "rule" that the words call, which "c" has chosen. */
+static int
+decide_granted(const struct rule *rule, const struct rule_choice *c,
     const struct question *q, struct decision *d)
 {
-	char why[POLICY_REASON_MAX / 2];
-	int fits;
+	const struct grant *g = c->grant;
+	char *const *words = q->request->words;
+	char why[512], shown[640];
 
 	d->record.command = arena_printf(&d->memory, "%s", g->name);
-	d->record.argv = grant_mask(g, q->request->words, &d->memory);
+	if (q->request->operation == PROTO_RUN)
+		d->record.argv = rule_mask(rule, words, &d->memory);
 	if (d->record.command == NULL || d->record.argv == NULL)
 		return -1;
+	if (!c->fits) {
+		(void)misfit_tell(rule, words, d->record.argv, c->words, why,
+		    sizeof why);
+		return policy_refuse(d, PROTO_CODE_DENIED, "", "the rule "
+		    "\"%s\" does not grant this: %s", d->record.rule,
+		    text_printable(shown, sizeof shown, why, strlen(why)));
+	}
 	if (!check_environment(&g->options, q->request, d))
 		return 0;
-	fits = grant_fit(g, q->request->words, &d->memory, &d->plan, why,
-	    sizeof why);
-	if (fits == 0)
-		return refuse(d, PROTO_CODE_DENIED, "the rule \"%s\" does not "
-		    "grant this: %s", d->record.rule, why);
-	if (fits == -1)
+	if (g->original_command && keep_original(q, d) == -1)
+		return -1;
+	if (d->why.code != PROTO_CODE_NONE)
+		return 0;
+	d->plan.argv = slots_fill(&g->slots, g->program, given_words(g,
+	    q->request), &d->memory, &d->plan);
+	if (d->plan.argv == NULL)
 		return -1;
 	d->plan.checked = true;
 	return prepare(rule, &g->options, q, g->program, d);
@@ -233,34 +238,36 @@ decide_anything(const struct rule *rule, const struct question *q,
 	return prepare(rule, &rule->options, q, q->request->words[0], d);
 }
 
-/* The command of "rule" that the request calls, or NULL. */
-static const struct grant *
-find_grant(const struct rule *rule, const struct body *request)
+/* The command of "rule" that the request calls, if it calls one: a line is only
+ * for one that is for all words. */
+static struct rule_choice
+choose(const struct rule *rule, const struct body *request)
 {
-	if (request->operation != PROTO_RUN)
-		return NULL;
-	return rule_call(rule, request->words[0]);
+	if (request->operation == PROTO_RUN)
+		return rule_choose(rule, request->words);
+	return (struct rule_choice){ request->operation == PROTO_SHELL ||
+	    request->operation == PROTO_LINE ? rule_catches_all(rule) : NULL,
+	    true, 0 };
 }
 
 static int
 decide_run(const struct rule *rule, const struct question *q,
     struct decision *d)
 {
-	const struct grant *g = find_grant(rule, q->request);
 	const char *name = q->request->words[0];
 
 	if (*name == '\0')
-		return refuse(d, PROTO_CODE_UNKNOWN, "unknown command: \"\"");
+		return policy_refuse(d, PROTO_CODE_UNKNOWN, "", "unknown "
+		    "command: \"\"");
 	if (strlen(name) > PROTO_PATH_MAX)
-		return refuse(d, PROTO_CODE_UNKNOWN, "unknown command: its "
-		    "name is longer than %d bytes", PROTO_PATH_MAX);
+		return policy_refuse(d, PROTO_CODE_UNKNOWN, "", "unknown "
+		    "command: its name is longer than %d bytes",
+		    PROTO_PATH_MAX);
 	if (rule->anything)
 		return decide_anything(rule, q, d);
-	if (g != NULL)
-		return decide_granted(rule, g, q, d);
-	return refuse(d, PROTO_CODE_DENIED, "the rule \"%s\" does not grant "
-	    "the command %.200s to \"%.100s\"; aisc --list shows what it "
-	    "does", d->record.rule, name,
+	return policy_refuse(d, PROTO_CODE_DENIED, "aisc --list shows what it "
+	    "does", "the rule \"%s\" does not grant the command %.200s to "
+	    "\"%.100s\"", d->record.rule, name,
 	    q->peer->identity->common_name);
 }
 
@@ -303,8 +310,8 @@ decide_shell(const struct rule *rule, const struct question *q,
 
 	d->record.shell = true;
 	if (!rule->shell)
-		return refuse(d, PROTO_CODE_DENIED, "the rule \"%s\" grants no "
-		    "shell to \"%.100s\"%s; its key \"shell\" would",
+		return policy_refuse(d, PROTO_CODE_DENIED, "its key \"shell\" "
+		    "would", "the rule \"%s\" grants no shell to \"%.100s\"%s",
 		    d->record.rule, q->peer->identity->common_name,
 		    need_of_shell(q->request->words[0], need));
 	if (!check_environment(&rule->options, q->request, d))
@@ -319,23 +326,6 @@ decide_shell(const struct rule *rule, const struct question *q,
 	return prepare(rule, &rule->options, q, q->defaults->shell, d);
 }
 
-/* A list of strings, as it is now: rules may go while a command runs. */
-static char **
-copy_words(char *const *words, struct arena *a)
-{
-	size_t n = text_list_length(words);
-	char **copy;
-
-	if ((copy = arena_alloc(a, (n + 1) * sizeof *copy)) == NULL)
-		return NULL;
-	for (size_t i = 0; i < n; i++) {
-		if ((copy[i] = arena_printf(a, "%s", words[i])) == NULL)
-			return NULL;
-	}
-	copy[n] = NULL;
-	return copy;
-}
-
 static int
 decide_subsystem(const struct rule *rule, const struct question *q,
     struct decision *d)
@@ -343,31 +333,46 @@ decide_subsystem(const struct rule *rule, const struct question *q,
 	const char *name = q->request->words[0];
 
 	if (strcmp(name, "sftp") != 0)
-		return refuse(d, PROTO_CODE_UNKNOWN, "unknown subsystem: "
-		    "%.200s; there is \"sftp\" alone", name);
+		return policy_refuse(d, PROTO_CODE_UNKNOWN, "there is \"sftp\" "
+		    "alone", "unknown subsystem: %.200s", name);
 	if (rule->sftp_server == NULL)
-		return refuse(d, PROTO_CODE_DENIED, "the rule \"%s\" names no "
-		    "sftp server for \"%.100s\"; its key \"sftp_server\" "
-		    "would", d->record.rule, q->peer->identity->common_name);
+		return policy_refuse(d, PROTO_CODE_DENIED, "its key "
+		    "\"sftp_server\" would", "the rule \"%s\" names no sftp "
+		    "server for \"%.100s\"", d->record.rule,
+		    q->peer->identity->common_name);
 	d->record.command = "sftp";
 	if (!check_environment(&rule->options, q->request, d))
 		return 0;
 	d->plan.checked = true;
-	d->plan.argv = copy_words(rule->sftp_server, &d->memory);
+	/* A copy: rules may go while a command runs. */
+	d->plan.argv = arena_copy_list(&d->memory, rule->sftp_server);
 	if ((d->record.argv = d->plan.argv) == NULL)
 		return -1;
 	return prepare(rule, &rule->options, q, rule->sftp_server[0], d);
 }
 
-/* A directory is entered as the command's user, who may or may not. */
+/* A change of directory is on record as the words that ask for it. */
+static int
+refuse_chdir(const struct body *request, struct decision *d)
+{
+	static char name[] = "cd";
+	char *argv[] = { name, request->words[0], NULL };
+
+	d->record.argv = arena_copy_list(&d->memory, argv);
+	return d->record.argv == NULL ? -1 : refuse_directory(d);
+}
+
+/* A directory is entered as the command's user, who may or may not.  Where
+ * commands run, and so the way back to where they began, anyone may ask. */
 static int
 decide_chdir(const struct rule *rule, const struct question *q,
     struct decision *d)
 {
 	const struct body *request = q->request;
 
-	if (!chooses_directory(rule, &rule->options))
-		return refuse_directory(d);
+	if (!chooses_directory(rule, &rule->options) && request->nwords > 0 &&
+	    strcmp(request->words[0], ".") != 0)
+		return refuse_chdir(request, d);
 	if (prepare(rule, &rule->options, q, "chdir", d) == -1)
 		return -1;
 	d->plan.directory = request->nwords > 0 ? request->words[0] :
@@ -387,13 +392,17 @@ refuse_line(const struct question *q, struct decision *d)
 
 	if ((e = words_split(line, 1, &words, &count, &at)) == WORDS_OK)
 		words_free(words);
-	return refuse(d, PROTO_CODE_INVALID, "the line cannot be run: %s",
-	    e == WORDS_OK ? "it has no word" : words_strerror(e));
+	return policy_refuse(d, PROTO_CODE_INVALID, "", "the line cannot be "
+	    "run: %s", e == WORDS_OK ? "it has no word" : words_strerror(e));
 }
 
 static int
 decide(const struct rule *rule, const struct question *q, struct decision *d)
 {
+	struct rule_choice c = choose(rule, q->request);
+
+	if (c.grant != NULL)
+		return decide_granted(rule, &c, q, d);
 	switch (q->request->operation) {
 	case PROTO_RUN:
 		return decide_run(rule, q, d);
@@ -423,24 +432,25 @@ learn(const struct rule *rule, const struct question *q, struct decision *d)
 	const struct grant *g;
 	int result;
 
-	if (d->allowed || d->code != PROTO_CODE_DENIED ||
+	if (d->allowed || d->why.code != PROTO_CODE_DENIED ||
 	    q->peer->now >= rule->learn_end)
 		return 0;
-	g = find_grant(rule, q->request);
+	g = choose(rule, q->request).grant;
 	open.anything = open.shell = true;
-	d->code = PROTO_CODE_NONE;
-	/* A variable may mean more to a program than any argument: it is
-	 * refused while the rule learns as well. */
+	d->why.code = PROTO_CODE_NONE;
+	/* A variable may mean more to a program than any argument. */
 	if (g != NULL && !check_environment(&g->options, q->request, d))
 		return 0;
 	if (g == NULL)
 		result = decide(&open, q, d);
-	else if ((d->plan.argv = grant_open(g, q->request->words,
-	    &d->memory)) == NULL)
+	else if ((d->plan.argv = slots_open(&g->slots, g->program,
+	    given_words(g, q->request), &d->memory)) == NULL)
 		result = -1;
 	else
 		result = prepare(&open, &g->options, q, g->program, d);
 	d->record.learned = d->allowed;
+	d->record.inserted = d->allowed && g != NULL &&
+	    (g->original_command || slots_insert(&g->slots));
 	return result;
 }
 
@@ -456,7 +466,7 @@ settle_words(struct body *b, char *const *words, size_t count,
 
 	b->operation = PROTO_RUN;
 	b->nwords = count - skip;
-	b->words = copy_words(words + skip, a);
+	b->words = arena_copy_list(a, words + skip);
 	return b->words == NULL ? -1 : 0;
 }
 
@@ -465,7 +475,7 @@ settle_words(struct body *b, char *const *words, size_t count,
 static int
 settle_variables(const struct rule *rule, struct body *b, struct arena *a)
 {
-	const struct grant *g = find_grant(rule, b);
+	const struct grant *g = choose(rule, b).grant;
 	const struct exec_options *options = g == NULL ? &rule->options :
 	    &g->options;
 	char **env = arena_alloc(a, (b->nenv + 1) * sizeof *env);
@@ -514,20 +524,20 @@ settle_line(const struct rule *rule, struct body *b, struct decision *d)
 
 /* No rule fits: say so to the client, whose operator has to add one. */
 static void
-explain_no_rule(const struct tls_identity *identity,
-    char reason[POLICY_REASON_MAX])
+explain_no_rule(const struct tls_identity *identity, struct failure *why)
 {
-	(void)snprintf(reason, POLICY_REASON_MAX, "no rule matches the client "
-	    "\"%.200s\"; aisd.conf needs one for it", identity->subject);
+	failure_set(why, PROTO_CODE_DENIED, "no rule matches the client "
+	    "\"%.200s\"", identity->subject);
+	failure_hint(why, "aisd.conf needs one for it");
 }
 
 bool
 policy_admits(const struct rules *rules, const struct tls_identity *identity,
-    const char *address, char reason[POLICY_REASON_MAX])
+    const char *address, struct failure *why)
 {
 	if (rules_find(rules, identity, address) != NULL)
 		return true;
-	explain_no_rule(identity, reason);
+	explain_no_rule(identity, why);
 	return false;
 }
 
@@ -537,7 +547,7 @@ policy_decide(const struct policy_defaults *defaults,
     struct decision *d)
 {
 	struct body settled = *request;
-	const struct question q = { defaults, peer, &settled };
+	const struct question q = { defaults, peer, &settled, request };
 	const struct rule *rule = peer->rule;
 	static char nothing[] = "";
 	static char *none[] = { nothing, NULL };
@@ -554,8 +564,7 @@ policy_decide(const struct policy_defaults *defaults,
 		    peer->directory != NULL ? peer->directory : defaults->start
 	};
 	if (rule == NULL && d->record.user != NULL) {
-		d->code = PROTO_CODE_DENIED;
-		explain_no_rule(peer->identity, d->reason);
+		explain_no_rule(peer->identity, &d->why);
 		return 0;
 	}
 	if (d->record.rule != NULL && d->record.user != NULL &&

@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "common/base/failure.h"
 #include "common/wire/proto.h"
 #include "daemon/record/audit.h"
 #include "daemon/exec/arena.h"
@@ -22,9 +23,6 @@ struct body;
 struct rules;
 struct rule;
 struct tls_identity;
-
-/* Room for a sentence that says why not. */
-#define POLICY_REASON_MAX	512
 
 /* What holds for every decision of an instance. */
 struct policy_defaults {
@@ -51,21 +49,22 @@ struct policy_peer {
 /* The answer.  Freed by decision_free(). */
 struct decision {
 	bool allowed;
-	enum proto_code code;		/* Why not. */
-	char reason[POLICY_REASON_MAX];	/* Why not, for people. */
+	struct failure why;	/* Why not; its code is an enum proto_code. */
 	struct audit_command record;	/* What was asked, and which rule and
 					 * which of its commands decided. */
 	struct child_plan plan;	/* What to start, but for its "order". */
+	char *original;		/* The variable with the client's own words, as
+				 * NAME=VALUE; or NULL. */
 	struct arena memory;
 };
 
 /*
  * Does any rule fit this peer at all?  A rule that learns is one too.  Where
- * none does, write to "reason" why the peer is denied, for its user.
+ * none does, "why" says why the peer is denied, for its user.
  */
 bool policy_admits(const struct rules *rules,
     const struct tls_identity *identity, const char *address,
-    char reason[POLICY_REASON_MAX]);
+    struct failure *why);
 
 /*
  * May "peer" do what "request" asks?  Fills "d", which borrows from "defaults",

@@ -19,6 +19,7 @@
 #include "daemon/exec/exec-options.h"
 
 struct account;
+struct arena;
 struct conf;
 struct rules;
 struct tls_identity;
@@ -30,21 +31,24 @@ struct tls_identity;
 struct rule {
 	char *name;
 	struct match match;
+	char **groups;		/* Peers of one of these; or NULL. */
 	bool anything;
 	bool shell;
 	char *learn_until;	/* The last day, "YYYY-MM-DD". */
 	char **sftp_server;	/* argv of the subsystem "sftp", or NULL. */
 	struct exec_options options;
+	const struct match **in;	/* What "groups" names. */
 	struct grant *grants;
 	size_t count;
 	int64_t learn_end;	/* The second after it, since 1970; or 0. */
-	char *where;		/* FILE:LINE. */
+	char *where;		/* FILE:LINE, */
+	char *learn_where;	/* and that of "learn_until". */
 };
 
 /*
- * Read the list "rules" of "conf", with "defaults" for what a rule does not
- * set.  Adds the number of errors, each after a message, to "*errors".  NULL
- * if memory is out.
+ * Read the lists "groups" and "rules" of "conf", with "defaults" for what a
+ * rule does not set.  Adds the number of errors, each after a message, to
+ * "*errors".  NULL if memory is out.
  */
 struct rules *rules_load(struct conf *conf, const struct exec_options *defaults,
     int *errors);
@@ -57,10 +61,10 @@ size_t rules_count(const struct rules *rules);
 void rules_print(FILE *out, const struct rules *rules);
 
 /*
- * Look for what is not wrong and hardly meant: rules that are never reached,
- * programs that are missing or others' to change, limits that the system will
- * not give.  "commands" is as for grant_check_program().  Writes a line each
- * to "out", and returns how many.
+ * Look for what is valid but probably not intended: rules that are never
+ * reached or that learn, programs that are missing or others' to change, limits
+ * that the system will not give.  "commands" is as for grant_check_program().
+ * Writes a line each to "out", by conf_warning(), and returns how many.
  */
 int rules_warn(FILE *out, const struct rules *rules,
     const struct account *commands);
@@ -76,10 +80,37 @@ const struct rule *rules_find(const struct rules *rules,
 const struct rule *rules_explain(FILE *out, const struct rules *rules,
     const struct tls_identity *identity, const char *address);
 
-/* The first command of "rule" that "name" calls, or NULL. */
-const struct grant *rule_call(const struct rule *rule, const char *name);
+/* The next command of "rule" that "name" calls, after the command "after";
+ * NULL is the first.  NULL if there is none. */
+const struct grant *rule_call(const struct rule *rule, const char *name,
+    const struct grant *after);
 
-/* Write what "rule" grants, a line for each command: name, tab, summary. */
-void rule_list(FILE *out, const struct rule *rule);
+/* The first command of "rule" that is for all words, and so for lines as well;
+ * or NULL. */
+const struct grant *rule_catches_all(const struct rule *rule);
+
+/* What words come to under a rule. */
+struct rule_choice {
+	const struct grant *grant;	/* NULL: none is called so. */
+	bool fits;			/* Else it is the nearest. */
+	size_t words;			/* How many arguments fit it then. */
+};
+
+/*
+ * The first of the commands that the client's "words" call whose arguments they
+ * fit; or else, of those, the first that more of them fit than any other.
+ */
+struct rule_choice rule_choose(const struct rule *rule, char *const *words);
+
+/*
+ * The words as they may be logged: what the "log_mask" of any command that
+ * they call names is "***".  Memory comes from "a"; NULL if it is out.
+ */
+char **rule_mask(const struct rule *rule, char *const *words,
+    struct arena *a);
+
+/* Write what "rule" grants, a line for each command: name, tab, summary; and
+ * with "arguments" a tab and what may stand behind the name. */
+void rule_list(FILE *out, const struct rule *rule, bool arguments);
 
 #endif

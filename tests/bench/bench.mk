@@ -5,7 +5,7 @@
 EXTRA_PROGRAMS += tests/bench/floor tests/bench/warm-ssh \
 	tests/bench/warm-remctl
 CLEANFILES += tests/bench/floor$(EXEEXT) tests/bench/warm-ssh$(EXEEXT) \
-	tests/bench/warm-remctl$(EXEEXT) bench.json bench.svg
+	tests/bench/warm-remctl$(EXEEXT) bench.json bench.svg bench-far.json
 tests_bench_floor_CPPFLAGS =
 tests_bench_floor_CFLAGS = $(AIS_WARNING_CFLAGS) $(OPENSSL_CFLAGS)
 tests_bench_floor_LDFLAGS =
@@ -41,9 +41,14 @@ bench-instructions: all
 	@AIS_SRCDIR='$(abs_top_srcdir)' AIS_BUILDDIR='$(abs_top_builddir)' \
 	PYTHONDONTWRITEBYTECODE=1 $(bench_interpreter) \
 	$(srcdir)/tests/bench/instructions.py --write
+# AIS, OpenSSH and plain TCP over a long path.
+bench-far: all tests/path$(EXEEXT)
+	@AIS_SRCDIR='$(abs_top_srcdir)' AIS_BUILDDIR='$(abs_top_builddir)' \
+	PYTHONDONTWRITEBYTECODE=1 $(bench_interpreter) \
+	$(srcdir)/tests/bench/far.py --json bench-far.json $(BENCH_FLAGS)
 # What an attack on the door costs a good client, as SECURITY.md has it.
 bench-attack: all
 	@AIS_SRCDIR='$(abs_top_srcdir)' AIS_BUILDDIR='$(abs_top_builddir)' \
 	PYTHONDONTWRITEBYTECODE=1 $(bench_interpreter) \
 	$(srcdir)/tests/bench/attacked.py
-.PHONY: bench bench-quick bench-instructions bench-attack
+.PHONY: bench bench-far bench-quick bench-instructions bench-attack

@@ -21,7 +21,7 @@ import threading
 HERE = pathlib.Path(__file__).resolve().parent
 SRCDIR = pathlib.Path(os.environ.get("AIS_SRCDIR") or HERE.parent.parent)
 BUILDDIR = pathlib.Path(os.environ.get("AIS_BUILDDIR") or SRCDIR / "build")
-sys.path.insert(0, str(SRCDIR / "tests" / "e2e"))
+sys.path[:0] = [str(SRCDIR / "tests" / "e2e"), str(SRCDIR / "tests")]
 
 import pki                                      # noqa: E402
 

@@ -69,7 +69,7 @@ class Aisc:
             stderr=stderr, env=self.environment(**(env or {})),
             **(popen or {}))
 
-    def run(self, port, *command, input=None, stdin=None, timeout=30, **how):
+    def run(self, port, *command, input=None, stdin=None, timeout=60, **how):
         """Run it to its end; "input" are bytes for its standard input."""
         if input is not None:
             stdin = subprocess.PIPE

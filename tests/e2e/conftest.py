@@ -83,6 +83,21 @@ def connect(aisd, alice):
 
 
 @pytest.fixture
+def serve(make_aisd, alice):
+    """A function from rules to a daemon and a session with it."""
+    clients = []
+
+    def start(rules, **keys):
+        daemon = make_aisd(rules=rules, **keys)
+        clients.append(wire.Client(daemon.port, *alice[:3]))
+        clients[-1].hello()
+        return daemon, clients[-1]
+    yield start
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
 def aisc(program, tmp_path, alice, slowness):
     """An aisc that shows alice's certificate, unless told otherwise."""
     return Aisc([*WRAPPER, *program("aisc")], tmp_path / "aisc", alice,

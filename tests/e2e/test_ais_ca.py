@@ -127,6 +127,8 @@ def test_a_server(site):
     assert re.search(r"Key Usage: critical\n\s+Digital Signature\n", text)
     assert "Subject Key Identifier" in text
     assert "Authority Key Identifier" in text
+    assert ("\nNames: web.example.org, 192.0.2.7, *.example.org, "
+            "2001:db8::7\n") in output
     assert set(said) == {"certificate", "key", "authority"}
     assert said["authority"] == str(site / "ca.pem")
     check_pair(said["certificate"], said["key"])
@@ -216,6 +218,41 @@ def test_out_where_others_can_write(site, trusted_path, owner, mode, fits,
     assert f"exchange files in {out}" in bad(site, "client", "alice", "--out",
                                              str(where))
     assert list(where.iterdir()) == []
+    bad(site, "client", "alice", "--out", str(where / "new"))
+    assert list(where.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, whose files "
+                    "others could have changed")
+@pytest.mark.parametrize("owner, mode", [("nobody", 0o700), ("root", 0o777)])
+@pytest.mark.parametrize("above", [False, True])
+def test_an_authority_that_others_can_change(trusted_path, owner, mode, above):
+    """Nothing there is done for them, and nothing is written through their
+    links."""
+    top = trusted_path / "top"
+    site = top / "ca" if above else top
+    good(site, "init")
+    good(site, "client", "alice")
+    victim = trusted_path / "victim"
+    victim.write_text("kept")
+    (site / "work").mkdir()
+    (site / "work/gone").write_text("../victim\n../../victim\n")
+    (site / ".lock").unlink()
+    (site / ".lock").symlink_to(victim)
+    (site / "deliver").write_text(f"#!/bin/sh\n: >{trusted_path}/run\n")
+    (site / "deliver").chmod(0o755)
+    shutil.chown(top, owner)
+    top.chmod(mode)
+    for words in (["list"], ["crl"], ["renew", "alice"], ["client", "bob"]):
+        message = bad(site, *words)
+        assert f"exchange files in {top}, " in message
+        assert "the user that owns" in message
+    # Before anything is made, or asked for.
+    message = bad(top / "new/ca", "init", "--passphrase")
+    assert f"exchange files in {top}, " in message
+    assert not (top / "new").exists()
+    assert victim.read_text() == "kept"
+    assert not (trusted_path / "run").exists()
 
 
 def test_out(site, tmp_path):
@@ -466,6 +503,26 @@ def test_renew(site):
     assert "no certificate" in bad(site, "renew", "AIS_CA")
 
 
+def test_renew_with_more_names(site):
+    """They come beside those that there are, after the same checks."""
+    said = settings(good(site, "server", "web", "10.0.0.1"))
+    hint = bad(site, "server", "web", "web.example", "10.0.0.2")
+    words = re.search(r'"ais-ca -d \S+ (renew [^"]*)"', hint)[1].split()
+    assert words[2:] == ["web.example", "10.0.0.2"]
+    output = good(site, *words, "web")
+    assert "Names: web, 10.0.0.1, web.example, 10.0.0.2" in output
+    assert ("DNS:web, IP Address:10.0.0.1, DNS:web.example, "
+            "IP Address:10.0.0.2\n") in text_of(said["certificate"])
+    check_pair(said["certificate"], said["key"])
+    assert "neither" in bad(site, "renew", "web", "a..b", code=2)
+    assert "neither" in bad(site, "renew", "web", "a@b.example", code=2)
+    good(site, "client", "alice")
+    good(site, "renew", "alice", "a@b.example")
+    assert "email:a@b.example" in text_of(site / "client/alice/cert.pem")
+    assert len(table(site)) == 5
+    check_whole(site)
+
+
 def test_revoke(site):
     alice = settings(good(site, "client", "alice"))["certificate"]
     alice = os.path.realpath(alice)
@@ -657,7 +714,7 @@ def test_hosts_and_addresses(site, name):
 
 @pytest.mark.parametrize("words", [
     [], ["frobnicate"], ["init", "extra"], ["client"], ["revoke"], ["show"],
-    ["renew", "a", "b"], ["list", "x"], ["crl", "x"], ["--nonsense", "list"],
+    ["renew"], ["list", "x"], ["crl", "x"], ["--nonsense", "list"],
     ["-d"], ["list", "-d", ""], ["list", "-d", "a\nb"], ["list", "-w", "x"],
     ["client", "a", "--days", "0"], ["client", "a", "--days", "08"],
     ["client", "a", "--days", "-1"], ["client", "a", "--days", "1;id"],
@@ -724,8 +781,8 @@ def test_a_lost_certificate_does_not_cost_the_key(site):
 # ---- many at once, and stopped half way --------------------------------
 
 def test_ten_at_once(site):
-    runs = [subprocess.Popen(["sh", AIS_CA, "-q", "-d", str(site), "client",
-                              "c%d" % number], env=environment())
+    runs = [subprocess.Popen(["sh", AIS_CA, "-q", "-w", "100", "-d", str(site),
+                              "client", "c%d" % number], env=environment())
             for number in range(10)]
     assert [one.wait() for one in runs] == [0] * 10
     assert {row[1] for row in table(site)[1:]} == {
@@ -853,8 +910,10 @@ def test_killed_alone_at_any_moment(site):
 def test_stopped_by_a_signal_it_cleans_up(site, tmp_path):
     stub = tmp_path / "bin" / "openssl"
     stub.parent.mkdir()
-    stub.write_text("#!/bin/sh\nkill -TERM %s\nexec %s \"$@\"\n"
-                    % ("$(ps -o ppid= -p $$)", shutil.which("openssl")))
+    # In the midst of a change, and run by ais-ca itself, not by a subshell.
+    stub.write_text("#!/bin/sh\n[ \"$1\" != req ] || kill -TERM %s\n"
+                    "exec %s \"$@\"\n"
+                    % ("$(ps -o sid= -p $$)", shutil.which("openssl")))
     stub.chmod(0o755)
     done = ais_ca(site, "client", "alice",
                   PATH="%s:%s" % (stub.parent, os.environ["PATH"]))
@@ -933,3 +992,76 @@ def test_the_examples_of_the_manual_work(tmp_path):
                               env=environment(AIS_CA_DIR=str(tmp_path / "ca")),
                               capture_output=True)
         assert done.returncode == 0, done.stderr
+
+
+# Ways around the guard of places.
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, whose "
+                                "files others could have changed")
+
+
+@needs_root
+def test_a_name_with_a_newline(site, trusted_path):
+    """What is checked is what is used, though a shell drops the last newline
+    of what it reads."""
+    theirs = trusted_path / "theirs"
+    theirs.mkdir(mode=0o700)
+    shutil.chown(theirs, "nobody")
+    (trusted_path / "p").mkdir(mode=0o700)
+    trap = trusted_path / "p\n"
+    trap.mkdir()
+    shutil.chown(trap, "nobody")
+    (theirs / "out").symlink_to(trap)
+    assert "exchange files in" in bad(site, "client", "bob", "--out",
+                                      str(theirs / "out"))
+    assert not list(trap.iterdir())
+
+
+@needs_root
+def test_a_way_through_a_link(site, trusted_path):
+    """".." after a link is where the system says, and not where the shell
+    does."""
+    (trusted_path / "h/sub").mkdir(parents=True)
+    (trusted_path / "h/target").mkdir()
+    (trusted_path / "target").mkdir()
+    shutil.chown(trusted_path / "h", "nobody")
+    (trusted_path / "lnk").symlink_to(trusted_path / "h/sub")
+    assert "exchange files in" in bad(
+        site, "client", "bob", "--out", f"{trusted_path}/lnk/../target")
+    assert not list((trusted_path / "h/target").iterdir())
+
+
+@needs_root
+def test_an_access_control_list(site, trusted_path):
+    """It lets somebody write whom the mode does not show."""
+    if not shutil.which("setfacl"):
+        pytest.skip("there is no setfacl")
+    out = trusted_path / "acl"
+    out.mkdir()
+    if subprocess.run(["setfacl", "-m", "u:nobody:rwx", out],
+                      capture_output=True, check=False).returncode != 0:
+        pytest.skip("there are no access control lists here")
+    assert "exchange files in" in bad(site, "client", "bob", "--out", str(out))
+
+
+@needs_root
+@pytest.mark.parametrize("how", ["mode", "owner", "link"])
+def test_deliver_of_another(site, trusted_path, how):
+    program = site / "deliver"
+    ran = trusted_path / "ran"
+    text = f"#!/bin/sh\n: >{ran}\n"
+    if how == "link":
+        theirs = trusted_path / "theirs"
+        theirs.mkdir()
+        (theirs / "d").write_text(text)
+        (theirs / "d").chmod(0o755)
+        shutil.chown(theirs, "nobody")
+        program.symlink_to(theirs / "d")
+    else:
+        program.write_text(text)
+        program.chmod(0o777 if how == "mode" else 0o755)
+    if how == "owner":
+        shutil.chown(program, "nobody")
+    assert "other users can change the program" in bad(site, "crl")
+    assert not ran.exists()

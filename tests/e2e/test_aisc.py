@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import resource
 import select
 import shlex
@@ -166,7 +167,7 @@ def test_waiting_is_said_after_a_second(aisc, fake_server, flags, says):
                                          says + b"\n")
     assert time.monotonic() - began >= 1
     said_it.set()
-    rest = process.communicate(timeout=10)[1]
+    rest = process.communicate(timeout=60)[1]
     assert rest == (b"" if flags == 1 else
                     b"aisc: waiting: 1 before you" + OWN + b"\n")
     assert process.returncode == 0
@@ -182,8 +183,8 @@ def test_quiet_is_quiet_in_the_line(ask, options):
     done = ask(script, "x", options=["-q", *options])
     assert done.returncode == 255
     assert done.stderr == (
-        b"aisc: busy: it was not our turn within 1.5 seconds, with 3 before "
-        b"us still; try again later, or wait for longer: \"wait\" in "
+        b"aisc: busy: our turn did not come within 1.5 seconds, with 3 "
+        b"clients still before us; try again later, or wait for longer: \"wait\" in "
         b"aisc.conf\n")
 
 
@@ -747,7 +748,7 @@ def test_closed_descriptors(aisc, fake_server):
         done = subprocess.run(
             ["sh", "-c", 'exec "$@" ' + closed, "sh", *words],
             capture_output=True, stdin=subprocess.DEVNULL,
-            env=aisc.environment(), timeout=20)
+            env=aisc.environment(), timeout=60)
         assert done.returncode == 0
         assert done.stdout == (b"" if "1" in closed else b"x" * 100)
     assert script.inputs == []
@@ -790,7 +791,7 @@ def running(aisc, fake_server):
             return [f.payload for f in self.frames if f.type == Type.SIGNAL]
 
         def ended(self):
-            out, err = self.process.communicate(timeout=10)
+            out, err = self.process.communicate(timeout=60)
             assert out == b""
             return self.process.returncode, err
     return Running
@@ -1104,10 +1105,16 @@ def test_missing_setting(aisc, alice, missing, option):
     (["--status-fd", "3 ", "h", "x"], b"--status-fd"),
     (["--timeout", "-1", "h"], b"--timeout"), (["-e", "A", "h"], b"--env"),
     (["-c", "x", "h", "y"], b"-c"), (["h:99999", "x"], b"h:99999"),
-    ([":80", "x"], b":80"), (["h:0", "x"], b"0")])
+    ([":80", "x"], b":80"), (["h:0", "x"], b"0"), (["", "x"], b"HOST is empty"),
+    (["--stop-on-error", "h", "x"], b"are for scripts"),
+    (["--keep-going", "--list", "h"], b"are for scripts"),
+    (["-n", "--list", "h"], b"-n is for commands"),
+    (["-q", "-v", "h", "x"], b"-q and -v exclude each other"),
+    (["--warn-days", "3", "h", "x"], b"go with --check"),
+    (["--timeout", "5 parsecs", "h", "x"], b'"10 min", of a year')])
 def test_usage(program, words, says):
     done = subprocess.run([*program("aisc"), *words], capture_output=True,
-                          stdin=subprocess.DEVNULL, timeout=20)
+                          stdin=subprocess.DEVNULL, timeout=60)
     assert (done.returncode, said(done.stderr)) == (255, "usage")
     assert says in done.stderr and done.stderr.count(b"\n") == 1
 
@@ -1115,10 +1122,18 @@ def test_usage(program, words, says):
 @pytest.mark.parametrize("port", ["", "1:2", "65536", "-1", "1.0", "1e3"])
 def test_port_of_aisd(program, port):
     done = subprocess.run([*program("aisd"), "-c", "/dev/null", "-p", port],
-                          capture_output=True, text=True, timeout=20)
+                          capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert done.stderr == \
         "aisd: the port must be a number from 0 to 65535\n"
+
+
+def test_argument_of_aisd(program):
+    done = subprocess.run([*program("aisd"), "-c", "/dev/null", "extra"],
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr == \
+        'aisd: unexpected argument "extra"\nTry: aisd --help\n'
 
 
 def test_help_fits_one_screen(program):
@@ -1269,7 +1284,10 @@ def test_script_and_refusals(ask):
 
 
 @pytest.mark.parametrize("line, says", [
-    (b"ls | wc", b"line 2: the script ends here: | needs a shell"), (b"ls *.c", b"* needs a shell"),
+    (b"ls | wc", b"line 2: the script ends here: | needs a shell"),
+    (b"ls *.c", b"* needs a shell, and there is none here; to pass it on, "
+     b"quote it: '*'; where the server's rule grants a shell: aisc -c LINE "
+     b"localhost\n"),
     (b"echo $HOME", b"$ needs a shell"), (b"echo 'x", b"quote is not closed"),
     (b"cd a b", b"cd takes one directory"), (b"x\0y", b"NUL byte")])
 def test_script_with_a_bad_line(ask, line, says):
@@ -1456,12 +1474,11 @@ def bash(aisc):
 def terminal(aisc, fake_server):
     terminals = []
 
-    def start(script, *command, **how):
-        server = script if isinstance(script, wire.FakeServer) \
-            else fake_server(script)
+    def start(script, *command, options=(), **environment):
+        server = script if hasattr(script, "port") else fake_server(script)
         terminals.append(Terminal(
-            aisc.words(server.port, *command, **how),
-            aisc.environment(TERM="xterm")))
+            aisc.words(server.port, *command, options=options),
+            aisc.environment(TERM="xterm", **environment)))
         return terminals[-1]
     yield start
     for one in terminals:
@@ -1576,7 +1593,135 @@ def test_prompt_interrupts_the_command(terminal):
     t.type(b"\x03")
     time.sleep(0.2)
     t.type(b"\x03")
-    assert t.status() == -signal.SIGINT
+    # The server cannot end a command alone, so its session ends.
+    t.wait_for(b"localhost:/home/x [130]> ")
+    t.type(b"\x04")
+    assert t.status() == 130
+
+
+def test_prompt_ends_a_stubborn_command(terminal):
+    """By a second Ctrl-C; the session goes on.  By a third one the session
+    ends with a server that does not answer, and the prompt goes on."""
+    def first(peer):
+        peer.hello(more=wire.item(wire.Item.FEATURES, b"cancel"))
+        where = peer.expect_request()
+        peer.send(Type.DIRECTORY, where.number, b"/home/x")
+        for answers in (True, False):
+            request = peer.expect_request()
+            peer.started(request)
+            peer.stdout(request, b"running\n")
+            assert peer.expect(Type.SIGNAL).payload == b"INT"
+            peer.stdout(request, b"no\n")
+            peer.expect(Type.CANCEL)
+            if answers:
+                peer.exit(request, 9, end=wire.End.SIGNAL,
+                          reason=Code.CANCELLED)
+        peer.stdout(request, b"never\n")
+        peer.drain()
+    second = Recorder(b"here\n", ignoring=[b"ls"])
+    t = terminal([first, second])
+    t.wait_for(PROMPT)
+    for word in (b"stubborn", b"lost"):
+        t.type(word + b"\r")
+        t.wait_for(b"running\r\n")
+        t.type(b"\x03")
+        t.wait_for(b"no\r\n")
+        t.type(b"\x03")
+        if word == b"lost":
+            t.wait_for(b"never\r\n")
+            t.type(b"\x03")
+        between = t.wait_for(b"localhost:/home/x [130]> ")
+        assert b"aisc: " not in between
+    t.type(b"ls\r")
+    t.wait_for(b"here\r\n")
+    t.wait_for(PROMPT)
+    t.type(b"quit\r")
+    assert t.status() == 0
+    assert [r.words for r in second.requests] == [[b"."], [b"ls"]]
+
+
+def test_prompt_drops_a_flood(terminal):
+    """What a terminal has not shown when Ctrl-C is typed is not shown later,
+    and no more than a little is under way."""
+    granted, come = [], threading.Event()
+
+    def script(peer):
+        peer.hello()
+        where = peer.expect_request()
+        peer.send(Type.DIRECTORY, where.number, b"/home/x")
+        request = peer.expect_request()
+        granted.append(request.credit[Type.STDOUT])
+        peer.started(request)
+        peer.stdout(request, b"begins\n")
+        for _ in range(15):
+            peer.stdout(request, b"y\n" * 2000)
+        peer.send(Type.PING, 0, b"all")
+        peer.expect(Type.PONG)
+        come.set()
+        assert peer.expect(Type.SIGNAL).payload == b"INT"
+        peer.exit(request, 2, end=wire.End.SIGNAL)
+        peer.drain()
+    t = terminal(script)
+    t.wait_for(PROMPT)
+    t.type(b"yes\r")
+    t.wait_for(b"begins\r\n")
+    assert come.wait(10)
+    t.type(b"\x03")
+    shown = t.wait_for(b"localhost:/home/x [130]> ")
+    assert granted == [64 * 1024]
+    assert len(shown) < 32 * 1024 < 15 * 4000
+
+
+def written(pid):
+    """How many bytes the one process below "pid" has written."""
+    with open(f"/proc/{pid}/io", encoding="ascii") as file:
+        return int(re.search(r"wchar: (\d+)", file.read())[1])
+
+
+def test_prompt_drops_a_flood_of_a_command(terminal, aisd, slowness):
+    """The pipe of a command that writes to a terminal holds no more than the
+    window."""
+    t = terminal(aisd)
+    t.wait_for(b"> ")
+    t.type(b"yes\r")
+    t.wait_for(b"y\r\ny\r\n")
+    child, = wait_until(aisd.descendants, "yes runs")
+    at = [-1]
+
+    def stands_still():
+        before, at[0] = at[0], written(child)
+        return before == at[0]
+    wait_until(stands_still, "nothing is taken any more", 10 * slowness,
+               pause=0.2)
+    t.type(b"\x03")
+    shown = len(t.wait_for(b" [130]> ", 15 * slowness))
+    assert shown < 240_000
+
+
+def test_prompt_in_no_locale(terminal):
+    """What is typed is UTF-8 where nothing says so, and nothing is lost."""
+    for name in ("C", "no_SUCH.UTF-8"):
+        script = Recorder(b"", ignoring=[b"touch"])
+        t = terminal(script, LC_ALL=name)
+        t.wait_for(PROMPT)
+        t.type("touch rapport-é.txt\r".encode())
+        t.wait_for(b"\r\n")
+        t.wait_for(PROMPT)
+        t.type(b"\x04")
+        assert t.status() == 0
+        assert script.requests[1].words == [b"touch",
+                                            "rapport-é.txt".encode()]
+
+
+def test_prompt_beeps_at_half_a_character(terminal):
+    script = Recorder(b"", ignoring=[b"echo"])
+    t = terminal(script)
+    t.wait_for(PROMPT)
+    t.type(b"echo a\xff")
+    t.wait_for(b"\a")
+    t.type(b"b\r")
+    t.wait_for(PROMPT)
+    assert script.requests[1].words == [b"echo", b"ab"]
 
 
 def test_prompt_outlives_an_interrupted_command(terminal):
@@ -1671,7 +1816,7 @@ def test_prompt_goes_on_in_another_turn(terminal, fake_server):
     t.wait_for(PROMPT)
     t.type(b"\x04")
     assert t.status() == 0
-    assert [r.words for r in second.requests] == [[b"/home/x"], [b"two"]]
+    assert [r.words for r in second.requests] == [[b"."], [b"two"]]
 
 
 def test_script_goes_on_in_another_turn(aisc, fake_server):
@@ -1772,6 +1917,113 @@ def test_prompt_leaves_the_terminal_as_it_was(terminal):
         time.sleep(0.01)
     t.pid = None
     assert slave_mode[:4] == before[:4]
+
+
+def test_prompt_changes_directories(terminal):
+    script = Recorder()
+    t = terminal(script)
+    t.wait_for(PROMPT)
+    t.type(b"cd -\r")
+    t.wait_for(b"aisc: invalid: the directory has not been changed yet\r\n")
+    t.wait_for(FAILED)
+    for line, words, shown, where in (
+            ("cd /a", [[b"/a"]], "", "/a"), ("cd /b", [[b"/b"]], "", "/b"),
+            ("cd -", [[b"/a"]], "/a", "/a"), ("cd -", [[b"/b"]], "/b", "/b"),
+            ("cd", [[]], "", None), ("cd -", [[b"/b"]], "/b", "/b"),
+            ("cd ~", [[]], "", None), ("cd -", [[b"/b"]], "/b", "/b"),
+            ("cd ~/", [[]], "", None), ("cd -", [[b"/b"]], "/b", "/b"),
+            ("cd  ~//'x y'", [[], [b"x y"]], "", "x y"),
+            ("cd -", [[b"/b"]], "/b", "/b"),
+            ("cd '~'", [[b"~"]], "", "~"), ("cd -", [[b"/b"]], "/b", "/b"),
+            ("cd ~/../nowhere", [[], [b"../nowhere"]], "", "../nowhere"),
+            ("cd -", [[b"/b"]], "/b", "/b")):
+        del script.requests[:]
+        t.type(line.encode() + b"\r")
+        t.wait_for(line.encode() + b"\r\n")
+        if where is None:
+            where = "/b"    # The script stays where it was.
+        prompt = f"localhost:{where}> ".encode()
+        assert shown in t.wait_for(prompt).decode()
+        assert [r.words for r in script.requests] == words
+    # What cannot be entered changes nothing, nor does half of the way.
+    del script.requests[:]
+    t.type(b"cd ~//nowhere\r")
+    t.wait_for(b"localhost:nowhere> ")
+    for line, says in ((b"cd ~bob", b"~ needs a shell"),
+                       (b"cd ~ b", b"cd takes one directory"),
+                       (b"cd ~/*", b"* needs a shell"),
+                       (b"ls ~", b"~ needs a shell"),
+                       (b"exit 1 2", b"exit takes one number")):
+        t.type(line + b"\r")
+        t.wait_for(says)
+        t.wait_for(b"[255]> ")
+    t.type(b"quit\r")
+    assert t.status() == 255
+
+
+def test_directory_that_cannot_be_entered(terminal):
+    """Half of the way to it is not gone.  The first one asked for is needed."""
+    def script(peer):
+        peer.hello()
+        for words, answer in (
+                ([b"."], b"/home/x"), ([b"/b"], b"/b"), ([], b"/home/x"),
+                ([b"sub"], None), ([b"/b"], b"/b")):
+            request = peer.expect_request()
+            assert request.words == words
+            if answer is None:
+                peer.refuse(request, Code.DIRECTORY, "it is not there")
+            else:
+                peer.send(Type.DIRECTORY, request.number, answer)
+        peer.drain()
+    t = terminal(script)
+    t.wait_for(PROMPT)
+    t.type(b"cd /b\r")
+    t.wait_for(b"localhost:/b> ")
+    t.type(b"cd ~/sub\r")
+    t.wait_for(b"aisc: directory: it is not there\r\n")
+    t.wait_for(b"localhost:/b [255]> ")
+    t.type(b"\x04")
+    assert t.status() == 255
+    t = terminal(Recorder(), options=["-C", "/nowhere"])
+    assert t.status() == 255
+    assert b"aisc: directory: no such directory" in t.shown
+    assert b"> " not in t.shown
+
+
+def test_prompt_without_a_directory(terminal):
+    """The question is ours, and what comes of it is no command's status."""
+    def script(peer):
+        peer.hello()
+        for _ in range(2):
+            request = peer.expect_request()
+            assert request.operation == Operation.CHDIR
+            peer.refuse(request, Code.DIRECTORY, "the home is gone")
+        peer.drain()
+    t = terminal(script)
+    t.wait_for(b"aisc: directory: the home is gone\r\n")
+    t.wait_for(b"localhost> ")
+    t.type(b"\x04")
+    assert t.status() == 0
+    t = terminal(script)
+    t.wait_for(b"localhost> ")
+    t.type(b"pwd\r")
+    t.wait_for(b"aisc: directory: the home is gone\r\n")
+    t.wait_for(b"localhost [255]> ")
+
+
+def test_interrupt_before_the_prompt(terminal):
+    """It ends aisc, as there is nothing else to end."""
+    asked = threading.Event()
+
+    def script(peer):
+        peer.hello()
+        peer.expect_request()
+        asked.set()
+        peer.drain()
+    t = terminal(script)
+    assert asked.wait(10)
+    t.type(b"\x03")
+    assert t.status() == -signal.SIGINT
 
 
 def test_no_server_no_prompt(aisc):

@@ -63,7 +63,7 @@ class Asking:
         with open(given, "rb") as stdin, open(taken, "wb") as stdout:
             done = aisc.run(
                 port, *self.command, stdin=stdin, stdout=stdout,
-                options=self.options, timeout=10,
+                options=self.options, timeout=60,
                 env={name: value for name, value in
                      faults.environment().items()
                      if name not in os.environ})
@@ -84,8 +84,9 @@ ASKING = {
     "command": Asking(3, INPUT, ["sh", "-c", "cat; echo err >&2; exit 3"],
                       stdin=INPUT),
     "script": Asking(0, b"one\ntwo\nthree\n", stdin=SCRIPT),
-    "list": Asking(0, b"*\tany program, by its name or path\n"
-                   b"-c LINE\ta line for the shell\n", options=["--list"]),
+    "list": Asking(0, b"*\tany program, by its name or path\t\n"
+                   b"-c LINE\ta line for the shell\t\n",
+                   options=["--list"]),
 }
 
 

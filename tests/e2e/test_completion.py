@@ -11,6 +11,9 @@ import time
 
 import pytest
 
+# What completes is a script of the shell.
+pytestmark = pytest.mark.same("build")
+
 CONF = """
 # match = "commented";
 hosts = (

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """ais-ca renews what ends soon, and brings what it has made to its machines."""
 
+import fcntl
 import json
 import os
 import re
@@ -11,7 +12,7 @@ import time
 import pytest
 import wire
 
-from e2e.pki import DAY, SRCDIR, Pair, environment, run
+from e2e.pki import AIS_CA, DAY, SRCDIR, Pair, environment, run
 from e2e.test_ais_ca import (ais_ca, bad, check_whole, copies, fixture_site,
                              good, kill_at, settings, table, text_of)
 
@@ -142,7 +143,18 @@ def test_not_beyond_the_end_of_the_authority(site):
     assert "certificate of alice" in done.stdout
     assert [row[4] for row in table(site) if row[1] == "alice"][-1] in "89"
     assert "certificate of bob" in done.stderr
-    assert "make a new authority" in done.stderr
+    assert "init --successor" in done.stderr
+
+
+def test_without_the_authority_in_the_database(site):
+    """The reason is said once, and by ais-ca alone."""
+    good(site, "client", "alice", "--days", "9")
+    index = site / "index.txt"
+    index.write_text("".join(
+        line for line in index.read_text().splitlines(keepends=True)
+        if "CN=AIS_CA" not in line))
+    assert "does not have the authority itself" in bad(
+        site, "renew", "--expiring", "30")
 
 
 def test_encrypted_key_in_a_timer(tmp_path):
@@ -204,9 +216,10 @@ def test_delivery(site, deliver, tmp_path):
     assert output.count("Delivered the ") == 2
     rows = [json.loads(line)
             for line in (tmp_path / "delivered").read_text().splitlines()]
+    pair = f"{site}/issued/server/{live(site, 'server', 'web')}"
     assert sorted(rows)[1] == [
-        ["server", "web", f"{site}/server/web/cert.pem",
-         f"{site}/server/web/key.pem", f"{site}/ca.pem"],
+        ["server", "web", f"{pair}/cert.pem", f"{pair}/key.pem",
+         f"{site}/ca.pem"],
         [(site / name).read_text() for name in (
             "server/web/cert.pem", "server/web/key.pem", "ca.pem")], ""]
     assert sorted(delivered(tmp_path))[0][:2] == ["client", "a:b@c"]
@@ -284,7 +297,7 @@ def test_killed_before_the_delivery(site, deliver, tmp_path):
         check_whole(where)
         new = live(where, "client", "alice")
         good(where, "crl")
-        mine = f"{where}/client/alice/cert.pem"
+        mine = f"{where}/issued/client/{new}/cert.pem"
         assert (mine in [words[2] for words in delivered(tmp_path)
                          if words[0] == "client"]) == (new != old)
         assert waiting(where) == []
@@ -294,17 +307,70 @@ def test_killed_before_the_delivery(site, deliver, tmp_path):
     assert step > 8
 
 
-def test_the_way_of_the_manual_page():
-    """The program that the page shows is one."""
-    with open(os.path.join(SRCDIR, "man", "ais-ca.8"),
-              encoding="utf-8") as file:
-        page = file.read()
-    script = re.search(r"^#!/bin/sh -e\n.*?^esac$", page, re.M | re.S)[0]
+def shown_program(page):
+    """The program "deliver" that a page of the manual or of the roads has."""
+    with open(os.path.join(SRCDIR, page), encoding="utf-8") as file:
+        return re.search(r"^#!/bin/sh -e\n.*?^esac$", file.read(),
+                         re.M | re.S)[0] + "\n"
+
+
+def test_program_of_the_pages():
+    """It is one, and both pages have the same."""
+    script = shown_program("man/ais-ca.8")
+    assert script == shown_program("doc/roads/renewal.md")
     subprocess.run(["sh", "-n"], input=script, text=True, check=True)
     if shutil.which("shellcheck"):
         subprocess.run(["shellcheck", "-"], input=script, text=True,
                        check=True, stdout=subprocess.DEVNULL)
     assert "ssh -n" in script    # Which would eat the list of hosts.
+
+
+def test_program_of_the_pages_brings_all(site, tmp_path, monkeypatch):
+    """What is made here, what was signed for a key that is elsewhere, and the
+    list.  A client in no list stops nothing, and is named."""
+    tools, desk, etc = (tmp_path / name for name in ("bin", "desk", "etc"))
+    for directory in tools, desk / ".config/ais", etc:
+        directory.mkdir(parents=True)
+    for name, script in (
+            ("scp", f'cd {desk} && cp "$2" "${{3#*:}}"'),
+            ("ssh", f'echo "$2" >>{tmp_path}/hosts; cd {desk} && sh -ec "$3"'),
+            ("chgrp", "")):
+        (tools / name).write_text(f"#!/bin/sh -e\n{script}\n")
+        (tools / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    (etc / "hosts").write_text("web.example\n")
+    (etc / "clients").write_text("alice alice@desk\nlaptop alice@laptop\n")
+    good(site, "server", "web.example")
+    good(site, "client", "alice")
+    good(site, "client", "eve")
+    run("openssl", "req", "-new", "-noenc", "-subj", "/CN=x", "-keyout",
+        tmp_path / "key", "-out", tmp_path / "csr")
+    good(site, "sign", "client", str(tmp_path / "csr"), "laptop")
+    deliver = site / "deliver"
+    deliver.write_text(shown_program("doc/roads/renewal.md")
+                       .replace("/etc/aisd", str(etc)))
+    deliver.chmod(0o755)
+
+    for name in "web.example", "alice", "laptop":
+        good(site, "renew", name)
+    done = ais_ca(site, "renew", "eve")
+    assert done.returncode == 0 and "eve" in done.stderr, done.stderr
+    good(site, "crl")
+    there = desk / ".config/ais"
+    for place, source in (
+            (etc / "server.pem", "server/web.example/cert.pem"),
+            (etc / "server.key", "server/web.example/key.pem"),
+            (etc / "ca.pem", "ca.pem"), (etc / "crl.pem", "crl.pem"),
+            (there / "alice.pem", "client/alice/cert.pem"),
+            (there / "alice.key", "client/alice/key.pem"),
+            (there / "laptop.pem", "client/laptop/cert.pem"),
+            (there / "ca.pem", "ca.pem")):
+        assert place.read_text() == (site / source).read_text(), place
+    assert sorted(os.listdir(there)) == ["alice.key", "alice.pem", "ca.pem",
+                                         "laptop.pem"]
+    assert (there / "alice.key").stat().st_mode & 0o777 == 0o600
+    assert set((tmp_path / "hosts").read_text().split()) == {
+        "root@web.example", "alice@desk", "alice@laptop"}
 
 
 def test_revoked_on_one_machine_refused_on_another(site, deliver, make_aisd,
@@ -341,3 +407,85 @@ test "$1" = crl
             session.run(["true"])
     assert "has been revoked" in daemon.wait_event("handshake-failed")[
         "reason"]
+
+
+def test_two_that_deliver(site, tmp_path):
+    """One after the other: they would bring the same to the same places."""
+    deliver = site / "deliver"
+    deliver.write_text(f"""#!/bin/sh -e
+mkdir {tmp_path}/here
+sleep 0.3
+rmdir {tmp_path}/here
+""")
+    deliver.chmod(0o755)
+    good(site, "client", "alice")
+    runs = [subprocess.Popen(["sh", AIS_CA, "-q", "-d", str(site), *words],
+                             env=environment(), stderr=subprocess.PIPE)
+            for words in (["renew", "alice"], ["crl"], ["crl"])]
+    assert [(one.communicate()[1], one.returncode) for one in runs] == [
+        (b"", 0)] * 3
+    assert os.listdir(site / "undelivered") == []
+
+
+def test_a_delivery_that_hangs_is_waited_for_in_vain(site):
+    """The other run says so, and what it has made is still to be brought."""
+    deliver = site / "deliver"
+    deliver.write_text("#!/bin/sh\n")
+    deliver.chmod(0o755)
+    with open(site / ".delivering", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert "waited 1 s" in ais_ca(site, "-w", "1", "crl").stderr
+    assert len(os.listdir(site / "undelivered")) == 1
+    good(site, "crl")
+    assert os.listdir(site / "undelivered") == []
+
+
+def test_delivery_that_cannot_begin(site, deliver, tmp_path):
+    """Of what is made nothing is lost, and what to do is said."""
+    (site / ".delivering").mkdir()
+    done = ais_ca(site, "-q", "crl")
+    assert done.returncode == 1
+    assert re.fullmatch(f"ais-ca: cannot write {site}/.delivering; .*chown.*"
+                        f"{site}/undelivered, .*\n", done.stderr), done.stderr
+    assert delivered(tmp_path) == [] and len(waiting(site)) == 1
+    (site / ".delivering").rmdir()
+    good(site, "crl")
+    assert delivered(tmp_path) == [["crl", f"{site}/crl.pem"]] * 2
+
+
+def test_made_anew_while_it_is_delivered(site, tmp_path):
+    """The files of a delivery are of one another until its end, and what was
+    made in the meantime is brought after it."""
+    deliver = site / "deliver"
+    deliver.write_text(f"""#!/bin/sh
+openssl x509 -in "$3" -noout -pubkey
+if mkdir {tmp_path}/once 2>/dev/null; then
+	sh {AIS_CA} -q -w 1 -d {site} renew alice 2>>{tmp_path}/other
+fi
+openssl pkey -in "$4" -pubout
+""")
+    deliver.chmod(0o755)
+    good(site, "client", "alice")
+    output = good(site, "-q", "renew", "alice")
+    keys = re.findall("-----BEGIN .*?-----END", output, re.S)
+    assert len(keys) == 4 and keys[0] == keys[1] != keys[2] == keys[3]
+    assert "waited 1 s" in (tmp_path / "other").read_text()
+    assert keys[3] in run("openssl", "pkey", "-pubout", "-in",
+                          site / "client/alice/key.pem").decode()
+    assert waiting(site) == []
+
+
+def test_what_is_just_being_made_is_not_forgotten(site, tmp_path):
+    """Its note is there before it counts, and is left alone by another run
+    that delivers at this moment."""
+    deliver = site / "deliver"
+    deliver.write_text(f"#!/bin/sh\necho $1 $2 >>{tmp_path}/brought\n"
+                       f": >{site}/undelivered/0123\n")
+    deliver.chmod(0o755)
+    good(site, "crl")
+    assert waiting(site) == ["0123"]
+    deliver.unlink()
+    deliver.write_text("#!/bin/sh\n")
+    deliver.chmod(0o755)
+    good(site, "crl")
+    assert waiting(site) == []

@@ -22,6 +22,7 @@ import aisc as client
 import attack
 import wire
 from aisd import Daemon, wait_until
+from machine import INSTRUMENTED
 from strangers import attacked, check_idle, half_hello, tcp, visits
 from wire import Code, Operation, Type, body, request_frames
 
@@ -77,7 +78,7 @@ def test_first_come_first_served(aisd, aisc, connect, tmp_path):
     assert place(waiting[4]) == 4
     holder.close()
     for i, process in enumerate(waiting):
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
         assert process.returncode == (-signal.SIGKILL if i == 2 else 0)
     assert order.read_text().split() == ["0", "1", "3", "4"]
 
@@ -96,7 +97,7 @@ def test_full_line_is_said_at_once(make_aisd, aisc, connect, slowness):
     assert time.monotonic() - began < slowness
     holder.close()
     for process in waiting:
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
         assert process.returncode == 0
     assert aisc.run(daemon.port, "true").returncode == 0
 
@@ -110,7 +111,7 @@ def test_waiting_while_the_session_is_stuck(aisd, aisc, connect):
     process = aisc.start(aisd.port, "echo", "mine", options=["-v"])
     assert place(process) == 1
     session.reset()
-    out, _ = process.communicate(timeout=10)
+    out, _ = process.communicate(timeout=60)
     assert (process.returncode, out) == (0, b"mine\n")
 
 
@@ -138,7 +139,7 @@ def test_client_without_a_rule(make_aisd, connect, client_named, alice,
     assert said.text == 'no rule matches the client "CN=alice"; aisd.conf ' \
         "needs one for it"
     event = daemon.wait_event("handshake-failed", peer="alice")
-    assert event["reason"] == said.text
+    assert f'{event["reason"]}; {event["hint"]}' == said.text
     over = threading.Event()
 
     def ask_again():
@@ -264,7 +265,7 @@ def test_wait(aisd, aisc, connect, slowness):
         began = time.monotonic()
         done = aisc.run(aisd.port, "true", options=["--wait", str(seconds)])
         assert (done.returncode, client.said(done.stderr)) == (255, "busy")
-        assert b"with 1 before us" in done.stderr
+        assert b"with 1 client " in done.stderr
         assert seconds <= time.monotonic() - began < seconds + slowness
     assert not aisd.events("command-start")
     # Who is served does not wait any more.
@@ -543,7 +544,7 @@ def test_thousand_connections(aisd, aisc, slowness):
         began = time.monotonic()
         assert aisc.run(aisd.port, "true").returncode == 0
         assert time.monotonic() - began < 2 * slowness
-        if slowness == 1:
+        if not INSTRUMENTED:
             check_idle(aisd.pid)
         assert sum(not is_closed(raw) for raw in strangers) <= 64
     finally:
@@ -837,7 +838,7 @@ def test_aisc_gives_up(aisc, slowness):
         wait_until(lambda: len(count) == 5, "five tries")
 
 
-def test_no_descriptors_left(make_aisd, connect, slowness):
+def test_no_descriptors_left(make_aisd, connect):
     """It waits until there are some, says so once, and does not spin."""
     daemon = make_aisd(handshake_timeout=60)
     hard = resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE)[1]
@@ -847,7 +848,7 @@ def test_no_descriptors_left(make_aisd, connect, slowness):
     strangers = [tcp(daemon) for _ in range(30)]
     event = daemon.wait_event("message", level="error")
     assert "cannot accept" in event["msg"]
-    if slowness == 1:
+    if not INSTRUMENTED:
         check_idle(daemon.pid)
     # Nothing can be started, and the session goes on.
     result = session.run(["true"])

@@ -90,7 +90,7 @@ def test_sample_is_ready_to_use(srcdir, run_aisd, tmp_path, localhost):
         authority=localhost.ca, unprivileged=True,
         log_file=tmp_path / "log"))
     done = run_aisd("-t", "-c", conf)
-    assert done.stderr.endswith("is good: 1 rules\n")
+    assert done.stderr.endswith("is good: 1 rule\n")
 
 
 def test_sample_grants_everything_and_says_so(srcdir, run_aisd, tmp_path):
@@ -100,6 +100,24 @@ def test_sample_grants_everything_and_says_so(srcdir, run_aisd, tmp_path):
     assert 'allowed by the rule "everybody"' in done.stdout
     assert "shell = true" in run_aisd("-T", "-c", conf).stdout
     assert "EVERY CERTIFICATE" in sample(srcdir)
+    readme = " ".join((srcdir / "README.md").read_text().split())
+    assert "every certificate of your authority may run every program and " \
+        "every line of shell" in readme
+
+
+def test_sample_hides_no_rule_of_a_drop_in(srcdir, run_aisd, tmp_path):
+    conf = tmp_path / "aisd.conf"
+    conf.write_text(settings(sample(srcdir), unprivileged=True))
+    (tmp_path / "aisd.conf.d").mkdir()
+    for name, program in ("20", "id"), ("10", "df"):
+        (tmp_path / "aisd.conf.d" / f"{name}.conf").write_text(
+            f'rules = ( {{ name = "{name}"; peers = "bob"; '
+            f'commands = ( "/usr/bin/{program}" ); }} );')
+    done = run_aisd("-c", conf, "--explain", "CN=bob", "--", "df")
+    assert 'allowed by the rule "10"' in done.stdout
+    run_aisd("-c", conf, "--explain", "CN=bob", "--", "id", status=1)
+    done = run_aisd("-c", conf, "--explain", "CN=alice", "--", "id")
+    assert 'allowed by the rule "everybody"' in done.stdout
 
 
 def test_sample_shows_the_defaults(srcdir, shown):
@@ -158,6 +176,24 @@ def test_examples_of_aisd_conf(srcdir, run_aisd, tmp_path, localhost):
     ("EMAIL=bob@example.org,FROM=198.51.101.9", "anything", False),
     ("CN=carol", "date", True),
     ("CN=carol", "uptime", False),
+    ("CN=operator-1", "systemctl status web", True),
+    ("CN=operator-1", "/usr/bin/systemctl --full status db@1", True),
+    ("CN=operator-1", "systemctl list-units --failed", True),
+    ("CN=operator-1", "systemctl list-units", False),
+    ("CN=operator-1", "systemctl restart web", False),
+    ("CN=operator-1", "systemctl status -Hroot@db web", False),
+    ("CN=operator-1", "systemctl web", False),
+    ("CN=operator-1", "journalctl -u web", True),
+    ("CN=operator-1", "journalctl -q --lines=50 --unit=cart", True),
+    ("CN=operator-1", "journalctl -S today -u web -n 9", True),
+    ("CN=operator-1", "journalctl -n 9", False),
+    ("CN=operator-1", "journalctl -u ssh", False),
+    ("CN=operator-1", "journalctl -u web -u cart", False),
+    ("CN=operator-1", "journalctl -u web -D /tmp", False),
+    ("CN=operator-1", "check_load -w 5,4,3 -c 10,8,6", True),
+    ("CN=operator-1", "check_load -c 10,8,6 -r -w 5,4,3", True),
+    ("CN=operator-1", "check_load -w 5,4,3", False),
+    ("CN=operator-1", "check_load -w 5,4 -c 10,8,6", False),
     ("DNS=backup.example.org", "rsync --server .", True),
     ("DNS=www.example.org", "rsync --server .", False),
 ])
@@ -207,6 +243,8 @@ def typist(program, tmp_path, alice):
 def lines_of(srcdir, name):
     found = []
     for block in literals(page(srcdir, name)):
+        if block.lstrip().startswith("#!"):
+            continue    # A script, with comments.
         found += [line[2:] for line in block.splitlines()
                   if line[:2] in ("$ ", "# ")]
     return [line for line in found if line.split()[0] not in ELSEWHERE]
@@ -235,7 +273,11 @@ def test_examples_of_aisd(srcdir, program, typist, make_aisd, connect, alice):
 
 def test_examples_of_aisc(srcdir, program, typist, make_aisd, alice):
     """As the page has them, but for the host and a directory."""
-    server = make_aisd()
+    plugins = typist.here / "plugins"
+    plugins.mkdir()
+    (plugins / "check_load").write_text("#!/bin/sh\necho LOAD OK: $*\n")
+    (plugins / "check_load").chmod(0o755)
+    server = make_aisd(path=["/usr/bin", "/bin", str(plugins)])
     web = typist.here / "www"
     web.mkdir()
     (typist.here / "site").mkdir()
@@ -259,6 +301,7 @@ def test_examples_of_aisc(srcdir, program, typist, make_aisd, alice):
     def of(word):
         return "".join(text for line, text in shown.items() if word in line)
     assert of("< commands") == "done\n"
+    assert of("--plugin") == "LOAD OK: -w 5,4,3 -c 10,8,6\n"
     assert of("--check").startswith("AISC OK - web.example.org: TLSv1.3, ")
     assert "grants it" in of("--can") and of("--list")
 
@@ -322,7 +365,8 @@ def test_events(srcdir):
 def test_fields(srcdir):
     """Every field that a record can have is in aisd(8)."""
     source = (srcdir / "daemon/record/audit.c").read_text()
-    fields = set(re.findall(r'\bput(?:_number)?\(&?r, "([a-z_]+)"', source)) | \
+    fields = set(re.findall(
+        r'\b(?:record_put|put_number)\(&?r, "([a-z_]+)"', source)) | \
         set(re.findall(r'\? "(line)" : "(argv)"', source)[0])
     text = page(srcdir, "aisd.8")
     described = set(re.findall(r"^\.Cm ([a-z_]+)", text, re.M))

@@ -68,7 +68,7 @@ def date(seconds):
 def gencrl(signer, path, left, lifetime=YEAR, revoked=()):
     """Let openssl ca(1) write a list that has been good for a part of its
     lifetime and has so much left, in seconds."""
-    work = f"{path}.work"
+    work = f"{os.path.dirname(path)}.work"  # A daemon may watch the other.
     shutil.rmtree(work, ignore_errors=True)
     os.mkdir(work)
     with open(f"{work}/cnf", "w", encoding="ascii") as file:
@@ -84,8 +84,8 @@ def gencrl(signer, path, left, lifetime=YEAR, revoked=()):
     for pair in revoked:
         pki.run(*ca, "-revoke", pair.cert)
     pki.run(*ca, "-gencrl", "-crl_lastupdate", date(left - lifetime),
-            "-crl_nextupdate", date(left), "-out", f"{path}.new")
-    os.rename(f"{path}.new", path)
+            "-crl_nextupdate", date(left), "-out", f"{work}/new")
+    os.rename(f"{work}/new", path)
     return path
 
 

@@ -34,7 +34,7 @@ NO_ROW = {
         inet_ntop inet_pton gai_strerror sigabbrev_np getopt_long getenv tzset
         regexec regerror regfree""",
     "asks for memory alone": """
-        strdup strndup regcomp fmemopen""",
+        strdup strndup asprintf regcomp fmemopen""",
     "moves within a stream that is in memory, or that a read shows to be "
     "elsewhere": """
         fseek ftell rewind""",
@@ -47,13 +47,15 @@ NO_ROW = {
     "is called to be refused: success is the fault, and ends the start": """
         setuid setgid seteuid""",
     "of libconfig, which opens nothing by itself: it is handed a stream": """
-        config_destroy config_init config_read_file config_set_include_dir
+        config_destroy config_init config_read_file config_read_string
+        config_set_include_dir
         config_setting_get_bool config_setting_get_elem
         config_setting_get_float config_setting_get_int64
         config_setting_get_member config_setting_get_string
         config_setting_length""",
-    "tells the service manager; what it was not told it is told again": """
-        sendto""",
+    "of --explain: that it fails is the answer that there is no program":
+        """
+        faccessat realpath""",
     "reads a stream that fopen(3) has opened, which is a row": """
         fgetgrent""",
     "of libsystemd, whose calls are rows themselves; what a manager is not "

@@ -130,8 +130,8 @@ def test_refused(tell, make_aisd):
     assert done.returncode == told["status"] == 255
     assert told["class"] == told["error"]["code"] == "denied"
     assert told["error"]["message"] == \
-        'the rule "few" does not grant the command id to "alice"; ' \
-        "aisc --list shows what it does"
+        'the rule "few" does not grant the command id to "alice"'
+    assert told["error"]["hint"] == "aisc --list shows what it does"
     assert "exit" not in told and "duration_seconds" not in told
     done, (told,) = tell(daemon.port, "/no/such")
     assert told["status"] == 255
@@ -335,6 +335,14 @@ def test_bad_files(tell, aisc, aisd, tmp_path):
     done, (told,) = tell(aisd.port, "true")
     assert told["class"] == said(done.stderr) == "config"
     assert told["host"] == "localhost" and b"colour" in done.stderr
+    assert told["error"]["message"] == \
+        f'{aisc.config}:1: unknown key "colour"'
+    assert told["error"]["hint"] == \
+        "the manual page says which keys stand here"
+    aisc.config.write_text("port = 0;\ncolour = 1;\n")
+    done, (told,) = tell(aisd.port, "true")
+    assert told["error"]["message"] == f"{aisc.config}:1: port: out of range"
+    assert told["error"]["hint"] == "it may be from 1 to 65535"
     assert not aisd.events("command-start")
 
 
@@ -489,7 +497,7 @@ def test_classes(schema, srcdir):
 def test_manual(schema, srcdir):
     """The page names all members, and those of the error."""
     page = (srcdir / "man" / "aisc.1").read_text()
-    page = page[page.index(".Ss JSON"):page.index("That of\n.Fl -check")]
+    page = page[page.index(".Ss JSON"):page.index("The object of\n.Fl -check")]
     named = {name for line in re.findall(r"^\.(?:It )?Cm (.*)$", page, re.M)
              for name in re.findall(r"[a-z_]+", line)}
     members = schema["properties"]

@@ -41,6 +41,7 @@ def needed(program):
 
 
 @pytest.mark.long
+@pytest.mark.limit(300)
 def test_build(configure, tmp_path, localhost, alice):
     build, done = configure()
     if "needs libssl.a" in done.stderr:

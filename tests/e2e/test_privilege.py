@@ -18,6 +18,7 @@ import pytest
 
 import attacks
 from aisd import Daemon, wait_until
+from machine import SANITIZERS
 from wire import Code, Type
 
 USER, COMMAND_USER = "daemon", "nobody"
@@ -138,7 +139,7 @@ def test_command(aisd, connect, users):
     listed = session.run(["sh", "-c", "ls /proc/$$/fd; :"]).stdout.split()
     assert listed == [b"0", b"1", b"2"]
     environ = session.run(["cat", "/proc/self/environ"]).stdout
-    attacks.check_variables(environ, ["AIS_TEST_MARK"])
+    attacks.check_variables(environ, ["TEST_MARK"])
 
 
 def test_daemon(aisd, connect, users):
@@ -203,7 +204,11 @@ def test_key(make, users, owner, mode, said):
     """A key that a command could read, or the daemon cannot, is refused, by
     the check as well."""
     daemon = make(start=False, owner=owner(*users), mode=mode)
-    said = "aisd: " + said.format(key=daemon.keys["key"]) + "\n"
+    lines = daemon.conf.read_text().splitlines()
+    at = 1 + next(n for n, line in enumerate(lines)
+                  if line.startswith("key ="))
+    said = f"aisd: {daemon.conf}:{at}: key: " + said.format(
+        key=daemon.keys["key"]) + "\n"
     with pytest.raises(AssertionError, match="ended with 6"):
         daemon.start()
     assert daemon.stderr() == said
@@ -211,6 +216,58 @@ def test_key(make, users, owner, mode, said):
     check = subprocess.run([*daemon.words, "-t", "-c", str(daemon.conf)],
                            capture_output=True, text=True, env=daemon.env)
     assert (check.returncode, check.stderr) == (6, said)
+
+
+def test_credential_of_another(make, place):
+    """One that its user will never see is no failure that passes; a reload may
+    see it, though its check does not."""
+    closed = place / "credentials"
+    closed.mkdir(mode=0o500)
+    daemon = make(start=False)
+    daemon.configure(key="credential:key")
+    for options, status in ([], 6), (["-t"], 6), (["-t", "-q"], 75):
+        done = subprocess.run(
+            [*daemon.words, *options, "-c", str(daemon.conf)],
+            env={**daemon.env, "CREDENTIALS_DIRECTORY": str(closed)},
+            capture_output=True, text=True, timeout=60)
+        assert (done.returncode, "cannot be seen" in done.stderr) == \
+            (status, True), done
+
+
+def test_missing_log_for_each_user(make, users):
+    """It needs no other user to see that there is no log at all."""
+    if os.path.exists("/run/systemd/journal/socket"):
+        pytest.skip("there is a journal")
+    daemon = make(start=False)
+    daemon.configure(log_file="", log_system="journal")
+    daemon.conf.chmod(0o644)
+    uid, gid = map(str, users[1])
+    done = subprocess.run(
+        ["setpriv", "--reuid", uid, "--regid", gid, "--clear-groups",
+         daemon.words[-1], "-t", "-c", str(daemon.conf)],
+        env=daemon.env, capture_output=True, text=True, timeout=60)
+    assert "there is no journal here" in done.stderr, done
+    assert done.returncode != 0
+
+
+def test_port_for_who_can_drop(make, users):
+    """Started as its user, with what it needs to drop, it may not have this
+    port: -t and a start say so alike."""
+    daemon = make(start=False)
+    daemon.configure(listen=["127.0.0.1:1"])
+    with open("/proc/sys/net/ipv4/ip_unprivileged_port_start") as file:
+        if int(file.read()) <= 1:
+            pytest.skip("each user may have each port")
+    uid, gid = map(str, users[0])
+    caps = "+setuid,+setgid,+setpcap"
+    for options in [], ["-t"]:
+        done = subprocess.run(
+            ["setpriv", "--reuid", uid, "--regid", gid, "--clear-groups",
+             "--inh-caps", caps, "--ambient-caps", caps, daemon.words[-1],
+             *options, "-c", str(daemon.conf)],
+            env=daemon.env, capture_output=True, text=True, timeout=60)
+        assert "127.0.0.1 port 1: Permission denied" in done.stderr, done
+        assert done.returncode == 75
 
 
 @pytest.mark.parametrize("keys", [
@@ -292,14 +349,14 @@ def test_hidden_processes(make, connect, slowness, option, how):
 def test_children_that_cannot_be_seen(make, proc):
     """Then no command could be ended: it does not start, and says why."""
     usable(NOT_OURS[proc])
-    if proc == "none" and os.environ.get("AIS_SANITIZERS") == "yes":
+    if proc == "none" and SANITIZERS:
         pytest.skip("sanitizers need /proc")
     daemon = make(start=False)
     for options in [], ["-t"]:
         done = subprocess.run(
             [*NOT_OURS[proc], *daemon.words, "-c", str(daemon.conf),
              *options], env=daemon.env, capture_output=True, text=True,
-            timeout=20)
+            timeout=60)
         assert done.returncode == 4, done
         assert "could be ended" in done.stderr
         assert "mount" in done.stderr
@@ -356,7 +413,7 @@ def test_a_program_that_commands_could_change(make, connect, users, tool,
     session = connect(daemon=daemon)
     assert session.run(["tool"]).stdout == b"ran\n"
     assert check(daemon) == (0, f"aisd: the configuration {daemon.conf} is "
-                             "good: 1 rules\n")
+                             "good: 1 rule\n")
     spoil(tool, users[1])
     result = session.run(["tool"])
     assert not result.started and "could change" in result.refused.text

@@ -2,10 +2,12 @@
 """The prompt as a person sees it, in a terminal of tmux; and scripts."""
 
 import os
+import shlex
 import shutil
 import signal
 import stat
 import subprocess
+import termios
 import uuid
 
 import pytest
@@ -72,6 +74,12 @@ class Screen:
             raise AssertionError(f"{last} are not the last of "
                                  f"{self.lines()}") from None
 
+    def cursor(self, column):
+        """Wait until the cursor is there: the terminal has drawn it all."""
+        wait_until(lambda: self.tmux(
+            "display-message", "-p", "-t", "0", "#{cursor_x}") ==
+            f"{column}\n", "the cursor is there", 10 * self.slowness)
+
     def close(self):
         subprocess.run(["tmux", "-L", self.socket, "kill-server"],
                        capture_output=True, check=False)
@@ -95,12 +103,13 @@ def screen(program, aisc, place, builddir, slowness):
         pytest.skip("aisc is built without libedit")
     screens = []
 
-    def start(width=200, **environment):
+    def start(width=200, daemon=place, shell=False, **environment):
+        words = ["bash", "--norc"] if shell else aisc.words(daemon.port)
         screens.append(Screen(
-            aisc.words(place.port), {
-                "PATH": os.environ["PATH"], **aisc.environment(**environment)},
+            words, {"PATH": os.environ["PATH"], "PS1": "$ ",
+                    **aisc.environment(**environment)},
             slowness, width))
-        screens[-1].shows(f"localhost:{place.there}>")
+        screens[-1].shows("$" if shell else f"localhost:{place.there}>")
         screens[-1].prompt = f"localhost:{place.there}>"
         return screens[-1]
     yield start
@@ -252,7 +261,7 @@ def test_completion(screen, place):
 
 def test_completion_of_foreign_names(aisc, make_aisd, screen, place):
     place.configure(rules='{ peers = [ "*" ]; any_directory = true; '
-                    'commands = ( { name = "re\\x1b[2J"; '
+                    'commands = ( { name = "re\\xc2\\x9b2J"; '
                     'program = "/bin/echo"; }, { name = "red"; '
                     'program = "/bin/echo"; arguments = ( "x" ); } ); }')
     seen = len(place.events("reload"))
@@ -281,6 +290,50 @@ def test_interrupt(screen, place):
     assert len(place.events("session-open")) == 1
 
 
+def test_second_interrupt(screen, place):
+    """It ends the command, and neither the prompt nor the session."""
+    s = screen()
+    s.type("cd sub\r")
+    s.shows(f"localhost:{place.there}/sub>")
+    s.type("sh -c 'trap \"\" INT; echo stubborn; sleep 100'\r")
+    wait_until(lambda: "stubborn" in s.lines(), "it runs", 10 * s.slowness)
+    s.keys("C-c")
+    # A terminal drops what it has not shown of the first at the second.
+    s.shows("stubborn", "^C")
+    s.keys("C-c")
+    s.shows("stubborn", "^C^C", f"localhost:{place.there}/sub [130]>")
+    s.type("pwd\r")
+    s.shows(f"{place.there}/sub", f"localhost:{place.there}/sub>")
+    assert len(place.events("session-open")) == 1
+    assert place.events("command-end")[-1]["reason"] == "cancelled"
+
+
+def test_prompt_of_few_commands(screen, make_aisd, aisc, place):
+    """A rule that grants commands and no choice of a directory: the prompt
+    asks for nothing that is refused."""
+    daemon = make_aisd(rules=RULES.replace("any_directory = true;", ""),
+                       directory=place.there)
+    s = screen(daemon=daemon)
+    s.type("pwd\r")
+    s.shows(str(place.there), s.prompt)
+    s.type("cd\r")
+    s.type("echo x\r")
+    s.shows("x", s.prompt)
+    assert not daemon.events("command-refused")
+    s.type("cd /etc\r")
+    s.shows('aisc: denied: the rule "few" does not let clients choose the '
+            'directory; its key "any_directory" would',
+            s.prompt[:-1] + " [255]>")
+    event = daemon.wait_event("command-refused")
+    assert event["argv"] == "cd /etc"
+    assert '"cd /etc" refused: ' in event["msg"]
+    s.type("pwd\r")
+    s.shows(str(place.there), s.prompt)
+    done = aisc.run(daemon.port, input=b"pwd\necho y\n")
+    assert (done.returncode, done.stdout) == (
+        0, f"{place.there}\ny\n".encode())
+
+
 def test_output_is_the_commands(screen):
     """Nothing of ours is in it, however long it takes."""
     s = screen()
@@ -304,6 +357,58 @@ def test_resize(screen):
     s.keys("C-u", "C-k")
     s.type(text + "\r")
     s.shows("x" * 60, "localhost:/>")
+
+
+@pytest.mark.parametrize("back", [0, 3, 40])
+def test_resize_of_half_a_line(screen, back):
+    """It is shown once, wherever the cursor is, and so is what comes next."""
+    s = screen()
+    s.type("cd /\r")
+    s.shows("localhost:/>")
+    text = "echo " + "a" * 20 + "b" * 20 + "c" * 20
+    line = "localhost:/> " + text
+    s.type(text)
+    s.shows(line)
+    s.keys(*["C-b"] * back)
+    at = len(line) - back
+    s.cursor(at)
+    for width in (50, 30, 120):
+        s.resize(width, 20)
+        s.type("x")
+        line = line[:at] + "x" + line[at:]
+        at += 1
+        s.cursor(at % width)
+        s.shows(*[line[i:i + width] for i in range(0, len(line), width)])
+        assert "".join(s.lines()).count("localhost:/> ") == 1
+
+
+def test_job_control(screen, aisc, place, slowness):
+    """After fg the terminal is the prompt's before a key is pressed."""
+    s = screen(shell=True)
+    tty = os.open(s.tmux("display-message", "-p", "-t", "0",
+                         "#{pane_tty}").strip(), os.O_RDONLY | os.O_NOCTTY)
+
+    def edits():
+        return not termios.tcgetattr(tty)[3] & (termios.ECHO | termios.ICANON)
+    try:
+        line = shlex.join(aisc.words(place.port))
+        s.type("clear; " + line + "\r")
+        s.shows(f"localhost:{place.there}>")
+        s.type("echo half")
+        s.shows(f"localhost:{place.there}> echo half")
+        for _ in range(2):
+            s.keys("C-z")
+            s.shows("$")
+            # bash has set its own mode as well.
+            subprocess.run(["stty", "-F", os.ttyname(tty), "sane"], check=True)
+            assert not edits()
+            s.type("fg\r")
+            s.shows(f"localhost:{place.there}> echo half")
+            wait_until(edits, "the prompt has the terminal", 10 * slowness)
+        s.type(" way\r")
+        s.shows("half way", f"localhost:{place.there}>")
+    finally:
+        os.close(tty)
 
 
 def test_lost_line(screen, place):
@@ -350,8 +455,9 @@ def test_vi_keys(screen, aisc, place):
 def test_list(screen):
     s = screen()
     s.type("list\r")
-    s.shows("restart    again", "restore", "two words", "seq", "sh", "echo",
-            "sleep", "cat", s.prompt)
+    s.shows("restart [WORD]...  again", "restore", "two words WORD",
+            *(f"{name} [WORD]..." for name in ("seq", "sh", "echo", "sleep",
+                                               "cat")), s.prompt)
     s.type("list x\r")
     s.shows("aisc: invalid: list takes no word", s.prompt[:-1] + " [255]>")
 

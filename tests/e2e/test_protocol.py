@@ -7,6 +7,7 @@ executed, and the daemon serves the next client as before.
 
 import os
 import random
+import signal
 import struct
 import threading
 import time
@@ -248,8 +249,7 @@ def test_server_types_from_a_client(unharmed, connect):
 BAD_PAYLOADS = [
     (Type.STDIN, b""),
     (Type.STDIN_EOF, b"x"),
-    (Type.SIGNAL, b""), (Type.SIGNAL, b"term"), (Type.SIGNAL, b"SIGTERM"),
-    (Type.SIGNAL, b"STOP"), (Type.SIGNAL, b"TERM\0"), (Type.SIGNAL, b"TER"),
+    (Type.SIGNAL, b""), (Type.SIGNAL, b"term"), (Type.SIGNAL, b"TERM\0"),
     (Type.SIGNAL, b"TERMTERMTERM"), (Type.SIGNAL, b"\x0f"),
     (Type.SIGNAL, b"T" * PAYLOAD_MAX),
     (Type.CANCEL, b"x"), (Type.CANCEL, item(0x90)[:-1]),
@@ -277,6 +277,19 @@ def test_bad_payload_while_running(aisd, connect, number):
     aisd.wait_event("session-close")
     assert not aisd.descendants()
     assert connect().run(["true"]).status == 0
+
+
+def test_unknown_signal(unharmed, connect):
+    """A name that the server does not know, or gives to nobody: the command and
+    the session go on."""
+    unharmed.commands = 2
+    client = connect()
+    enter(client, "running")
+    for name in b"STOP", b"SIGTERM", b"TER", b"WINCH", b"9", b"RTMIN+1":
+        client.send(Type.SIGNAL, CURRENT, name)
+    assert is_alive(client) == []
+    client.send(Type.SIGNAL, CURRENT, b"TERM")
+    assert client.follow(CURRENT).signal == signal.SIGTERM
 
 
 def test_bad_payload_of_the_session(unharmed, connect):

@@ -22,8 +22,18 @@ RULES = """
     { name = "uptime"; program = "/usr/bin/uptime";
       summary = "how long it runs"; },
     { name = "say"; program = "/bin/echo"; summary = "";
-      arguments = ( { one_of = [ "yes", "no" ]; } ); } ); }
+      arguments = ( "-n", { one_of = [ "yes", "no" ]; } ); },
+    { program = "/bin/date"; summary = "a\\tb\\nc"; arguments = (
+        { flag = [ "-d", "--date=" ]; match = "~[0-9-]+"; optional = true; },
+        { flag = "-u"; optional = true; repeat = true; },
+        { flag = [ "-R", "-I" ]; }, "+%F", "it's", { min = -1; max = 9; },
+        { below = "/srv"; }, { below = "/"; },
+        { match = [ "a*", "~b|c" ]; repeat = true; },
+        { any = true; rest = true; } ); }, "/bin/true" ); }
 """
+# What may stand behind the names.
+USAGE = ["", "(yes|no)", "[-d ~[0-9-]+|--date=~[0-9-]+] [-u]... (-R|-I) +%F "
+         "'it'\\''s' -1..9 /srv/PATH /PATH (a*|~b|c)... [WORD]...", "[WORD]..."]
 ODD = b"plain\tall well\nb\x1b[1m\tx\ty\xff\xe2\x80\xae\n\"q\\\t\nlonger-name\tz"
 
 
@@ -69,18 +79,55 @@ def lines(done):
 def test_list(aisc, ops):
     done = aisc.run(ops.port, options=["--list"])
     assert (done.returncode, done.stderr) == (0, b"")
-    assert done.stdout == b"uptime\thow long it runs\nsay\t\n"
+    columns = list(zip(["uptime", "say", "date", "true"],
+                       ["how long it runs", "", "a\\tb\\nc", ""], USAGE))
+    assert [tuple(line.split("\t")) for line in lines(done)] == columns
     done = aisc.run(ops.port, options=["--list", "--json"])
     assert json.loads(done.stdout) == {"host": "localhost", "commands": [
-        {"name": "uptime", "summary": "how long it runs"},
-        {"name": "say", "summary": ""}]}
+        {"name": name, "summary": summary, "arguments": arguments}
+        for name, summary, arguments in columns]}
     assert not ops.events("command-start")
+
+
+def test_list_of_long_arguments(aisc, make_aisd):
+    """They are cut, and say so."""
+    words = ", ".join(f'"word{n}"' for n in range(999))
+    daemon = make_aisd(rules='{ peers = "*"; commands = ( { program = '
+                       f'"/bin/echo"; arguments = ( {{ one_of = [ {words} ]; '
+                       '} ); } ); }')
+    line, = lines(aisc.run(daemon.port, options=["--list"]))
+    name, summary, arguments = line.split("\t")
+    assert (name, summary) == ("echo", "")
+    assert len(arguments) == 2047 and arguments.startswith("(word0|word1|")
+    assert arguments.endswith("...")
+
+
+def test_list_asks_for_arguments(ops, alice, ask):
+    """By an item that may be skipped: who does not ask is told what it knows,
+    and a server that does not know it has no such column."""
+    with wire.Client(ops.port, *alice[:3]) as session:
+        session.hello()
+        plain = session.request(Operation.LIST, [])
+        assert plain.stdout == b"uptime\thow long it runs\nsay\t\n" \
+            b"date\ta\\tb\\nc\ntrue\t\n"
+        number = session.next_number()
+        session.send_raw(wire.request_frames(number, wire.body(
+            Operation.LIST, windows=(99999, 99999)) + wire.item(
+                wire.Item.ARGUMENTS)))
+        full = session.follow(number)
+        assert full.stdout.splitlines()[1] == b"say\t\t(yes|no)"
+    script = answer(b"up\thow long\ndown\t\n")
+    assert ask(script, options=["--list"]).stdout == b"up\thow long\ndown\t\n"
+    assert script.asked[0].arguments
+    done = ask(script, options=["--list", "--json"])
+    assert json.loads(done.stdout)["commands"] == [
+        {"name": "up", "summary": "how long"}, {"name": "down", "summary": ""}]
 
 
 def test_list_escapes(ask):
     script = answer(ODD)
     assert ask(script, options=["--list"]).stdout.splitlines() == [
-        b"plain\tall well", b"b\\x1b[1m\tx\\ty\\xff\\xe2\\x80\\xae",
+        b"plain\tall well", b"b\\x1b[1m\tx\ty\\xff\\xe2\\x80\\xae",
         b'"q\\\t', b"longer-name\tz"]
     request, = script.asked
     assert request.operation == Operation.LIST and request.words == []
@@ -89,7 +136,8 @@ def test_list_escapes(ask):
     assert done.stdout.isascii()
     assert json.loads(done.stdout)["commands"] == [
         {"name": "plain", "summary": "all well"},
-        {"name": "b\x1b[1m", "summary": "x\ty\ufffd\u202e"},
+        {"name": "b\x1b[1m", "summary": "x",
+         "arguments": "y\ufffd\u202e"},
         {"name": '"q\\', "summary": ""},
         {"name": "longer-name", "summary": "z"}]
 
@@ -109,8 +157,9 @@ def test_list_on_a_terminal(aisc, fake_server):
     process.stderr.close()
     assert process.wait(20) == 0
     assert shown.decode().splitlines() == [
-        "plain        all well", "b\\x1b[1m     x\\ty\\xff\\xe2\\x80\\xae",
-        '"q\\', "longer-name  z"]
+        "plain                       all well",
+        "b\\x1b[1m y\\xff\\xe2\\x80\\xae  x", '"q\\',
+        "longer-name                 z"]
 
 
 def test_list_of_nothing_and_of_much(ask):
@@ -371,7 +420,7 @@ def broken(kind, pair, authority, tmp_path):
     if kind == "passphrase":
         subprocess.run(["openssl", "pkey", "-in", pair.key, "-aes256",
                         "-passout", "pass:x", "-out", away], check=True)
-        return pair._replace(key=away), 3, "without a passphrase"
+        return pair._replace(key=away), 3, "is encrypted"
     if kind == "authority has expired":
         old = pki.root(tmp_path / "pki", start=-2 * DAY, end=-DAY)
         return old.make("alice"), 2, "expired"
@@ -474,14 +523,15 @@ def test_silence_ends(aisc, fake_server):
         assert (status, found["class"]) == (2, "timeout"), first
 
 
-def test_waiting_is_a_warning(aisc, fake_server, slowness):
+@pytest.mark.parametrize("ahead, clients", [(1, "1 client"), (2, "2 clients")])
+def test_waiting_is_a_warning(aisc, fake_server, slowness, ahead, clients):
     def script(peer):
-        peer.waiting(1)
+        peer.waiting(ahead)
         peer.drain()
     status, first, _, found = check(aisc, fake_server(script).port,
                                     "--timeout", str(slowness))
     assert (status, found["class"]) == (1, "busy")
-    assert "took our certificate" in first
+    assert f"the server is up, but busy: {clients} before us for " in first
 
 
 def test_pongs_that_nobody_asked_for(aisc, fake_server):

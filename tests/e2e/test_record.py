@@ -15,6 +15,7 @@ import pytest
 
 import wire
 from aisd import parse_line, unescape, wait_until
+from machine import INSTRUMENTED
 
 UNLIMITED = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
 
@@ -163,9 +164,9 @@ def test_reopening_that_fails(aisd, connect):
 
 
 @pytest.mark.limit(300)
-def test_rotation_under_load(aisd, connect, slowness):
+def test_rotation_under_load(aisd, connect):
     """200 times: no line is lost or torn."""
-    rounds = 200 if slowness == 1 else 30
+    rounds = 200 if not INSTRUMENTED else 30
     session = connect()
     done, stop = [], threading.Event()
 
@@ -310,6 +311,30 @@ def test_sums_of_a_session(aisd, connect):
             ("commands", "stdin_bytes", "stdout_bytes", "stderr_bytes")] == \
         ["3", "5", "9", "3"]
     assert float(event["duration_ms"]) > 0
+
+
+def test_program_that_ran(make_aisd, connect, tmp_path):
+    """By its path, as it was found; no other word tells."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    for directory in first, second:
+        directory.mkdir()
+        directory.chmod(0o755)
+    (first / "mine").write_text("no program, and its mode says so\n")
+    (second / "mine").write_text("#!/bin/sh\nexit 3\n")
+    (second / "mine").chmod(0o755)
+    daemon = make_aisd(path=[str(first), str(second), "/bin"])
+    session = connect(daemon=daemon)
+    assert session.run(["mine"]).status == 3
+    assert session.run([str(second / "mine"), "x"]).status == 3
+    assert session.run(["sh", "-c", "exit 3"]).status == 3
+    assert session.shell("exit 3").status == 3
+    assert session.run(["no-such"]).refused
+    assert session.run([str(first / "mine")]).refused
+    ends = [(event["event"], event.get("program"))
+            for event in daemon.events() if event["event"] == "command-end"]
+    assert [program for _, program in ends] == [
+        str(second / "mine"), str(second / "mine"), "/bin/sh", "/bin/sh",
+        None, None]
 
 
 def test_reload_says_what_changed(aisd):

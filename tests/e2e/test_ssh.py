@@ -156,6 +156,23 @@ def test_a_key_of_openssh(ssh, tmp_path):
     assert b"is one of OpenSSH" in done.stderr
 
 
+@pytest.mark.parametrize("words", [
+    ["::1%$(touch ${HOME}/pwned)"], ["[::1%$(touch ${HOME}/pwned)]"],
+    ["ssh://[::1%`touch pwned`]"], ["-oHostName=::1%;touch pwned", "web"],
+    ["-oHostName=-oProxyCommand=x", "web"]])
+def test_a_host_is_no_line_for_a_shell(ssh, words, tmp_path):
+    """A proxy_command may give it to one, and URLs come from others."""
+    ran = tmp_path / "ran"
+    with open(ssh.client.directory / ".config/ais/aisc.conf", "a") as config:
+        config.write(f'proxy_command = [ "sh", "-c", "echo >{ran}; exec '
+                     'false %h %p" ];\n')
+    assert ssh("web", "true").returncode == 255 and ran.exists()
+    ran.unlink()
+    done = ssh(*words, "true")
+    assert done.returncode == 255 and b"is no name of a host" in done.stderr
+    assert not ran.exists()
+
+
 @pytest.mark.parametrize("words, what", [
     (["-A"], b"-A is not supported"),
     (["-L", "1:b:2"], b"-L is not supported"),
@@ -163,7 +180,8 @@ def test_a_key_of_openssh(ssh, tmp_path):
     (["-D", "1"], b"-D is not supported"),
     (["-W", "a:1"], b"-W is not supported"),
     (["-X"], b"-X is not supported"),
-    (["-J", "gate"], b"-J is not supported"),
+    (["-J", "gate"], b'ProxyJump is not supported: set "proxy_command" in '
+     b"aisc.conf(5)"),
     (["-oProxyCommand=nc a"], b"ProxyCommand is not supported"),
     (["-oForwardAgent=yes"], b"ForwardAgent is not supported"),
     (["-oSessionType=none"], b"SessionType=none is not supported"),
@@ -401,7 +419,7 @@ def test_sftp_server_alone(make_aisd, aisc):
     check = [*daemon.words, "-t", "-c", str(daemon.conf)]
     assert subprocess.run(check).returncode == 0
     assert aisc.run(daemon.port, options=["--list"]).stdout == \
-        b"-s sftp\tfiles, by sftp and scp over aisc-ssh\n"
+        b"-s sftp\tfiles, by sftp and scp over aisc-ssh\t\n"
     daemon.configure(rules=rules % "/no/such/program")
     done = subprocess.run(check, capture_output=True)
     assert done.returncode == 3
@@ -581,7 +599,7 @@ def test_connect_timeout_in_the_line(ssh, aisd, connect, options):
     connect().hello()
     done = ssh("-p", str(aisd.port), *options, "localhost", "true")
     assert done.returncode == 255 and said(done.stderr) == "busy"
-    assert b"not our turn within 1 second," in done.stderr
+    assert b"did not come within 1 second," in done.stderr
     assert b"aisd-each.socket" in done.stderr
 
 
@@ -592,7 +610,7 @@ def test_wait_of_the_settings(ssh, aisd, connect):
         file.write("wait = 0.5;\n")
     done = ssh("-p", str(aisd.port), "localhost", "true")
     assert done.returncode == 255 and said(done.stderr) == "busy"
-    assert b"not our turn within 0.5 seconds" in done.stderr
+    assert b"did not come within 0.5 seconds" in done.stderr
 
 
 def test_connect_timeout_without_a_greeting(ssh, fake_server):

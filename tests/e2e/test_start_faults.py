@@ -158,6 +158,17 @@ def test_start_at_an_unknown_place(dropped, alice):
     assert session(daemon, alice)
 
 
+def test_kernel_without_ipv6(dropped, alice):
+    """It serves IPv4."""
+    daemon = dropped()
+    daemon.configure(listen=["*:0"])
+    with daemon.faults.armed("socket", E.EAFNOSUPPORT, 1):
+        daemon.start()
+    assert daemon.faults.count("socket")[1] == 1
+    assert daemon.wait_event("start")["listen"].startswith("0.0.0.0:")
+    assert session(daemon, alice)
+
+
 def test_connection_of_nobody(dropped):
     """A connection that was passed, and whose other end cannot be told."""
     daemon = dropped()

@@ -33,6 +33,7 @@ def check_config(daemon, *says, status=6, **how):
                           stdin=subprocess.DEVNULL, **how)
     text = done.stderr.decode()
     assert done.returncode == status, text
+    assert status != 0 or "is good" in text, text
     for part in says:
         assert part in text, text
     return text
@@ -185,7 +186,7 @@ def test_key_that_clients_can_take(make_aisd, authority, tmp_path, key, tls12):
                      "subjectAltName = DNS:localhost")
     daemon = make_aisd(start=False, pair=pair, allow_tls12=tls12)
     if openssl_can(pair):
-        check_config(daemon, "is good", status=0)
+        check_config(daemon, status=0)
     else:
         check_config(daemon, "aisd.conf:3: certificate: ", key if key in
                      ("secp256k1", "brainpoolP256r1") else "", "make ")
@@ -260,8 +261,8 @@ def test_handshake_under_a_policy(make_aisd, tmp_path, lines, status):
     path = tmp_path / "openssl.cnf"
     path.write_text("openssl_conf = o\n[o]\nssl_conf = s\n[s]\n"
                     "system_default = d\n[d]\n" + lines + "\n")
-    check_config(make_aisd(start=False), "no client can" if status else
-                 "is good", status=status,
+    check_config(make_aisd(start=False), "no client can" if status else "",
+                 status=status,
                  env={**os.environ, "OPENSSL_CONF": str(path)})
 
 
@@ -493,7 +494,7 @@ def test_list_with_an_unknown_extension(site, make_aisd):
     check_config(daemon, "it has the critical extension 1.2.3.4, which AIS "
                  "does not know")
     daemon.configure(crl=site.list("1.2.3.4 = ASN1:NULL"))
-    check_config(daemon, "is good", status=0)
+    check_config(daemon, status=0)
 
 
 @pytest.mark.parametrize("entry, says", [

@@ -14,6 +14,9 @@ import pytest
 
 from aisd import wait_until
 
+# The programs are of others; what aisc-ssh does has tests of its own.
+pytestmark = pytest.mark.same("build")
+
 HERE = pathlib.Path(__file__).resolve().parent
 SFTP_SERVER = "/usr/lib/openssh/sftp-server"
 # Nothing here needs a shell of the server.
@@ -516,6 +519,96 @@ def test_borg(place, needs, brisk):
     place.check_over()
 
 
+# Rules of the page that grant one tool and no more.
+
+@pytest.fixture
+def narrow(srcdir, make_place, tmp_path):
+    """A place under the rule of a section of aisc-ssh(1), for a directory
+    "data" in the place of the page's."""
+    def make(section, directory):
+        text = (srcdir / "man" / "aisc-ssh.1").read_text()
+        text = text[text.index(f".Ss {section}\n"):]
+        rule = re.search(r"^commands = \(.*?^\.Ed", text,
+                         re.M | re.S)[0][:-3]
+        assert directory in rule
+        data = tmp_path / "aisd0" / "data"
+        place = make_place('{ peers = [ "*" ]; ' +
+                           rule.replace(directory, str(data)) + " }")
+        data.mkdir()
+        place.data = data
+        return place
+    return make
+
+
+def test_rule_of_rsync(narrow, needs):
+    needs("rsync")
+    place = narrow("rsync", "/srv/data")
+    site(place.path / "site")
+    rsync = "rsync -e aisc-ssh "
+    place.run(rsync + "-aHz --delete --numeric-ids site/ web.example.org:far")
+    same(place.path / "site", place.data / "far")
+    place.run(rsync + f"-rtv 'web.example.org:{place.data}/far/' back")
+    assert (place.path / "back" / "index.html").exists()
+    (place.there / "secret").write_text("x")
+    for line in ("-a web.example.org:../there/secret .",
+                 f"-a web.example.org:{place.there}/secret .",
+                 f"-a -s web.example.org:{place.there}/secret .",
+                 f"-a site/ web.example.org:{place.there}",
+                 "-aL web.example.org:far back",
+                 "-a --log-file=x --remote-option=--log-file=y site/ "
+                 "web.example.org:far",
+                 "-a --copy-dest=/etc site/ web.example.org:far"):
+        done = place.run(rsync + line, None)
+        assert b"does not grant this" in done.stderr, (line, done.stderr)
+    assert not (place.path / "secret").exists()
+    place.check_over()
+
+
+def test_rule_of_git(narrow, needs):
+    needs("git")
+    place = narrow("git", "/srv/git")
+    make_project(place.data)
+    make_project(place.there)
+    git = "export GIT_SSH=aisc-ssh; git "
+    place.run(git + "clone -q web.example.org:project.git one")
+    place.run(git + f"clone -q ssh://web.example.org{place.data}/project.git "
+              "two")
+    place.run("cd one; echo more >> file; " + git + "commit -qam second; " +
+              git + "push -q")
+    place.run("cd two; " + git + "pull -q; grep -q more file")
+    for line in (f"clone -q ssh://web.example.org{place.there}/project.git x",
+                 "clone -q web.example.org:../there/project.git x",
+                 "clone -q --upload-pack='git-upload-pack --strict' "
+                 "web.example.org:project.git x",
+                 "archive --remote=web.example.org:project.git HEAD"):
+        done = place.run(git + line, None)
+        assert b"does not grant" in done.stderr, (line, done.stderr)
+    place.check_over()
+
+
+@pytest.mark.limit(300)
+@pytest.mark.long
+def test_rule_of_borg(narrow, needs):
+    needs("borg")
+    place = narrow("borg", "/srv/borg/web")
+    site(place.path / "site")
+    borg = "borg --rsh aisc-ssh "
+    here = f"web.example.org:{place.data}"
+    place.run(borg + f"init -e none {here}")
+    place.run(borg + f"--info create {here}::one site")
+    assert b"one" in place.run(borg + f"list {here}").stdout
+    assert place.run(borg + f"init -e none web.example.org:{place.there}/x",
+                     None)
+    assert not (place.there / "x").exists()
+    for line in ("borg create /tmp/x::a /etc", "borg serve --restrict-to-path "
+                 "/", "borg serve --umask=x"):
+        done = place.run(f"aisc-ssh web.example.org {line}", 255)
+        assert b"does not grant this" in done.stderr, (line, done.stderr)
+    words = {event["argv"] for event in place.daemon.events("command-start")}
+    assert words == {"borg serve", "borg serve --info"}
+    place.check_over()
+
+
 @pytest.mark.parametrize("size", [0, 100, 20000])
 def test_sftp_cut(place, needs, size):
     needs("scp", SFTP_SERVER)
@@ -537,8 +630,8 @@ def test_parallel(make_place, needs, brisk):
     place = make_place(SHELL)
     # By itself it asks for the number of processors first, 9 at a time.
     done = place.run("parallel --ssh aisc-ssh -S 8/me@web.example.org "
-                     "-k 'echo {}; echo {} >&2; exit 0' ::: $(seq 200)")
-    assert done.stdout.split() == [b"%d" % i for i in range(1, 201)]
+                     "-k 'echo {}; echo {} >&2; exit 0' ::: $(seq 60)")
+    assert done.stdout.split() == [b"%d" % i for i in range(1, 61)]
     # Who has to wait for longer than a second is told so.
     errors = [line for line in done.stderr.splitlines()
               if not line.startswith(b"aisc: waiting: ")]

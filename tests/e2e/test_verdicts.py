@@ -3,6 +3,7 @@
 
 import errno
 import os
+import re
 import resource
 import signal
 import socket
@@ -15,6 +16,7 @@ import pki
 import wire
 from aisd import Daemon, wait_until
 from faults import Faults
+from machine import SANITIZERS
 from test_identity import (                                 # noqa: F401
     client, crl, farewell, move, number, root, server, serves, sleep_in)
 
@@ -78,12 +80,11 @@ def faulty(builddir, program, tmp_path, slowness):
     """A function that starts an aisd whose calls can fail, and whose status
     is told to "manager"."""
     daemons = []
-    sanitizers = os.environ.get("AIS_SANITIZERS") == "yes"
 
     def start(pair, start=True, **keys):
         directory = tmp_path / f"faulty{len(daemons)}"
         directory.mkdir()
-        faults = NoFaults() if sanitizers else Faults(builddir, directory)
+        faults = NoFaults() if SANITIZERS else Faults(builddir, directory)
         manager = Manager(directory / "notify")
         daemon = Daemon(program("aisd"), directory, pair, slowness=slowness,
                         env={**faults.environment(),
@@ -327,6 +328,7 @@ def test_failed_reload_hides_no_file(faulty, root, server, client, crl,
 # At the start.
 
 TEMPORARY = 75
+DAY = 86400
 CONFIGURATION = 6
 
 
@@ -355,6 +357,8 @@ def keys_for(what, directory, root, server):
                            {"end": -5}))}
     elif what == "another key":
         return {"key": root.make("localhost", "server").key}
+    elif what == "no subjectAltName":
+        certificate = root.make("localhost", "server", sans=())
     elif what == "log is a link":
         made.symlink_to(directory / "target")
         return {"log_file": made}
@@ -366,6 +370,9 @@ def keys_for(what, directory, root, server):
         "user unknown": {"unprivileged": None, "user": "no-such-user"},
         "log directory missing": {"log_file": made / "server.log"},
         "address not ours": {"listen": ["192.0.2.77:4773"]},
+        "addresses that overlap": {"listen": ["*:47", "127.0.0.1:47"]},
+        "addresses in other words": {"listen": ["localhost:48", "0.0.0.0:48"]},
+        "log is nothing": {"log_file": "/dev/null"},
         "unknown key": {"listn": 5},
     }[what]
 
@@ -383,7 +390,11 @@ def keys_for(what, directory, root, server):
     ("address not ours", TEMPORARY),
     ("another key", CONFIGURATION),
     ("log is a link", CONFIGURATION),
+    ("log is nothing", CONFIGURATION),
     ("unknown key", CONFIGURATION),
+    ("addresses that overlap", CONFIGURATION),
+    ("addresses in other words", CONFIGURATION),
+    ("no subjectAltName", CONFIGURATION),
 ])
 def test_start(make_aisd, root, server, tmp_path, what, status):
     """What may pass is told from what only people can mend, by the start and
@@ -419,12 +430,94 @@ def test_port_in_use(make_aisd, server):
     assert ends_with(second, "-t")[0] in (0, 3)
 
 
+def test_port_that_is_part_of_another(make_aisd, server):
+    """Each address counts as what it means; a port that is free is another."""
+    daemon = make_aisd(pair=server, start=False, listen=["127.0.0.1:99", ":99"])
+    for options in ["-t"], ["-t", "-p", "98"]:
+        status, said = ends_with(daemon, *options)
+        assert status == CONFIGURATION
+        assert re.search(r"aisd\.conf:\d+: listen: \"127.0.0.1:99\" is "
+                         r"part of \":99\"; remove one of the two$", said, re.M), said
+    assert "is part of" not in ends_with(daemon, "-t", "-p", "0")[1]
+
+
+def test_address_in_two_ways(make_aisd, server):
+    """It is listened on once."""
+    daemon = make_aisd(pair=server)
+    daemon.stop()
+    daemon.configure(listen=[f"localhost:{daemon.port}",
+                             f"127.0.0.1:{daemon.port}"])
+    assert ends_with(daemon, "-t")[0] in (0, 3)
+    daemon.start()
+
+
 def test_check_of_a_reload(make_aisd, server, tmp_path):
     """What a start alone needs keeps nobody from a reload."""
     for keys in ({"listen": ["192.0.2.77:4773"]},
                  {"log_file": tmp_path / "none" / "server.log"}):
         daemon = make_aisd(pair=server, start=False, **keys)
         assert ends_with(daemon, "-t", "-q")[0] == 0
+
+
+def test_check_says_all_at_once(make_aisd, root, server, tmp_path):
+    """Each with the place of its key, and what to do; a certificate that is no
+    good hides neither address nor log."""
+    other = root.make("localhost", "server")
+    daemon = make_aisd(pair=server, start=False, key=other.key,
+                       listen=["192.0.2.77:4773", "192.0.2.78:4773",
+                               "127.0.0.1:99", "0.0.0.0:99"],
+                       log_file=tmp_path / "none" / "server.log")
+    status, said = ends_with(daemon, "-t")
+    assert status == CONFIGURATION
+    conf = daemon.conf.read_text().splitlines()
+
+    def line(key):
+        return 1 + next(i for i, text in enumerate(conf)
+                        if text.startswith(f"{key} ="))
+    for key, text in (
+            ("listen", "192.0.2.77 port 4773: Cannot assign"),
+            ("listen", "192.0.2.78 port 4773: Cannot assign"),
+            ("listen", '"127.0.0.1:99" is part of "0.0.0.0:99"'),
+            ("key", "does not belong to the certificate"),
+            ("log_file", "No such file or directory; make its directory")):
+        assert re.search(f"^aisd: {re.escape(str(daemon.conf))}:{line(key)}: "
+                         f"{key}: .*{re.escape(text)}", said, re.M), said
+
+
+def test_check_beside_a_daemon(make_aisd, connect):
+    """It finds its own address in use, and the daemon does not notice."""
+    daemon = make_aisd()
+    daemon.configure(listen=[f"127.0.0.1:{daemon.port}"])
+    session = connect(daemon=daemon)
+    for _ in range(3):
+        assert ends_with(daemon, "-t")[0] in (0, 3)
+    assert session.run(["true"]).status == 0
+    session.close()
+    assert connect(daemon=daemon).run(["true"]).status == 0
+
+
+def test_warnings_of_a_reload(make_aisd, root, server):
+    """A reload says what -t says, in the same words."""
+    soon = root.make("localhost", "server", start=-80 * DAY, end=5 * DAY)
+    daemon = make_aisd(pair=server)
+    daemon.configure(
+        certificate=soon.cert, key=soon.key,
+        rules='{ name = "l"; peers = [ "*" ];\nlearn_until = "2099-12-31"; }, '
+              '{ name = "dead"; peers = [ "x" ]; '
+              'commands = ( "/no/such/program" ); }')
+    status, said = ends_with(daemon, "-t")
+    # That commands run as root here is no matter of the configuration.
+    told = [line for line in re.findall(r"^aisd: warning: (.*)", said, re.M)
+            if '"unprivileged" is set' not in line]
+    assert status == 3 and len(told) == 4
+    for text, word in zip(told, ("the certificate expires in [45] days",
+                                 '"l" learns until', "cannot be found: .*; install it",
+                                 "never reached")):
+        assert re.match(rf"{re.escape(str(daemon.conf))}:\d+: .*{word}", text)
+    daemon.reload()
+    logged = [event["msg"] for event in daemon.events("message")
+              if event["level"] == "warning"]
+    assert [text for text in logged if text in told] == told
 
 
 def test_check_makes_no_log(make_aisd, server):

@@ -74,6 +74,7 @@ class Item(enum.IntEnum):
     STDIN = 0x05
     WINDOWS = 0x06
     FEATURES = 0x80
+    ARGUMENTS = 0x81
     SESSION = 0xa0
     SERVER = 0xa1
     PEER = 0xa2
@@ -81,6 +82,7 @@ class Item(enum.IntEnum):
     TEXT = 0xb0
     RETRY = 0xb1
     SIGNAL = 0xb2
+    HINT = 0xb3
 
 
 class Operation(enum.IntEnum):
@@ -257,7 +259,10 @@ def retry(payload):
 
 
 def said(payload):
-    text = dict(items(payload[2:])).get(Item.TEXT, b"")
+    """Code and text; the hint is a part of that, as people read it."""
+    of = dict(items(payload[2:]))
+    text = b"; ".join(of[kind] for kind in (Item.TEXT, Item.HINT)
+                      if kind in of)
     return Said(struct.unpack(">H", payload[:2])[0],
                 text.decode("utf-8", "backslashreplace"))
 
@@ -600,6 +605,7 @@ class Request:
     stdin: bool
     credit: dict            # Of Type.STDOUT and Type.STDERR.
     features: Optional[bytes] = None
+    arguments: bool = False
 
     @property
     def argv(self):
@@ -724,7 +730,8 @@ def parse_request(number, data):
     return Request(number, pairs[0][1][0], of(Item.WORD), of(Item.ENV),
                    (of(Item.DIRECTORY) or [None])[0], bool(of(Item.STDIN)),
                    {Type.STDOUT: windows[0], Type.STDERR: windows[1]},
-                   (of(Item.FEATURES) or [None])[0])
+                   (of(Item.FEATURES) or [None])[0],
+                   bool(of(Item.ARGUMENTS)))
 
 
 # Scripts that many tests want.

@@ -533,15 +533,15 @@ system("find-exec", ["/usr/bin/find", ".", "-type", "f", "-exec", "cat", "{}",
 
 # Processes.
 
-script("background", '#!/bin/sh\n(sleep 1.2; echo late >late) '
-       '</dev/null >/dev/null 2>&1 &\necho started\n', leaves=5,
+script("background", '#!/bin/sh\n(sleep 3; echo late >late) '
+       '</dev/null >/dev/null 2>&1 &\necho started\n', leaves=10,
        differs={way: Differs("files", "aisd.conf(5)",
                              "ends them at the end of the session")
                 for way in OURS})
 script("daemon", '''#!/bin/sh
-setsid sh -c 'sleep 1.2; echo late >late' </dev/null >/dev/null 2>&1 &
+setsid sh -c 'sleep 3; echo late >late' </dev/null >/dev/null 2>&1 &
 echo "Starting: ok"
-''', leaves=5, differs={way: Differs(
+''', leaves=10, differs={way: Differs(
     "files", "aisd.conf(5)", "ends them at the end of the session")
     for way in OURS})
 script("waits-for-children", '#!/bin/sh\n(sleep 0.05; echo a; echo x >made) & '
@@ -597,7 +597,7 @@ sys.exit(3)
 script("late-helper", "#!/bin/sh\n(sleep 0.1; echo late; echo err >&2; "
        "echo x >made) &\necho main\nexit 1\n")
 script("holds-output", '#!/bin/sh\nsleep 20 &\necho started\nexit 7\n',
-       leaves=0.01, holds=1.5,
+       leaves=0.01, holds=0.7,
        without={"sshd": "it waits for the end of the output"})
 script("first-thread-ends", '''#!/usr/bin/python3
 import ctypes, os, threading, time

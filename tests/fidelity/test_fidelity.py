@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from machine import INSTRUMENTED
 from rows import ROWS
 from ways import WAYS
 
@@ -24,9 +25,12 @@ def words_of(page):
     return " ".join(re.sub(r"\\&|\\$|\"", "", text, flags=re.M).split())
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_row(row, place, request, record_property, slowness):
-    if slowness > 1 and row.name not in SAMPLE:
+@pytest.mark.parametrize("row", [
+    pytest.param(row, id=row.name,
+                 marks=[pytest.mark.each] if row.name in SAMPLE else [])
+    for row in ROWS])
+def test_row(row, place, request, record_property):
+    if INSTRUMENTED and row.name not in SAMPLE:
         pytest.skip("a sample is enough under sanitizers")
     missing = row.missing()
     if missing:

@@ -25,6 +25,7 @@ import shlex
 import shutil
 import stat
 import subprocess
+import time
 from typing import NamedTuple
 
 import aisd
@@ -174,7 +175,8 @@ class Place:
         daemon = aisd.Daemon(
             words, home, pair, rules=",\n".join(self.rules()), env=env,
             slowness=self.slowness, directory=self.work,
-            output_wait=0.5 * self.slowness,
+            # Shorter than what some rows leave behind goes on for.
+            output_wait=0.5 * min(self.slowness, 4),
             path=[*PATH, self.bin / "found-by-name"],
             accept_environment=["*"], **keys)
         if self.user:
@@ -399,17 +401,22 @@ class Place:
 def collect(process, row, limit):
     """Read the outputs until their ends, or, where the row leaves somebody
     behind who keeps them open, for a while after the process has ended."""
-    try:
-        return process.communicate(row.stdin, row.holds or limit)
-    except subprocess.TimeoutExpired as over:
-        if row.holds and process.poll() is not None:
-            out, err = over.stdout, over.stderr
-            process.stdout.close()
-            process.stderr.close()
-            return out or b"", err or b""
-        process.kill()
-        process.communicate()
-        raise AssertionError(f"does not end: {over}") from None
+    ended, until = False, time.monotonic() + limit
+    while True:
+        try:
+            return process.communicate(row.stdin, row.holds or limit)
+        except subprocess.TimeoutExpired as over:
+            if ended:
+                out, err = over.stdout, over.stderr
+                process.stdout.close()
+                process.stderr.close()
+                return out or b"", err or b""
+            # Once more, for what it wrote just before its end.
+            ended = row.holds and process.poll() is not None
+            if not ended and time.monotonic() > until:
+                process.kill()
+                process.communicate()
+                raise AssertionError(f"does not end: {over}") from None
 
 
 class Sshd:

@@ -148,7 +148,7 @@ child_start(struct child *c, const struct child_plan *plan, bool alone)
 	check_plan(plan);
 	must(!children.alive);
 	memset(c, 0, sizeof *c);
-	c->in = c->out = c->err = c->report = -1;
+	c->in = c->out = c->err = c->report = c->program = -1;
 	if (children.lacking) {
 		children.lacking = false;
 		errno = EAGAIN;

@@ -91,7 +91,6 @@ look(const struct frame *f)
 {
 	frames_check_window(f);
 	frames_check_code(f);
-	frames_check_retry(f);
 	check_u32(f);
 	check_waiting(f);
 	check_exit(f);

@@ -21,8 +21,9 @@ look(const struct frame *f)
 		    stream == PROTO_STREAM_STDERR) &&
 		    stream == f->payload[0]);
 	if (frame_get_signal(f, name) == 0)
-		must(strlen(name) == f->length &&
-		    memcmp(name, f->payload, f->length) == 0);
+		must(f->length > 0 && strlen(name) == f->length &&
+		    memcmp(name, f->payload, f->length) == 0 &&
+		    strpbrk(name, " abcz\x1b\n") == NULL);
 }
 
 int

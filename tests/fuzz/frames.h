@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/base/buf.h"
+#include "common/base/failure.h"
 #include "common/wire/frame.h"
 #include "common/endpoint/conn.h"
 
@@ -59,42 +60,23 @@ frames_check_fixed(struct buf *out, const struct frame *f, size_t fixed)
 static inline void
 frames_check_code(const struct frame *f)
 {
-	char text[PROTO_TEXT_MAX + 1], other[PROTO_TEXT_MAX + 1];
+	struct frame_code said, same;
+	struct failure why;
 	struct frame g;
 	struct buf out;
-	uint16_t code, same;
 
 	buf_init(&out, PROTO_FRAME_MAX);
-	if (frame_get_code(f, &code, text) == -1)
+	if (frame_get_code(f, &said) == -1)
 		return;
-	must(frame_put_code(&out, (enum proto_type)f->type, f->request,
-	    (enum proto_code)code, text) == 0);
+	must(said.retry == 0 || f->length >= 2 + 5 + 4);
+	(void)failure_make(&why, said.code, said.hint, "%s", said.text);
+	must(frame_put_failure(&out, (enum proto_type)f->type, f->request,
+	    &why, said.retry) == 0);
 	must(frame_peek(&out, &g) == 1 && g.length <= f->length);
-	must(frame_get_code(&g, &same, other) == 0);
-	must(same == code && strcmp(text, other) == 0);
-	buf_free(&out);
-}
-
-/* RETRY, which a GOODBYE that is malformed has none of. */
-static inline void
-frames_check_retry(const struct frame *f)
-{
-	char text[PROTO_TEXT_MAX + 1];
-	uint32_t ms = frame_get_retry(f);
-	struct frame g;
-	struct buf out;
-	uint16_t code = 0;
-
-	if (ms == 0)
-		return;
-	must(f->length >= 2 + 5 + 4);
-	if (frame_get_code(f, &code, text) == -1)
-		*text = '\0';	/* It is the text that is malformed. */
-	buf_init(&out, PROTO_FRAME_MAX);
-	must(frame_put_retry(&out, (enum proto_code)code, text, ms) == 0);
-	must(frame_peek(&out, &g) == 1 && frame_get_retry(&g) == ms);
-	must(g.type == PROTO_GOODBYE && g.request == 0);
-	frames_check_code(&g);
+	must(frame_get_code(&g, &same) == 0);
+	must(same.code == said.code && same.retry == said.retry &&
+	    strcmp(said.text, same.text) == 0 &&
+	    strcmp(why.hint, same.hint) == 0);
 	buf_free(&out);
 }
 

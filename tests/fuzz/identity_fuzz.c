@@ -27,22 +27,23 @@ is_plain(const char *text)
 	return true;
 }
 
-/* Each begins with its kind, and an empty one ends them, in their bounds. */
+/* Each begins with a kind, and an empty one ends them, in their bounds; those
+ * of the first "plain" kinds are printable ASCII, the others UTF-8. */
 static void
-check_sans(const char sans[TLS_SANS_MAX])
+check_names(const char *names, size_t size, const char *const *kinds,
+    size_t plain)
 {
-	static const char *const kinds[] = { "DNS:", "EMAIL:", "URI:", "IP:" };
-	const char *p = sans, *end = sans + TLS_SANS_MAX;
+	const char *p = names, *end = names + size;
 
 	while (*p != '\0') {
 		size_t n = strnlen(p, (size_t)(end - p)), kind = 0;
 
-		must(n < (size_t)(end - p) - 1 && n < TLS_NAME_MAX);
-		must(is_plain(p));
-		while (kind < 4 && strncmp(p, kinds[kind],
+		must(n < (size_t)(end - p) - 1);
+		while (kinds[kind] != NULL && strncmp(p, kinds[kind],
 		    strlen(kinds[kind])) != 0)
 			kind++;
-		must(kind < 4 && strlen(kinds[kind]) < n);
+		must(kinds[kind] != NULL && (kind < plain ? is_plain(p) &&
+		    strlen(kinds[kind]) < n : fuzz_is_utf8(p, n)));
 		p += n + 1;
 		must(p < end);
 	}
@@ -61,7 +62,11 @@ check(const struct tls_identity *id)
 	must(is_plain(id->subject) && is_plain(id->issuer));
 	must(strspn(id->serial, "-0123456789ABCDEF") == strlen(id->serial));
 	must(fuzz_is_utf8(id->common_name, strlen(id->common_name)));
-	check_sans(id->sans);
+	check_names(id->sans, sizeof id->sans, (const char *const[]){ "DNS:",
+	    "EMAIL:", "URI:", "IP:", "UPN:", NULL }, 4);
+	check_names(id->attributes, sizeof id->attributes,
+	    (const char *const[]){ "CN:", "OU:", "O:", "UID:", "DC:",
+	    "SERIALNUMBER:", "EMAILADDRESS:", NULL }, 0);
 	must(id->lacks == NULL || is_plain(id->lacks));
 }
 

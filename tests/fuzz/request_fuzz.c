@@ -510,7 +510,7 @@ check(const struct outcome *o, const struct body *b)
 static void
 check_sent(const struct request *r)
 {
-	const struct greeting *g = request_greeting(r);
+	const struct greeting *g = &request_session(r)->greeting;
 	unsigned cancels = 0, closes[PROTO_STREAM_STDERR + 1] = { 0 };
 	struct frame f;
 	uint8_t stream;
@@ -562,8 +562,7 @@ check_other(struct request *r, uint8_t what)
 {
 	struct outcome o;
 
-	must(request_greeting(r) != NULL);
-	must((request_conn(r) != NULL) == request_is_open(r));
+	must((request_session(r)->end.conn != NULL) == request_is_open(r));
 	if (what < 86 && request_is_open(r)) {
 		if (request_ping(r, &o) == -1)
 			must(o.class != OUTCOME_DONE);

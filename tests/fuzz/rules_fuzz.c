@@ -11,6 +11,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/wire/body.h"
 #include "common/tls/tls.h"
@@ -26,7 +27,12 @@ static const char known[] = "rules = ( { name = \"known\"; peers = \"al*\"; "
     "{ name = \"show\"; program = \"/opt/show\"; arguments = ( \"-v\", "
     "{ one_of = [ \"red\", \"blue\" ]; }, { min = -2; max = 12; }, "
     "{ below = \"/srv/www\"; }, { match = \"~[a-c]+x?\"; rest = true; } "
-    "); } ); } );";
+    "); }, { program = \"/opt/list\"; arguments = ( "
+    "{ flag = [ \"-n\", \"--n=\" ]; min = 0; max = 12; optional = true; }, "
+    "{ flag = \"-v\"; optional = true; repeat = true; }, \"all\", "
+    "{ flag = \"if=\"; below = \"/srv/www\"; optional = true; } ); }, "
+    "{ program = \"/opt/list\"; arguments = ( \"one\", "
+    "{ one_of = [ \"red\", \"blue\" ]; repeat = true; } ); } ); } );";
 
 /* Who asks, and for what. */
 struct question {
@@ -148,8 +154,8 @@ check_same(const struct decision *a, const struct decision *b)
 {
 	must(a->allowed == b->allowed &&
 	    a->record.learned == b->record.learned);
-	must(a->code == b->code && a->plan.checked == b->plan.checked);
-	must(strcmp(a->reason, b->reason) == 0);
+	must(a->why.code == b->why.code && a->plan.checked == b->plan.checked);
+	must(strcmp(a->why.text, b->why.text) == 0);
 	must(strcmp(a->record.rule, b->record.rule) == 0);
 	must(strcmp(a->record.command, b->record.command) == 0);
 	must(same_list(a->plan.paths, b->plan.paths));
@@ -190,8 +196,9 @@ check_path(const char *rules, const struct child_path *path)
 {
 	must(holds(rules, path->below));
 	must(*path->relative != '\0' && *path->relative != '/');
-	/* The word is below it as well, as far as its text tells. */
-	must(strncmp(*path->word, path->below, strlen(path->below)) == 0);
+	/* The word is below it as well, as far as its text tells; an option
+	 * may come before it. */
+	must(strstr(*path->word, path->below) != NULL);
 	for (const char *p = path->relative; p != NULL; p = strchr(p, '/')) {
 		p += *p == '/';
 		must(strncmp(p, "..", 2) != 0 ||
@@ -218,7 +225,9 @@ check_run(const char *rules, const struct question *q,
 		return;
 	}
 	if (b->operation == PROTO_SHELL)
-		must(strstr(rules, "shell = true") != NULL);
+		must(strstr(rules, "shell = true") != NULL ||
+		    (strstr(rules, "original_command = true") != NULL &&
+		    d->plan.checked && d->original != NULL));
 	else if (strstr(rules, "anything = true") == NULL)
 		must(d->plan.checked && d->plan.paths[1] == NULL &&
 		    holds(rules, d->plan.paths[0]));
@@ -233,10 +242,10 @@ check(const char *rules, const struct question *q, const struct rule *rule,
     const struct decision *d)
 {
 	if (!d->allowed) {
-		must(d->code != PROTO_CODE_NONE && *d->reason != '\0');
+		must(d->why.code != PROTO_CODE_NONE && *d->why.text != '\0');
 		return;
 	}
-	must(rule != NULL && d->code == PROTO_CODE_NONE);
+	must(rule != NULL && d->why.code == PROTO_CODE_NONE);
 	must(strcmp(d->record.rule, rule->name) == 0);
 	if (q->body.operation == PROTO_RUN || q->body.operation == PROTO_SHELL)
 		check_run(rules, q, d);
@@ -273,10 +282,47 @@ has_dns(const char *sans)
 		    sans + strlen(sans) - 8;
 
 		if (strncmp(sans, "DNS:", 4) == 0 &&
-		    strcmp(end, ".example") == 0)
+		    strcasecmp(end, ".example") == 0)
 			return true;
 	}
 	return false;
+}
+
+/* What the two entries of "list" allow. */
+static void
+check_list(const struct body *b, const struct decision *d)
+{
+	size_t i = 1, numbers = 0;
+
+	must(strcmp(d->plan.argv[0], "/opt/list") == 0);
+	if (strcmp(b->words[1], "one") == 0) {
+		must(b->nwords > 2);
+		for (i = 2; i < b->nwords; i++)
+			must(strcmp(b->words[i], "red") == 0 ||
+			    strcmp(b->words[i], "blue") == 0);
+	} else {
+		for (; strcmp(b->words[i], "all") != 0; i++) {
+			const char *word = b->words[i], *number = NULL;
+
+			if (strcmp(word, "-n") == 0)
+				number = b->words[++i];
+			else if (strncmp(word, "--n=", 4) == 0)
+				number = word + 4;
+			else
+				must(strcmp(word, "-v") == 0);
+			must(number == NULL || (*number != '-' &&
+			    is_number(number)));
+			numbers += number != NULL;
+		}
+		must(numbers <= 1 && i + 2 >= b->nwords);
+		must(i + 2 != b->nwords || (d->plan.below_count == 1 &&
+		    strncmp(b->words[i + 1], "if=", 3) == 0));
+	}
+	/* They are given to the program as they came, but for a path. */
+	for (i = 1; i < b->nwords; i++)
+		must(strcmp(d->plan.argv[i], b->words[i]) == 0 ||
+		    strncmp(b->words[i], "if=", 3) == 0);
+	must(d->plan.argv[b->nwords] == NULL);
 }
 
 /* What they allow, word for word. */
@@ -294,13 +340,19 @@ check_known(const struct question *q, const struct decision *d)
 		return;
 	if (b->operation == PROTO_LINE) {
 		must(!d->record.shell &&
-		    strcmp(d->plan.argv[0], "/opt/show") == 0);
+		    (strcmp(d->plan.argv[0], "/opt/show") == 0 ||
+		    strcmp(d->plan.argv[0], "/opt/list") == 0));
 		return;
 	}
-	must(b->operation == PROTO_RUN && b->nwords >= 4);
+	must(b->operation == PROTO_RUN && b->nwords >= 2);
 	must(b->nenv == 0 && b->directory == NULL);
-	must(strcmp(b->words[0], "show") == 0 ||
-	    strcmp(b->words[0], "/opt/show") == 0);
+	if (strcmp(b->words[0], "show") != 0) {
+		must(strcmp(b->words[0], "list") == 0 ||
+		    strcmp(b->words[0], "/opt/list") == 0);
+		check_list(b, d);
+		return;
+	}
+	must(b->nwords >= 4);
 	must(strcmp(b->words[1], "red") == 0 ||
 	    strcmp(b->words[1], "blue") == 0);
 	must(is_number(b->words[2]));

@@ -304,12 +304,13 @@ static void
 on_daemon(struct input *in)
 {
 	uint8_t what = input_u8(in);
+	struct failure why;
 	char text[256];
 
 	switch (what % 6) {
 	case 0:
-		session_stop(session, PROTO_CODE_STOPPING, "stopping",
-		    "the server stops");
+		failure_set(&why, PROTO_CODE_STOPPING, "the server stops");
+		session_stop(session, &why, "stopping");
 		break;
 	case 1:
 		session_configure(session, settings[what / 6 %
@@ -317,7 +318,7 @@ on_daemon(struct input *in)
 		break;
 	case 2:
 		wire.untrusted = (what & 64) != 0;
-		session_judge(session, NULL);
+		session_reverify(session, NULL);
 		break;
 	case 3:
 		session_others_wait(session, (what & 64) != 0);

@@ -154,11 +154,10 @@ check_window(const struct frame *f)
 static void
 check_code(const struct frame *f)
 {
-	char text[PROTO_TEXT_MAX + 1];
-	uint16_t code;
+	struct frame_code said;
 
-	must(frame_get_code(f, &code, text) == 0);
-	must(code != PROTO_CODE_NONE && *text != '\0');
+	must(frame_get_code(f, &said) == 0);
+	must(said.code != PROTO_CODE_NONE && said.text[0] != '\0');
 }
 
 /* Frames of the session itself. */

@@ -71,6 +71,21 @@ def test_options(name, shell, srcdir, program):
     assert parse(text) == of_help(done.stdout)
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("command, option", [
+    ("init", "algorithm"), ("revoke", "reason")])
+def test_values_of_ais_ca(command, option, shell, srcdir, program):
+    """They are those that it names when it gets another one."""
+    done = subprocess.run(
+        [*program("ais-ca"), command, "--" + option, "nonsense", "name"],
+        capture_output=True, stdin=subprocess.DEVNULL, text=True, timeout=60)
+    taken = re.split(r", | and ", re.search(r" is none of ([^;]*)",
+                                            done.stderr)[1])
+    text = (srcdir / "completion" / SHELLS[shell][0].format("ais-ca")
+            ).read_text()
+    assert ' '.join(taken) in text
+
+
 def test_the_checks_themselves():
     assert of_help("usage: x [-z]\n  -c, --command LINE  with -y\n  -q, -v\n"
                    "      --one N, --two N  three\n  -d DIR   four\n") == {

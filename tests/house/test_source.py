@@ -11,7 +11,7 @@ COLUMNS = 80
 LONG_FUNCTION = 60
 LONG_FILE = 600
 # Nobody's own directory: /home/alice and the like.
-EXAMPLES = {"alice", "bob", "x", "user", "git", "backup"}
+EXAMPLES = {"alice", "bob", "x", "user", "git", "backup", "monitor"}
 
 
 def too_wide(text):

@@ -2,11 +2,11 @@
 """aisd.service in a box, for the tests."""
 
 import json
-import os
 import signal
 
 import wire
 from aisd import parse_line, setting, wait_until
+from machine import SANITIZERS
 
 EVERYTHING = '{ name = "all"; peers = [ "*" ]; anything = true; ' \
     'shell = true; }'
@@ -45,7 +45,7 @@ class Service:
         self.box.run("chown", "root:aisd", self.config, KEY, check=False)
         self.configure()
         self.key_mode("root:aisd", "0640")
-        if os.environ.get("AIS_SANITIZERS") == "yes":
+        if SANITIZERS:
             # The daemon cannot be traced, and LeakSanitizer traces.
             for unit in self.units:
                 self.drop_in("[Service]\nEnvironment=ASAN_OPTIONS="

@@ -1,8 +1,14 @@
 # SPDX-License-Identifier: ISC
-"""The timers of ais-ca: what they run does its work within its sandbox."""
+"""The timers of ais-ca: what they run does its work within its sandbox, and a
+running aisd takes what they make."""
 
+import pki
 import pytest
+import wire
 from aisd import wait_until
+
+# What systemd does with the service; test_service.py shows how it works.
+pytestmark = pytest.mark.same("build")
 
 CA = "/etc/aisd/ca"
 UNITS = "ais-ca-crl", "ais-ca-renew"
@@ -63,7 +69,8 @@ def test_renewed_and_delivered(site):
     box.path("/run/reachable").touch()
     box.run("systemctl", "start", "ais-ca-crl")
     text = said(box, "ais-ca-crl")
-    assert f"got server localhost {CA}/server/localhost/cert.pem" in text
+    live = box.run("readlink", "-f", f"{CA}/server/localhost").stdout.strip()
+    assert f"got server localhost {live}/cert.pem" in text
     assert f"got crl {CA}/crl.pem" in text
     assert text.count("Delivered the ") == 2
     assert box.run("ls", f"{CA}/undelivered").stdout == ""
@@ -100,3 +107,106 @@ def test_timer(site, unit, slowness):
     made = {"ais-ca-crl": "Wrote ", "ais-ca-renew": "Renewed "}[unit]
     wait_until(lambda: made in said(box, unit), "the timer", 15 * slowness)
     assert f"{unit}.timer" in box.run("systemctl", "list-timers").stdout
+
+
+def pair_of(box, name="alice"):
+    """The files of a client, outside of the box."""
+    here = box.directory / f"pair-{name}"
+    here.mkdir(exist_ok=True)
+    for file, source in (("cert.pem", f"client/{name}/cert.pem"),
+                         ("key.pem", f"client/{name}/key.pem"),
+                         ("ca.pem", "ca.pem")):
+        (here / file).write_text(box.run("cat", f"{CA}/{source}").stdout)
+    return pki.Pair(here / "cert.pem", here / "key.pem", here / "ca.pem", name)
+
+
+def shown_serial(service):
+    """The serial of the certificate that aisd shows, in a session or not."""
+    client = service.client()
+    serial = client.tls.getpeercert()["serialNumber"]
+    client.close()
+    return serial
+
+
+def live_serial(box, of="server/localhost"):
+    return box.run("readlink", f"{CA}/{of}").stdout.strip().split("/")[-1]
+
+
+@pytest.fixture
+def serving(site, service):
+    """aisd with a pair that ends soon and a list, both where ais-ca has made
+    them, and a client."""
+    box = site
+    box.run("ais-ca", "-q", "server", "--owner", "aisd", "--days", "20")
+    box.run("ais-ca", "-q", "client", "alice")
+    box.run("ais-ca", "-q", "crl")
+    service.pair = pair_of(box)
+    service.configure(certificate=f"{CA}/server/localhost/cert.pem",
+                      key=f"{CA}/server/localhost/key.pem",
+                      authority=f"{CA}/ca.pem", crl=f"{CA}/crl.pem",
+                      watch_interval=0.5)
+    return service
+
+
+def wait_taken(service, *files):
+    """Wait until these keys have new files in force."""
+    def seen():
+        changed = {name for event in service.events("reload", result="done")
+                   for name in event["changed"].split(",")}
+        return set(files) <= changed
+    service.wait(seen, f"new files of {files}", 20)
+    assert not service.events("reload", result="failed")
+
+
+def test_aisd_takes_what_the_timer_renews(serving):
+    """By itself, with the session that is open, and without a delivery."""
+    box = serving.box
+    serving.start()
+    pid, client, old = serving.pid, serving.client(), live_serial(box)
+    assert shown_serial(serving) == old
+    box.run("systemctl", "start", "ais-ca-renew")
+    assert live_serial(box) != old
+    wait_taken(serving, "certificate", "key")
+    assert shown_serial(serving) == live_serial(box)
+    box.run("systemctl", "start", "ais-ca-crl")
+    wait_taken(serving, "crl")
+    assert client.run(["true"]).status == 0
+    assert serving.pid == pid
+
+
+def test_aisd_takes_what_is_delivered(serving):
+    """To another place of this machine, which the timer's service may write to
+    where it is told so; and what was revoked is shut out there."""
+    box, there = serving.box, "/etc/aisd/here"
+    box.run("install", "-d", "-g", "aisd", "-m", "0750", there)
+    box.path(f"{CA}/deliver").write_text(f"""#!/bin/sh -e
+cd {there}
+put() {{ install -m "$3" -g aisd "$1" "$2.new" && mv "$2.new" "$2"; }}
+case $1 in
+server)	put "$5" ca.pem 644; put "$4" server.key 640; put "$3" server.pem 644 ;;
+crl)	put "$2" crl.pem 644 ;;
+esac
+""")
+    box.run("chmod", "+x", f"{CA}/deliver")
+    for unit in UNITS:
+        drop_in(box, f"{unit}.service",
+                f"[Service]\nReadWritePaths={there}\n")
+    try:
+        box.run("systemctl", "start", "ais-ca-renew", "ais-ca-crl")
+        serving.configure(
+            certificate=f"{there}/server.pem", key=f"{there}/server.key",
+            authority=f"{there}/ca.pem", crl=f"{there}/crl.pem")
+        serving.start()
+        old = live_serial(box)
+        assert shown_serial(serving) == old
+        # Again for 20 days, and so it is renewed again.
+        box.run("systemctl", "start", "ais-ca-renew")
+        wait_taken(serving, "certificate", "key")
+        assert shown_serial(serving) == live_serial(box) != old
+        box.run("ais-ca", "-q", "revoke", "alice")
+        wait_taken(serving, "crl")
+        with pytest.raises((wire.Cut, wire.Closed, OSError)):
+            serving.run("true")
+    finally:
+        serving.systemctl("stop")
+        box.run("rm", "-rf", there)

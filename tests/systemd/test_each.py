@@ -10,6 +10,9 @@ import wire
 from aisd import wait_until
 from strangers import half_hello
 
+# What systemd does with the service; test_service.py shows how it works.
+pytestmark = pytest.mark.same("build")
+
 AT_ONCE = 50
 
 

@@ -16,6 +16,9 @@ import pytest
 import wire
 from faults import Faults
 
+# What systemd does with the service; test_service.py shows how it works.
+pytestmark = pytest.mark.same("build")
+
 LOG = "/var/log/aisd/server.log"
 
 
@@ -87,6 +90,44 @@ def test_hostile_words(service, program):
     assert r"echo 'a\nb' '\x1b[2J' '\xe2\x80\xae'" in text
     assert all(char == "\n" or char.isprintable() for char in text)
     assert re.search(r": 2 commands in \d sessions", text)
+
+
+def test_suggestions_from_the_journal(service):
+    """What a rule has learned is read from the journal as it is written here,
+    where there is no file; and nothing that a command has written there."""
+    service.configure('{ name = "learner"; peers = [ "alice" ]; '
+                      'learn_until = "2099-12-31"; }', log_file="")
+    service.start()
+    session = service.client()
+    for words in (["echo", "a b", "it's"], ["printf", "x\n\u202e"],
+                  ["true"], ["true"]):
+        assert session.run(words).status == 0
+    assert session.run(["logger", "-t", "aisd", "AIS_EVENT=command-start",
+                        "AIS_RULE=learner", "AIS_LEARNED=yes"]).status == 0
+    assert session.run([
+        "sh", "-c", "printf 'AIS_EVENT=command-end\\nAIS_RULE=learner\\n"
+        "AIS_LEARNED=yes\\nAIS_ARGV=reboot\\nAIS_PROGRAM=/sbin/reboot\\n"
+        "AIS_EXIT=0\\nSYSLOG_IDENTIFIER=aisd\\n' | logger --journald"]
+                       ).status == 0
+    session.goodbye()
+    service.box.run("journalctl", "--sync")
+    since = service.journal("AIS_EVENT=start")[-1]["__REALTIME_TIMESTAMP"]
+    text = service.box.run(
+        "aisd-report", "--suggest", "--journal", "--since",
+        time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(int(since) // 10**6))
+    ).stdout
+    assert 'the rule "learner" has learned' in text
+    assert 'program = "/sbin/reboot"' not in text
+    # It is what the daemon takes, and grants what ran.
+    service.configure('{ name = "learner"; peers = [ "alice" ];\n%s }' % text)
+    service.systemctl("reload")
+    service.wait_said("the configuration has been read again")
+    session = service.client()
+    for words in (["echo", "a b", "it's"], ["printf", "x\n\u202e"], ["true"]):
+        assert session.run(words).status == 0
+    for words in (["echo"], ["reboot"], ["true", "x"]):
+        assert session.run(words).refused
+    session.goodbye()
 
 
 def test_catalog(service):

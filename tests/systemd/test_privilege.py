@@ -11,6 +11,9 @@ import wire
 
 import attacks
 
+# What systemd does with the service; test_service.py shows how it works.
+pytestmark = pytest.mark.same("build")
+
 ATTACKER = "/opt/attacker"
 NOT_SAFE = '{ name = "root"; peers = [ "*" ]; anything = true; ' \
     'shell = true; no_new_privs = false; }'
@@ -54,6 +57,23 @@ def test_manager(service, line):
     assert result.status not in (0, None), result
     assert service.show("MainPID", "NRestarts") == [str(pid), "0"]
     assert service.run("true").status == 0
+
+
+@pytest.mark.parametrize("pinned", ["", "pinned = true;", "pinned = false;"])
+def test_path_slot(service, pinned):
+    """A path is looked at under what the unit forbids, openat2(2) among it."""
+    box = service.box
+    box.run("sh", "-ec", "mkdir -p /srv/slot/in; echo yes >/srv/slot/in/file; "
+            "ln -sf /etc/passwd /srv/slot/out; ln -sf in/file /srv/slot/link")
+    service.configure('{ name = "x"; peers = [ "*" ]; commands = ( '
+                      '{ program = "/bin/cat"; arguments = ( '
+                      f'{{ below = "/srv/slot"; {pinned} }} ); }} ); }}')
+    service.start()
+    for path in "in/file", "/srv/slot/in/file", "link":
+        assert service.run("cat", path).stdout == b"yes\n"
+    refused = service.run("cat", "out").refused
+    assert refused.code == wire.Code.DENIED
+    assert "leads out of its directory" in str(refused)
 
 
 def test_command(service, users):

@@ -385,7 +385,7 @@ def test_key_mode(service, owner, mode, said):
     service.key_mode(owner, mode)
     assert service.systemctl("start", check=False).returncode != 0
     assert service.show("ExecMainStatus") == "6"
-    service.wait_said(f"aisd: {said}\n")
+    service.wait_said(f": key: {said}\n")
 
 
 def late(name, service, directory):
@@ -394,9 +394,9 @@ def late(name, service, directory):
     box = service.box
     if name == "certificate":
         site = pki.root(str(directory / "site"), "Late")
-        # The clock is wrong: it is 4 s before this certificate begins.
-        pair = site.make("localhost", "server", start=4)
         service.pair = site.make("alice")
+        # The clock is wrong: it is 8 s before this certificate begins.
+        pair = site.make("localhost", "server", start=8)
         for source, file in ((pair.cert, "late.pem"), (pair.key, "late.key"),
                              (pair.ca, "late-ca.pem")):
             box.path(f"/etc/aisd/{file}").write_bytes(
@@ -421,7 +421,6 @@ def test_start_later(service, tmp_path, what):
     """What is not there yet at the first try is waited for: "systemctl start"
     says that it has failed, and ends in a served client."""
     box = service.box
-    comes = late(what, service, tmp_path)
     needs = box.path("/run/systemd/system/needs.service")
     wants = box.path("/run/systemd/system/wants.service")
     for path, how in (needs, "Requires"), (wants, "Wants"):
@@ -430,6 +429,8 @@ def test_start_later(service, tmp_path, what):
                         "ExecStart=/bin/true\n")
     box.run("systemctl", "daemon-reload")
     try:
+        # Last, since a certificate comes by itself, and soon.
+        comes = late(what, service, tmp_path)
         done = box.run("systemctl", "start", "needs", "wants", check=False)
         assert done.returncode != 0
         assert service.show("ExecMainStatus") == "75"
@@ -438,7 +439,7 @@ def test_start_later(service, tmp_path, what):
                 for name in ("needs", "wants")] == ["inactive", "active"]
         comes()
         service.wait(lambda: service.show("ActiveState") == "active",
-                     "it serves", 20)
+                     "it serves", 30)
         assert int(service.show("NRestarts")) > 0
         assert service.run("true").status == 0
     finally:

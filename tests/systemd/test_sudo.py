@@ -3,6 +3,9 @@
 
 import pytest
 
+# What systemd does with the service; test_service.py shows how it works.
+pytestmark = pytest.mark.same("build")
+
 SUDOERS = "/etc/sudoers.d/aisd-test"
 RULES = """{
   name = "root"; peers = [ "alice" ];

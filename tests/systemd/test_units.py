@@ -5,6 +5,9 @@ import re
 
 import pytest
 
+# What systemd does with the service; test_service.py shows how it works.
+pytestmark = pytest.mark.same("build")
+
 
 def test_verify(box):
     """systemd finds nothing to say."""

@@ -182,10 +182,11 @@ static void
 one_command(void **state)
 {
 	const struct audit_end end = { .reason = "exit", .exit = 3,
-	    .duration_us = 1500, .cpu_us = 7, .in_bytes = 1, .out_bytes = 2,
-	    .err_bytes = 3 };
+	    .program = "/bin/echo", .duration_us = 1500, .cpu_us = 7,
+	    .in_bytes = 1, .out_bytes = 2, .err_bytes = 3 };
 	const struct audit_end killed = { .reason = "time-limit", .exit = -1,
 	    .signal = 15, .duration_us = 5001000 };
+	struct failure why;
 
 	(void)state;
 	assert_true(audit_command_start(&peer, &command, true));
@@ -194,8 +195,8 @@ one_command(void **state)
 	    "argv=\"echo 'a b'\" msg=\"alice starts \\\"echo 'a b'\\\"\"\n");
 	audit_command_end(&peer, &command, &end);
 	check("command-end", LOG_LEVEL_NOTICE);
-	has(" reason=exit exit=3 duration_ms=1.500 cpu_ms=0.007 stdin_bytes=1 "
-	    "stdout_bytes=2 stderr_bytes=3 msg=");
+	has(" reason=exit program=/bin/echo exit=3 duration_ms=1.500 "
+	    "cpu_ms=0.007 stdin_bytes=1 stdout_bytes=2 stderr_bytes=3 msg=");
 	assert_string_equal(one.text,
 	    "alice: \"echo 'a b'\" exited with status 3 after 0.00 s");
 	audit_limit_hit(&peer, &command, "time_limit", 5000);
@@ -210,11 +211,13 @@ one_command(void **state)
 	has(" reason=time-limit signal=15 ");
 	assert_string_equal(one.text, "alice: \"echo 'a b'\" ended by SIGTERM "
 	    "after 5.00 s: time_limit");
-	audit_command_refused(&peer, &command, "no rule");
+	failure_set(&why, 0, "no rule");
+	failure_hint(&why, "add one");
+	audit_command_refused(&peer, &command, &why);
 	check("command-refused", LOG_LEVEL_WARNING);
-	has(" reason=\"no rule\" msg=");
+	has(" reason=\"no rule\" hint=\"add one\" msg=");
 	assert_string_equal(one.text,
-	    "alice: \"echo 'a b'\" refused: no rule");
+	    "alice: \"echo 'a b'\" refused: no rule; add one");
 }
 
 /* Every way to end, in a sentence. */
@@ -496,7 +499,7 @@ shell_line(void **state)
 	assert_string_equal(one.text, "alice starts a shell line");
 	audit_command_end(&peer, &c, &end);
 	assert_null(strstr(one.text, "secret"));
-	audit_command_refused(&peer, &c, "no");
+	audit_command_refused(&peer, &c, &(struct failure){ .text = "no" });
 	assert_null(strstr(one.text, "secret"));
 	audit_limit_hit(&peer, &c, "time_limit", 1);
 	assert_null(strstr(one.text, "secret"));

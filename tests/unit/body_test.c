@@ -156,7 +156,8 @@ round_trip(void **state)
 	char *env[] = { one, two, NULL };
 	struct body in = { .operation = PROTO_RUN, .words = words,
 	    .nwords = 3, .env = env, .nenv = 2, .directory = directory,
-	    .wants_stdin = true, .windows = { 1, PROTO_WINDOW_MAX } }, out;
+	    .wants_stdin = true, .arguments = true,
+	    .windows = { 1, PROTO_WINDOW_MAX } }, out;
 	enum proto_code code;
 	struct buf b;
 
@@ -177,7 +178,7 @@ round_trip(void **state)
 	assert_string_equal(out.env[1], "B=");
 	assert_null(out.env[2]);
 	assert_string_equal(out.directory, "/srv");
-	assert_true(out.wants_stdin);
+	assert_true(out.wants_stdin && out.arguments);
 	assert_int_equal(out.windows[0], 1);
 	assert_int_equal(out.windows[1], PROTO_WINDOW_MAX);
 	body_free(&out);
@@ -201,7 +202,7 @@ smallest(void **state)
 	assert_int_equal(body.nenv, 0);
 	assert_null(body.env[0]);
 	assert_null(body.directory);
-	assert_false(body.wants_stdin);
+	assert_false(body.wants_stdin || body.arguments);
 	assert_int_equal(body.windows[0], 0);
 	assert_int_equal(body.windows[1], 0);
 	body_free(&body);
@@ -302,6 +303,9 @@ kinds(void **state)
 	begin(&b);
 	put(&b, 0x7f, "x", 1);
 	put(&b, PROTO_ITEM_STDIN, "x", 1);
+	expect(&b, PROTO_CODE_PROTOCOL);
+	begin(&b);
+	put(&b, PROTO_ITEM_ARGUMENTS, "x", 1);
 	expect(&b, PROTO_CODE_PROTOCOL);
 }
 

@@ -79,10 +79,11 @@ wait_begun(struct child_failure *f)
 	struct pollfd p = { .fd = child.report, .events = POLLIN };
 	int begun = child_begun(&child, f);
 
-	if (begun == 0) {
-		/* After vfork the exec has been, unless there is none; but the
-		 * kernel lets us go on before it closes the report. */
-		assert_true(!alone || changing || has_executed());
+	/* After vfork the exec has been, unless there is none; but the kernel
+	 * lets us go on before it closes the report. */
+	assert_true(begun != 0 || !alone || changing || has_executed());
+	/* It says what it tries, and then no more. */
+	while (begun == 0) {
 		assert_int_equal(poll(&p, 1, 20000), 1);
 		begun = child_begun(&child, f);
 	}
@@ -201,6 +202,14 @@ programs_that_cannot_run(void **state)
 	assert_int_equal(refused().error, EACCES);
 	paths[1] = (char[]){ "/bin/true" };
 	assert_int_equal(WEXITSTATUS(run()), 0);
+	assert_int_equal(child.program, 1);
+	/* What is not there at all, and what is there and cannot run. */
+	paths[0] = (char[]){ "/no/such/program" };
+	paths[1] = (char[]){ "./text" };
+	paths[2] = (char[]){ "/bin/true" };
+	paths[3] = NULL;
+	assert_int_equal(WEXITSTATUS(run()), 0);
+	assert_int_equal(child.program, 2);
 	plan.directory = "/no/such/directory";
 	f = refused();
 	assert_int_equal(f.stage, CHILD_STAGE_DIRECTORY);
@@ -321,7 +330,7 @@ below(const char *directory, const char *last, enum child_pin pin,
 static void
 paths_below(void **state)
 {
-	char expected[UNIT_PATH_MAX + 32];
+	char expected[UNIT_PATH_MAX + 32], beside[UNIT_PATH_MAX + 2];
 	struct child_failure f;
 
 	(void)state;
@@ -330,6 +339,16 @@ paths_below(void **state)
 	(void)unlink("out");
 	assert_int_equal(symlink("file", "in"), 0);
 	assert_int_equal(symlink("/etc/passwd", "out"), 0);
+	(void)snprintf(beside, sizeof beside, "%s-2", top);
+	(void)snprintf(expected, sizeof expected, "../%s/file",
+	    strrchr(top, '/') + 1);
+	(void)unlink("beside");
+	(void)unlink("pipe");
+	(void)unlink("back");
+	assert_int_equal(mkdir(beside, 0755), 0);
+	assert_int_equal(symlink(beside, "beside"), 0);
+	assert_int_equal(symlink("/proc/self/fd/0", "pipe"), 0);
+	assert_int_equal(symlink(expected, "back"), 0);
 	/* $0 is the slot's word. */
 	set_words("/bin/sh", "-c", "cat \"$0\"");
 	for (int pin = CHILD_PIN_NEEDED; pin <= CHILD_PIN_ALWAYS; pin++) {
@@ -342,6 +361,15 @@ paths_below(void **state)
 		assert_int_equal(f.error, EXDEV);
 		assert_false(below("no", "file", (enum child_pin)pin, &f));
 		assert_int_equal(f.error, ENOENT);
+		/* Beside it, with a name that begins alike. */
+		assert_false(below(".", "beside", (enum child_pin)pin, &f));
+		assert_int_equal(f.error, EXDEV);
+		/* On no file system, but in every process. */
+		assert_false(below(".", "pipe", (enum child_pin)pin, &f));
+		assert_int_equal(f.error, EXDEV);
+		/* Where a link leads does not count, but where all lead. */
+		assert_true(below(".", "back", (enum child_pin)pin, &f));
+		assert_string_equal(output, "inside");
 	}
 
 	/* By name, no descriptor is left open; what is not there may be made,
@@ -361,6 +389,7 @@ paths_below(void **state)
 	assert_int_equal(symlink("nowhere", "new"), 0);
 	assert_false(below(".", "new", CHILD_PIN_NEEDED, &f));
 	assert_int_equal(f.error, ELOOP);
+	assert_int_equal(rmdir(beside), 0);
 }
 
 static void

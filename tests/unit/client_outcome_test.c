@@ -27,6 +27,17 @@ classes(void **state)
 	assert_string_equal(o.failure.text, "a signal has ended aisc");
 }
 
+/* outcome_code() of this. */
+static void
+told(struct outcome *o, uint16_t code, const char *text, const char *hint)
+{
+	struct frame_code said = { .code = code };
+
+	(void)snprintf(said.text, sizeof said.text, "%s", text);
+	(void)snprintf(said.hint, sizeof said.hint, "%s", hint);
+	outcome_code(o, &said);
+}
+
 static void
 codes(void **state)
 {
@@ -34,18 +45,19 @@ codes(void **state)
 
 	(void)state;
 	for (uint16_t code = 0; code <= PROTO_CODE_TURN; code++) {
-		outcome_code(&o, code, "");
+		told(&o, code, "", "");
 		assert_int_not_equal(o.class, OUTCOME_DONE);
 		assert_true(o.status > 125);
 		assert_true(strlen(o.failure.text) > 5);
-		outcome_code(&o, code, "said \"so\"\n");
+		told(&o, code, "said \"so\"\n", "do\t");
+		assert_string_equal(o.failure.hint, "do\\t");
 		assert_string_equal(o.failure.text, "said \"so\"\\n");
 	}
-	outcome_code(&o, PROTO_CODE_UNKNOWN, "");
+	told(&o, PROTO_CODE_UNKNOWN, "", "");
 	assert_int_equal(o.status, 127);
-	outcome_code(&o, PROTO_CODE_NOT_EXECUTABLE, "");
+	told(&o, PROTO_CODE_NOT_EXECUTABLE, "", "");
 	assert_int_equal(o.status, 126);
-	outcome_code(&o, 999, "anything");
+	told(&o, 999, "anything", "");
 	assert_int_equal(o.class, OUTCOME_PROTOCOL);
 	assert_int_equal(o.status, 255);
 }
@@ -110,11 +122,13 @@ as_json(void **state)
 	outcome_hint(&o, "do this");
 	outcome_hint(&o, "do %s", "that");
 	check_json(&o, "{\"error\": {\"code\": \"lost\", "
-	    "\"message\": \"it is \\\"so\\\"\", \"hint\": \"do that\"}}");
+	    "\"message\": \"it is \\\"so\\\"\", "
+	    "\"hint\": \"do this; do that\"}}");
 	/* Where it came about is a part of the message. */
 	failure_about(&o.failure, "line %d", 7);
 	check_json(&o, "{\"error\": {\"code\": \"lost\", \"message\": "
-	    "\"line 7: it is \\\"so\\\"\", \"hint\": \"do that\"}}");
+	    "\"line 7: it is \\\"so\\\"\", "
+	    "\"hint\": \"do this; do that\"}}");
 	/* The class has a hint where nothing else has. */
 	outcome_fail(&o, OUTCOME_BUSY, "it is so");
 	check_json(&o, "{\"error\": {\"code\": \"busy\", \"message\": "
@@ -131,8 +145,7 @@ foreign_text_has_no_hint(void **state)
 	struct outcome o = { .class = OUTCOME_DONE };
 
 	(void)state;
-	outcome_code(&o, PROTO_CODE_UNKNOWN,
-	    "unknown command: foo; rm -rf x");
+	told(&o, PROTO_CODE_UNKNOWN, "unknown command: foo; rm -rf x", "");
 	check_json(&o, "{\"error\": {\"code\": \"unknown\", \"message\": "
 	    "\"unknown command: foo; rm -rf x\", "
 	    "\"hint\": \"aisc --list shows what you may run\"}}");

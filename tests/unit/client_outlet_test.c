@@ -10,9 +10,34 @@
 #include "tests/unit/memory.h"
 #include "tests/unit/unit.h"
 
+#include "common/base/clock.h"
+#include "common/base/pollset.h"
+
+#include "client/session/progress.h"
 #include "client/session/outlet.h"
 
 #define PIECE	65527
+
+static struct progress progress;	/* Off. */
+
+/* Write of "o" what goes at once. */
+static int
+drain(struct outlet *o)
+{
+	struct pollset ps;
+	int result, error;
+
+	assert_int_equal(pollset_init(&ps, 1), 0);
+	pollset_clear(&ps);
+	outlet_poll(o, &ps, false);
+	pollset_deadline(&ps, clock_now());
+	assert_int_not_equal(pollset_wait(&ps, NULL), -1);
+	result = outlet_dispatch(o, &ps);
+	error = errno;
+	pollset_free(&ps);
+	errno = error;
+	return result;
+}
 
 /* Both ends of a pipe, or of a pair of sockets. */
 static void
@@ -33,7 +58,7 @@ read_sequence(int fd, struct outlet *o, size_t n)
 	ssize_t got;
 
 	while (at < n) {
-		assert_int_equal(outlet_drain(o), 0);
+		assert_int_equal(drain(o), 0);
 		got = read(fd, bytes, sizeof bytes);
 		assert_true(got > 0);
 		for (ssize_t i = 0; i < got; i++, at++)
@@ -56,19 +81,19 @@ whole_window(bool sockets, bool blocking)
 	flags = fcntl(pair[1], F_GETFL);
 	for (size_t i = 0; i < sizeof all; i++)
 		all[i] = (uint8_t)(i * 7);
-	outlet_open(&o, pair[1]);
-	for (size_t at = 0; at < sizeof all; at += PIECE)
-		assert_int_equal(outlet_take(&o, all + at,
-		    sizeof all - at < PIECE ? sizeof all - at : PIECE), 0);
+	outlet_open(&o, pair[1], &progress);
+	for (size_t at = 0, n = PIECE; at < sizeof all; at += n) {
+		n = sizeof all - at < PIECE ? sizeof all - at : PIECE;
+		assert_null(window_take(&o.window, n));
+		assert_int_equal(outlet_take(&o, all + at, n), 0);
+	}
 	assert_true(outlet_waits(&o));
-	assert_int_equal(o.window, 0);
-	assert_int_equal(outlet_due(&o), 0);
+	assert_true(o.queue.size <= OUTLET_WINDOW);
+	assert_int_equal(o.window.left, 0);
+	assert_true(o.window.owed < OUTLET_WINDOW / 2);
 	read_sequence(pair[0], &o, sizeof all);
 	assert_false(outlet_waits(&o));
-	assert_int_equal(outlet_due(&o), OUTLET_WINDOW);
-	outlet_grant(&o);
-	assert_int_equal(o.window, OUTLET_WINDOW);
-	assert_int_equal(outlet_due(&o), 0);
+	assert_int_equal(o.window.owed, OUTLET_WINDOW);
 	/* Others who have this file see no difference. */
 	assert_int_equal(fcntl(pair[1], F_GETFL), flags);
 	outlet_close(&o);
@@ -184,7 +209,7 @@ reader_gone(void **state)
 	(void)state;
 	for (int sockets = 0; sockets < 2; sockets++) {
 		open_pair(pair, sockets == 1);
-		outlet_open(&o, pair[1]);
+		outlet_open(&o, pair[1], &progress);
 		assert_int_equal(close(pair[0]), 0);
 		assert_int_equal(outlet_take(&o, zeros, sizeof zeros), -1);
 		assert_int_equal(errno, EPIPE);
@@ -193,9 +218,9 @@ reader_gone(void **state)
 		for (int i = 0; i < 8; i++)
 			assert_int_equal(outlet_take(&o, zeros, sizeof zeros),
 			    0);
-		assert_int_equal(outlet_due(&o), 9 * sizeof zeros);
+		assert_int_equal(o.window.owed, 9 * sizeof zeros);
 		assert_false(outlet_waits(&o));
-		assert_int_equal(outlet_drain(&o), 0);
+		assert_int_equal(drain(&o), 0);
 		outlet_close(&o);
 		assert_int_equal(close(pair[1]), 0);
 	}
@@ -210,17 +235,46 @@ reader_goes(void **state)
 
 	(void)state;
 	open_pair(pair, false);
-	outlet_open(&o, pair[1]);
+	outlet_open(&o, pair[1], &progress);
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(outlet_take(&o, zeros, sizeof zeros), 0);
 	assert_true(outlet_waits(&o));
 	assert_int_equal(close(pair[0]), 0);
-	assert_int_equal(outlet_drain(&o), -1);
+	assert_int_equal(drain(&o), -1);
 	assert_int_equal(errno, EPIPE);
 	assert_false(outlet_waits(&o));
 	outlet_begin(&o);
-	assert_int_equal(o.window, OUTLET_WINDOW);
+	assert_int_equal(o.window.left, OUTLET_WINDOW);
+	assert_int_equal(o.window.owed, 0);
 	assert_true(o.dead);
+	outlet_close(&o);
+	assert_int_equal(close(pair[1]), 0);
+}
+
+/* A reader that goes is seen while nothing waits, if that is watched for. */
+static void
+watched(void **state)
+{
+	struct outlet o;
+	struct pollset ps;
+	int pair[2];
+
+	(void)state;
+	open_pair(pair, false);
+	outlet_open(&o, pair[1], &progress);
+	assert_int_equal(pollset_init(&ps, 1), 0);
+	for (int i = 0; i < 4; i++) {
+		if (i == 2)
+			assert_int_equal(close(pair[0]), 0);
+		pollset_clear(&ps);
+		outlet_poll(&o, &ps, i & 1);
+		pollset_deadline(&ps, clock_now());
+		assert_int_not_equal(pollset_wait(&ps, NULL), -1);
+		errno = 0;
+		assert_int_equal(outlet_dispatch(&o, &ps), i == 3 ? -1 : 0);
+		assert_int_equal(errno, i == 3 ? EPIPE : 0);
+	}
+	pollset_free(&ps);
 	outlet_close(&o);
 	assert_int_equal(close(pair[1]), 0);
 }
@@ -236,7 +290,7 @@ kept(void **state)
 
 	(void)state;
 	open_pair(pair, false);
-	outlet_open(&o, pair[1]);
+	outlet_open(&o, pair[1], &progress);
 	buf_init(&keep, 150);
 	outlet_keep(&o, &keep);
 	assert_int_equal(outlet_take(&o, zeros, 100), 0);
@@ -245,8 +299,7 @@ kept(void **state)
 	assert_int_equal(errno, EMSGSIZE);
 	assert_false(o.dead);
 	assert_false(outlet_waits(&o));
-	assert_int_equal(o.owed, 151);
-	assert_int_equal(o.window, OUTLET_WINDOW - 151);
+	assert_int_equal(o.window.owed, 151);
 	outlet_keep(&o, NULL);
 	assert_int_equal(outlet_take(&o, (const uint8_t *)"x", 1), 0);
 	assert_int_equal(read(pair[0], &byte, 1), 1);
@@ -275,6 +328,7 @@ main(void)
 		cmocka_unit_test(plain_file),
 		cmocka_unit_test(reader_gone),
 		cmocka_unit_test(reader_goes),
+		cmocka_unit_test(watched),
 		cmocka_unit_test(kept)
 	};
 

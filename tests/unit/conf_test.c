@@ -7,6 +7,7 @@
 #include "tests/unit/memory.h"
 #include "tests/unit/unit.h"
 
+#include "common/base/clock.h"
 #include "common/conf/conf.h"
 #include "common/base/log.h"
 
@@ -348,6 +349,63 @@ syntax(void **state)
 	}
 }
 
+/* A name that is set twice is told with both places, which libconfig has not:
+ * by the group it is in, and not by what looks like it. */
+static void
+twice(void **state)
+{
+	static const struct {
+		const char *text, *place, *says;
+	} cases[] = {
+		{ "number = 1;\nflag = true; number = 2;", "x.conf:2: number: ",
+		    "x.conf:1 already" },
+		{ "number = 1; number = 2; flag = true;", "x.conf:1: number: ",
+		    "x.conf:1 already" },
+		{ "a = { number = 1; b = { number = 2; };\nnumber = 3; };",
+		    "x.conf:2: number: ", "x.conf:1 already" },
+		{ "a = { number = 1;\nb = ( { number = 2;\nnumber = 3; } ); };",
+		    "x.conf:3: number: ", "x.conf:2 already" },
+		/* Neither is a name: a string, comments, another group's. */
+		{ "flag = true;\nnumber = 1;\nb = \"flag\"; /* flag\n*/ c = { "
+		    "flag = 1; }; // flag\nd = 1; number\n= 2;",
+		    "x.conf:5: number: ", "x.conf:2 already" },
+		{ "number = 1;\n@include \"y.conf\"\n", "y.conf:2: number: ",
+		    "x.conf:1 already" },
+		{ "@include \"z.conf\"\nflag = true;\nnumber = 1;",
+		    "x.conf:3: number: ", "z.conf:1 already" },
+	};
+	enum { MANY = 5000 };
+	int64_t before;
+	size_t n;
+	char *text;
+
+	(void)state;
+	unit_write("y.conf", "string = \"y\";\nnumber = 2;\n");
+	unit_write("z.conf", "number = 2;\n");
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		messages[0] = '\0';
+		unit_write("x.conf", cases[i].text);
+		assert_null(conf_open("x.conf", NULL));
+		expect_message(cases[i].place, cases[i].says);
+		expect_message(cases[i].place, "remove one of the two");
+	}
+	/* Behind more names than there is time to look at, the line is told
+	 * alone. */
+	text = malloc(MANY * 8 + 100);
+	assert_non_null(text);
+	n = (size_t)sprintf(text, "number = 1;\n");
+	for (int i = 0; i < MANY; i++)
+		n += (size_t)sprintf(text + n, "a%d=1;", i);
+	(void)sprintf(text + n, "number=2;");
+	messages[0] = '\0';
+	unit_write("x.conf", text);
+	free(text);
+	before = clock_now();
+	assert_null(conf_open("x.conf", NULL));
+	assert_true(clock_now() - before < 20000);
+	expect_message("x.conf:2: ", "set for the second time");
+}
+
 static void
 missing(void **state)
 {
@@ -495,8 +553,8 @@ groups(void **state)
 	/* number, flag, size; and 5, which is neither group nor string. */
 	assert_int_equal(conf_each(conf, "groups", see, &seen), 4);
 	assert_int_equal(seen.calls, 5);
-	assert_string_equal(seen.text, "x.conf:2 one;x.conf:1 text;"
-	    "x.conf:4 two;x.conf:6 -;g/a.conf:2 three;");
+	assert_string_equal(seen.text, "g/a.conf:2 three;x.conf:2 one;"
+	    "x.conf:1 text;x.conf:4 two;x.conf:6 -;");
 	expect_message("x.conf:4: ", "number");
 	expect_message("x.conf:5: flag: no flag, please", "");
 	expect_message("x.conf:6: too big", "");
@@ -777,6 +835,7 @@ main(void)
 		cmocka_unit_test(all_errors),
 		cmocka_unit_test(long_strings),
 		cmocka_unit_test(syntax),
+		cmocka_unit_test(twice),
 		cmocka_unit_test(missing),
 		cmocka_unit_test(includes),
 		cmocka_unit_test(directory),

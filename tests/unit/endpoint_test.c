@@ -1,5 +1,5 @@
 /*
- * Tests of common/endpoint/endpoint.
+ * Tests of common/endpoint/endpoint, and of common/wire/credit in its handlers.
  * SPDX-License-Identifier: ISC
  */
 #include <config.h>
@@ -10,11 +10,14 @@
 #include "common/base/clock.h"
 #include "common/base/pollset.h"
 #include "common/endpoint/endpoint.h"
+#include "common/wire/credit.h"
 
 /* States beside ENDPOINT_IDLE. */
 #define BODY	2U
 #define BUSY	4U
 #define WRONG	"the handler says so"
+/* Of the stream that comes; small, so that it is overrun often. */
+#define WINDOW	8
 
 /* What has become of a frame. */
 enum fate { NOTHING, HANDLED, VIOLATED, FULL, PONGED, LEFT };
@@ -31,7 +34,11 @@ static struct side {
 	uint16_t code;
 	char text[PROTO_TEXT_MAX + 1];
 	uint32_t retry;
+	struct window in;	/* Of STDIN, */
+	struct credit out[2];	/* and of what WINDOW is for. */
 } side;
+/* What is left of the three, said once more. */
+static uint64_t left_in, left_out[2];
 static struct conn *peer;
 
 static const char *
@@ -44,6 +51,23 @@ on_any(void *owner, const struct frame *f)
 	s->handled++;
 	s->end.paused = s->pauses;
 	return s->wrong;
+}
+
+static const char *
+on_stdin(void *owner, const struct frame *f)
+{
+	const char *wrong = window_take(&side.in, f->length);
+
+	return wrong != NULL ? wrong : on_any(owner, f);
+}
+
+static const char *
+on_window(void *owner, const struct frame *f)
+{
+	const char *wrong = credit_window((struct credit *[]){ NULL,
+	    &side.out[0], &side.out[1] }, f);
+
+	return wrong != NULL ? wrong : on_any(owner, f);
 }
 
 static unsigned
@@ -81,23 +105,22 @@ on_pong(void *owner, const struct frame *f)
 }
 
 static void
-on_goodbye(void *owner, uint16_t code, const char *text,
-    uint32_t retry)
+on_goodbye(void *owner, const struct frame_code *said)
 {
 	struct side *s = owner;
 
 	s->fate = LEFT;
-	s->code = code;
-	s->retry = retry;
-	(void)snprintf(s->text, sizeof s->text, "%s", text);
+	s->code = said->code;
+	s->retry = said->retry;
+	(void)snprintf(s->text, sizeof s->text, "%s", said->text);
 	s->end.over = true;
 }
 
 static const struct endpoint_frame frames[] = {
 	{ PROTO_REQUEST, ENDPOINT_OPENS, ENDPOINT_IDLE | BODY, on_any },
-	{ PROTO_STDIN, ENDPOINT_TRAILS, BUSY, on_any },
+	{ PROTO_STDIN, ENDPOINT_TRAILS, BUSY, on_stdin },
 	{ PROTO_EXIT, ENDPOINT_REQUEST, BUSY, on_any },
-	{ PROTO_WINDOW, ENDPOINT_REQUEST, BUSY | ENDPOINT_IDLE, on_any },
+	{ PROTO_WINDOW, ENDPOINT_REQUEST, BUSY | ENDPOINT_IDLE, on_window },
 	{ PROTO_HELLO, ENDPOINT_SESSION, ENDPOINT_IDLE, on_any }
 };
 
@@ -148,9 +171,31 @@ fate_of(uint8_t type, uint32_t request, const void *bytes, size_t n)
 	return side.fate;
 }
 
+/* Does the credit allow this STDIN or WINDOW?  Counts it if so. */
+static enum fate
+right_credit(uint8_t type, const uint8_t *bytes, size_t n)
+{
+	uint32_t more = n == 5 ? fetch_u32(bytes + 1) : 0;
+	uint64_t *out;
+
+	if (type == PROTO_STDIN) {
+		if (n == 0 || n > left_in)
+			return VIOLATED;
+		left_in -= n;
+		return HANDLED;
+	}
+	if (n != 5 || bytes[0] < 1 || bytes[0] > 2)
+		return VIOLATED;
+	out = &left_out[bytes[0] - 1];
+	if (*out + more > PROTO_WINDOW_MAX)
+		return VIOLATED;
+	*out += more;
+	return HANDLED;
+}
+
 /* What is right for a frame of the table, said once more. */
 static enum fate
-right(uint8_t type, uint32_t request)
+right(uint8_t type, uint32_t request, const uint8_t *bytes, size_t n)
 {
 	bool idle = side.state == ENDPOINT_IDLE, busy = side.state == BUSY;
 	bool newest = request == side.end.request;
@@ -163,45 +208,108 @@ right(uint8_t type, uint32_t request)
 	case PROTO_EXIT:
 		return request != 0 && newest && busy ? HANDLED : VIOLATED;
 	case PROTO_WINDOW:
-		return request != 0 && newest && (busy || idle) ? HANDLED :
-		    VIOLATED;
+		return request != 0 && newest && (busy || idle) ?
+		    right_credit(type, bytes, n) : VIOLATED;
 	case PROTO_STDIN:
 		if (request == 0 || request > side.end.request)
 			return VIOLATED;
 		if (!newest || idle)
 			return NOTHING;
-		return busy ? HANDLED : VIOLATED;
+		return busy ? right_credit(type, bytes, n) : VIOLATED;
 	default:
 		return VIOLATED;
 	}
 }
 
-/* Any frame, in any state. */
+/* A payload for "type", often one that is right; returns its length. */
+static size_t
+any_payload(uint8_t type, uint64_t r, uint8_t bytes[WINDOW + 1])
+{
+	const uint32_t most = PROTO_WINDOW_MAX;
+	const uint32_t credits[] = { 0, 1, 1000, most / 3, most - 1, most,
+	    most + 1, UINT32_MAX };
+
+	memset(bytes, 0, WINDOW + 1);
+	if (type != PROTO_WINDOW)
+		return r % (WINDOW + 2);
+	bytes[0] = (uint8_t)(r % 4);
+	store_u32(bytes + 1, credits[r >> 8 & 7]);
+	return r >> 16 & 7 ? 5 : 4;
+}
+
+/* Send of the outputs, and grant what has been used up of the input. */
+static void
+move_on(uint64_t r)
+{
+	uint32_t owed = side.in.owed, credit;
+	struct buf b;
+	struct frame f;
+	uint8_t stream;
+
+	for (size_t i = 0; i < 2; i++) {
+		size_t n = side.out[i].left >> (r & 31);
+
+		credit_spend(&side.out[i], n);
+		left_out[i] -= n;
+	}
+	buf_init(&b, r >> 8 & 1 ? PROTO_FRAME_MAX : PROTO_HEADER);
+	if (window_renew(&side.in, -1, &b, 7, PROTO_STREAM_STDIN) == -1)
+		assert_int_equal(b.limit, PROTO_HEADER);
+	else if (owed < WINDOW / 2)
+		assert_int_equal(frame_peek(&b, &f), 0);
+	else {
+		assert_int_equal(frame_peek(&b, &f), 1);
+		assert_int_equal(frame_get_window(&f, &stream, &credit), 0);
+		assert_int_equal(credit, owed);
+		left_in += owed;
+	}
+	buf_free(&b);
+}
+
+/* Any frame, in any state, with any credit. */
 static void
 any_frame(void **state)
 {
 	static const unsigned states[] = { ENDPOINT_IDLE, BODY, BUSY };
-	uint64_t seed = 1;
+	uint64_t seed = 1, overrun = 0, taken = 0;
+	uint8_t bytes[WINDOW + 1];
 
 	(void)state;
+	side.in = (struct window){ .left = WINDOW, .size = WINDOW,
+	    .most = WINDOW };
+	left_in = WINDOW;
+	left_out[0] = left_out[1] = 0;
 	for (int i = 0; i < 20000; i++) {
-		uint64_t r = unit_random(&seed);
+		uint64_t r = unit_random(&seed), p = unit_random(&seed);
 		uint8_t type = (uint8_t)(r & 3 ? frames[(r >> 2) %
 		    (sizeof frames / sizeof *frames)].type : r >> 8);
 		uint32_t request = (uint32_t)(r >> 16 & 7);
+		size_t n;
 
 		if (type == PROTO_PING || type == PROTO_PONG ||
 		    type == PROTO_GOODBYE)
 			continue;
 		side.state = states[(r >> 24) % 3];
-		side.end.request = (uint32_t)(r >> 32 & 7);
-		assert_int_equal(fate_of(type, request, "x", 1),
-		    right(type, request));
+		side.end.request = p >> 63 ? request :
+		    (uint32_t)(r >> 32 & 7);
+		n = any_payload(type, p, bytes);
+		assert_int_equal(fate_of(type, request, bytes, n),
+		    right(type, request, bytes, n));
 		if (side.fate == HANDLED) {
 			assert_int_equal(side.last.type, type);
 			assert_int_equal(side.last.request, request);
 		}
+		if (type == PROTO_STDIN && side.fate == HANDLED)
+			side.in.owed += (uint32_t)n;
+		taken += type == PROTO_STDIN && side.fate == HANDLED;
+		overrun += side.fate == VIOLATED && n > left_in;
+		move_on(p >> 32);
+		assert_int_equal(side.in.left, left_in);
+		assert_int_equal(side.out[0].left, left_out[0]);
+		assert_int_equal(side.out[1].left, left_out[1]);
 	}
+	/* Both were tried, again and again. */
+	assert_true(taken > 100 && overrun > 100);
 }
 
 /* What a handler finds wrong is told; but once it is over nothing is. */
@@ -262,9 +370,12 @@ pings_that_fill_the_queue(void **state)
 static void
 goodbye(void **state)
 {
+	struct failure why;
+
 	(void)state;
-	assert_int_equal(frame_put_retry(conn_out(peer), PROTO_CODE_TURN,
-	    "others wait", 7), 0);
+	failure_set(&why, PROTO_CODE_TURN, "others wait");
+	assert_int_equal(frame_put_failure(conn_out(peer), PROTO_GOODBYE, 0,
+	    &why, 7), 0);
 	assert_int_equal(frame_put(conn_out(peer), PROTO_HELLO, 0, NULL, 0),
 	    0);
 	(void)pass();

@@ -8,6 +8,7 @@
 #include "tests/unit/unit.h"
 
 #include "common/base/buf.h"
+#include "common/base/failure.h"
 #include "common/wire/frame.h"
 
 static uint8_t payload[PROTO_PAYLOAD_MAX];
@@ -201,8 +202,8 @@ no_room(void **state)
 		    1), -1);
 		assert_int_equal(frame_put_code(&b, PROTO_GOODBYE, 0,
 		    PROTO_CODE_BUSY, "busy"), -1);
-		assert_int_equal(frame_put_retry(&b, PROTO_CODE_BUSY, "", 1),
-		    -1);
+		assert_int_equal(frame_put_failure(&b, PROTO_GOODBYE, 0,
+		    &(struct failure){ .code = PROTO_CODE_BUSY }, 1), -1);
 		assert_int_equal(frame_put_exit(&b, 1, &e), -1);
 		if (room < PROTO_HEADER + 4)
 			assert_int_equal(frame_put_u32(&b, PROTO_STARTED, 1,
@@ -228,7 +229,8 @@ out_of_memory(void **state)
 	assert_null(frame_reserve(&b, 5));
 	assert_true(memory_has_failed());
 	memory_fail_at(0);
-	assert_int_equal(frame_put_retry(&b, PROTO_CODE_BUSY, "busy", 1), -1);
+	assert_int_equal(frame_put_failure(&b, PROTO_GOODBYE, 0,
+	    &(struct failure){ .text = "busy" }, 1), -1);
 	assert_true(memory_has_failed());
 	assert_int_equal(buf_used(&b), 0);
 	buf_free(&b);
@@ -322,10 +324,10 @@ window(void **state)
 static void
 code_and_text(void **state)
 {
-	char long_text[PROTO_TEXT_MAX + 100], text[PROTO_TEXT_MAX + 1];
+	char long_text[PROTO_TEXT_MAX + 100];
+	struct frame_code said;
 	struct frame f;
 	struct buf b;
-	uint16_t code;
 
 	(void)state;
 	buf_init(&b, PROTO_FRAME_MAX);
@@ -336,9 +338,9 @@ code_and_text(void **state)
 	assert_int_equal(f.request, 3);
 	assert_int_equal(f.length, 2 + 5 + strlen("unknown command: x"));
 	assert_int_equal(f.payload[2], PROTO_ITEM_TEXT);
-	assert_int_equal(frame_get_code(&f, &code, text), 0);
-	assert_int_equal(code, PROTO_CODE_UNKNOWN);
-	assert_string_equal(text, "unknown command: x");
+	assert_int_equal(frame_get_code(&f, &said), 0);
+	assert_int_equal(said.code, PROTO_CODE_UNKNOWN);
+	assert_string_equal(said.text, "unknown command: x");
 	frame_consume(&b, &f);
 
 	/* A longer text is cut when sent. */
@@ -348,95 +350,114 @@ code_and_text(void **state)
 	    PROTO_CODE_BUSY, long_text), 0);
 	assert_int_equal(frame_peek(&b, &f), 1);
 	assert_int_equal(f.length, 2 + 5 + PROTO_TEXT_MAX);
-	assert_int_equal(frame_get_code(&f, &code, text), 0);
-	assert_int_equal(strlen(text), PROTO_TEXT_MAX);
+	assert_int_equal(frame_get_code(&f, &said), 0);
+	assert_int_equal(strlen(said.text), PROTO_TEXT_MAX);
 	frame_consume(&b, &f);
 	buf_free(&b);
 }
 
+/* Of both kinds of text the same holds. */
 static void
-code_and_text_from_outside(void **state)
+texts_from_outside(void **state)
 {
+	static const uint8_t kinds[] = { PROTO_ITEM_TEXT, PROTO_ITEM_HINT };
 	uint8_t wire[2 + 5 + PROTO_TEXT_MAX + 1 + 5];
-	char text[PROTO_TEXT_MAX + 1];
+	struct frame_code said;
 	struct frame f;
-	uint16_t code;
 
 	(void)state;
 	memset(wire, 0xff, sizeof wire);
 	for (size_t n = 0; n < 7; n++) {
 		f = frame_of(wire, n);
-		assert_int_equal(frame_get_code(&f, &code, text),
-		    n == 2 ? 0 : -1);
+		assert_int_equal(frame_get_code(&f, &said), n == 2 ? 0 : -1);
 	}
-	assert_int_equal(code, 0xffff);
-	assert_string_equal(text, "");
-	wire[2] = PROTO_ITEM_TEXT;
-	store_u32(wire + 3, PROTO_TEXT_MAX);
-	f = frame_of(wire, 7 + PROTO_TEXT_MAX);
-	assert_int_equal(frame_get_code(&f, &code, text), 0);
-	assert_int_equal(strlen(text), PROTO_TEXT_MAX);
-	store_u32(wire + 3, PROTO_TEXT_MAX + 1);
-	f = frame_of(wire, 7 + PROTO_TEXT_MAX + 1);
-	assert_int_equal(frame_get_code(&f, &code, text), -1);
-	/* A NUL would hide what comes after it. */
-	store_u32(wire + 3, 8);
-	for (size_t i = 7; i < 15; i++) {
-		wire[i] = '\0';
-		f = frame_of(wire, 15);
-		assert_int_equal(frame_get_code(&f, &code, text), -1);
-		wire[i] = 0xff;
+	assert_int_equal(said.code, 0xffff);
+	assert_string_equal(said.text, "");
+	assert_string_equal(said.hint, "");
+	for (size_t k = 0; k < sizeof kinds; k++) {
+		const char *text = k == 0 ? said.text : said.hint;
+
+		wire[2] = kinds[k];
+		store_u32(wire + 3, PROTO_TEXT_MAX);
+		f = frame_of(wire, 7 + PROTO_TEXT_MAX);
+		assert_int_equal(frame_get_code(&f, &said), 0);
+		assert_int_equal(strlen(text), PROTO_TEXT_MAX);
+		store_u32(wire + 3, PROTO_TEXT_MAX + 1);
+		f = frame_of(wire, 7 + PROTO_TEXT_MAX + 1);
+		assert_int_equal(frame_get_code(&f, &said), -1);
+		/* A NUL would hide what comes after it. */
+		store_u32(wire + 3, 8);
+		for (size_t i = 7; i < 15; i++) {
+			wire[i] = '\0';
+			f = frame_of(wire, 15);
+			assert_int_equal(frame_get_code(&f, &said), -1);
+			wire[i] = 0xff;
+		}
 	}
 	/* Items of another kind are skipped, before the text and after. */
 	memcpy(wire + 2, "\x7f\0\0\0\1x" "\xb0\0\0\0\2no" "\xff\0\0\0\0",
 	    18);
 	f = frame_of(wire, 20);
-	assert_int_equal(frame_get_code(&f, &code, text), 0);
-	assert_string_equal(text, "no");
+	assert_int_equal(frame_get_code(&f, &said), 0);
+	assert_string_equal(said.text, "no");
 	f = frame_of(wire, 19);
-	assert_int_equal(frame_get_code(&f, &code, text), -1);
+	assert_int_equal(frame_get_code(&f, &said), -1);
 }
 
-/* RETRY of GOODBYE: as it was put, with any text, and 0 for none. */
+/* A failure as it was put: with any text, hint and time, or none of them. */
 static void
-retry(void **state)
+failures(void **state)
 {
-	static const uint32_t times[] = { 0, 1, 1000, 0x80000000, UINT32_MAX };
-	char texts[3][PROTO_TEXT_MAX + 9] = { "", "busy" };
-	char text[PROTO_TEXT_MAX + 1];
+	static const uint32_t times[] = { 0, 1, 0x80000000, UINT32_MAX };
+	static const size_t lengths[] = { 0, 4, FAILURE_HINT_MAX - 1,
+	    FAILURE_TEXT_MAX - 1 };
+	struct frame_code said;
+	struct failure why = { .code = PROTO_CODE_BUSY };
 	struct frame f;
 	struct buf b;
-	uint16_t code;
 
 	(void)state;
-	memset(texts[2], 'x', PROTO_TEXT_MAX + 8);
-	for (size_t i = 0; i < 3 * sizeof times / sizeof times[0]; i++) {
-		uint32_t ms = times[i / 3];
-		size_t n = strnlen(texts[i % 3], PROTO_TEXT_MAX);
-		size_t before = 2 + (n > 0 ? 5 + n : 0);
+	for (size_t i = 0; i < 4 * 4 * 3; i++) {
+		size_t n = lengths[i % 4], hint = lengths[i / 4 % 3];
+		uint32_t ms = times[i / 12];
 
+		memset(why.text, 'x', n);
+		why.text[n] = '\0';
+		memset(why.hint, 'y', hint);
+		why.hint[hint] = '\0';
+		if (n > PROTO_TEXT_MAX)
+			n = PROTO_TEXT_MAX;	/* It is cut when put. */
 		buf_init(&b, PROTO_FRAME_MAX);
-		assert_int_equal(frame_put_retry(&b, PROTO_CODE_BUSY,
-		    texts[i % 3], ms), 0);
+		assert_int_equal(frame_put_failure(&b, PROTO_GOODBYE, 0, &why,
+		    ms), 0);
 		assert_int_equal(frame_peek(&b, &f), 1);
-		assert_int_equal(f.type, PROTO_GOODBYE);
-		assert_int_equal(f.request, 0);
-		assert_int_equal(f.length, before + (ms > 0 ? 9 : 0));
-		assert_true(frame_get_retry(&f) == ms);
-		assert_int_equal(frame_get_code(&f, &code, text), 0);
-		assert_int_equal(code, PROTO_CODE_BUSY);
-		assert_int_equal(strlen(text), n);
-		assert_memory_equal(text, texts[i % 3], n);
-		/* What is cut short, by any number of bytes, says nothing. */
-		for (size_t cut = f.length; cut-- > 0;) {
-			struct frame part = frame_of(f.payload, cut);
-
-			assert_int_equal(frame_get_retry(&part), 0);
-			assert_int_equal(frame_get_code(&part, &code, text),
-			    cut == 2 || cut == before ? 0 : -1);
-		}
+		assert_int_equal(f.length, 2 + (n > 0 ? 5 + n : 0) +
+		    (hint > 0 ? 5 + hint : 0) + (ms > 0 ? 9 : 0));
+		assert_int_equal(frame_get_code(&f, &said), 0);
+		assert_int_equal(said.code, PROTO_CODE_BUSY);
+		assert_true(said.retry == ms);
+		assert_int_equal(strlen(said.text), n);
+		assert_memory_equal(said.text, why.text, n);
+		assert_string_equal(said.hint, why.hint);
 		buf_free(&b);
 	}
+	/* What it is about goes before the text. */
+	(void)failure_make(&why, PROTO_CODE_DENIED, "do it", "is wrong");
+	failure_about(&why, "this");
+	buf_init(&b, PROTO_FRAME_MAX);
+	assert_int_equal(frame_put_failure(&b, PROTO_REFUSED, 3, &why, 7), 0);
+	assert_int_equal(frame_peek(&b, &f), 1);
+	assert_int_equal(frame_get_code(&f, &said), 0);
+	assert_string_equal(said.text, "this: is wrong");
+	assert_string_equal(said.hint, "do it");
+	/* Cut short within an item, by any number of bytes, it says nothing. */
+	for (size_t cut = f.length; cut-- > 0;) {
+		struct frame part = frame_of(f.payload, cut);
+
+		assert_int_equal(frame_get_code(&part, &said), cut == 2 ||
+		    cut == 2 + 5 + 14 || cut == 2 + 5 + 14 + 5 + 5 ? 0 : -1);
+	}
+	buf_free(&b);
 }
 
 static void
@@ -455,18 +476,19 @@ retry_from_outside(void **state)
 		/* The first of two. */
 		{ "\0\10" "\xb1\0\0\0\4\0\0\0\1"
 		    "\xb1\0\0\0\4\0\0\0\2", 20, 1 },
-		/* Of another size, and with something after it. */
+		/* Of another size. */
 		{ "\0\10" "\xb1\0\0\0\3\0\0\1", 10, 0 },
 		{ "\0\10" "\xb1\0\0\0\5\0\0\0\0\1", 12, 0 },
 		{ "\0\10" "\xb1\0\0\0\0", 7, 0 },
-		{ "\0\10" "\xb1\0\0\0\4\0\0\0\1x", 12, 0 },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		struct frame f = frame_of(rows[i].payload, rows[i].length);
+		struct frame_code said;
 
-		assert_true(frame_get_retry(&f) == rows[i].ms);
+		assert_int_equal(frame_get_code(&f, &said), 0);
+		assert_true(said.retry == rows[i].ms);
 	}
 }
 
@@ -818,6 +840,8 @@ static void
 signal_name(void **state)
 {
 	static const char long_name[] = "123456789";
+	static const char *const bad[] = { "TERM\0", "", "term", "TERM ",
+	    "\x1b[m" };
 	char name[PROTO_SIGNAL_MAX + 1];
 	struct frame f;
 
@@ -830,8 +854,12 @@ signal_name(void **state)
 	assert_string_equal(name, "12345678");
 	f = frame_of(long_name, PROTO_SIGNAL_MAX + 1);
 	assert_int_equal(frame_get_signal(&f, name), -1);
-	f = frame_of("TERM\0", 5);
-	assert_int_equal(frame_get_signal(&f, name), -1);
+	f = frame_of("RTMIN+1", 7);
+	assert_int_equal(frame_get_signal(&f, name), 0);
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		f = frame_of(bad[i], i == 0 ? 5 : strlen(bad[i]));
+		assert_int_equal(frame_get_signal(&f, name), -1);
+	}
 }
 
 int
@@ -848,8 +876,8 @@ main(void)
 		cmocka_unit_test(in_place),
 		cmocka_unit_test(window),
 		cmocka_unit_test(code_and_text),
-		cmocka_unit_test(code_and_text_from_outside),
-		cmocka_unit_test(retry),
+		cmocka_unit_test(texts_from_outside),
+		cmocka_unit_test(failures),
 		cmocka_unit_test(retry_from_outside),
 		cmocka_unit_test(close_of_an_output),
 		cmocka_unit_test(items_at_random),

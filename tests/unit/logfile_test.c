@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -13,12 +14,16 @@
 #include "tests/unit/memory.h"
 #include "tests/unit/unit.h"
 
+#include "common/base/failure.h"
 #include "common/base/fd.h"
 #include "common/base/log.h"
 #include "daemon/record/logfile.h"
 
 /* The last text that another sink was given. */
 static char other_text[LOG_TEXT_MAX];
+
+/* Why the last log could not be opened. */
+static struct failure why;
 
 static int
 take_text(void *context, const struct log_event *e)
@@ -36,7 +41,7 @@ file(void **state)
 
 	(void)state;
 	(void)umask(0);
-	sink = logfile_open("log", LOGFILE_LOGFMT);
+	sink = logfile_open("log", LOGFILE_LOGFMT, &why);
 	assert_non_null(sink);
 	assert_string_equal(sink->name, "log");
 	assert_int_equal(stat("log", &st), 0);
@@ -52,7 +57,7 @@ file(void **state)
 	logfile_close(sink);
 
 	/* What is there stays. */
-	sink = logfile_open("log", LOGFILE_LOGFMT);
+	sink = logfile_open("log", LOGFILE_LOGFMT, &why);
 	assert_non_null(sink);
 	log_set_sinks(sink);
 	log_info("three");
@@ -68,7 +73,7 @@ file(void **state)
 static void
 reopen(void **state)
 {
-	struct log_sink *sink = logfile_open("rotated", LOGFILE_LOGFMT);
+	struct log_sink *sink = logfile_open("rotated", LOGFILE_LOGFMT, &why);
 	char *text;
 
 	(void)state;
@@ -114,7 +119,7 @@ deleted(void **state)
 
 	(void)state;
 	assert_int_equal(mkdir("here", 0700), 0);
-	sink = logfile_open("here/log", LOGFILE_LOGFMT);
+	sink = logfile_open("here/log", LOGFILE_LOGFMT, &why);
 	assert_non_null(sink);
 	sink->next = &other;
 	log_set_sinks(sink);
@@ -150,7 +155,7 @@ deleted(void **state)
 static void
 truncated(void **state)
 {
-	struct log_sink *sink = logfile_open("cut", LOGFILE_LOGFMT);
+	struct log_sink *sink = logfile_open("cut", LOGFILE_LOGFMT, &why);
 	char *text;
 
 	(void)state;
@@ -172,9 +177,10 @@ not_through_a_link(void **state)
 	(void)state;
 	unit_write("target", "");
 	assert_int_equal(symlink("target", "link"), 0);
-	assert_null(logfile_open("link", LOGFILE_LOGFMT));
-	assert_null(logfile_open("no/such/folder/log", LOGFILE_LOGFMT));
-	assert_null(logfile_open(".", LOGFILE_LOGFMT));
+	assert_null(logfile_open("link", LOGFILE_LOGFMT, &why));
+	assert_int_equal(logfile_check("link", &why), -1);
+	assert_null(logfile_open("no/such/folder/log", LOGFILE_LOGFMT, &why));
+	assert_null(logfile_open(".", LOGFILE_LOGFMT, &why));
 }
 
 static void
@@ -182,7 +188,7 @@ full_disk(void **state)
 {
 	struct log_event e = { .level = LOG_LEVEL_NOTICE, .name = "event",
 	    .text = "happened" };
-	struct log_sink *sink = logfile_open("/dev/full", LOGFILE_LOGFMT);
+	struct log_sink *sink = logfile_open("/dev/full", LOGFILE_LOGFMT, &why);
 
 	(void)state;
 	assert_non_null(sink);
@@ -201,7 +207,7 @@ torn_line(void **state)
 	struct log_event e = { .level = LOG_LEVEL_NOTICE, .name = "event",
 	    .text = "happened" };
 	struct rlimit before, little;
-	struct log_sink *sink = logfile_open("torn", LOGFILE_LOGFMT);
+	struct log_sink *sink = logfile_open("torn", LOGFILE_LOGFMT, &why);
 	size_t good = 0, lines = 0;
 	char *text, *line, *next;
 	struct stat st;
@@ -247,7 +253,7 @@ out_of_memory(void **state)
 {
 	(void)state;
 	memory_fail_at(0);
-	assert_null(logfile_open("log", LOGFILE_LOGFMT));
+	assert_null(logfile_open("log", LOGFILE_LOGFMT, &why));
 	assert_true(memory_has_failed());
 }
 
@@ -266,7 +272,7 @@ open_for(int fd)
 
 	assert_int_not_equal(keep, -1);
 	assert_int_equal(dup2(fd, STDERR_FILENO), STDERR_FILENO);
-	sink = logfile_open(LOGFILE_STDERR, LOGFILE_LOGFMT);
+	sink = logfile_open(LOGFILE_STDERR, LOGFILE_LOGFMT, &why);
 	(void)fflush(stderr);
 	assert_int_equal(dup2(keep, STDERR_FILENO), STDERR_FILENO);
 	assert_int_equal(close(keep), 0);
@@ -397,8 +403,34 @@ keeps_nothing(void **state)
 
 	(void)state;
 	assert_null(open_for(fd));
-	assert_null(logfile_open("/dev/null", LOGFILE_LOGFMT));
+	assert_null(logfile_open("/dev/null", LOGFILE_LOGFMT, &why));
 	assert_int_equal(close(fd), 0);
+}
+
+/* What a check says is what an opening would, and it leaves no trace. */
+static void
+checking(void **state)
+{
+	struct stat st;
+	int reader;
+
+	(void)state;
+	assert_int_equal(logfile_check("new", &why), 0);
+	assert_int_equal(stat("new", &st), -1);
+	assert_int_equal(logfile_check(LOGFILE_STDERR, &why), 0);
+	assert_int_equal(logfile_check("/dev/null", &why), -1);
+	assert_int_equal(errno, ENODEV);
+	assert_non_null(strstr(why.hint, "no record stays"));
+	assert_int_equal(logfile_check("no/such/folder/log", &why), -1);
+	assert_int_equal(errno, ENOENT);
+	assert_non_null(strstr(why.text, "no/such/folder/log"));
+
+	/* The reader of a pipe goes on waiting for its first writer. */
+	assert_int_equal(mkfifo("quiet", 0600), 0);
+	reader = open("quiet", O_RDONLY | O_NONBLOCK);
+	assert_int_equal(logfile_check("quiet", &why), 0);
+	assert_int_equal(poll(&(struct pollfd){ reader, POLLIN, 0 }, 1, 0), 0);
+	assert_int_equal(close(reader), 0);
 }
 
 static void
@@ -409,7 +441,7 @@ pipe_by_name(void **state)
 
 	(void)state;
 	assert_int_equal(mkfifo("pipe", 0600), 0);
-	sink = logfile_open("pipe", LOGFILE_LOGFMT);
+	sink = logfile_open("pipe", LOGFILE_LOGFMT, &why);
 	assert_non_null(sink);
 	assert_false(logfile_is_open(sink));
 	log_set_sinks(sink);
@@ -456,6 +488,7 @@ main(void)
 		TEST(not_through_a_link), TEST(full_disk), TEST(torn_line),
 		TEST(out_of_memory), TEST(pipe_stream), TEST(socket_stream),
 		TEST(terminal_stream), TEST(file_stream),
+		TEST(keeps_nothing), TEST(checking),
 		TEST(keeps_nothing), TEST(pipe_by_name),
 	};
 

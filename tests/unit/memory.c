@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: ISC */
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "tests/unit/memory.h"
 
@@ -9,11 +10,13 @@ void *__real_malloc(size_t size);
 void *__real_calloc(size_t n, size_t size);
 void *__real_realloc(void *p, size_t size);
 char *__real_strdup(const char *text);
+FILE *__real_open_memstream(char **text, size_t *size);
 
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *p, size_t size);
 char *__wrap_strdup(const char *text);
+FILE *__wrap_open_memstream(char **text, size_t *size);
 
 /* The allocation that fails, counted down to 0; negative: none does. */
 static int memory_left = -1;
@@ -65,4 +68,10 @@ char *
 __wrap_strdup(const char *text)
 {
 	return memory_fails() ? NULL : __real_strdup(text);
+}
+
+FILE *
+__wrap_open_memstream(char **text, size_t *size)
+{
+	return memory_fails() ? NULL : __real_open_memstream(text, size);
 }

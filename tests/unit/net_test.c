@@ -13,6 +13,7 @@
 #include "tests/unit/unit.h"
 
 #include "common/base/clock.h"
+#include "common/base/failure.h"
 #include "common/base/log.h"
 #include "common/base/net.h"
 
@@ -34,6 +35,9 @@ dial(const char *host, const char *port, int64_t ms, char *why, size_t size)
 {
 	return connect_host(host, port, AF_UNSPEC, clock_in(ms), why, size);
 }
+
+/* Why an address could not be had. */
+static struct failure reason;
 
 static struct log_sink sink = { .name = "message", .take = take };
 
@@ -256,9 +260,10 @@ listen_somewhere(char port[8])
 {
 	struct net_address a;
 	char out[NET_TEXT_MAX], host[64];
-	int fd = -1;
+	int fd;
 
-	assert_int_equal(net_listen("127.0.0.1", "0", &fd, 1), 1);
+	assert_int_equal(net_resolve("127.0.0.1", "0", &a, 1, &reason), 1);
+	fd = net_listen(&a, &reason);
 	assert_int_equal(net_local(fd, &a), 0);
 	assert_int_equal(net_split(net_text(&a, true, out), host, sizeof host,
 	    port, 8), 0);
@@ -373,52 +378,99 @@ too_late(void **state)
 	close(listener);
 }
 
+/* The one address of "host", on "port". */
+static struct net_address
+at(const char *host, const char *port)
+{
+	struct net_address a;
+
+	assert_int_equal(net_resolve(host, port, &a, 1, &reason), 1);
+	return a;
+}
+
 static void
 listening(void **state)
 {
-	struct net_address a;
+	struct net_address all[8], again[8], a;
 	char port[8], out[NET_TEXT_MAX];
-	int fds[8], one, n, both;
+	int one, fd, n;
 
 	(void)state;
 	/* Every address: IPv4 for certain, and IPv6 where there is any. */
-	n = net_listen("", "0", fds, 8);
+	n = net_resolve("", "0", all, 8, &reason);
 	assert_true(n == 1 || n == 2);
+	assert_int_equal(net_resolve("*", "0", again, 8, &reason), n);
 	for (int i = 0; i < n; i++) {
-		check_flags(fds[i]);
-		assert_int_equal(option(fds[i], SOL_SOCKET, SO_ACCEPTCONN),
-		    1);
-		assert_int_equal(net_local(fds[i], &a), 0);
+		assert_true(net_same(&all[i], &again[i]));
+		fd = net_listen(&all[i], &reason);
+		check_flags(fd);
+		assert_int_equal(option(fd, SOL_SOCKET, SO_ACCEPTCONN), 1);
+		assert_int_equal(net_local(fd, &a), 0);
 		(void)net_text(&a, false, out);
 		assert_true(strcmp(out, "0.0.0.0") == 0 ||
 		    strcmp(out, "::") == 0);
-		close(fds[i]);
+		assert_int_equal(net_check(&all[i], true, &reason), 0);
+		close(fd);
 	}
-	both = n;
-	assert_int_equal(net_listen("*", "0", fds, 8), n);
-	while (n > 0)
-		close(fds[--n]);
+	if (n == 2)
+		assert_int_equal(net_resolve("", "0", all, 1, &reason), -1);
+	assert_int_equal(net_resolve("127.0.0.1", "0", all, 0, &reason), -1);
+	assert_non_null(strstr(reason.text, "more addresses"));
+	assert_int_equal(net_resolve("no-such-host.invalid", "0", all, 8,
+	    &reason), -1);
+	assert_non_null(strstr(reason.text, "no-such-host.invalid"));
 
 	/* Taken by another: a message, and no descriptor is left. */
 	one = listen_somewhere(port);
 	n = dup(0);
 	close(n);
-	message[0] = '\0';
-	assert_int_equal(net_listen("127.0.0.1", port, fds, 8), -1);
-	assert_non_null(strstr(message, port));
-	assert_non_null(strstr(message, "in use"));
-	message[0] = '\0';
-	assert_int_equal(net_listen("127.0.0.1", "0", fds, 0), -1);
-	assert_true(strlen(message) > 0);
-	/* The first of two is closed again where there is room for one. */
-	if (both == 2)
-		assert_int_equal(net_listen("", "0", fds, 1), -1);
-	message[0] = '\0';
-	assert_int_equal(net_listen("no-such-host.invalid", "0", fds, 8), -1);
-	assert_non_null(strstr(message, "no-such-host.invalid"));
+	a = at("127.0.0.1", port);
+	assert_int_equal(net_listen(&a, &reason), -1);
+	assert_non_null(strstr(reason.text, port));
+	assert_non_null(strstr(reason.text, "in use"));
+	assert_non_null(strstr(reason.hint, "ss -tlnp"));
+
+	/* A check listens nowhere: it minds no other listener, and no other
+	 * minds it. */
+	assert_int_equal(net_check(&a, true, &reason), 0);
+	for (int with_port = 0; with_port < 2; with_port++) {
+		a = at("192.0.2.77", port);
+		assert_int_equal(net_check(&a, with_port == 1, &reason), -1);
+		assert_non_null(strstr(reason.text, "192.0.2.77 port "));
+		assert_non_null(strstr(reason.text, port));
+		assert_non_null(strstr(reason.hint, "does not have that"));
+	}
 	assert_int_equal(dup(0), n);
 	close(n);
 	close(one);
+}
+
+/* Which addresses are one, and which are part of another. */
+static void
+overlapping(void **state)
+{
+	struct net_address one = at("127.0.0.1", "9"), other;
+
+	(void)state;
+	other = at("127.1", "9");
+	assert_true(net_same(&one, &other));
+	assert_false(net_covers(&other, &one));
+	other = at("127.0.0.1", "10");
+	assert_false(net_same(&one, &other));
+	other = at("0.0.0.0", "9");
+	assert_false(net_same(&one, &other));
+	assert_true(net_covers(&other, &one));
+	assert_false(net_covers(&one, &other));
+	other = at("0.0.0.0", "10");
+	assert_false(net_covers(&other, &one));
+	other = at("::", "9");
+	assert_false(net_covers(&other, &one));
+	one = at("::1", "9");
+	assert_true(net_covers(&other, &one));
+	/* Each of these gets a port of its own. */
+	one = at("127.0.0.1", "0");
+	other = at("0.0.0.0", "0");
+	assert_false(net_covers(&other, &one));
 }
 
 /* A restart may bind at once, with old connections still in TIME_WAIT. */
@@ -441,7 +493,8 @@ again_at_once(void **state)
 	close(server);
 	close(client);
 	close(listener);
-	assert_int_equal(net_listen("127.0.0.1", port, &listener, 1), 1);
+	a = at("127.0.0.1", port);
+	assert_int_not_equal(listener = net_listen(&a, &reason), -1);
 	close(listener);
 }
 
@@ -616,7 +669,7 @@ carried(void **state)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
 	assert_int_equal(write(pair[0], "1", 1), 1);
 	net_carried(pair[0], &after);
-	assert_true(after.acked == 0 && after.unacked == 0 && !after.answers);
+	assert_true(after.acked == 0 && after.unacked > 0 && !after.answers);
 	close(pair[0]);
 	close(pair[1]);
 }
@@ -643,6 +696,7 @@ main(void)
 		cmocka_unit_test(nobody_there),
 		cmocka_unit_test(too_late),
 		cmocka_unit_test(listening),
+		cmocka_unit_test(overlapping),
 		cmocka_unit_test(again_at_once),
 		cmocka_unit_test(adopting),
 		cmocka_unit_test(preparing),

@@ -121,9 +121,9 @@ ask(const struct rules *p, const struct question *q, struct decision *d)
 	peer.rule = rules_find(p, &q->id, peer.address);
 	assert_int_equal(policy_decide(&defaults, &peer, &q->body, d), 0);
 	/* An answer is one or the other, and never both. */
-	assert_int_equal(d->allowed, d->code == PROTO_CODE_NONE);
+	assert_int_equal(d->allowed, d->why.code == PROTO_CODE_NONE);
 	if (!d->allowed)
-		assert_string_not_equal(d->reason, "");
+		assert_string_not_equal(d->why.text, "");
 	else if (q->body.operation <= PROTO_CHDIR)
 		assert_non_null(d->plan.env);
 }
@@ -158,8 +158,18 @@ static const char granted[] =
     "  \"/bin/ls\", \"/opt/tool\", { program = \"/bin/date\"; },\n"
     "  { name = \"up\"; program = \"/usr/bin/uptime\"; arguments = ( \"-p\" );"
     " },\n"
+    "  { program = \"/bin/ctl\"; arguments = ( \"status\","
+    "    { any = true; } ); },\n"
+    "  { name = \"account\"; program = \"/opt/create\"; arguments = ("
+    "    \"new\", { match = \"~create|joe\"; }, { any = true; } ); },\n"
+    "  { program = \"/bin/ctl\"; arguments = ( \"restart\","
+    "    { one_of = [ \"web\", \"cart\" ]; } ); },\n"
+    "  { name = \"account\"; program = \"/opt/delete\"; arguments = ("
+    "    \"old\", { one_of = \"delete\"; }, { any = true; } ); },\n"
     "  { name = \"cat\"; program = \"/bin/cat\"; arguments = (\n"
     "    { below = \"/srv/data\"; } ); } ); },\n"
+    "{ peers = \"wrap\"; commands = ( { program = \"/bin/wrap\";"
+    " original_command = true; } ); },\n"
     "{ peers = \"f*\"; anything = true; }";
 
 static void
@@ -201,9 +211,25 @@ commands(void **state)
 		{ "few", "date -s 0", NULL, PROTO_CODE_DENIED },
 		{ "few", "date ''", NULL, PROTO_CODE_DENIED },
 		{ "few", "up", "/usr/bin/uptime -p", PROTO_CODE_NONE },
-		{ "few", "/usr/bin/uptime", "/usr/bin/uptime -p",
-		    PROTO_CODE_NONE },
+		/* A name of its own is the only one. */
+		{ "few", "/usr/bin/uptime", NULL, PROTO_CODE_DENIED },
+		{ "few", "/usr/bin/uptime -p", NULL, PROTO_CODE_DENIED },
 		{ "few", "uptime", NULL, PROTO_CODE_DENIED },
+		/* Of several with one name the first that fits decides. */
+		{ "few", "ctl status web", "/bin/ctl status web",
+		    PROTO_CODE_NONE },
+		{ "few", "/bin/ctl status web", "/bin/ctl status web",
+		    PROTO_CODE_NONE },
+		{ "few", "ctl restart web", "/bin/ctl restart web",
+		    PROTO_CODE_NONE },
+		{ "few", "ctl restart db", NULL, PROTO_CODE_DENIED },
+		{ "few", "ctl web", NULL, PROTO_CODE_DENIED },
+		{ "few", "account create joe", "/opt/create new create joe",
+		    PROTO_CODE_NONE },
+		{ "few", "account delete joe", "/opt/delete old delete joe",
+		    PROTO_CODE_NONE },
+		{ "few", "/opt/create new create joe", NULL,
+		    PROTO_CODE_DENIED },
 		{ "few", "up -p", NULL, PROTO_CODE_DENIED },
 		/* What the first rule refuses, no later one grants. */
 		{ "fewer", "id", "id", PROTO_CODE_NONE },
@@ -215,9 +241,9 @@ commands(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		ask_run(p, rows[i].who, rows[i].line, &d);
-		if (d.code != rows[i].code)
+		if (d.why.code != (int)rows[i].code)
 			fail_msg("%s: %s: %d %s", rows[i].who, rows[i].line,
-			    (int)d.code, d.reason);
+			    (int)d.why.code, d.why.text);
 		if (d.allowed)
 			expect_words(d.plan.argv, rows[i].argv);
 		decision_free(&d);
@@ -234,7 +260,7 @@ names(void **state)
 	struct decision d;
 
 	(void)state;
-	assert_int_equal(rules_count(p), 4);
+	assert_int_equal(rules_count(p), 5);
 	ask_run(p, "all", "ls", &d);
 	/* Its place in the list. */
 	assert_string_equal(d.record.rule, "1");
@@ -248,11 +274,11 @@ names(void **state)
 	assert_false(d.allowed);
 	assert_string_equal(d.record.rule, "some");
 	assert_string_equal(d.record.command, "up");
-	assert_non_null(strstr(d.reason, "the rule \"some\" does not grant"));
+	assert_non_null(strstr(d.why.text, "the rule \"some\" does not grant"));
 	decision_free(&d);
 	ask_run(p, "eve", "ls", &d);
 	assert_string_equal(d.record.rule, "");
-	assert_non_null(strstr(d.reason, "no rule matches the client "
+	assert_non_null(strstr(d.why.text, "no rule matches the client "
 	    "\"CN=eve\""));
 	decision_free(&d);
 	rules_free(p);
@@ -270,7 +296,7 @@ no_rules(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(all); i++) {
 		ask(p, question("alice", all[i], "ls", ""), &d);
-		assert_int_equal(d.code, PROTO_CODE_DENIED);
+		assert_int_equal(d.why.code, PROTO_CODE_DENIED);
 		decision_free(&d);
 	}
 	rules_free(p);
@@ -304,7 +330,7 @@ paths(void **state)
 	q = question("all", PROTO_RUN, "x", "");
 	q->words[0] = name;
 	ask(p, q, &d);
-	assert_int_equal(d.code, PROTO_CODE_UNKNOWN);
+	assert_int_equal(d.why.code, PROTO_CODE_UNKNOWN);
 	decision_free(&d);
 	name[sizeof name - 2] = '\0';
 	ask(p, q, &d);
@@ -340,7 +366,7 @@ path_slots(void **state)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		ask_run(p, "few", rows[i].line, &d);
 		if (d.allowed != (rows[i].relative != NULL))
-			fail_msg("%s: %s", rows[i].line, d.reason);
+			fail_msg("%s: %s", rows[i].line, d.why.text);
 		if (d.allowed) {
 			assert_int_equal(d.plan.below_count, 1);
 			assert_string_equal(d.plan.below[0].below,
@@ -385,11 +411,11 @@ shells(void **state)
 	decision_free(&d);
 	/* Neither "anything" nor a list of commands grants one. */
 	ask(p, question("all", PROTO_SHELL, "ls", ""), &d);
-	assert_int_equal(d.code, PROTO_CODE_DENIED);
-	assert_non_null(strstr(d.reason, "\"shell\""));
+	assert_int_equal(d.why.code, PROTO_CODE_DENIED);
+	assert_non_null(strstr(d.why.hint, "\"shell\""));
 	decision_free(&d);
 	ask(p, question("few", PROTO_SHELL, "ls", ""), &d);
-	assert_int_equal(d.code, PROTO_CODE_DENIED);
+	assert_int_equal(d.why.code, PROTO_CODE_DENIED);
 	decision_free(&d);
 	rules_free(p);
 }
@@ -559,14 +585,14 @@ accepted_environment(void **state)
 		    "true; %s %s }", kinds[i % 2], variables[i / 2].accepts);
 		p = load(text);
 		ask(p, question("a", PROTO_RUN, "env", variable), &d);
-		if (d.code != code)
-			fail_msg("%s %s: %s", text, variable, d.reason);
+		if (d.why.code != (int)code)
+			fail_msg("%s %s: %s", text, variable, d.why.text);
 		if (d.allowed)
 			assert_string_equal(value_of(d.plan.env, "LOGNAME"),
 			    "runner");
 		decision_free(&d);
 		ask(p, question("a", PROTO_SHELL, "env", variable), &d);
-		assert_int_equal(d.code, code);
+		assert_int_equal(d.why.code, code);
 		decision_free(&d);
 		/* One that is bad spoils all. */
 		(void)snprintf(text, sizeof text, "TZ=1 %s TZ=2", variable);
@@ -618,7 +644,145 @@ long_variables(void **state)
 	memset(variable, 'A', 256);
 	strcpy(variable + 256, "=1");
 	ask(p, q, &d);
-	assert_int_equal(d.code, PROTO_CODE_INVALID);
+	assert_int_equal(d.why.code, PROTO_CODE_INVALID);
+	decision_free(&d);
+	rules_free(p);
+}
+
+/* --- the client's own words ----------------------------------------------- */
+
+#define CATCHES	"{ peers = \"a\"; accept_environment = \"*\"; " \
+	"commands = ( \"/bin/date\", { program = \"/bin/wrap\"; " \
+	"arguments = ( \"-ro\", \"/srv\" ); original_command = true; " \
+	"accept_environment = [ \"*\", \"SSH_ORIGINAL_COMMAND\" ]; } ); }"
+
+/* One command is for all that no other before it takes. */
+static void
+original_words(void **state)
+{
+	static const struct {
+		enum proto_operation operation;
+		const char *line, *original;	/* NULL: there is none. */
+		const char *record;
+	} rows[] = {
+		{ PROTO_RUN, "rsync --server . /x", "rsync --server . /x",
+		    "rsync --server . /x" },
+		{ PROTO_RUN, "wrap '' it's $HOME;", "wrap '' 'it'\\''s' "
+		    "'$HOME;'", "wrap '' it's $HOME;" },
+		{ PROTO_RUN, "/bin/wrap", "/bin/wrap", "/bin/wrap" },
+		{ PROTO_RUN, "''", "''", "''" },
+		{ PROTO_RUN, "\xff\n", "'\xff\n'", "\xff\n" },
+		{ PROTO_SHELL, "ls *.jpg | wc", "ls *.jpg | wc", NULL },
+		/* A line is handed on as it is, whether or not it is words. */
+		{ PROTO_LINE, "a  b\\ c", "a  b\\ c", NULL },
+		{ PROTO_LINE, "exec \"a", "exec \"a", NULL },
+		{ PROTO_LINE, "ls *", "ls *", NULL },
+		{ PROTO_LINE, " ", " ", NULL },
+		{ PROTO_LINE, NULL, NULL, NULL },
+	};
+	struct rules *p = load(CATCHES);
+	struct decision d;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct question *q = question("a", rows[i].operation,
+		    rows[i].line == NULL ? "" : rows[i].line,
+		    "X=1");
+		const char *original;
+
+		if (rows[i].operation == PROTO_LINE) {
+			(void)snprintf(q->text, sizeof q->text, "%s",
+			    rows[i].line == NULL ? "" : rows[i].line);
+			q->body.nwords = rows[i].line != NULL;
+			q->words[0] = rows[i].line != NULL ? q->text : NULL;
+			q->words[1] = NULL;
+		}
+		ask(p, q, &d);
+		if (!d.allowed)
+			fail_msg("%s: %s", rows[i].line, d.why.text);
+		assert_string_equal(d.record.command, "wrap");
+		assert_false(d.record.shell);
+		assert_string_equal(d.plan.paths[0], "/bin/wrap");
+		expect_words(d.plan.argv, "/bin/wrap -ro /srv");
+		if (rows[i].record != NULL)
+			expect_words(d.record.argv, rows[i].record);
+		original = value_of(d.plan.env, "SSH_ORIGINAL_COMMAND");
+		if (rows[i].original == NULL)
+			assert_null(original);
+		else
+			assert_string_equal(original, rows[i].original);
+		assert_string_equal(value_of(d.plan.env, "X"), "1");
+		decision_free(&d);
+	}
+	/* What stands before it is asked first. */
+	ask(p, question("a", PROTO_RUN, "date", ""), &d);
+	assert_string_equal(d.record.command, "date");
+	assert_null(value_of(d.plan.env, "SSH_ORIGINAL_COMMAND"));
+	decision_free(&d);
+	/* The variable is never the client's to set. */
+	ask(p, question("a", PROTO_RUN, "x", "SSH_ORIGINAL_COMMAND=y"), &d);
+	assert_int_equal(d.why.code, PROTO_CODE_DENIED);
+	assert_string_equal(d.why.hint, "the server sets it");
+	decision_free(&d);
+	/* A subsystem, and a directory, are no words of a command. */
+	ask(p, question("a", PROTO_SUBSYSTEM, "sftp", ""), &d);
+	assert_int_equal(d.why.code, PROTO_CODE_DENIED);
+	decision_free(&d);
+	ask(p, question("a", PROTO_CHDIR, "/tmp", ""), &d);
+	assert_int_equal(d.why.code, PROTO_CODE_DENIED);
+	decision_free(&d);
+	rules_free(p);
+}
+
+/* A variable is as long as the kernel takes it, and no longer. */
+static void
+long_original(void **state)
+{
+	static char line[PROTO_WORD_MAX + 1];
+	const size_t most = PROTO_WORD_MAX - strlen("SSH_ORIGINAL_COMMAND=");
+	static const enum proto_operation ways[] = { PROTO_RUN, PROTO_SHELL };
+	struct rules *p = load(CATCHES);
+	struct decision d;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(ways) * 2; i++) {
+		struct question *q = question("a", ways[i / 2], "x", "");
+
+		memset(line, 'x', sizeof line);
+		line[most + i % 2] = '\0';
+		/* A name that long is none. */
+		if (ways[i / 2] == PROTO_RUN)
+			line[4] = ' ';
+		q->words[0] = line;
+		if (ways[i / 2] == PROTO_RUN)
+			q->body.nwords = split(line, q->words);
+		ask(p, q, &d);
+		assert_int_equal(d.why.code, i % 2 == 0 ? PROTO_CODE_NONE :
+		    PROTO_CODE_INVALID);
+		assert_int_equal(d.plan.argv == NULL, i % 2 == 1);
+		decision_free(&d);
+	}
+	rules_free(p);
+}
+
+/* While the rule learns, what its program is given stays as it is. */
+static void
+original_learning(void **state)
+{
+	struct rules *p = load("{ peers = \"a\"; learn_until = "
+	    "\"2027-01-01\"; commands = ( { name = \"w\"; program = "
+	    "\"/bin/wrap\"; original_command = true; } ); }");
+	struct question *q = question("a", PROTO_RUN, "rsync . /x", "");
+	char directory[] = "/tmp";
+	struct decision d;
+
+	(void)state;
+	q->body.directory = directory;
+	ask(p, q, &d);
+	assert_true(d.allowed && d.record.learned && d.record.inserted);
+	expect_words(d.plan.argv, "/bin/wrap");
+	assert_string_equal(value_of(d.plan.env, "SSH_ORIGINAL_COMMAND"),
+	    "rsync . /x");
 	decision_free(&d);
 	rules_free(p);
 }
@@ -728,7 +892,7 @@ directories(void **state)
 			assert_string_equal(d.plan.directory,
 			    rows[i].directory);
 		} else
-			assert_non_null(strstr(d.reason, "any_directory"));
+			assert_non_null(strstr(d.why.hint, "any_directory"));
 		decision_free(&d);
 	}
 	rules_free(p);
@@ -743,8 +907,10 @@ changes_of_directory(void **state)
 		{ "all", "/x", "/x" }, { "all", "..", ".." },
 		{ "all", "", "/start" }, { "dir", "", "/rule" },
 		{ "shell", "/x", "/x" }, { "any", "x", "x" },
-		{ "few", "/x", NULL }, { "few", "", NULL },
-		{ "nobody", "/x", NULL },
+		{ "few", "/x", NULL }, { "few", "./", NULL },
+		/* Where commands run anyone may ask. */
+		{ "few", "", "/rule" }, { "few", ".", "." },
+		{ "nobody", "/x", NULL }, { "nobody", ".", NULL },
 	};
 	struct rules *p = load(placed);
 	struct decision d;
@@ -757,7 +923,12 @@ changes_of_directory(void **state)
 			assert_string_equal(d.plan.directory,
 			    rows[i].directory);
 		else
-			assert_int_equal(d.code, PROTO_CODE_DENIED);
+			assert_int_equal(d.why.code, PROTO_CODE_DENIED);
+		if (strcmp(rows[i].who, "few") == 0 && !d.allowed) {
+			assert_string_equal(d.record.argv[0], "cd");
+			assert_string_equal(d.record.argv[1], rows[i].to);
+			assert_null(d.record.argv[2]);
+		}
 		decision_free(&d);
 	}
 	rules_free(p);
@@ -794,6 +965,95 @@ masks(void **state)
 		ask_run(p, "a", rows[i][0], &d);
 		assert_int_equal(d.allowed, i + 1 < COUNT(rows));
 		expect_words(d.record.argv, rows[i][1]);
+		decision_free(&d);
+	}
+	rules_free(p);
+}
+
+/* What another command of the same name masks is masked as well, and what a
+ * secret would have to be is not told. */
+static void
+masks_of_all(void **state)
+{
+	static const char *const rows[][3] = {
+		{ "p set x", "p *** ***", "" },
+		{ "p get x", "p *** ***", "" },
+		{ "p put x", "p *** ***", "argument 1 of p must be another" },
+		{ "p get y", "p *** ***", "argument 2 of p must be another" },
+		{ "p --key=y x", "p *** ***", "argument 1 of p must be anoth" },
+		{ "q --key=y x", "q --key=*** ***", "must be another" },
+		{ "q put --key", "q put ***", "1 of q must be \"get\"" },
+		{ "q get --key", "q get ***", "must be another" },
+	};
+	struct rules *p = load("{ peers = \"*\"; commands = (\n"
+	    "{ name = \"p\"; program = \"/bin/p\"; log_mask = \"2\";"
+	    " arguments = ( { one_of = \"get\"; }, { one_of = \"x\"; } ); },\n"
+	    "{ name = \"p\"; program = \"/bin/p\"; log_mask = [ \"1\","
+	    " \"--key\" ]; arguments = ( { one_of = \"set\"; },"
+	    " { one_of = \"x\"; } ); },\n"
+	    "{ program = \"/bin/q\"; log_mask = [ \"--key\", \"2\" ];"
+	    " arguments = ( \"get\", { one_of = \"x\"; } ); } ); }");
+	struct decision d;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		ask_run(p, "a", rows[i][0], &d);
+		assert_int_equal(d.allowed, *rows[i][2] == '\0');
+		expect_words(d.record.argv, rows[i][1]);
+		if (strstr(d.why.text, rows[i][2]) == NULL)
+			fail_msg("%s: %s", rows[i][0], d.why.text);
+		decision_free(&d);
+	}
+	rules_free(p);
+}
+
+/* What a refusal says of the words. */
+static void
+misfits(void **state)
+{
+	static const char *const rows[][2] = {
+		{ "ctl", "ctl lacks its argument 1, \"status\", or "
+		    "\"restart\"" },
+		{ "ctl stop", "the argument 1 of ctl must be \"status\", or "
+		    "\"restart\"" },
+		{ "ctl restart", "ctl lacks its argument 2, one of \"web\", "
+		    "\"cart\"" },
+		{ "ctl restart db", "the argument 2 of ctl must be one of "
+		    "\"web\", \"cart\"" },
+		{ "ctl status a b", "ctl takes no argument 3" },
+		{ "tail /x", "the argument 1 of tail must be \"-f\", or one of "
+		    "\"-n\", \"--lines=\" with a number from 1 to 9" },
+		{ "tail -f -n x", "the argument 3 of tail must be a number "
+		    "from 1 to 9" },
+		{ "tail -n", "tail lacks its argument 2, a number from 1 to "
+		    "9" },
+		{ "tail --lines=3", "with a number from 1 to 9, or a path "
+		    "below /srv" },
+		{ "tail --lines=3 /etc/x", "the argument 2 of tail must be "
+		    "\"-f\", or one of" },
+		{ "tail --lines=3 x y", "the argument 3 of tail must be of one "
+		    "of the forms \"a*\", \"~b+\", or left out" },
+		{ "date -u", "date takes no argument 1" },
+	};
+	struct rules *p = load("{ peers = \"*\"; commands = (\n"
+	    "{ program = \"/bin/ctl\"; arguments = ( \"status\","
+	    "  { any = true; } ); },\n"
+	    "{ program = \"/bin/ctl\"; arguments = ( \"restart\","
+	    "  { one_of = [ \"web\", \"cart\" ]; } ); },\n"
+	    "{ name = \"date\"; program = \"/bin/date\"; },\n"
+	    "{ name = \"tail\"; program = \"/bin/tail\"; arguments = (\n"
+	    "  { flag = \"-f\"; optional = true; }, { optional = true;\n"
+	    "    flag = [ \"-n\", \"--lines=\" ]; min = 1; max = 9; }, \"--\","
+	    "  { below = \"/srv\"; }, { match = [ \"a*\", \"~b+\" ];"
+	    "    optional = true; } ); } ); }");
+	struct decision d;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		ask_run(p, "a", rows[i][0], &d);
+		assert_false(d.allowed);
+		if (strstr(d.why.text, rows[i][1]) == NULL)
+			fail_msg("%s: %s", rows[i][0], d.why.text);
 		decision_free(&d);
 	}
 	rules_free(p);
@@ -843,11 +1103,11 @@ learning(void **state)
 
 		q->peer.now = rows[i].now;
 		ask(p, q, &d);
-		if (d.code != rows[i].code ||
+		if (d.why.code != (int)rows[i].code ||
 		    d.record.learned != rows[i].learned)
 			fail_msg("%s %s at %lld: %d, %d", rows[i].env,
-			    rows[i].line, (long long)rows[i].now, (int)d.code,
-			    d.record.learned);
+			    rows[i].line, (long long)rows[i].now,
+			    d.why.code, d.record.learned);
 		decision_free(&d);
 	}
 	rules_free(p);
@@ -889,7 +1149,7 @@ explanations(void **state)
 	    "match, because of its key dns\np.conf:3: rule \"b\": matches\n");
 	expect_explained(p, "CN=a", ls, 0, "allowed by the rule \"b\"");
 	expect_explained(p, "CN=a", ls, 0, "argv: /bin/ls -l\n");
-	expect_explained(p, "CN=a", ls, 0, "program: /bin/ls\n");
+	expect_explained(p, "CN=a", ls, 0, "program: /bin/ls");
 	expect_explained(p, "CN=a", ls, 0, "directory: /start\n");
 	expect_explained(p, "CN=a", ls, 0, "nice = 9;\n");
 	expect_explained(p, "CN=a", "id", 1, "refused: the rule \"b\" does not "
@@ -897,6 +1157,12 @@ explanations(void **state)
 	expect_explained(p, "CN=x", "ls", 1, "because of its key peers\n");
 	expect_explained(p, "CN=x", "ls", 1, "no rule matches");
 	expect_explained(p, "CN=b", "", 0, "rule \"b\": matches\n");
+	rules_free(p);
+	p = load(CATCHES);
+	expect_explained(p, "CN=a", "x y", 0, "command \"wrap\": fits\n"
+	    "allowed by the rule \"1\", as its command wrap\n"
+	    "\targv: /bin/wrap -ro /srv\n"
+	    "\tenvironment: 'SSH_ORIGINAL_COMMAND=x y'\n");
 	rules_free(p);
 }
 
@@ -927,16 +1193,43 @@ warnings(void **state)
 	expect_warnings("", 1, "there are no rules");
 	expect_warnings("{ peers = \"a\"; }", 1, "p.conf:2: the rule \"1\" "
 	    "grants nothing");
+	expect_warnings("{ peers = \"a\";\nlearn_until = \"2099-12-31\"; }", 1,
+	    "p.conf:3: the rule \"1\" learns until the end of 2099-12-31");
+	expect_warnings("{ peers = \"a\";\nlearn_until = \"2020-12-31\"; }", 1,
+	    "p.conf:2: the rule \"1\" grants nothing, since it has learned");
+	expect_warnings("{ peers = \"a\"; learn_until = \"2020-12-31\"; "
+	    "anything = true; }", 0, "");
 	expect_warnings("{ peers = \"*\"; anything = true; },\n"
 	    "{ peers = \"a\"; anything = true; }", 1, "p.conf:3: the rule "
 	    "\"2\" is never reached");
 	expect_warnings("{ peers = \"*\"; dns = \"*\"; anything = true; },\n"
 	    "{ peers = \"a\"; anything = true; }", 0, "");
 	expect_warnings("{ peers = \"a\"; commands = ( \"/no/such\" ); }", 1,
-	    "/no/such cannot be found");
+	    "/no/such cannot be found: No such file or directory; install "
+	    "it, or correct its path");
 	expect_warnings("{ peers = \"a\"; commands = ( \"/bin/sh\",\n"
 	    "{ name = \"sh\"; program = \"/bin/sh\"; } ); }", 1,
 	    "\"sh\" is never reached");
+	expect_warnings("{ peers = \"a\"; commands = ( { program = \"/bin/sh\";"
+	    " arguments = ( \"-e\", { one_of = [ \"a\", \"b\" ]; } ); },\n"
+	    "{ program = \"/bin/sh\"; arguments = ( \"-e\", { one_of = [ \"a\","
+	    " \"b\" ]; } ); } ); }", 1, "takes all its words");
+	/* What is for all words leaves none to those after it. */
+	expect_warnings("{ peers = \"a\"; commands = ( \"/bin/sh\",\n"
+	    "{ program = \"/bin/sh\"; original_command = true; } ); }", 0,
+	    "");
+	expect_warnings("{ peers = \"a\"; commands = ( { program = "
+	    "\"/bin/sh\"; original_command = true; },\n\"/bin/sh\" ); }", 1,
+	    "\"sh\" is never reached: p.conf:2 takes all words");
+	/* Fixed words of names of their own are not seen by the client. */
+	expect_warnings("{ peers = \"a\"; commands = ( { name = \"s\"; program "
+	    "= \"/bin/sh\"; arguments = ( \"-e\", { any = true; } ); },\n"
+	    "{ name = \"s\"; program = \"/bin/sh\"; arguments = ( \"-u\","
+	    " { any = true; } ); } ); }", 1, "p.conf:3: the command \"s\"");
+	expect_warnings("{ peers = \"a\"; commands = ( { program = \"/bin/sh\";"
+	    " arguments = ( \"-e\", { any = true; } ); },\n"
+	    "{ program = \"/bin/sh\"; arguments = ( \"-u\", { any = true; } );"
+	    " }, \"/bin/sh\" ); }", 0, "");
 }
 
 /* Programs that the command user, or a group, could change. */
@@ -969,8 +1262,11 @@ lists(void **state)
 {
 	struct rules *p = load("{ peers = \"all\"; anything = true; shell = "
 	    "true; },\n{ peers = \"few\"; commands = ( \"/bin/ls\",\n"
-	    "{ name = \"x\"; program = \"/bin/y\"; summary = \"what\"; } ); }");
-	static const char *const who[] = { "all", "few" };
+	    "{ name = \"x\"; program = \"/bin/y\"; summary = \"what\"; },\n"
+	    "{ name = \"m\"; program = \"/bin/m\"; log_mask = \"1\";\n"
+	    "arguments = ( { one_of = [ \"s\", \"t\" ]; } ); },\n"
+	    "{ program = \"/bin/z\"; original_command = true; } ); }");
+	static const char *const who[] = { "all", "few", "all", "few" };
 	char *text = NULL;
 	size_t size = 0;
 	FILE *out = open_memstream(&text, &size);
@@ -978,10 +1274,15 @@ lists(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(who); i++)
 		rule_list(out, rules_find(p, &question(who[i], PROTO_LIST,
-		    "", "")->id, "::1"));
+		    "", "")->id, "::1"), i > 1);
 	assert_int_equal(fclose(out), 0);
 	assert_string_equal(text, "*\tany program, by its name or path\n"
-	    "-c LINE\ta line for the shell\nls\t\nx\twhat\n");
+	    "-c LINE\ta line for the shell\nls\t\nx\twhat\nm\t\n"
+	    "*\tany words, for a program that reads them\n"
+	    "*\tany program, by its name or path\t\n"
+	    "-c LINE\ta line for the shell\t\nls\t\t[WORD]...\nx\twhat\t\n"
+	    "m\t\t\n"
+	    "*\tany words, for a program that reads them\t\n");
 	free(text);
 	assert_null(rules_find(p, &question("x", PROTO_LIST, "", "")->id,
 	    "::1"));
@@ -1000,7 +1301,8 @@ without_memory(void **state)
 	} rows[] = {
 		{ PROTO_RUN, "all", "ls -l" }, { PROTO_RUN, "few", "cat a/b" },
 		{ PROTO_RUN, "few", "up" }, { PROTO_SHELL, "shell", "ls" },
-		{ PROTO_CHDIR, "all", "/x" },
+		{ PROTO_CHDIR, "all", "/x" }, { PROTO_RUN, "wrap", "a b" },
+		{ PROTO_SHELL, "wrap", "a|b" },
 	};
 	struct rules *p = load(granted);
 	struct decision d;
@@ -1038,8 +1340,11 @@ main(void)
 		TEST(commands), TEST(names), TEST(no_rules), TEST(paths),
 		TEST(path_slots), TEST(shells), TEST(own_environment),
 		TEST(accepted_environment), TEST(merged_environment),
-		TEST(long_variables), TEST(options), TEST(directories),
-		TEST(changes_of_directory), TEST(masks), TEST(learning),
+		TEST(long_variables), TEST(original_words),
+		TEST(long_original), TEST(original_learning), TEST(options),
+		TEST(directories),
+		TEST(changes_of_directory), TEST(masks), TEST(masks_of_all),
+		TEST(misfits), TEST(learning),
 		TEST(explanations), TEST(warnings),
 		unit_test_unless(unit_lacks_trusted(), warnings_of_trust,
 		    messages_enter, messages_leave), TEST(lists),

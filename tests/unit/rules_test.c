@@ -257,6 +257,27 @@ static const struct {
 	{ "DNS:192.0.2.7", "ip = \"192.0.2.7\";", false },
 	{ "IP:192.0.2.7", "dns = \"*\";", false },
 	{ "IP:nonsense", "ip = \"*\";", false },
+	{ "UPN:Anna@Corp.Example", "upn = \"anna@corp.example\";", true },
+	{ "UPN:anna@corp.example", "email = \"*\";", false },
+	/* Attributes of the subject. */
+	{ "CN:Users", "cn = \"Users\";", true },
+	{ "CN:Users", "peers = \"Users\";", false },
+	{ "OU:ops", "ou = \"ops\";", true },
+	{ "OU:ops", "ou = \"Ops\";", false },
+	{ "OU:ops", "o = \"ops\";", false },
+	{ "O:Example AG", "o = \"Ex*\";", true },
+	{ "O:OU:ops", "ou = \"*\";", false },
+	{ "DC:Corp.Example.COM", "dc = \"*.example.com\";", true },
+	{ "DC:example.com", "dc = \"com\";", false },
+	{ "UID:anna", "uid = \"anna\";", true },
+	{ "SERIALNUMBER:213243-1234", "serial_number = \"~[0-9]{6}-1234\";",
+	    true },
+	{ "EMAILADDRESS:A@Example.org", "subject_email = \"A@example.ORG\";",
+	    true },
+	{ "EMAILADDRESS:A@Example.org", "subject_email = \"a@example.org\";",
+	    false },
+	{ "EMAILADDRESS:a@example.org", "email = \"*\";", false },
+	{ "EMAIL:a@example.org", "subject_email = \"*\";", false },
 };
 
 static void
@@ -269,12 +290,67 @@ kinds_of_names(void **state)
 		struct rules *p = load("rules = ( { %s anything = true; } );",
 		    examples[i].condition);
 
-		memset(id.sans, 0, sizeof id.sans);
-		(void)snprintf(id.sans, sizeof id.sans, "%s", examples[i].san);
+		memset(&id, 0, sizeof id);
+		(void)snprintf(strchr("DEIU", *examples[i].san) != NULL &&
+		    strncmp(examples[i].san, "DC", 2) != 0 &&
+		    strncmp(examples[i].san, "UID", 3) != 0 &&
+		    strncmp(examples[i].san, "EMAILA", 6) != 0 ? id.sans :
+		    id.attributes, 512, "%s", examples[i].san);
 		if ((rules_find(p, &id, "::1") != NULL) != examples[i].matches)
 			fail_msg("%s, %s", examples[i].san,
 			    examples[i].condition);
 		rules_free(p);
+	}
+}
+
+/* Groups stand for their peers; with other keys, all must fit. */
+static void
+groups(void **state)
+{
+	static const struct {
+		const char *keys;
+		bool matches;
+	} rows[] = {
+		{ "groups = \"ops\";", true }, { "groups = \"dev\";", false },
+		{ "groups = [ \"dev\", \"ops\" ];", true },
+		{ "groups = \"ops\"; dns = \"a.example\";", true },
+		{ "groups = \"ops\"; dns = \"c.example\";", false },
+		{ "groups = \"both\";", true }, { "groups = \"near\";", false },
+	};
+	static const struct {
+		const char *text, *why;
+	} bad[] = {
+		{ "rules = ( { groups = \"x\"; } );", "no group \"x\"" },
+		{ "rules = ( { groups = [ ]; } );", "list fits no client" },
+		{ "groups = ( { peers = \"a\"; } );", "has no \"name\"" },
+		{ "groups = ( { name = \"a\"; } );", "has no \"peers\"" },
+		{ "groups = ( { name = \"a\"; peers = \"a\"; },\n"
+		    "{ name = \"a\"; peers = \"b\"; } );", "p.conf:1 already" },
+		{ "groups = ( { name = \"a\"; anything = true; } );", "anyth" },
+		{ "groups = ( { name = 5; }, { name = \"a\"; peers = \"a\"; } "
+		    ");", "name" },
+		{ "groups = ( \"a\" );", "group in braces" },
+	};
+	static const char head[] = "groups = ( { name = \"ops\"; peers = "
+	    "[ \"bob\", \"alice\" ]; }, { name = \"dev\"; peers = \"d*\"; },"
+	    " { name = \"both\"; dns = \"b.*\"; email = \"alice*\"; },"
+	    " { name = \"near\"; network = \"10.0.0.0/8\"; } );\n";
+	int errors;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct rules *p = load("%srules = ( { %s anything = true; } );",
+		    head, rows[i].keys);
+
+		if ((rules_find(p, &alice, "::1") != NULL) != rows[i].matches)
+			fail_msg("%s", rows[i].keys);
+		rules_free(p);
+	}
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		messages[0] = '\0';
+		if (try_load(bad[i].text, &errors) != NULL || errors == 0 ||
+		    strstr(messages, bad[i].why) == NULL)
+			fail_msg("%s: %s", bad[i].text, messages);
 	}
 }
 
@@ -388,6 +464,10 @@ join(const struct decision *d, char out[512])
 #define INT(min, max)	"{ min = " #min "; max = " #max "; }"
 #define BELOW		"{ below = \"/srv/d\"; }"
 #define TOP		"{ below = \"/\"; }"
+#define A		"{ one_of = \"a\";"
+#define B		"{ one_of = \"b\";"
+#define NV		"{ flag = [ \"-n\", \"--n=\" ]; min = 1; max = 2; }"
+#define NQ		"{ flag = \"-q\"; optional = true; }"
 
 static void
 arguments(void **state)
@@ -402,6 +482,44 @@ arguments(void **state)
 		{ "", { "" }, NULL },
 		{ "\"-f\"", { NULL }, "-f" },
 		{ "\"-f\"", { "-f" }, NULL },
+		/* Optional, and several. */
+		{ A " optional = true; }, " B " }", { "a", "b" }, "a|b" },
+		{ A " optional = true; }, " B " }", { "b" }, "b" },
+		{ A " optional = true; }, " B " }", { "a" }, NULL },
+		{ A " optional = true; }", { "b" }, NULL },
+		{ A " repeat = true; }, " B " }", { "a", "a", "b" }, "a|a|b" },
+		{ A " repeat = true; }, " B " }", { "b" }, NULL },
+		{ A " repeat = true; optional = true; }, " B " }", { "b" },
+		    "b" },
+		/* The first that takes a word gets it. */
+		{ A " optional = true; }, " A " }", { "a" }, NULL },
+		{ A " repeat = true; }, " A " }", { "a", "a" }, NULL },
+		{ "{ any = true; optional = true; }, \"-x\", { any = true; "
+		    "optional = true; }", { "y" }, "y|-x" },
+		/* Flags, in any order. */
+		{ "{ flag = \"-v\"; }", { "-v" }, "-v" },
+		{ "{ flag = \"-v\"; }", { NULL }, NULL },
+		{ "{ flag = \"-v\"; }", { "-v", "-v" }, NULL },
+		{ "{ flag = \"-v\"; repeat = true; }", { "-v", "-v" },
+		    "-v|-v" },
+		{ "{ flag = [ \"-v\", \"-q\" ]; repeat = true; optional = "
+		    "true; }", { "-q", "-v" }, "-q|-v" },
+		{ NV ", " NQ, { "-n", "1", "-q" }, "-n|1|-q" },
+		{ NV ", " NQ, { "-q", "--n=2" }, "-q|--n=2" },
+		{ NV ", " NQ, { "-q" }, NULL }, { NV ", " NQ, { "-q", "-n" },
+		    NULL },
+		{ NV ", " NQ, { "-n", "1" }, "-n|1" },
+		{ NV ", " NQ, { "-n", "1", "--n=2" }, NULL },
+		{ NV ", " NQ, { "-n=1" }, NULL }, { NV, { "--n", "1" }, NULL },
+		{ NV, { "-n", "9" }, NULL }, { NV, { "--n=9" }, NULL },
+		{ NV, { "-n1" }, NULL }, { NV, { "-n", "" }, NULL },
+		{ NQ ", { any = true; }", { "-q" }, NULL },
+		{ NQ ", { any = true; }", { "-q", "-q" }, "-q|-q" },
+		{ NQ ", \"--\", " NQ, { "-q", "-q" }, "-q|--|-q" },
+		{ "{ flag = [ \"--in=\", \"if=\" ]; below = \"/srv/d\"; }",
+		    { "if=/srv/d/a" }, "a" },
+		{ "{ flag = [ \"--in=\", \"if=\" ]; below = \"/srv/d\"; }",
+		    { "if=a/../../b" }, NULL },
 		{ "\"-a\", { any = true; }, \"-z\"", { "x" }, "-a|x|-z" },
 		{ "\"-a\", { any = true; }, \"-z\"", { NULL }, NULL },
 		{ "\"-a\", { any = true; }, \"-z\"", { "x", "y" }, NULL },
@@ -489,14 +607,14 @@ arguments(void **state)
 
 		ask(p, PROTO_RUN, words, 0, &d);
 		if (d.allowed != (rows[i].argv != NULL))
-			fail_msg("%s: %s", rows[i].slots, d.reason);
+			fail_msg("%s: %s", rows[i].slots, d.why.text);
 		if (d.allowed) {
 			join(&d, argv);
 			assert_string_equal(argv, rows[i].argv);
 			assert_string_equal(d.plan.argv[0], "/bin/p");
 			assert_true(d.plan.checked);
 		} else
-			assert_int_equal(d.code, PROTO_CODE_DENIED);
+			assert_int_equal(d.why.code, PROTO_CODE_DENIED);
 		decision_free(&d);
 		rules_free(p);
 	}
@@ -504,19 +622,34 @@ arguments(void **state)
 
 /* --- against a naive copy of the definition ----------------------------- */
 
-enum kind { FIXED, ONE, NUMBER, STAR, ANY, KINDS };
+enum kind { FIXED, ONE, NUMBER, STAR, ANY, ALONE, KINDS };
 
 static const char *const slot_text[KINDS] = {
 	"\"k\"", "{ one_of = [ \"a\", \"b\" ];", "{ min = -1; max = 1;",
-	"{ match = \"a*\";", "{ any = true;"
+	"{ match = \"a*\";", "{ any = true;", "{"
 };
 
+/* What comes before a value: nothing, a word, the same word, either. */
+enum flag { NO_FLAG, APART, WITHIN, BOTH, FLAGS };
+
+static const char *const flag_text[FLAGS] = {
+	"", " flag = \"-f\";", " flag = \"-f=\";",
+	" flag = [ \"-g\", \"-f=\", \"-f\" ];"
+};
+
+struct naive_slot {
+	enum kind kind;
+	enum flag flag;
+	bool optional, repeat;
+	size_t place;		/* Flags in a row have one. */
+};
+
+#define SLOTS	4
+
 struct naive_command {
-	char name;
+	char name, program;	/* name: one of its own, or 0. */
 	size_t slots;
-	enum kind kind[3];
-	bool rest;
-	bool bare;		/* Given as a path alone. */
+	struct naive_slot slot[SLOTS];
 };
 
 struct naive_rule {
@@ -527,9 +660,13 @@ struct naive_rule {
 };
 
 static bool
-naive_slot(enum kind kind, const char *word)
+naive_value(enum kind kind, const char *word)
 {
+	if (word == NULL)
+		return false;
 	switch (kind) {
+	case FIXED:
+		return strcmp(word, "k") == 0;
 	case ONE:
 		return strcmp(word, "a") == 0 || strcmp(word, "b") == 0;
 	case NUMBER:
@@ -542,21 +679,134 @@ naive_slot(enum kind kind, const char *word)
 	}
 }
 
-static bool
-naive_fits(const struct naive_command *c, const char *const *words,
-    size_t slot)
+/* How many words the slot takes of these: 0 to 2; -1: they begin with its
+ * flag, whose value is wrong. */
+static int
+naive_takes(const struct naive_slot *s, const char *const *words)
 {
-	if (c->bare)
-		return true;
-	if (slot == c->slots)
+	const char *word = words[0];
+
+	if (s->flag == NO_FLAG)
+		return naive_value(s->kind, word) ? 1 : 0;
+	if (s->kind == ALONE)
+		return strcmp(word, "-f") == 0 || (s->flag == BOTH &&
+		    strcmp(word, "-g") == 0);
+	if (strncmp(word, "-f=", 3) == 0 && s->flag != APART)
+		return naive_value(s->kind, word + 3) ? 1 : -1;
+	if ((strcmp(word, "-f") == 0 && s->flag != WITHIN) ||
+	    (strcmp(word, "-g") == 0 && s->flag == BOTH))
+		return naive_value(s->kind, words[1]) ? 2 : -1;
+	return 0;
+}
+
+/* How often each slot of a command has taken words so far. */
+struct naive_state {
+	const struct naive_command *c;
+	size_t taken[SLOTS];
+	const char *argv[12];
+	size_t used;
+};
+
+static bool
+is_inserted(const struct naive_command *c, size_t i)
+{
+	return c->name != '\0' && c->slot[i].kind == FIXED;
+}
+
+/* Go on from "*place" to "to": what is left there must not be needed, and
+ * words that are inserted on the way are. */
+static bool
+naive_move(struct naive_state *n, size_t *place, size_t to)
+{
+	for (; *place < to; ++*place) {
+		for (size_t i = 0; i < n->c->slots; i++) {
+			if (n->c->slot[i].place != *place)
+				continue;
+			if (is_inserted(n->c, i))
+				n->argv[n->used++] = "k";
+			else if (!n->c->slot[i].optional && n->taken[i] == 0)
+				return false;
+		}
+	}
+	return true;
+}
+
+/* The first slot from "place" on that takes these words, as "*count" says:
+ * the slot, or -1. */
+static int
+naive_first(const struct naive_state *n, size_t place,
+    const char *const *words, int *count)
+{
+	for (size_t i = 0; i < n->c->slots; i++) {
+		const struct naive_slot *s = &n->c->slot[i];
+
+		if (s->place < place || is_inserted(n->c, i) ||
+		    (n->taken[i] > 0 && !s->repeat))
+			continue;
+		/* No slot gets a word over one that must have it. */
+		if ((*count = naive_takes(s, words)) != 0)
+			return (int)i;
+	}
+	return -1;
+}
+
+/* Each word in turn goes to the first slot that takes it. */
+static bool
+naive_fits(struct naive_state *n, const char *const *words)
+{
+	size_t place = 0, last = n->c->slots == 0 ? 0 :
+	    n->c->slot[n->c->slots - 1].place + 1;
+	int slot, count;
+
+	while (*words != NULL) {
+		slot = naive_first(n, place, words, &count);
+		if (slot == -1 || !naive_move(n, &place,
+		    n->c->slot[slot].place) || count == -1)
+			return false;
+		n->taken[slot]++;
+		for (; count > 0; count--)
+			n->argv[n->used++] = *words++;
+	}
+	return naive_move(n, &place, last);
+}
+
+/* Can the words be read as the list says, in any way at all? */
+static bool
+naive_reading(const struct naive_command *c, size_t place, unsigned taken,
+    const char *const *words)
+{
+	bool here = false, enough = true;
+
+	for (size_t i = 0; i < c->slots; i++) {
+		const struct naive_slot *s = &c->slot[i];
+		bool has = (taken >> i & 1) != 0;
+		int count;
+
+		if (s->place != place)
+			continue;
+		here = true;
+		if (is_inserted(c, i))
+			continue;
+		enough = enough && (has || s->optional);
+		if (*words != NULL && (!has || s->repeat) &&
+		    (count = naive_takes(s, words)) > 0 &&
+		    naive_reading(c, place, taken | 1u << i, words + count))
+			return true;
+	}
+	if (!here)
 		return *words == NULL;
-	if (c->kind[slot] == FIXED)
-		return naive_fits(c, words, slot + 1);
-	if (c->rest && slot == c->slots - 1)
-		return *words == NULL || (naive_slot(c->kind[slot], *words) &&
-		    naive_fits(c, words + 1, slot));
-	return *words != NULL && naive_slot(c->kind[slot], *words) &&
-	    naive_fits(c, words + 1, slot + 1);
+	return enough && naive_reading(c, place + 1, 0, words);
+}
+
+static bool
+naive_called(const struct naive_command *c, const char *word)
+{
+	char whole[] = "/bin/?";
+
+	whole[5] = c->program;
+	if (c->name != '\0')
+		return word[0] == c->name && word[1] == '\0';
+	return strcmp(word, whole) == 0 || strcmp(word, whole + 5) == 0;
 }
 
 static bool
@@ -571,13 +821,16 @@ naive_name(const char *pattern, const char *name)
 	return strcmp(pattern, name) == 0;
 }
 
-/* 0: refused; 1: allowed; 2: allowed only because the rule learns. */
+/* 0: refused; 1: allowed; 2: allowed only because the rule learns.  Of a
+ * command that is allowed "n" has argv, but for the program. */
 static int
-naive(const struct naive_rule *rules, size_t n, const char *name,
-    const char *dns, bool shell, const char *const *words, int *which)
+naive(const struct naive_rule *rules, size_t count, const char *name,
+    const char *dns, bool shell, const char *const *words, int *which,
+    struct naive_state *n)
 {
 	*which = -1;
-	for (size_t i = 0; i < n; i++) {
+	n->c = NULL;
+	for (size_t i = 0; i < count; i++) {
 		const struct naive_rule *r = &rules[i];
 		int otherwise = r->learns ? 2 : 0;
 
@@ -589,18 +842,73 @@ naive(const struct naive_rule *rules, size_t n, const char *name,
 		if (r->anything)
 			return 1;
 		for (size_t k = 0; k < r->commands; k++) {
-			const struct naive_command *c = &r->command[k];
-			char whole[] = "/bin/?";
-
-			whole[5] = c->name;
-			if (strcmp(words[0], whole) == 0 ||
-			    strcmp(words[0], whole + 5) == 0)
-				return naive_fits(c, words + 1, 0) ? 1 :
-				    otherwise;
+			memset(n, 0, sizeof *n);
+			n->c = &r->command[k];
+			if (!naive_called(n->c, words[0]) ||
+			    !naive_fits(n, words + 1))
+				continue;
+			assert_true(naive_reading(n->c, 0, 0, words + 1));
+			return 1;
 		}
+		n->c = NULL;
 		return otherwise;
 	}
 	return 0;
+}
+
+/* A random slot, and its text behind "used" bytes of "out". */
+static size_t
+make_slot(uint64_t *seed, struct naive_command *c, size_t i, char *out,
+    size_t size)
+{
+	struct naive_slot *s = &c->slot[i];
+	bool last = i + 1 == c->slots, rest = false;
+
+	s->kind = (enum kind)unit_below(seed, KINDS);
+	s->flag = s->kind == FIXED ? NO_FLAG : s->kind == ALONE ?
+	    (unit_below(seed, 2) == 0 ? APART : BOTH) :
+	    (enum flag)unit_below(seed, FLAGS);
+	if (s->kind == ALONE && s->flag == BOTH)
+		s->flag = APART;
+	if (s->kind != FIXED) {
+		s->optional = unit_below(seed, 2) == 0;
+		s->repeat = unit_below(seed, 3) == 0 && (s->kind != ANY ||
+		    s->flag != NO_FLAG || last);
+		rest = last && s->flag == NO_FLAG && s->optional && s->repeat;
+	}
+	s->place = i == 0 ? 0 : c->slot[i - 1].place + (s->flag == NO_FLAG ||
+	    c->slot[i - 1].flag == NO_FLAG);
+	return (size_t)snprintf(out, size, "%s %s%s%s%s%s", i == 0 ? "" : ",",
+	    slot_text[s->kind], flag_text[s->flag], rest ? " rest = true;" :
+	    s->optional ? " optional = true;" : "", s->repeat && !rest ?
+	    " repeat = true;" : "", s->kind == FIXED ? "" : " }");
+}
+
+static size_t
+make_command(uint64_t *seed, struct naive_command *c, char *out, size_t size)
+{
+	size_t n;
+
+	memset(c, 0, sizeof *c);
+	c->program = (char)('x' + unit_below(seed, 3));
+	if (unit_below(seed, 4) == 0) {
+		c->slots = 1;
+		c->slot[0] = (struct naive_slot){ .kind = ANY,
+		    .optional = true, .repeat = true };
+		return (size_t)snprintf(out, size, " \"/bin/%c\"", c->program);
+	}
+	if (unit_below(seed, 2) == 0)
+		c->name = (char)('x' + unit_below(seed, 3));
+	c->slots = unit_below(seed, SLOTS + 1);
+	n = (size_t)snprintf(out, size, " { program = \"/bin/%c\";",
+	    c->program);
+	if (c->name != '\0')
+		n += (size_t)snprintf(out + n, size - n, " name = \"%c\";",
+		    c->name);
+	n += (size_t)snprintf(out + n, size - n, " arguments = (");
+	for (size_t i = 0; i < c->slots; i++)
+		n += make_slot(seed, c, i, out + n, size - n);
+	return n + (size_t)snprintf(out + n, size - n, " ); }");
 }
 
 /* A random rule, and its text behind "used" bytes of "out". */
@@ -629,29 +937,30 @@ make_rule(uint64_t *seed, struct naive_rule *r, char *out, size_t size)
 	if (r->commands > 0)
 		n += (size_t)snprintf(out + n, size - n, " commands = (");
 	for (size_t i = 0; i < r->commands; i++) {
-		struct naive_command *c = &r->command[i];
-
-		c->name = (char)('x' + unit_below(seed, 3));
-		c->bare = unit_below(seed, 4) == 0;
-		c->slots = unit_below(seed, 4);
-		n += (size_t)snprintf(out + n, size - n, c->bare ?
-		    "%s \"/bin/%c\"" : "%s { program = \"/bin/%c\"; arguments "
-		    "= (", i == 0 ? "" : ",", c->name);
-		for (size_t k = 0; !c->bare && k < c->slots; k++) {
-			c->kind[k] = (enum kind)unit_below(seed, KINDS);
-			if (k == c->slots - 1 && c->kind[k] != FIXED)
-				c->rest = unit_below(seed, 3) == 0;
-			n += (size_t)snprintf(out + n, size - n, "%s %s%s%s",
-			    k == 0 ? "" : ",", slot_text[c->kind[k]],
-			    c->rest ? " rest = true;" : "",
-			    c->kind[k] == FIXED ? "" : " }");
-		}
-		n += (size_t)snprintf(out + n, size - n, c->bare ? "" :
-		    " ); }");
+		n += (size_t)snprintf(out + n, size - n, "%s", i == 0 ? "" :
+		    ",");
+		n += make_command(seed, &r->command[i], out + n, size - n);
 	}
 	n += (size_t)snprintf(out + n, size - n, "%s }", r->commands > 0 ?
 	    " );" : "");
 	return n;
+}
+
+/* argv of what a command grants. */
+static void
+check_argv(const struct decision *d, const struct naive_state *n)
+{
+	char program[] = "/bin/?";
+
+	if (n->c == NULL)
+		return;
+	program[5] = n->c->program;
+	assert_string_equal(d->plan.argv[0], program);
+	for (size_t i = 0; i < n->used; i++) {
+		assert_non_null(d->plan.argv[i + 1]);
+		assert_string_equal(d->plan.argv[i + 1], n->argv[i]);
+	}
+	assert_null(d->plan.argv[n->used + 1]);
 }
 
 #define POLICIES	2000
@@ -664,7 +973,8 @@ as_defined(void **state)
 	static const char *const calls[] = { "x", "y", "/bin/x", "/bin/z",
 	    "w", "/bin//x" };
 	static const char *const args[] = { "a", "b", "ab", "0", "-1", "2",
-	    "", "k" };
+	    "", "k", "k", "-f", "-f", "-g", "-f=a", "-f=2" };
+	struct naive_state n;
 	static struct tls_identity id;
 	uint64_t seed = 7;
 	int seen[3] = { 0, 0, 0 };
@@ -672,21 +982,21 @@ as_defined(void **state)
 	(void)state;
 	for (int i = 0; i < POLICIES; i++) {
 		struct naive_rule rules[4];
-		size_t count = 1 + unit_below(&seed, 4), n;
+		size_t count = 1 + unit_below(&seed, 4), used;
 		char text[8192];
 		struct rules *p;
 
-		n = (size_t)snprintf(text, sizeof text, "rules = (");
+		used = (size_t)snprintf(text, sizeof text, "rules = (");
 		for (size_t k = 0; k < count; k++) {
-			n += (size_t)snprintf(text + n, sizeof text - n, "%s",
-			    k == 0 ? "\n" : ",\n");
-			n += make_rule(&seed, &rules[k], text + n,
-			    sizeof text - n);
+			used += (size_t)snprintf(text + used, sizeof text -
+			    used, "%s", k == 0 ? "\n" : ",\n");
+			used += make_rule(&seed, &rules[k], text + used,
+			    sizeof text - used);
 		}
-		(void)snprintf(text + n, sizeof text - n, ");\n");
+		(void)snprintf(text + used, sizeof text - used, ");\n");
 		p = load("%s", text);
 		for (int k = 0; k < QUESTIONS; k++) {
-			const char *words[6] = { NULL }, *dns;
+			const char *words[8] = { NULL }, *dns;
 			bool shell = unit_below(&seed, 5) == 0;
 			struct policy_peer peer = { .identity = &id,
 			    .address = "::1", .session = "s",
@@ -704,13 +1014,13 @@ as_defined(void **state)
 			memset(id.sans, 0, 16);
 			(void)snprintf(id.sans, 16, "DNS:%s", dns);
 			words[0] = calls[unit_below(&seed, COUNT(calls))];
-			b.nwords = shell ? 1 : 1 + unit_below(&seed, 4);
+			b.nwords = shell ? 1 : 1 + unit_below(&seed, 6);
 			for (size_t w = 1; w < b.nwords; w++)
 				words[w] = args[unit_below(&seed,
 				    COUNT(args))];
 			peer.rule = rules_find(p, &id, peer.address);
 			want = naive(rules, count, id.common_name, dns, shell,
-			    words, &which);
+			    words, &which, &n);
 			if (want == 2 && peer.now == 978393600)
 				want = 0;
 			assert_int_equal(policy_decide(&defaults, &peer, &b,
@@ -722,8 +1032,11 @@ as_defined(void **state)
 				fail_msg("%s asks %s (%zu): %d, not %d: %s\n%s",
 				    id.common_name, words[0], b.nwords,
 				    d.allowed + d.record.learned, want,
-				    d.reason, text);
-			assert_int_equal(d.code == PROTO_CODE_NONE, d.allowed);
+				    d.why.text, text);
+			assert_int_equal(d.why.code == PROTO_CODE_NONE,
+			    d.allowed);
+			if (want == 1 && !shell)
+				check_argv(&d, &n);
 			seen[want]++;
 			decision_free(&d);
 		}
@@ -736,7 +1049,10 @@ as_defined(void **state)
 /* --- text --------------------------------------------------------------- */
 
 static const char rich[] =
-    "rules = ( { name = \"r\"; peers = [ \"a*\", \"~b|c\" ]; dns = \"*\";"
+    "groups = ( { name = \"g\"; peers = \"a*\"; ou = [ \"x\", \"y\" ]; },"
+    " { name = \"h\"; upn = \"*\"; dc = \"x\"; } );"
+    "rules = ( { groups = [ \"g\", \"h\" ]; cn = \"x\"; shell = true; },"
+    " { name = \"r\"; peers = [ \"a*\", \"~b|c\" ]; dns = \"*\";"
     " shell = true; time_limit = 5; learn_until = \"2030-12-31\";"
     " commands = ( \"/bin/true\", { name = \"c\"; program = \"/bin/ls\";"
     " summary = \"a \\\"b\\\"\"; log_mask = [ \"2\", \"--key\" ];"
@@ -744,7 +1060,11 @@ static const char rich[] =
     " arguments = ( \"-l\", { one_of = [ \"x\", \"y\" ]; },"
     " { min = 1; max = 2; }, { match = \"~[0-9]+\"; },"
     " { below = \"/srv\"; pinned = false; },"
-    " { any = true; rest = true; } ); } ); },"
+    " { flag = [ \"-a\", \"--b=\" ]; any = true; optional = true; },"
+    " { flag = \"-c\"; optional = true; repeat = true; },"
+    " { any = true; rest = true; } ); }, { program = \"/bin/c\"; } ); },"
+    " { peers = \"z\"; commands = ( { program = \"/bin/w\";"
+    " arguments = ( \"a\" ); original_command = true; } ); },"
     " { peers = \"*\"; anything = true; } );";
 
 static char *
@@ -903,6 +1223,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(peers),
 		cmocka_unit_test(kinds_of_names),
+		cmocka_unit_test(groups),
 		cmocka_unit_test(spellings),
 		cmocka_unit_test(arguments),
 		cmocka_unit_test(as_defined),

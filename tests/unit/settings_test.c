@@ -13,6 +13,7 @@
 
 #include "common/tls/tls.h"
 #include "daemon/conf/settings.h"
+#include "daemon/conf/files.h"
 
 static char directory[UNIT_PATH_MAX];
 static char file[UNIT_PATH_MAX + 64];
@@ -90,11 +91,13 @@ defaults(void **state)
 
 	(void)state;
 	expect_list(s->listen, everywhere);
-	assert_string_equal(s->certificate, AIS_SYSCONFDIR
+	assert_string_equal(s->named[SETTINGS_CERTIFICATE], AIS_SYSCONFDIR
 	    "/aisd/server.pem");
-	assert_string_equal(s->key, AIS_SYSCONFDIR "/aisd/server.key");
-	assert_string_equal(s->authority, AIS_SYSCONFDIR "/aisd/ca.pem");
-	assert_null(s->crl);
+	assert_string_equal(s->named[SETTINGS_KEY],
+	    AIS_SYSCONFDIR "/aisd/server.key");
+	assert_string_equal(s->named[SETTINGS_AUTHORITY],
+	    AIS_SYSCONFDIR "/aisd/ca.pem");
+	assert_null(s->named[SETTINGS_CRL]);
 	assert_int_equal(s->crl_expired, SETTINGS_CRL_ERROR);
 	assert_int_equal(s->client_purpose, SETTINGS_PURPOSE_REQUIRED);
 	assert_int_equal(s->watch_interval, 60000);
@@ -152,7 +155,7 @@ values(void **state)
 	(void)state;
 	assert_string_equal(s->listen[0], "127.0.0.1:1");
 	assert_null(s->listen[1]);
-	assert_string_equal(s->crl, "/c");
+	assert_string_equal(s->named[SETTINGS_CRL], "/c");
 	assert_int_equal(s->crl_expired, SETTINGS_CRL_WARNING);
 	assert_int_equal(s->watch_interval, 0);
 	assert_true(s->allow_tls12);
@@ -183,7 +186,17 @@ static const struct {
 	{ "listen = [ ];", 2, "listen: no address to listen on" },
 	{ "certificate = \"server.pem\";", 2, "certificate: must be an "
 	    "absolute path" },
-	{ "key = [ \"/k\" ];", 2, "key: must be an absolute path" },
+	{ "key = [ \"/k\" ];", 2, "key: must be a string" },
+	{ "key = \"k.pem\";", 2, "key: must be an absolute path, or "
+	    "\"store:\" and a URI, or \"credential:\" and a name" },
+	{ "crl = \"store:x\";", 2, "crl: must be an absolute path, or "
+	    "\"credential:\" and a name" },
+	{ "key = \"credential:\";", 2, "key: \"\" is no name of" },
+	{ "key = \"credential:a/b\";", 2, "key: \"a/b\" is no name of" },
+	{ "authority = \"credential:..\";", 2, "authority: \"..\" is no" },
+	{ "crl = \"credential:...\";", 2, "crl: \"...\" is no name" },
+	{ "certificate = \"credential:a:b\";", 2, "\"a:b\" is no name of" },
+	{ "certificate = \"credential:a b\";", 2, "\"a b\" is no name of" },
 	{ "crl_expired = \"maybe\";", 2, "crl_expired: must be \"error\"" },
 	{ "client_purpose = \"any\";", 2, "client_purpose: must be "
 	    "\"required\" or \"optional\"" },
@@ -235,7 +248,7 @@ static const struct {
 	{ "rules = { };", 2, "rules: must be a list, in parentheses" },
 	{ "rules = ( { } );", 2, "does not say whom it is for" },
 	{ "rules = (\n{ peers = [ ]; } );", 3, "peers: an empty list fits "
-	    "nobody" },
+	    "no client" },
 	{ "rules = ( { peers = 1; } );", 2, "peers: must be a string or" },
 	{ "rules = ( { peers = \"~(\"; } );", 2, "is no regular expression" },
 	{ "rules = ( { fingerprint = \"abc\"; } );", 2, "no SHA-256 "
@@ -264,7 +277,7 @@ static const struct {
 	{ "rules = ( { peers = \"*\"; commands = \"/bin/ls\"; } );", 2,
 	    "commands: must be a list" },
 	{ "rules = ( { peers = \"*\"; commands = ( \"ls\" ); } );", 2,
-	    "\"ls\" is not an absolute path" },
+	    "\"ls\" is not an absolute path; write the program's" },
 	{ "rules = ( { peers = \"*\"; commands = ( \"/bin/\" ); } );", 2,
 	    "\"/bin/\" is not an absolute path" },
 	{ "rules = ( { peers = \"*\"; commands = (\n{ } ); } );", 3,
@@ -273,6 +286,24 @@ static const struct {
 	    " );", 3, "program: must be an absolute path" },
 	{ "rules = ( { peers = \"*\"; commands = ( { program = \"/x\"; "
 	    "name = \"a/b\"; } ); } );", 2, "name: must have no \"/\"" },
+	{ "rules = ( { peers = \"*\"; commands = ( { program = \"/x\"; "
+	    "name = \"a\\tb\\nc\"; } ); } );", 2, "no control characters" },
+	{ "environment = \"AIS_PEER_CN=a\";", 2, "environment: it is the "
+	    "server that sets \"AIS_PEER_CN=a\"; remove it" },
+	{ "rules = ( { peers = \"*\"; environment = [ \"A=\", "
+	    "\"SSH_ORIGINAL_COMMAND=a\" ]; } );", 2, "environment: it is" },
+	{ "rules = ( { peers = \"*\"; commands = ( { program = \"/x\"; "
+	    "environment = \"AIS_X=\"; } ); } );", 2, "environment: it is" },
+	{ "rules = ( { peers = \"a\"; commands = (\n{ program = \"/x\"; "
+	    "original_command = true; arguments = ( \"a\", { any = true; } ); "
+	    "} ); } );", 3,
+	    "original_command: can only be where all \"arguments\" are" },
+	{ "rules = ( { peers = \"a\"; commands = (\n{ program = \"/x\"; "
+	    "original_command = true; log_mask = \"1\"; } ); } );", 3,
+	    "log_mask: cannot be beside" },
+	{ "rules = ( { peers = \"a\"; shell = true; commands = (\n"
+	    "{ program = \"/x\"; original_command = true; } ); } );", 3,
+	    "original_command: the rule grants a shell" },
 	{ "rules = ( { peers = \"*\"; commands = ( { program = \"/x\"; "
 	    "arguments = ( { } ); } ); } );", 2, "needs exactly one of" },
 	{ "rules = ( { peers = \"*\"; commands = ( { program = \"/x\"; "
@@ -369,8 +400,9 @@ drop_ins(void **state)
 	assert_int_equal(s->kill_grace, 9000);
 	assert_int_equal(rules_count(s->rules), 3);
 	text = print(s);
-	assert_true(strstr(text, "\"a\"") < strstr(text, "\"b\""));
+	/* The main file's rules come last. */
 	assert_true(strstr(text, "\"b\"") < strstr(text, "\"c\""));
+	assert_true(strstr(text, "\"c\"") < strstr(text, "\"a\""));
 	assert_null(strstr(text, "nice = 5"));
 	free(text);
 	settings_free(s);
@@ -588,7 +620,7 @@ with_certificates(const char *key, const char *more)
 static void
 expect_refused(struct settings *s, const char *place, const char *message)
 {
-	assert_null(settings_tls(s, false, &hope));
+	assert_null(files_load(s, false, &hope));
 	messages_expect(place, message);
 	settings_free(s);
 }
@@ -596,7 +628,7 @@ expect_refused(struct settings *s, const char *place, const char *message)
 static void
 certificates(void **state)
 {
-	char place[sizeof file + 16], text[sizeof file + 64];
+	char place[sizeof file + 32], text[sizeof file + 64];
 	struct tls_context *context;
 	struct settings *s;
 	struct passwd *pw = getpwuid(getuid());
@@ -605,7 +637,7 @@ certificates(void **state)
 	assert_int_equal(certificates_make(), 0);
 	assert_int_equal(chmod("server.key", 0600), 0);
 	s = with_certificates("server.key", SELF);
-	context = settings_tls(s, false, &hope);
+	context = files_load(s, false, &hope);
 	assert_non_null(context);
 	messages_expect_none();
 	tls_context_free(context);
@@ -624,7 +656,8 @@ certificates(void **state)
 	    "cannot read");
 
 	assert_int_equal(chmod("server.key", 0604), 0);
-	expect_refused(with_certificates("server.key", SELF), "the key ",
+	(void)snprintf(place, sizeof place, "%s:4: key: the key ", file);
+	expect_refused(with_certificates("server.key", SELF), place,
 	    "is open to every user; run: chmod o= ");
 	assert_int_equal(chmod("server.key", 0600), 0);
 	if (pw == NULL)
@@ -632,7 +665,8 @@ certificates(void **state)
 	/* Commands that run as the owner of the key. */
 	(void)snprintf(text, sizeof text, "user = \"root\"; "
 	    "command_user = \"%s\";", pw->pw_name);
-	expect_refused(with_certificates("server.key", text), "the key ",
+	(void)snprintf(place, sizeof place, "%s:3: key: the key ", file);
+	expect_refused(with_certificates("server.key", text), place,
 	    "is open to the command user");
 }
 

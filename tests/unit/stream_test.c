@@ -67,10 +67,10 @@ output_becomes_frames(void **state)
 	assert_int_equal(f.request, 7);
 	assert_int_equal(f.length, 4);
 	assert_memory_equal(f.payload, "abcd", 4);
-	assert_int_equal(o.credit, 96);
+	assert_int_equal(o.credit.left, 96);
 	assert_int_equal(o.bytes, 4);
 	assert_int_equal(output_read(&o, &out, 7, 90), 2);
-	assert_int_equal(o.credit, 94);
+	assert_int_equal(o.credit.left, 94);
 
 	fd_close(&theirs);
 	assert_int_equal(output_read(&o, &out, 7, 90), 0);
@@ -92,7 +92,7 @@ output_without_a_reader(void **state)
 	write_all("abcdef", 6);
 	assert_int_equal(output_read(&o, NULL, 1, 4), 4);
 	/* Dropped, it costs no credit and is not counted. */
-	assert_int_equal(o.credit, 100);
+	assert_int_equal(o.credit.left, 100);
 	assert_int_equal(o.bytes, 0);
 }
 
@@ -180,22 +180,6 @@ output_after_the_end(void **state)
 	buf_free(&out);
 }
 
-static void
-output_credit(void **state)
-{
-	struct output o;
-
-	(void)state;
-	open_pipe(0);
-	output_begin(&o, PROTO_STDOUT, &ours, 5);
-	assert_int_equal(output_grant(&o, PROTO_WINDOW_MAX - 5), 0);
-	assert_int_equal(o.credit, PROTO_WINDOW_MAX);
-	assert_int_equal(output_grant(&o, 0), 0);
-	assert_int_equal(output_grant(&o, 1), -1);
-	assert_int_equal(output_grant(&o, UINT32_MAX), -1);
-	assert_int_equal(o.credit, PROTO_WINDOW_MAX);
-}
-
 /* --- input ---------------------------------------------------------------- */
 
 static const uint8_t bytes[STREAM_INPUT_WINDOW + 1];
@@ -220,15 +204,15 @@ input_reaches_the_pipe(void **state)
 	open_pipe(1);
 	input_init(&in);
 	begin_input(&in);
-	assert_int_equal(in.granted, STREAM_INPUT_WINDOW);
+	assert_int_equal(in.window.left, STREAM_INPUT_WINDOW);
 	assert_null(input_take(&in, (const uint8_t *)"hello", 5));
-	assert_int_equal(in.granted, STREAM_INPUT_WINDOW - 5);
+	assert_int_equal(in.window.left, STREAM_INPUT_WINDOW - 5);
 	input_write(&in);
 	assert_int_equal(read(theirs, got, sizeof got), 5);
 	assert_memory_equal(got, "hello", 5);
 	assert_int_equal(in.bytes, 5);
 	/* Five bytes are not worth a frame. */
-	assert_int_equal(input_regrant(&in), 0);
+	assert_int_equal(input_renew(&in, -1, NULL, 1), 0);
 	input_end(&in);
 	input_write(&in);
 	assert_int_equal(ours, -1);
@@ -248,7 +232,7 @@ input_is_bounded(void **state)
 	assert_non_null(input_take(&in, bytes, 0));
 	assert_non_null(input_take(&in, bytes, STREAM_INPUT_WINDOW + 1));
 	assert_null(input_take(&in, bytes, STREAM_INPUT_WINDOW));
-	assert_int_equal(in.granted, 0);
+	assert_int_equal(in.window.left, 0);
 	assert_non_null(input_take(&in, bytes, 1));
 	buf_free(&in.queue);
 	fd_close(&ours);
@@ -284,6 +268,22 @@ input_is_bounded(void **state)
 	assert_non_null(input_take(&in, bytes, 1));
 }
 
+/* The credit of the WINDOW that is in "b", if there is one. */
+static uint32_t
+granted(struct buf *b)
+{
+	struct frame f;
+	uint8_t stream;
+	uint32_t credit;
+
+	if (frame_peek(b, &f) != 1)
+		return 0;
+	assert_int_equal(frame_get_window(&f, &stream, &credit), 0);
+	assert_int_equal(stream, PROTO_STREAM_STDIN);
+	frame_consume(b, &f);
+	return credit;
+}
+
 /* A reader that takes everything gets all of it, through a window that is
  * granted again and again, and never beyond it. */
 static void
@@ -294,8 +294,10 @@ input_window(void **state)
 	size_t total = 4 * STREAM_INPUT_WINDOW, sent = 0, received = 0;
 	uint32_t credit = STREAM_INPUT_WINDOW;
 	struct input in;
+	struct buf windows;
 
 	(void)state;
+	buf_init(&windows, PROTO_FRAME_MAX);
 	open_pipe(1);
 	assert_int_equal(fd_set_blocking(theirs, false), 0);
 	input_init(&in);
@@ -316,9 +318,10 @@ input_window(void **state)
 			credit -= (uint32_t)n;
 		}
 		input_write(&in);
-		credit += input_regrant(&in);
+		assert_int_equal(input_renew(&in, -1, &windows, 1), 0);
+		credit += granted(&windows);
 		assert_true(credit <= STREAM_INPUT_WINDOW);
-		assert_int_equal(in.granted, credit);
+		assert_int_equal(in.window.left, credit);
 		r = read(theirs, got, sizeof got);
 		for (ssize_t i = 0; i < r; i++)
 			back = back * 31 + got[i];
@@ -327,6 +330,7 @@ input_window(void **state)
 	assert_true(sum == back);
 	assert_int_equal(in.bytes, total);
 	buf_free(&in.queue);
+	buf_free(&windows);
 }
 
 static void
@@ -348,7 +352,7 @@ input_that_nobody_reads(void **state)
 	 * credit. */
 	assert_null(input_take(&in, bytes, STREAM_INPUT_WINDOW - 10));
 	assert_int_equal(buf_used(&in.queue), 0);
-	assert_int_equal(input_regrant(&in), 0);
+	assert_int_equal(input_renew(&in, -1, NULL, 1), 0);
 	buf_free(&in.queue);
 }
 
@@ -413,7 +417,6 @@ main(void)
 		cmocka_unit_test_teardown(output_without_memory, close_both),
 		cmocka_unit_test_teardown(output_that_fails, close_both),
 		cmocka_unit_test_teardown(output_after_the_end, close_both),
-		cmocka_unit_test_teardown(output_credit, close_both),
 		cmocka_unit_test_teardown(input_reaches_the_pipe, close_both),
 		cmocka_unit_test_teardown(input_is_bounded, close_both),
 		cmocka_unit_test_teardown(input_window, close_both),

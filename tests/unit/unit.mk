@@ -15,7 +15,9 @@ unit_tests = \
 	tests/unit/client_outlet_test \
 	tests/unit/client_settings_test \
 	tests/unit/clock_test \
+	tests/unit/command_test \
 	tests/unit/conf_test \
+	tests/unit/credit_test \
 	tests/unit/datagram_test \
 	tests/unit/date_test \
 	tests/unit/endpoint_test \
@@ -37,18 +39,30 @@ unit_tests = \
 	tests/unit/pollset_test \
 	tests/unit/retry_test \
 	tests/unit/privilege_test \
+	tests/unit/request_test \
 	tests/unit/rules_test \
 	tests/unit/service_test \
 	tests/unit/session_test \
+	tests/unit/session_frames_test \
+	tests/unit/credential_test \
 	tests/unit/settings_test \
 	tests/unit/stream_test \
 	tests/unit/syslog_test \
 	tests/unit/text_test \
+	tests/unit/cert_test \
+	tests/unit/context_test \
+	tests/unit/verify_test \
 	tests/unit/tls_test \
 	tests/unit/tree_test \
 	tests/unit/trust_test \
 	tests/unit/certwatch_test \
 	tests/unit/words_test
+tests_unit_command_test_SOURCES = tests/unit/command_test.c $(sessions)
+tests_unit_request_test_SOURCES = tests/unit/request_test.c $(sessions)
+tests_unit_session_test_SOURCES = tests/unit/session_test.c $(sessions)
+tests_unit_session_frames_test_SOURCES = \
+	tests/unit/session_frames_test.c $(sessions)
+sessions = tests/unit/sessions.c tests/unit/sessions.h
 # The daemon has functions of the same names.
 tests_unit_client_connect_test_LDADD = $(client_libs) $(CMOCKA_LIBS) \
 	$(unit_libs)
