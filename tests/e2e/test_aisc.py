@@ -23,6 +23,7 @@ import pki
 import wire
 from aisc import said
 from aisd import wait_until
+from machine import SLOWNESS
 from wire import Code, Operation, Type
 
 MIB = 1024 * 1024
@@ -153,7 +154,7 @@ def test_waiting_is_said_after_a_second(aisc, fake_server, flags, says):
 
     def script(peer):
         peer.waiting(2, flags)
-        assert said_it.wait(10)
+        assert said_it.wait(30)
         peer.waiting(1, flags)
         peer.waiting(1, 1)
         peer.hello()
@@ -400,7 +401,7 @@ def test_more_output_than_granted(aisc, fake_server):
     with os.fdopen(read, "rb") as f:
         assert len(f.read()) == MIB // 65000 * 65000
     err = process.stderr.read()
-    assert (process.wait(10), said(err)) == (255, "protocol"), err
+    assert (process.wait(30), said(err)) == (255, "protocol"), err
     process.stderr.close()
 
 
@@ -507,7 +508,7 @@ def test_window_is_granted_when_written(aisc, fake_server):
     assert got == [None]
     with os.fdopen(read, "rb") as f:
         assert f.read() == bytes(MIB)
-    assert process.wait(10) == 0
+    assert process.wait(30) == 0
     stream, credit = got[1][0], int.from_bytes(got[1][1:], "big")
     assert stream == wire.Stream.STDOUT and MIB // 2 <= credit <= MIB
     process.stderr.close()
@@ -538,7 +539,7 @@ def test_output_is_complete(aisc, fake_server, tmp_path, kind):
     time.sleep(0.2)
     with os.fdopen(ours, "rb") as f:
         assert f.read() == data
-    assert process.wait(10) == 0
+    assert process.wait(30) == 0
     process.stderr.close()
 
 
@@ -550,7 +551,7 @@ def test_reader_that_has_gone(aisc, fake_server):
     os.close(write)
     os.read(read, 1)
     os.close(read)
-    assert process.wait(10) == 128 + signal.SIGPIPE
+    assert process.wait(30) == 128 + signal.SIGPIPE
     assert process.stderr.read() == b""
     process.stderr.close()
 
@@ -574,7 +575,7 @@ def test_reader_that_goes_after_the_server(aisc, fake_server):
     os.read(read, 1)
     wait_until(lambda: not sockets_of(process), "the connection has ended")
     os.close(read)
-    assert process.wait(10) == 128 + signal.SIGPIPE
+    assert process.wait(30) == 128 + signal.SIGPIPE
     process.stderr.close()
 
 
@@ -684,7 +685,7 @@ def test_reader_of_answers_is_slow(aisc, fake_server, options, input, has):
         process.wait(0.5 * aisc.slowness)
     with os.fdopen(read, "rb") as file:
         answer = file.read()
-    assert process.wait(10) == 0
+    assert process.wait(30) == 0
     assert answer.startswith(filler) and has in answer[len(filler) - 1:]
     assert process.stderr.read() == b""
     process.stderr.close()
@@ -700,7 +701,7 @@ def test_reader_of_an_answer_never_reads(aisc, fake_server):
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(0.5 * aisc.slowness)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == -signal.SIGTERM
+    assert process.wait(30) == -signal.SIGTERM
     os.close(read)
     os.close(write)
 
@@ -715,7 +716,7 @@ def test_nobody_reads_anything(aisc, fake_server, where):
         request = peer.expect_request()
         peer.started(request)
         peer.stderr(request, b"e")
-        assert gone.wait(10)
+        assert gone.wait(30)
         peer.stderr(request, b"e" * 4 * MIB)
         peer.drain()
     read, write = os.pipe()
@@ -734,7 +735,7 @@ def test_nobody_reads_anything(aisc, fake_server, where):
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(0.5)
         os.close(other)
-    assert process.wait(10) == 128 + signal.SIGPIPE
+    assert process.wait(30) == 128 + signal.SIGPIPE
 
 
 @pytest.mark.skipif(bool(os.environ.get("AIS_VALGRIND")),
@@ -782,7 +783,7 @@ def running(aisc, fake_server):
             self.server = fake_server(script)
             self.process = aisc.start(self.server.port, "x", popen=popen,
                                       options=["-n"])
-            assert self.started.wait(10)
+            assert self.started.wait(30)
 
         def signals(self, count):
             deadline = time.monotonic() + 10
@@ -914,7 +915,7 @@ def test_interrupt_before_the_command_runs(aisc, fake_server):
         peer.exit(request, 2, end=wire.End.SIGNAL)
         peer.drain()
     process = aisc.start(fake_server(script).port, "sleep", "100")
-    assert asked.wait(10)
+    assert asked.wait(30)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=15)
     assert (process.returncode, err) == (-signal.SIGINT, b"")
@@ -928,9 +929,9 @@ def test_interrupt_while_waiting(aisc, fake_server):
         waiting.set()
         peer.drain()
     process = aisc.start(fake_server(script).port, "x")
-    assert waiting.wait(10)
+    assert waiting.wait(30)
     process.send_signal(signal.SIGINT)
-    assert process.wait(10) == -signal.SIGINT
+    assert process.wait(30) == -signal.SIGINT
     process.communicate()
 
 
@@ -1378,7 +1379,7 @@ def test_job_in_the_background(aisc, bash, fake_server):
         peer.started(request)
         assert request.stdin
         peer.stdout(request, b"running\n")
-        assert go.wait(10)
+        assert go.wait(30)
         peer.stdout(request, b"goes on\n")
         inputs.append(peer.read_stdin(request))
         peer.exit(request, 0)
@@ -1415,9 +1416,9 @@ class Terminal:
         if self.pid == 0:
             os.execve(words[0], words, env)
 
-    def wait_for(self, text, timeout=15):
+    def wait_for(self, text, timeout=30):
         """What is shown up to "text", which is taken away."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout * SLOWNESS
         while text not in self.shown:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([self.fd], [], [], left)[0]:
@@ -1433,9 +1434,9 @@ class Terminal:
     def type(self, text):
         os.write(self.fd, text)
 
-    def status(self, timeout=15):
+    def status(self, timeout=30):
         """Its exit status."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout * SLOWNESS
         while True:
             if select.select([self.fd], [], [], 0.05)[0]:
                 try:
@@ -1665,7 +1666,7 @@ def test_prompt_drops_a_flood(terminal):
     t.wait_for(PROMPT)
     t.type(b"yes\r")
     t.wait_for(b"begins\r\n")
-    assert come.wait(10)
+    assert come.wait(30)
     t.type(b"\x03")
     shown = t.wait_for(b"localhost:/home/x [130]> ")
     assert granted == [64 * 1024]
@@ -1694,7 +1695,7 @@ def test_prompt_drops_a_flood_of_a_command(terminal, aisd, slowness):
     wait_until(stands_still, "nothing is taken any more", 10 * slowness,
                pause=0.2)
     t.type(b"\x03")
-    shown = len(t.wait_for(b" [130]> ", 15 * slowness))
+    shown = len(t.wait_for(b" [130]> "))
     assert shown < 240_000
 
 
@@ -1777,7 +1778,7 @@ def test_place_in_the_line_is_shown(terminal):
     def script(peer):
         request = peer.expect_request()
         peer.waiting(2)
-        assert shown.wait(10)
+        assert shown.wait(30)
         peer.waiting(1)
         peer.hello()
         peer.started(request)
@@ -2021,7 +2022,7 @@ def test_interrupt_before_the_prompt(terminal):
         asked.set()
         peer.drain()
     t = terminal(script)
-    assert asked.wait(10)
+    assert asked.wait(30)
     t.type(b"\x03")
     assert t.status() == -signal.SIGINT
 

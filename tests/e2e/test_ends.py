@@ -70,7 +70,7 @@ def test_first_thread_has_ended(make_aisd, connect, how):
     assert end["signal"] == "15"
     daemon.wait_event("session-close")
     if how == "stopping":
-        assert daemon.process.wait(5) == 0
+        assert daemon.process.wait(30) == 0
         assert not daemon.leftovers()
         return
     daemon.configure(rules=RULE % ("all", ""))

@@ -293,7 +293,7 @@ def context(server, certificate=None, key=None, authority=None, alpn=(ALPN,)):
 class Connection:
     """Frames over one TLS connection, either side."""
 
-    def __init__(self, tls, timeout=10.0):
+    def __init__(self, tls, timeout=30.0):
         self.tls = tls
         self.tls.settimeout(timeout)
         self.pending = bytearray()
@@ -320,7 +320,7 @@ class Connection:
 
     def receive(self, timeout=None):
         """The next frame.  Closed, Cut or TimeoutError if there is none."""
-        deadline = time.monotonic() + (timeout or self.tls.gettimeout() or 10)
+        deadline = time.monotonic() + (timeout or self.tls.gettimeout() or 30)
         while True:
             if len(self.pending) >= HEADER.size:
                 type, request, length = HEADER.unpack_from(self.pending)
@@ -357,7 +357,7 @@ class Connection:
             raise Mismatch(f"{got} came where {Type(type).name} was expected")
         return got
 
-    def until_end(self, timeout=10.0):
+    def until_end(self, timeout=30.0):
         """All frames up to the end, and how it came: Closed or Cut."""
         frames, deadline = [], time.monotonic() + timeout
         while True:
@@ -452,7 +452,7 @@ class Client(Connection):
     """
 
     def __init__(self, port, certificate=None, key=None, authority=None,
-                 host="127.0.0.1", name="localhost", timeout=10.0,
+                 host="127.0.0.1", name="localhost", timeout=30.0,
                  alpn=(ALPN,)):
         tls = context(False, certificate, key, authority, alpn)
         raw = socket.create_connection((host, port), timeout)
@@ -615,7 +615,7 @@ class Request:
 class Peer(Connection):
     """The server's side of one connection, for the script of a FakeServer."""
 
-    def __init__(self, tls, server, timeout=10.0):
+    def __init__(self, tls, server, timeout=30.0):
         super().__init__(tls, timeout)
         self.server = server
         self.request = None
@@ -815,7 +815,7 @@ class FakeServer:
     """
 
     def __init__(self, script, certificate=None, key=None, authority=None,
-                 plain=False, tls=None, host="127.0.0.1", timeout=10.0):
+                 plain=False, tls=None, host="127.0.0.1", timeout=30.0):
         self.scripts = list(script) if isinstance(script, (list, tuple)) \
             else [script]
         self.plain = plain
@@ -873,13 +873,13 @@ class FakeServer:
             except OSError:
                 pass
 
-    def wait_connections(self, count, timeout=10.0):
+    def wait_connections(self, count, timeout=30.0):
         """Wait until "count" connections have been accepted."""
         with self.changed:
             if not self.changed.wait_for(lambda: self.count >= count, timeout):
                 raise TimeoutError(f"{self.count} connections, not {count}")
 
-    def join(self, timeout=10.0):
+    def join(self, timeout=30.0):
         """Wait until every script has ended."""
         deadline = time.monotonic() + timeout
         for thread in list(self.threads):
