@@ -15,7 +15,7 @@
 #include "client/core/memory.h"
 #include "client/core/settings.h"
 #include "client/core/printer.h"
-#include "client/session/session.h"
+#include "client/session/exchange.h"
 #include "client/session/request.h"
 
 #include "client/ask/report.h"

@@ -104,7 +104,9 @@ static const struct {
 	    "others wait for their turn", NULL },
 	[PROTO_CODE_UNSUPPORTED] = { OUTCOME_PROTOCOL,
 	    "the server does not know such a request", NULL },
-	[PROTO_CODE_CANCELLED] = { OUTCOME_LOST, "it was cancelled", NULL }
+	[PROTO_CODE_CANCELLED] = { OUTCOME_LOST, "it was cancelled", NULL },
+	[PROTO_CODE_SKIPPED] = { OUTCOME_PROTOCOL,
+	    "the server has skipped it", NULL }
 };
 
 const char *

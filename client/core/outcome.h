@@ -62,8 +62,11 @@ struct outcome {
 	bool answered;			/* All that was asked is. */
 	bool again;			/* The session has ended, and nothing
 					 * has begun: ask again in another. */
+	size_t unsure;			/* So many that were sent behind it may
+					 * have begun, or not. */
 	uint32_t retry;			/* The server has said after how many
 					 * ms to try again; 0: it has not. */
+	bool interrupted;		/* It was passed a SIGINT. */
 	bool passed;			/* A signal has ended the command that
 					 * we had passed on to it. */
 	bool has_exit;

@@ -29,7 +29,9 @@
 #include "client/prompt/complete.h"
 #include "client/prompt/editor.h"
 #include "client/prompt/lines.h"
+#include "client/prompt/following.h"
 #include "client/prompt/place.h"
+#include "client/prompt/split.h"
 #include "client/ask/question.h"
 #include "client/ask/report.h"
 #include "client/ask/run.h"
@@ -49,6 +51,7 @@ struct commands {
 	struct complete *complete;	/* Of a prompt, or NULL. */
 	struct editor *editor;	/* One of these two gives the lines. */
 	struct lines *lines;
+	struct following following;	/* What of them goes ahead. */
 	size_t number;		/* Of the line in the script. */
 	struct place place;	/* Where they run. */
 	bool tilde;		/* The line is "cd" with a word in it that
@@ -92,10 +95,15 @@ static void
 commands_conclude(struct commands *c, struct outcome *o)
 {
 	set_status(c, run_tell(c->settings, c->script->report, o));
-	/* A command that has ended by Ctrl-C ends a script, as in a shell. */
+	/* Ctrl-C ends a script with the command that it went to, whatever the
+	 * command makes of it: it may have come too late for that. */
 	if (is_final(c, o) || (!c->prompt && outcome_signo(o) != 0)) {
 		c->done = true;
 		signals_end_by(outcome_signo(o));
+	} else if (!c->prompt && o->interrupted) {
+		c->done = true;
+		c->status = OUTCOME_SIGNAL + SIGINT;
+		signals_end_by(SIGINT);
 	}
 }
 
@@ -139,37 +147,6 @@ is_typed_ahead(void)
 	struct pollfd p = { .fd = STDIN_FILENO, .events = POLLIN };
 
 	return poll(&p, 1, 0) == 1;
-}
-
-static void
-run_command(struct commands *c, char **words, size_t count)
-{
-	const struct settings *s = c->settings;
-	struct body body = { .operation = PROTO_RUN, .words = words,
-	    .nwords = count };
-	struct outcome o;
-
-	run_prepare(s, &body);
-	body.wants_stdin = c->prompt && !s->no_stdin &&
-	    !is_typed_ahead();
-	if (!place_return(&c->place, &o)) {
-		conclude_line(c, &o, false);
-		return;
-	}
-	run_ask(c->request, c->script->report, &body, &o);
-	if (o.again) {
-		place_say_again(&c->place, &o);
-		if (!place_return(&c->place, &o)) {
-			conclude_line(c, &o, false);
-			return;
-		}
-		run_ask(c->request, c->script->report, &body, &o);
-	}
-	/* The terminal has shown "^C"; the prompt begins on a line of its
-	 * own, as a shell's does. */
-	if (c->prompt && o.status == OUTCOME_SIGNAL + SIGINT)
-		outcome_write("\n");
-	conclude_line(c, &o, true);
 }
 
 /* --- what is not sent to the server ------------------------------------ */
@@ -299,7 +276,7 @@ do_help(struct commands *c, char **words)
 	commands_conclude(c, &o);
 }
 
-static const struct {
+static const struct builtin {
 	const char *name;
 	void (*run)(struct commands *c, char **words);
 } builtins[] = {
@@ -311,53 +288,72 @@ static const struct {
 	{ "help", do_help }
 };
 
+/* The command of our own with this name, or NULL. */
+static const struct builtin *
+find_builtin(const char *name)
+{
+	for (size_t i = 0; i < sizeof builtins / sizeof builtins[0]; i++) {
+		if (strcmp(name, builtins[i].name) == 0)
+			return &builtins[i];
+	}
+	return NULL;
+}
+
+static bool
+is_own(const char *name)
+{
+	return find_builtin(name) != NULL;
+}
+
 /* --- lines ------------------------------------------------------------- */
+
+static void
+run_command(struct commands *c, char **words, size_t count)
+{
+	const struct settings *s = c->settings;
+	struct body body = { .operation = PROTO_RUN, .words = words,
+	    .nwords = count };
+	struct outcome o;
+
+	run_prepare(s, &body);
+	body.wants_stdin = c->prompt && !s->no_stdin &&
+	    !is_typed_ahead();
+	if (!c->prompt)
+		body.place = following_next(&c->following);
+	if (!place_return(&c->place, &o)) {
+		conclude_line(c, &o, false);
+		return;
+	}
+	run_ask(c->request, c->script->report, &body, &o);
+	if (o.again) {
+		place_say_again(&c->place, &o);
+		if (!place_return(&c->place, &o)) {
+			conclude_line(c, &o, false);
+			return;
+		}
+		body.place = BODY_LEADS;
+		run_ask(c->request, c->script->report, &body, &o);
+	}
+	following_explain(&o);
+	/* The terminal has shown "^C"; the prompt begins on a line of its
+	 * own, as a shell's does. */
+	if (c->prompt && o.status == OUTCOME_SIGNAL + SIGINT)
+		outcome_write("\n");
+	conclude_line(c, &o, true);
+}
 
 static void
 run_words(struct commands *c, char **words, size_t count)
 {
 	const struct body body = { .operation = PROTO_RUN, .words = words,
 	    .nwords = count };
+	const struct builtin *own = find_builtin(words[0]);
 
 	commands_begin(c, &body);
-	for (size_t i = 0; i < sizeof builtins / sizeof builtins[0]; i++) {
-		if (strcmp(words[0], builtins[i].name) == 0) {
-			builtins[i].run(c, words);
-			return;
-		}
-	}
-	run_command(c, words, count);
-}
-
-/* Is the "~" at "at" of "line" that of "cd ~" or "cd ~/DIR"? */
-static bool
-is_home(const char *line, size_t at)
-{
-	return line[at] == '~' && strncmp(line, "cd", 2) == 0 && at > 2 &&
-	    strspn(line + 2, " \t") == at - 2 &&
-	    strchr("/ \t", line[at + 1]) != NULL;
-}
-
-/* As words_split(); the home directory, which needs no shell, is the word of
- * "cd" that begins with a "~". */
-static enum words_error
-split_line(struct commands *c, const char *line, char ***words,
-    size_t *count, size_t *at)
-{
-	enum words_error e = words_split(line, 1, words, count, at);
-	size_t n = strlen(line);
-	char *quoted;
-
-	c->tilde = e == WORDS_SHELL && is_home(line, *at);
-	if (!c->tilde)
-		return e;
-	quoted = memory_get(n + 2);
-	(void)snprintf(quoted, n + 2, "%.*s\\%s", (int)*at, line,
-	    line + *at);
-	e = words_split(quoted, 1, words, count, at);
-	*at -= e != WORDS_OK;
-	free(quoted);
-	return e;
+	if (own != NULL)
+		own->run(c, words);
+	else
+		run_command(c, words, count);
 }
 
 static void
@@ -372,7 +368,7 @@ run_line(struct commands *c, const char *line)
 	if (*line == '\0' || *line == '#')
 		return;
 	commands_begin(c, NULL);
-	e = split_line(c, line, &words, &count, &at);
+	e = split_line(line, &words, &count, &at, &c->tilde);
 	if (e == WORDS_SHELL) {
 		outcome_fail(&o, OUTCOME_INVALID, "%.*s needs a shell, and "
 		    "there is none here", (int)words_culprit(line, at),
@@ -503,6 +499,14 @@ commands_greet(struct commands *c)
 	buf_free(&answer);
 }
 
+/* What must become of a command of a script for the next one to be run. */
+static enum proto_condition
+commands_condition(const struct commands *c)
+{
+	return c->script->stop_on_error ? PROTO_IF_SUCCEEDED :
+	    c->script->keep_going ? PROTO_IF_ANY : PROTO_IF_ENDED;
+}
+
 /* Open what the lines come from.  0, or -1 after a message. */
 static int
 open_source(struct commands *c)
@@ -527,8 +531,12 @@ open_source(struct commands *c)
 		if (c->editor != NULL)
 			return 0;
 	}
-	if ((c->lines = lines_open(c->request, file)) != NULL)
+	if ((c->lines = lines_open(c->request, file)) != NULL) {
+		c->following = (struct following){ .lines = c->lines,
+		    .request = c->request, .settings = c->settings,
+		    .is_own = is_own, .condition = commands_condition(c) };
 		return 0;
+	}
 	outcome_fail(&o, OUTCOME_INPUT, "cannot read %s: %s", file,
 	    strerror(errno));
 	commands_begin(c, NULL);

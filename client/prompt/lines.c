@@ -27,7 +27,8 @@ struct lines {
 	const char *file;	/* NULL: standard input. */
 	int fd;
 	struct buf buf;
-	size_t taken;		/* By the line that was read last. */
+	size_t taken;		/* By the line that was read last, */
+	size_t passed;		/* and by those which were looked at. */
 	bool eof;
 };
 
@@ -118,6 +119,7 @@ lines_read(struct lines *l, const char **line, struct outcome *o)
 
 	memset(o, 0, sizeof *o);
 	buf_consume(&l->buf, l->taken);
+	l->passed -= l->taken < l->passed ? l->taken : l->passed;
 	l->taken = 0;
 	for (;;) {
 		used = buf_used(&l->buf);
@@ -138,4 +140,42 @@ lines_read(struct lines *l, const char **line, struct outcome *o)
 		if ((n = lines_fill(l, o)) != 1)
 			return n;
 	}
+}
+
+/* Where the next line to be looked at begins, and how long it is with its
+ * newline; 0: it is not there. */
+static size_t
+lines_ahead(const struct lines *l, const uint8_t **line)
+{
+	size_t start = l->taken > l->passed ? l->taken : l->passed;
+	const uint8_t *end;
+
+	if (buf_used(&l->buf) <= start)
+		return 0;
+	*line = buf_data(&l->buf) + start;
+	end = memchr(*line, '\n', buf_used(&l->buf) - start);
+	return end == NULL ? 0 : (size_t)(end - *line) + 1;
+}
+
+char *
+lines_look_ahead(const struct lines *l)
+{
+	const uint8_t *line = NULL;
+	size_t n = lines_ahead(l, &line);
+	char *copy;
+
+	if (n == 0 || memchr(line, '\0', n) != NULL)
+		return NULL;
+	copy = memory_get(n);
+	memcpy(copy, line, n - 1);
+	return copy;
+}
+
+void
+lines_pass(struct lines *l)
+{
+	const uint8_t *line;
+	size_t n = lines_ahead(l, &line);
+
+	l->passed = (l->taken > l->passed ? l->taken : l->passed) + n;
 }

@@ -29,4 +29,10 @@ void lines_close(struct lines *l);
  */
 int lines_read(struct lines *l, const char **line, struct outcome *o);
 
+/* A copy, for free(3), of the next line that can be had without waiting, beyond
+ * the one that lines_read() has given and those that were passed; or NULL.
+ * lines_pass() passes it. */
+char *lines_look_ahead(const struct lines *l);
+void lines_pass(struct lines *l);
+
 #endif

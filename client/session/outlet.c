@@ -10,6 +10,7 @@
 #include "common/base/pollset.h"
 
 #include "client/core/outcome.h"
+#include "client/session/ahead.h"
 #include "client/session/progress.h"
 #include "client/session/outlet.h"
 
@@ -52,6 +53,14 @@ outlet_begin(struct outlet *o)
 	o->window = (struct window){ .left = outlet_window(o),
 	    .size = outlet_window(o),
 	    .most = o->terminal ? OUTLET_TERMINAL : OUTLET_MOST };
+}
+
+void
+outlet_follow(struct outlet *o)
+{
+	outlet_begin(o);
+	o->window.owed = o->window.left - AHEAD_WINDOW;
+	o->window.left = AHEAD_WINDOW;
 }
 
 static int

@@ -50,8 +50,10 @@ void outlet_keep(struct outlet *o, struct buf *keep);
 /* The window at first: OUTLET_TERMINAL or OUTLET_WINDOW. */
 uint32_t outlet_window(const struct outlet *o);
 
-/* Begin a request: nothing is queued, and the whole window is granted. */
+/* Begin a request: nothing is queued, and the whole window is granted; or of
+ * one that was sent ahead no more than AHEAD_WINDOW, and the rest is owed. */
 void outlet_begin(struct outlet *o);
+void outlet_follow(struct outlet *o);
 
 /*
  * Write the "n" bytes that came, or keep what cannot be written at once; their

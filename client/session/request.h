@@ -19,13 +19,7 @@ struct outcome;
 struct request;
 struct session;
 struct settings;
-
-/* How many bytes of a request's streams have passed through us. */
-struct traffic {
-	uint64_t in;			/* Read, to be sent to the server. */
-	uint64_t out;			/* Come from there. */
-	uint64_t err;
-};
+struct traffic;
 
 /* Make ready to talk to the server of "settings", which are borrowed.
  * Nothing is connected yet.  NULL if memory is out. */
@@ -51,7 +45,17 @@ void request_ask(struct request *r, const struct body *body,
     struct outcome *o);
 
 /*
- * The same, but what the command writes goes to the end of "answer" and not to
+ * Let "body" be sent ahead: behind the next one that is asked, whose place is
+ * BODY_LEADS, or behind others that were put ahead.  Its windows are set here,
+ * and it has no standard input.  The same command must be asked in its turn,
+ * with the place BODY_FOLLOWS; it is sent then if the server could not take it
+ * before.  False if there is no room, and nothing has been done.
+ */
+bool request_put_ahead(struct request *r, struct body *body);
+
+/*
+ * As request_ask(), but what the command writes goes to the end of "answer" and
+ * not to
  * our standard output, and what it writes to its standard error to the end of
  * "errors", or nowhere where that is NULL.  "o" is of class OUTCOME_RESOURCES
  * if it does not fit.

@@ -12,7 +12,6 @@
 #include "common/base/buf.h"
 #include "common/base/clock.h"
 #include "common/base/fd.h"
-#include "common/base/net.h"
 #include "common/base/pollset.h"
 #include "common/base/text.h"
 #include "common/wire/body.h"
@@ -206,6 +205,7 @@ session_on_goodbye(void *owner, const struct frame_code *said)
 	struct session *s = owner;
 	struct outcome *o = session_listener(s);
 
+	ahead_reset(&s->ahead);
 	if (o != NULL) {
 		outcome_code(o, said);
 		o->retry = said->retry;
@@ -247,45 +247,15 @@ session_on_waiting(void *owner, const struct frame *f)
 	return NULL;
 }
 
-static int
-session_read_list(struct greeting *g, const uint8_t *bytes, size_t n)
-{
-	if (n < 16 || fetch_u64(bytes) > INT64_MAX ||
-	    fetch_u64(bytes + 8) > INT64_MAX)
-		return -1;
-	g->list_begins = (int64_t)fetch_u64(bytes);
-	g->list_ends = (int64_t)fetch_u64(bytes + 8);
-	text_printable(g->list, GREETING_MAX, bytes + 16, n - 16);
-	return 0;
-}
-
 static const char *
 session_on_hello(void *owner, const struct frame *f)
 {
 	struct session *s = owner;
-	struct reader reader = { f->payload, f->length };
 	struct greeting *g = &s->greeting;
-	const uint8_t *bytes;
-	uint8_t kind;
-	size_t n;
-	int got;
+	const char *wrong = greeting_take(g, f);
 
-	while ((got = item_get(&reader, &kind, &bytes, &n)) == 1) {
-		if (kind == PROTO_ITEM_SESSION)
-			text_printable(g->session, GREETING_MAX, bytes, n);
-		else if (kind == PROTO_ITEM_SERVER)
-			text_printable(g->server, GREETING_MAX, bytes, n);
-		else if (kind == PROTO_ITEM_PEER)
-			text_printable(g->peer, GREETING_MAX, bytes, n);
-		else if (kind == PROTO_ITEM_FEATURES) {
-			g->cancels = feature_is_in(bytes, n, "cancel");
-			g->closes = feature_is_in(bytes, n, "close");
-		} else if (kind == PROTO_ITEM_REVOCATIONS &&
-		    session_read_list(g, bytes, n) == -1)
-			return "a malformed HELLO";
-	}
-	if (got == -1)
-		return "a malformed HELLO";
+	if (wrong != NULL)
+		return wrong;
 	g->waits = false;
 	if (s->settings->verbose)
 		outcome_say("session: %s, server: %s, the server knows us "
@@ -321,8 +291,7 @@ session_receive(struct session *s)
 	enum io io = endpoint_receive(&s->end);
 	struct outcome *o = session_listener(s);
 
-	s->heard = clock_now();
-	s->probed = 0;
+	pulse_heard(&s->pulse);
 	if (s->end.over)
 		return;
 	if (io == IO_ERROR)
@@ -336,19 +305,15 @@ session_receive(struct session *s)
 
 /* --- is it still there? ------------------------------------------------- */
 
-/* A third of the time that a server may be silent goes by before it is asked;
- * the rest is for its answer.  One that has not greeted us is not asked: the
- * time for that is limited otherwise. */
+/* One that has not greeted us is not asked: the time for that is limited
+ * otherwise.  And while we do not look at what comes, nothing can be said. */
 static int64_t
 session_dead_deadline(const struct session *s)
 {
-	int64_t most = s->settings->dead_timeout;
-
-	if (most == 0 || s->end.conn == NULL || s->end.over || s->shaking ||
+	if (s->end.conn == NULL || s->end.over || s->shaking || s->end.held ||
 	    s->state == SESSION_GREETING)
 		return CLOCK_NEVER;
-	return s->probed == 0 ? clock_after(s->heard, most / 3) :
-	    clock_after(s->probed, most - most / 3);
+	return pulse_deadline(&s->pulse, s->settings->dead_timeout);
 }
 
 /* Ask whether it is there, or give it up. */
@@ -356,31 +321,18 @@ static void
 session_check_dead(struct session *s)
 {
 	char within[TEXT_COUNT_MAX];
-	struct net_carried carried;
-	uint64_t taken;
+	struct outcome *o = session_listener(s);
 
-	if (!clock_past(session_dead_deadline(s)))
+	if (!clock_past(session_dead_deadline(s)) ||
+	    !pulse_is_gone(&s->pulse, s->end.conn))
 		return;
-	/* Data of ours that is still on its way may be before the question; as
-	 * long as that moves, the other end is there. */
-	net_carried(conn_fd(s->end.conn), &carried);
-	taken = conn_sent(s->end.conn) - carried.unacked;
-	if (s->probed != 0 && (taken == s->taken || carried.unacked == 0)) {
-		struct outcome *o = session_listener(s);
-
-		session_fail(s, OUTCOME_LOST, "nothing has come from the "
-		    "server for %s", text_count(within,
-		    (double)s->settings->dead_timeout / 1000, "second"));
-		if (o != NULL && s->state != SESSION_IDLE)
-			outcome_hint(o, "the command may have begun: look "
-			    "whether %s can be reached, and into the log of "
-			    "aisd there", s->settings->host);
-		return;
-	}
-	s->taken = taken;
-	s->probed = clock_now();
-	/* Where it does not fit, what stands there already is the question. */
-	(void)frame_put(conn_out(s->end.conn), PROTO_PING, 0, NULL, 0);
+	session_fail(s, OUTCOME_LOST, "nothing has come from the server for "
+	    "%s", text_count(within,
+	    (double)s->settings->dead_timeout / 1000, "second"));
+	if (o != NULL && s->state != SESSION_IDLE)
+		outcome_hint(o, "the command may have begun: look whether %s "
+		    "can be reached, and into the log of aisd there",
+		    s->settings->host);
 }
 
 /* --- the connection ---------------------------------------------------- */
@@ -412,8 +364,8 @@ session_dial(struct session *s, int64_t connected)
 		return -1;
 	s->shaking = true;
 	s->greeting = (struct greeting){ .waits = false };
-	s->dialed = s->heard = clock_now();
-	s->probed = 0;
+	s->dialed = clock_now();
+	pulse_heard(&s->pulse);
 	s->dialed_us = clock_now_us();
 	/* A look-up cannot be interrupted but by ending aisc. */
 	signals_release();
@@ -426,7 +378,7 @@ session_dial(struct session *s, int64_t connected)
 			session_out_of_time(s);
 		return -1;
 	}
-	s->end.request = 0;
+	s->end.request = s->newest = 0;
 	session_shake(s);
 	return 0;
 }
@@ -436,13 +388,13 @@ session_close(struct session *s)
 {
 	int fd = conn_linger(s->end.conn);
 
-	s->end.conn = NULL;
+	endpoint_reset(&s->end);
+	ahead_lose(&s->ahead);
 	/* It has the server's last words to write yet. */
 	if (s->proxy != 0)
 		(void)spawn_end(s->proxy, clock_in(PROXY_GRACE));
 	s->proxy = 0;
 	fd_close(&fd);
-	s->end.over = false;
 	s->outcome = NULL;
 	s->state = SESSION_GREETING;	/* Of the next one. */
 }
@@ -457,7 +409,9 @@ session_send(struct session *s)
 	/* A server that refuses us closes the connection, so that writing may
 	 * fail before we have read why. */
 	session_receive(s);
-	if (!s->end.over)
+	if (s->end.held)
+		s->end.ended = IO_ERROR;
+	else if (!s->end.over)
 		session_tls_failed(s);
 	return false;
 }
@@ -527,7 +481,7 @@ session_prepare(struct session *s, const struct body *body)
 void
 session_ask(struct session *s)
 {
-	s->end.request++;
+	s->end.request = ++s->newest;
 	if (s->state == SESSION_IDLE)
 		s->state = SESSION_ASKED;
 }
@@ -543,6 +497,45 @@ session_answered(struct session *s)
 {
 	s->state = SESSION_IDLE;
 	s->outcome = NULL;
+	/* Theirs may be here already, and their turn comes when all of this one
+	 * is done. */
+	s->end.held = s->ahead.sent > 0;
+	conn_stretch(s->end.conn, ahead_most(&s->ahead));
+}
+
+bool
+session_follow(struct session *s)
+{
+	uint32_t number = ahead_take(&s->ahead);
+
+	if (number == 0)
+		return false;
+	buf_free(&s->body);
+	if (s->ahead.lost) {
+		session_fail(s, OUTCOME_LOST, "the session has ended; the "
+		    "command may have begun");
+		return true;
+	}
+	s->end.request = number;
+	s->state = SESSION_ASKED;
+	conn_stretch(s->end.conn, 0);
+	endpoint_release(&s->end);
+	return true;
+}
+
+void
+session_recall(struct session *s)
+{
+	if (s->end.conn != NULL && ahead_cancel(&s->ahead, s->end.conn) == -1)
+		session_fail(s, OUTCOME_RESOURCES, "out of memory");
+}
+
+void
+session_put_ahead(struct session *s)
+{
+	if (session_is_awaited(s) && buf_used(&s->body) == 0)
+		ahead_send(&s->ahead, s->end.conn, s->greeting.most,
+		    s->greeting.most_bytes, &s->newest);
 }
 
 int
@@ -588,6 +581,7 @@ session_init(struct session *s, const struct settings *settings,
 	    .requests = { requests, count, owner } },
 	    .state = SESSION_GREETING };
 	buf_init(&s->body, PROTO_BODY_MAX);
+	ahead_init(&s->ahead);
 }
 
 void
@@ -596,4 +590,5 @@ session_clear(struct session *s)
 	session_close(s);
 	tls_context_free(s->tls);
 	buf_free(&s->body);
+	ahead_free(&s->ahead);
 }

@@ -19,32 +19,14 @@
 #include "common/endpoint/endpoint.h"
 
 #include "client/core/outcome.h"
+#include "client/session/ahead.h"
+#include "client/session/greeting.h"
+#include "client/session/pulse.h"
 
 struct body;
 struct pollset;
 struct settings;
 struct tls_context;
-
-/* The longest item of HELLO that is kept; what is longer is cut. */
-#define GREETING_MAX	256
-
-/* What the server has said of the session; foreign bytes are escaped. */
-struct greeting {
-	char session[GREETING_MAX];	/* Its name. */
-	char server[GREETING_MAX];	/* The program and its version. */
-	char peer[GREETING_MAX];	/* By which name it knows us. */
-	/* Of the revocation lists that we were looked for on the one that ends
-	 * first: whose it is, and its seconds since 1970; 0: none ends. */
-	char list[GREETING_MAX];
-	int64_t list_begins;
-	int64_t list_ends;
-	bool waits;			/* Others are served before us, */
-	uint32_t ahead;			/* so many of them, */
-	bool own;			/* now one of our certificate. */
-	bool cancels;			/* It can end a request in a session, */
-	bool closes;			/* and close an output of one. */
-	int64_t shaken_us;		/* How long TLS took to be ready. */
-};
 
 /* Where a session stands, as bits, for the tables of frames. */
 enum session_state {
@@ -67,6 +49,8 @@ struct session {
 	struct greeting greeting;
 
 	struct buf body;	/* Of the newest request, not sent yet. */
+	uint32_t newest;	/* The last number that was used. */
+	struct ahead ahead;	/* What is to follow it. */
 
 	/* What is awaited. */
 	struct outcome *outcome;	/* Where its end is told, or NULL. */
@@ -79,9 +63,7 @@ struct session {
 	int64_t waited;		/* When waiting in line must be over. */
 	int64_t tell;		/* When to say that we wait. */
 	bool told_own;		/* It was said that it is for our own. */
-	int64_t heard;		/* When the server was there last. */
-	int64_t probed;		/* When it was asked for that; 0: not since. */
-	uint64_t taken;		/* Of what we send; see session_check_dead(). */
+	struct pulse pulse;	/* Is the server there? */
 	int64_t pinged_us;	/* When our PING left; 0: none did. */
 	int64_t rtt_us;		/* How long its PONG took; -1: none came. */
 };
@@ -120,12 +102,25 @@ void session_fail(struct session *s, enum outcome_class class,
  * is told. */
 int session_prepare(struct session *s, const struct body *body);
 
-/* The newest request: it begins, its command runs, it has its answer. */
+/* The one that is awaited: it begins, its command runs, it has its answer. */
 void session_ask(struct session *s);
 void session_started(struct session *s);
 void session_answered(struct session *s);
 
-/* Queue a frame of the newest request.  As frame_put(). */
+/*
+ * The first of those ahead has its turn: what comes now is about it.  False if
+ * it was not sent, and is to be asked like any other.  Where it was, in a
+ * session that has ended, that is told.
+ */
+bool session_follow(struct session *s);
+
+/* Let none of those that were sent ahead begin. */
+void session_recall(struct session *s);
+
+/* Send as many of them as the server takes. */
+void session_put_ahead(struct session *s);
+
+/* Queue a frame of the one that is awaited.  As frame_put(). */
 int session_put(struct session *s, enum proto_type type, const void *payload,
     size_t n);
 

@@ -168,10 +168,26 @@ conn_sent(const struct conn *c)
 	return c->sent;
 }
 
+void
+conn_stretch(struct conn *c, size_t most)
+{
+	size_t used = buf_used(&c->in);
+
+	c->in.limit = most > CONN_QUEUE ? most : CONN_QUEUE;
+	if (c->in.limit < used)
+		c->in.limit = used;
+}
+
 int
 conn_peek(const struct conn *c, struct frame *f)
 {
-	return frame_peek(&c->in, f);
+	return conn_peek_at(c, 0, f);
+}
+
+int
+conn_peek_at(const struct conn *c, size_t skip, struct frame *f)
+{
+	return frame_peek_at(&c->in, skip, f);
 }
 
 void

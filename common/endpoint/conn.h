@@ -76,8 +76,13 @@ bool conn_ready(const struct conn *c, const struct pollset *ps);
 enum io conn_read(struct conn *c);
 enum io conn_write(struct conn *c);
 
+/* Let the inbound queue hold "most" bytes, for frames that nobody takes now; 0:
+ * as many as are there, or its own size. */
+void conn_stretch(struct conn *c, size_t most);
+
 /* The next frame: as frame_peek().  conn_done() drops it. */
 int conn_peek(const struct conn *c, struct frame *f);
+int conn_peek_at(const struct conn *c, size_t skip, struct frame *f);
 void conn_done(struct conn *c, const struct frame *f);
 
 /* How much more data, header not counted, may be put into the next frame:

@@ -74,21 +74,12 @@ endpoint_find(struct endpoint *e, uint8_t type, void **owner)
 	return NULL;
 }
 
-/* Has the request of the frame ended before it came?  "state" is that of the
- * newest one. */
-static bool
-endpoint_is_late(const struct endpoint *e, const struct frame *f,
-    unsigned state)
-{
-	return f->request < e->request ||
-	    (f->request == e->request && state == ENDPOINT_IDLE);
-}
-
 /* Handle one frame.  NULL, or what is wrong with it. */
 static const char *
 endpoint_take(struct endpoint *e, const struct frame *f)
 {
 	unsigned state = e->side->state(e->owner);
+	bool legal;
 	void *owner;
 	const struct endpoint_frame *known = endpoint_find(e, f->type, &owner);
 
@@ -97,10 +88,12 @@ endpoint_take(struct endpoint *e, const struct frame *f)
 	if ((known->scope == ENDPOINT_SESSION) != (f->request == 0))
 		return "a frame has a request's number where it may not, or "
 		    "none where it must";
-	if (known->scope == ENDPOINT_TRAILS && endpoint_is_late(e, f, state))
+	legal = (known->states & state) != 0;
+	if (known->scope == ENDPOINT_TRAILS && (f->request < e->request ||
+	    (f->request == e->request && !legal)))
 		return NULL;
 	if ((known->scope >= ENDPOINT_REQUEST && f->request != e->request) ||
-	    (known->states & state) == 0)
+	    !legal)
 		return "a frame came where it is not legal";
 	return known->handle(owner, f);
 }
@@ -108,7 +101,8 @@ endpoint_take(struct endpoint *e, const struct frame *f)
 void
 endpoint_poll(struct endpoint *e, struct pollset *ps)
 {
-	conn_poll(e->conn, ps, !e->over);
+	/* poll(2) reports an end again and again. */
+	conn_poll(e->ended == IO_OK ? e->conn : NULL, ps, !e->over);
 	if (e->paused && !e->over)
 		pollset_deadline(ps, clock_now());
 }
@@ -116,29 +110,78 @@ endpoint_poll(struct endpoint *e, struct pollset *ps)
 bool
 endpoint_ready(const struct endpoint *e, const struct pollset *ps)
 {
-	return !e->over && (e->paused || conn_ready(e->conn, ps));
+	return !e->over && (e->paused ||
+	    (e->ended == IO_OK && conn_ready(e->conn, ps)));
+}
+
+/* Answer the PINGs among the frames that wait. */
+static void
+endpoint_scan(struct endpoint *e)
+{
+	struct frame f;
+
+	while (!e->over && conn_peek_at(e->conn, e->scanned, &f) == 1) {
+		if (f.type == PROTO_PING && f.request == 0 &&
+		    endpoint_on_ping(e, &f) != NULL)
+			return;
+		e->scanned += PROTO_HEADER + f.length;
+	}
+}
+
+/* Handle a frame that has not been answered while it waited, and drop it. */
+static void
+endpoint_handle(struct endpoint *e, const struct frame *f)
+{
+	bool scanned = e->scanned > 0;
+	const char *wrong = NULL;
+
+	e->scanned -= scanned ? PROTO_HEADER + f->length : 0;
+	if (!scanned || f->type != PROTO_PING || f->request != 0)
+		wrong = endpoint_take(e, f);
+	if (wrong != NULL && !e->over)
+		e->side->on_violation(e->owner, wrong);
+	/* A handler may have given the connection away. */
+	if (e->conn != NULL)
+		conn_done(e->conn, f);
 }
 
 enum io
 endpoint_receive(struct endpoint *e)
 {
-	enum io io = e->paused ? IO_WAIT : conn_read(e->conn);
-	const char *wrong;
+	enum io io = e->paused || e->ended != IO_OK ? IO_WAIT :
+	    conn_read(e->conn);
 	struct frame f;
 	int got = 0;
 
+	if (io == IO_EOF || io == IO_ERROR)
+		e->ended = io;
 	e->paused = false;
-	while (!e->over && (got = conn_peek(e->conn, &f)) == 1 && !e->paused) {
-		wrong = endpoint_take(e, &f);
-		if (wrong != NULL && !e->over)
-			e->side->on_violation(e->owner, wrong);
-		/* A handler may have given the connection away. */
-		if (e->conn != NULL)
-			conn_done(e->conn, &f);
-	}
+	while (!e->over && !e->held &&
+	    (got = conn_peek(e->conn, &f)) == 1 && !e->paused)
+		endpoint_handle(e, &f);
 	/* Without another frame there is nothing to come back to. */
 	e->paused = e->paused && got == 1 && !e->over;
-	if (got == -1 && !e->over)
+	if (e->held)
+		endpoint_scan(e);
+	else if (got == -1 && !e->over)
 		e->side->on_violation(e->owner, "a frame is too long");
-	return io;
+	if (e->ended == IO_OK)
+		return io;
+	return e->paused || e->held ? IO_OK : e->ended;
+}
+
+void
+endpoint_release(struct endpoint *e)
+{
+	e->held = false;
+	e->paused = true;
+}
+
+void
+endpoint_reset(struct endpoint *e)
+{
+	e->conn = NULL;
+	e->over = e->paused = e->held = false;
+	e->scanned = 0;
+	e->ended = IO_OK;
 }

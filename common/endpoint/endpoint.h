@@ -22,11 +22,12 @@ struct pollset;
 /* What a frame belongs to. */
 enum endpoint_scope {
 	ENDPOINT_SESSION,	/* The session: its request number is 0. */
-	ENDPOINT_OPENS,		/* A request that it begins or goes on with:
-				 * the handler judges the number. */
-	ENDPOINT_REQUEST,	/* The newest request. */
-	ENDPOINT_TRAILS		/* The newest request; or one that has ended
-				 * while the frame was on its way: dropped. */
+	ENDPOINT_ANY,		/* A request of which the handler judges the
+				 * number. */
+	ENDPOINT_REQUEST,	/* The one that is served. */
+	ENDPOINT_TRAILS		/* The one that is served; or one that has
+				 * ended while the frame was on its way:
+				 * dropped. */
 };
 
 /* States of an owner are bits of its own, but this one: no request is under
@@ -75,9 +76,14 @@ struct endpoint {
 	void *owner;
 	struct endpoint_table requests;	/* The frames of requests. */
 	struct conn *conn;	/* NULL: there is none. */
-	uint32_t request;	/* The newest request's number. */
+	uint32_t request;	/* The number of the one that is served, or
+				 * was last. */
 	bool over;		/* No frame is handled any more. */
-	bool paused;		/* Frames wait for the next dispatch. */
+	bool paused;		/* Frames wait for the next dispatch, */
+	bool held;		/* or for endpoint_release(). */
+	size_t scanned;		/* Bytes of theirs whose PINGs have answers. */
+	enum io ended;		/* How the connection has ended behind frames
+				 * that wait; IO_OK: it has not. */
 };
 
 /* Add the connection to the step of "ps", for reading unless it is over. */
@@ -89,9 +95,15 @@ bool endpoint_ready(const struct endpoint *e, const struct pollset *ps);
 /*
  * Read, and handle the frames that have come, until the endpoint is over.  A
  * handler that has set "paused" is the last one before the next call, which
- * does not read before it has handled what waits.  As conn_read(); IO_WAIT as
- * well if nothing was read.
+ * does not read before it has handled what waits.  One that has set "held" is
+ * the last one before endpoint_release(): until then no frame is acted on, but
+ * PING has its answer.  As conn_read(); the end of the connection comes after
+ * the last frame, and IO_WAIT as well if nothing was read.
  */
 enum io endpoint_receive(struct endpoint *e);
+void endpoint_release(struct endpoint *e);
+
+/* Forget what there was of a connection; "e" may be given another. */
+void endpoint_reset(struct endpoint *e);
 
 #endif

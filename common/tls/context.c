@@ -158,11 +158,17 @@ make_signer(struct tls_context *c, const struct tls_files *files,
 	EVP_PKEY *key = SSL_CTX_get0_privatekey(c->ssl);
 	const OSSL_PROVIDER *provider = EVP_PKEY_get0_provider(key);
 	X509 *cert = SSL_CTX_get0_certificate(c->ssl);
+	const EVP_PKEY *shown = X509_get0_pubkey(cert);
 	X509_STORE *store = SSL_CTX_get_cert_store(c->ssl);
 	STACK_OF(X509) *chain = NULL;
 	char properties[80];
 
-	if (provider == EVP_PKEY_get0_provider(X509_get0_pubkey(cert)))
+	/* It was decoded once; where memory is out, it is not again. */
+	if (shown == NULL) {
+		trial_explain(why);
+		return -1;
+	}
+	if (provider == EVP_PKEY_get0_provider(shown))
 		return 0;
 	(void)snprintf(properties, sizeof properties, "?%.60s.signature=yes",
 	    OSSL_PROVIDER_get0_name(provider));

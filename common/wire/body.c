@@ -27,6 +27,7 @@ int
 body_put(struct buf *out, const struct body *body)
 {
 	uint8_t operation = (uint8_t)body->operation, windows[8];
+	const uint8_t condition = (uint8_t)body->condition;
 
 	store_u32(windows, body->windows[0]);
 	store_u32(windows + 4, body->windows[1]);
@@ -44,6 +45,9 @@ body_put(struct buf *out, const struct body *body)
 	if (body->arguments &&
 	    item_put(out, PROTO_ITEM_ARGUMENTS, NULL, 0) == -1)
 		return -1;
+	if (body->condition != PROTO_IF_ANY &&
+	    item_put(out, PROTO_ITEM_IF, &condition, 1) == -1)
+		return -1;
 	if (body->wants_stdin &&
 	    item_put(out, PROTO_ITEM_STDIN, NULL, 0) == -1)
 		return -1;
@@ -52,7 +56,7 @@ body_put(struct buf *out, const struct body *body)
 
 /* What the first pass over a body finds out. */
 struct count {
-	size_t kinds[PROTO_ITEM_WINDOWS + 1];	/* Items of each kind. */
+	size_t kinds[PROTO_ITEM_IF + 1];	/* Items of each kind. */
 	size_t items, bytes;
 	const char *unknown;	/* About an item that is not known, or NULL. */
 	const char *invalid;	/* About a value that is of no use, or NULL. */
@@ -87,7 +91,7 @@ check_value(uint8_t kind, const uint8_t *bytes, size_t n)
 static bool
 body_knows(uint8_t kind)
 {
-	return kind >= PROTO_ITEM_OPERATION && kind <= PROTO_ITEM_WINDOWS;
+	return kind >= PROTO_ITEM_OPERATION && kind <= PROTO_ITEM_IF;
 }
 
 /* Count and check the items, so that parsing needs one allocation. */
@@ -105,7 +109,7 @@ count_items(struct reader r, struct count *c, enum proto_code *code)
 			return "the request has too many words";
 		}
 		c->bytes += n + 1;
-		if (kind <= PROTO_ITEM_WINDOWS)
+		if (kind <= PROTO_ITEM_IF)
 			c->kinds[kind]++;
 		if (!body_knows(kind) && (kind & MAY_SKIP) == 0)
 			c->unknown = "the server does not know an item of the "
@@ -121,7 +125,8 @@ count_items(struct reader r, struct count *c, enum proto_code *code)
 		return malformed;
 	if (c->kinds[PROTO_ITEM_DIRECTORY] > 1 ||
 	    c->kinds[PROTO_ITEM_STDIN] > 1 ||
-	    c->kinds[PROTO_ITEM_WINDOWS] > 1)
+	    c->kinds[PROTO_ITEM_WINDOWS] > 1 ||
+	    c->kinds[PROTO_ITEM_IF] > 1)
 		return "the request has an item twice that stands there once";
 	return NULL;
 }
@@ -177,6 +182,11 @@ take_item(struct body *body, uint8_t kind, const uint8_t *bytes, size_t n,
 		if (body->windows[0] > PROTO_WINDOW_MAX ||
 		    body->windows[1] > PROTO_WINDOW_MAX)
 			return "the request's window is too large";
+		return NULL;
+	case PROTO_ITEM_IF:
+		if (n != 1 || bytes[0] == 0)
+			return malformed;
+		body->condition = (enum proto_condition)bytes[0];
 		return NULL;
 	default:
 		return NULL;
@@ -252,6 +262,9 @@ body_parse(struct body *body, const uint8_t *bytes, size_t n,
 	 * that more than a value of no use. */
 	if (why == NULL && body->operation > PROTO_SUBSYSTEM)
 		c.unknown = "the server does not know such a request";
+	if (why == NULL && body->condition > PROTO_IF_SUCCEEDED)
+		c.unknown = "the server does not know a condition of the "
+		    "request";
 	if (why == NULL && c.unknown != NULL) {
 		why = c.unknown;
 		*code = PROTO_CODE_UNSUPPORTED;

@@ -17,6 +17,13 @@
 
 struct buf;
 
+/* Where a client's request stands among others. */
+enum body_place {
+	BODY_ALONE,
+	BODY_LEADS,		/* Others are to be sent behind it, and the */
+	BODY_FOLLOWS		/* first of these has its turn now. */
+};
+
 /* A request as it came, or as it is to be sent. */
 struct body {
 	enum proto_operation operation;
@@ -27,7 +34,9 @@ struct body {
 	char *directory;	/* Or NULL. */
 	bool wants_stdin;
 	bool arguments;		/* The list is to have them. */
+	enum proto_condition condition;	/* Of the one before it. */
 	const char *features;	/* To be sent, or NULL; not parsed. */
+	enum body_place place;	/* Neither sent nor parsed. */
 	uint32_t windows[2];	/* Credit for standard output and error. */
 	void *memory;		/* Of body_parse(), with all of the above. */
 };

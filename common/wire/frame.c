@@ -93,15 +93,23 @@ feature_is_in(const uint8_t *names, size_t n, const char *name)
 int
 frame_peek(const struct buf *in, struct frame *f)
 {
-	const uint8_t *p = buf_data(in);
+	return frame_peek_at(in, 0, f);
+}
+
+int
+frame_peek_at(const struct buf *in, size_t skip, struct frame *f)
+{
+	const uint8_t *p;
 	uint32_t length;
 
-	if (buf_used(in) < PROTO_HEADER)
+	if (buf_used(in) < PROTO_HEADER ||
+	    buf_used(in) - PROTO_HEADER < skip)
 		return 0;
+	p = buf_data(in) + skip;
 	length = fetch_u32(p + 5);
 	if (length > PROTO_PAYLOAD_MAX)
 		return -1;
-	if (buf_used(in) - PROTO_HEADER < length)
+	if (buf_used(in) - PROTO_HEADER - skip < length)
 		return 0;
 	f->type = p[0];
 	f->request = fetch_u32(p + 1);

@@ -81,6 +81,9 @@ int item_find(const uint8_t *items, size_t n, enum proto_item kind,
  */
 int frame_peek(const struct buf *in, struct frame *f);
 
+/* The same of the frame that begins after the first "skip" bytes. */
+int frame_peek_at(const struct buf *in, size_t skip, struct frame *f);
+
 /* Drop the frame that frame_peek() found from the front of "in". */
 void frame_consume(struct buf *in, const struct frame *f);
 

@@ -115,6 +115,9 @@ enum proto_item {
 	PROTO_ITEM_STDIN	= 0x05,
 	/* Credit for standard output and for standard error (4 bytes each). */
 	PROTO_ITEM_WINDOWS	= 0x06,
+	/* Carry it out only if the one before it came to this: enum
+	 * proto_condition (1 byte). */
+	PROTO_ITEM_IF		= 0x07,
 
 	/* In HELLO, and in a request: names of what the sender can do, with a
 	 * blank between two.  Unknown ones are ignored. */
@@ -133,6 +136,10 @@ enum proto_item {
 	 * 1970 (8 bytes each), and its issuer.  No item: no list, or none that
 	 * ends. */
 	PROTO_ITEM_REVOCATIONS	= 0xa3,
+	/* In HELLO: how many requests may be sent before the one that is
+	 * served has its answer, and how many bytes their bodies may have in
+	 * all (4 bytes each).  No item: none. */
+	PROTO_ITEM_AHEAD	= 0xa4,
 
 	/* In GOODBYE and REFUSED: a sentence for people. */
 	PROTO_ITEM_TEXT		= 0xb0,
@@ -167,6 +174,16 @@ enum proto_operation {
 	PROTO_LINE		= 6,
 	/* Run what the rule names for this subsystem of ssh(1): "sftp". */
 	PROTO_SUBSYSTEM		= 7
+};
+
+/* What the request before must have come to; each includes those above it. */
+enum proto_condition {
+	/* Nothing in particular. */
+	PROTO_IF_ANY		= 0,
+	/* It was carried out, and ended by itself. */
+	PROTO_IF_ENDED		= 1,
+	/* And with the exit status 0. */
+	PROTO_IF_SUCCEEDED	= 2
 };
 
 /* The flags of WAITING.  Further ones are ignored. */
@@ -214,7 +231,9 @@ enum proto_code {
 	/* The server does not know such a request, or an item of it. */
 	PROTO_CODE_UNSUPPORTED	= 14,
 	/* The client has cancelled it. */
-	PROTO_CODE_CANCELLED	= 15
+	PROTO_CODE_CANCELLED	= 15,
+	/* The request before did not come to what this one asks for. */
+	PROTO_CODE_SKIPPED	= 16
 };
 
 /* How a command ended, in EXIT. */

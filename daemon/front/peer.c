@@ -13,6 +13,7 @@
 #include "common/wire/frame.h"
 #include "common/endpoint/conn.h"
 #include "common/tls/tls.h"
+#include "daemon/front/intake.h"
 #include "daemon/front/peer.h"
 #include "daemon/conf/settings.h"
 
@@ -45,14 +46,18 @@ peer_put_hello(struct peer *p)
 {
 	static const char server[] = "aisd " PACKAGE_VERSION;
 	const char *name = p->audit.session, *cn = p->identity.common_name;
+	uint8_t ahead[8];
 	struct buf body;
 	int result;
 
+	store_u32(ahead, INTAKE_REQUESTS);
+	store_u32(ahead + 4, INTAKE_BYTES);
 	buf_init(&body, PROTO_PAYLOAD_MAX);
 	result = item_put(&body, PROTO_ITEM_SESSION, name, strlen(name)) ||
 	    item_put(&body, PROTO_ITEM_SERVER, server, strlen(server)) ||
 	    item_put(&body, PROTO_ITEM_FEATURES, PROTO_FEATURES,
 	    strlen(PROTO_FEATURES)) ||
+	    item_put(&body, PROTO_ITEM_AHEAD, ahead, sizeof ahead) ||
 	    item_put(&body, PROTO_ITEM_PEER, cn, strlen(cn)) ||
 	    peer_put_list(p, &body) ||
 	    frame_put(conn_out(p->end.conn), PROTO_HELLO, 0, buf_data(&body),

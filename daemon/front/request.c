@@ -21,6 +21,7 @@
 #include "common/wire/frame.h"
 #include "common/endpoint/conn.h"
 #include "daemon/exec/child.h"
+#include "daemon/exec/exec-failure.h"
 #include "daemon/exec/tree.h"
 #include "daemon/conf/settings.h"
 #include "daemon/front/peer.h"
@@ -39,9 +40,7 @@ request_refuse(struct request *r, const struct failure *why)
 enum request_state
 request_state(const struct request *r)
 {
-	if (r->command.state != COMMAND_NONE)
-		return REQUEST_BUSY;
-	return buf_used(&r->pieces) > 0 ? REQUEST_BODY : REQUEST_IDLE;
+	return r->command.state != COMMAND_NONE ? REQUEST_BUSY : REQUEST_IDLE;
 }
 
 void
@@ -50,7 +49,7 @@ request_init(struct request *r, struct peer *peer, struct tree *tree)
 	r->peer = peer;
 	r->tree = tree;
 	r->idle_since = clock_now();
-	buf_init(&r->pieces, PROTO_BODY_MAX);
+	r->met = PROTO_IF_SUCCEEDED;
 	command_init(&r->command, tree);
 }
 
@@ -59,7 +58,6 @@ request_clear(struct request *r)
 {
 	decision_free(&r->decision);
 	body_free(&r->body);
-	buf_free(&r->pieces);
 	command_free(&r->command);
 }
 
@@ -78,7 +76,6 @@ request_reset(struct request *r)
 	command_reset(&r->command);
 	decision_free(&r->decision);
 	body_free(&r->body);
-	buf_free(&r->pieces);
 	r->limited = false;
 	r->idle_since = clock_now();
 }
@@ -241,15 +238,32 @@ request_decide(struct request *r)
 	request_start(r);
 }
 
-const char *
-request_begin(struct request *r)
+/* It is as if it had not been sent: the record has no word of it, and what the
+ * next one asks for is about the one before. */
+static void
+request_skip(struct request *r)
 {
-	enum proto_code code;
-	const char *wrong = body_parse(&r->body, buf_data(&r->pieces),
-	    buf_used(&r->pieces), &code);
 	struct failure why;
 
-	buf_free(&r->pieces);
+	failure_set(&why, PROTO_CODE_SKIPPED, "the request before it did not "
+	    "%s", r->body.condition == PROTO_IF_SUCCEEDED ? "succeed" :
+	    "run to its end");
+	request_refuse(r, &why);
+	request_reset(r);
+}
+
+const char *
+request_begin(struct request *r, const uint8_t *bytes, size_t n)
+{
+	enum proto_code code;
+	const char *wrong = body_parse(&r->body, bytes, n, &code);
+	struct failure why;
+
+	if (wrong == NULL && r->met < r->body.condition) {
+		request_skip(r);
+		return NULL;
+	}
+	r->met = PROTO_IF_ANY;
 	if (wrong == NULL) {
 		request_decide(r);
 		return NULL;
@@ -264,55 +278,6 @@ request_begin(struct request *r)
 	return code == PROTO_CODE_PROTOCOL ? wrong : NULL;
 }
 
-/* Is "error" one of the server's own lacks?  EBADF: a descriptor's number is
- * above the limit "open_files", see dup(2). */
-static bool
-request_lacks(int error)
-{
-	return error == EAGAIN || error == ENOMEM || error == ENFILE ||
-	    error == EMFILE || error == EBADF;
-}
-
-/* Say in "why" what the peer is told of a start that has failed. */
-static void
-request_explain_failure(const struct request *r, const struct child_failure *f,
-    struct failure *why)
-{
-	const char *name = r->decision.record.shell ?
-	    r->settings->shell_program : r->decision.record.argv[0];
-	const struct child_plan *plan = &r->decision.plan;
-
-	if (f->stage == CHILD_STAGE_DIRECTORY)
-		/* "." is the directory of the rule or of the session. */
-		failure_set(why, PROTO_CODE_DIRECTORY, "cannot enter the "
-		    "directory %.500s: %s", strcmp(plan->directory, ".") == 0 ?
-		    plan->base : plan->directory, strerror(f->error));
-	else if (f->stage == CHILD_STAGE_PATH && !request_lacks(f->error))
-		failure_set(why, PROTO_CODE_DENIED, "a path in the arguments "
-		    "of %.500s %s%s", name, f->error == EXDEV ? "leads out of "
-		    "its directory" : "cannot be opened: ",
-		    f->error == EXDEV ? "" : strerror(f->error));
-	else if (f->stage == CHILD_STAGE_UNSAFE)
-		(void)failure_make(why, PROTO_CODE_NOT_EXECUTABLE,
-		    "the server's operator has to mend that, and aisd -t says "
-		    "where", "commands could change the program of %.500s, or "
-		    "a directory on its way, so it is not executed", name);
-	else if (f->stage == CHILD_STAGE_INTERPRETER)
-		failure_set(why, PROTO_CODE_NOT_EXECUTABLE, "cannot execute "
-		    "%.500s: the interpreter in its first line, or its "
-		    "loader, is not there", name);
-	else if (f->stage != CHILD_STAGE_EXEC || request_lacks(f->error))
-		failure_set(why, PROTO_CODE_RESOURCES, "cannot start %.500s: "
-		    "%s; the server lacks resources", name,
-		    strerror(f->error));
-	else if (f->error == ENOENT || f->error == ENOTDIR)
-		failure_set(why, PROTO_CODE_UNKNOWN, "unknown command: "
-		    "%.500s", name);
-	else
-		failure_set(why, PROTO_CODE_NOT_EXECUTABLE, "cannot execute "
-		    "%.500s: %s", name, strerror(f->error));
-}
-
 /* Has the command started? */
 static void
 request_check_begun(struct request *r)
@@ -325,7 +290,9 @@ request_check_begun(struct request *r)
 	uint32_t credit;
 
 	if (begun == -1) {
-		request_explain_failure(r, &f, &why);
+		exec_failure_explain(&f, r->decision.record.shell ?
+		    r->settings->shell_program : r->decision.record.argv[0],
+		    &r->decision.plan, &why);
 		request_drop(r, &why);
 	} else if (begun == 1 && !r->command.chdir &&
 	    peer_can_speak(r->peer)) {
@@ -367,6 +334,7 @@ request_finish_chdir(struct request *r)
 			memcpy(r->directory, buf_data(&path), n);
 			r->directory[n] = '\0';
 		}
+		r->met = PROTO_IF_SUCCEEDED;
 		peer_put(r->peer, frame_put(conn_out(r->peer->end.conn),
 		    PROTO_DIRECTORY, r->peer->end.request, buf_data(&path),
 		    n));
@@ -391,6 +359,9 @@ request_tell_end(struct request *r)
 		r->sums.out_bytes += end.out_bytes;
 		r->sums.err_bytes += end.err_bytes;
 	}
+	if (r->command.cut == PROTO_CODE_NONE)
+		r->met = end.signal == 0 && end.exit == 0 ?
+		    PROTO_IF_SUCCEEDED : PROTO_IF_ENDED;
 	if (!peer_can_speak(r->peer))
 		return;
 	e = (struct frame_exit){ .end = end.signal != 0 ? PROTO_END_SIGNAL :
@@ -473,10 +444,9 @@ request_on_signal(void *owner, const struct frame *f)
 }
 
 /* It ends as by any other limit: with all that the session has started. */
-static const char *
-request_on_cancel(void *owner, const struct frame *f)
+const char *
+request_cancel(struct request *r, const struct frame *f)
 {
-	struct request *r = owner;
 	const uint8_t *item;
 	size_t n;
 
@@ -503,7 +473,6 @@ static const struct endpoint_frame request_frames[] = {
 	{ PROTO_STDIN_EOF, ENDPOINT_TRAILS, REQUEST_BUSY,
 	    request_on_stdin_eof },
 	{ PROTO_SIGNAL, ENDPOINT_TRAILS, REQUEST_BUSY, request_on_signal },
-	{ PROTO_CANCEL, ENDPOINT_TRAILS, REQUEST_BUSY, request_on_cancel },
 	{ PROTO_CLOSE, ENDPOINT_TRAILS, REQUEST_BUSY, request_on_close },
 	{ PROTO_WINDOW, ENDPOINT_TRAILS, REQUEST_BUSY, request_on_window }
 };

@@ -22,9 +22,8 @@ struct tree;
 
 /* How far it is; a bit each, for the table of frames. */
 enum request_state {
-	REQUEST_IDLE = ENDPOINT_IDLE,
-	REQUEST_BODY = 2,	/* Some of its body has come. */
-	REQUEST_BUSY = 4	/* There is a command. */
+	REQUEST_IDLE = 1,
+	REQUEST_BUSY = 2	/* There is a command. */
 };
 
 /* The requests of a session, one after the other. */
@@ -38,11 +37,13 @@ struct request {
 	int64_t idle_since;
 
 	/* The one that is served. */
-	struct buf pieces;		/* Of its body. */
 	struct body body;
 	struct decision decision;
 	struct command command;
 	bool limited;			/* A limit of it is on record. */
+
+	/* What the last one has come to, for the condition of the next. */
+	enum proto_condition met;
 };
 
 /* Once, in a struct that is all zero, before request_configure(); both "peer"
@@ -53,15 +54,18 @@ void request_clear(struct request *r);
 /* Decide by "settings", which are borrowed, from the next one on. */
 void request_configure(struct request *r, const struct settings *settings);
 
-/* How far is the newest one? */
+/* How far is the one that is served? */
 enum request_state request_state(const struct request *r);
 
 /* Its frames, those that begin one not among them. */
 struct endpoint_table request_table(struct request *r);
 
-/* Act on the one whose body and number are there.  NULL, or what the peer did
- * wrong, as a constant. */
-const char *request_begin(struct request *r);
+/* Act on the next one, whose number is the endpoint's; its body is the "n"
+ * bytes at "bytes".  NULL, or what the peer did wrong, as a constant. */
+const char *request_begin(struct request *r, const uint8_t *bytes, size_t n);
+
+/* Its CANCEL has come.  As the handler of a frame. */
+const char *request_cancel(struct request *r, const struct frame *f);
 
 /* Do what has become possible, see command_dispatch(). */
 void request_dispatch(struct request *r, const struct pollset *ps);

@@ -17,12 +17,14 @@
 #include "common/tls/tls.h"
 #include "daemon/exec/tree.h"
 #include "daemon/conf/settings.h"
+#include "daemon/front/intake.h"
 #include "daemon/front/peer.h"
 #include "daemon/front/request.h"
 #include "daemon/front/session.h"
 
 struct session {
 	struct peer peer;
+	struct intake intake;
 	struct request request;
 	int64_t opened_us;	/* 0 once the end is on record. */
 	int64_t others_since;	/* When others began to wait; or NEVER. */
@@ -50,6 +52,7 @@ session_free(struct session *s)
 
 	if (fd == -1)
 		fd = conn_linger(s->peer.end.conn);
+	intake_free(&s->intake);
 	request_clear(&s->request);
 	free(s);
 	return fd;
@@ -117,7 +120,8 @@ session_others_wait(struct session *s, bool wait)
 bool
 session_is_idle(const struct session *s)
 {
-	return session_state(s) == REQUEST_IDLE;
+	return session_state(s) == REQUEST_IDLE &&
+	    intake_is_empty(&s->intake);
 }
 
 bool
@@ -131,7 +135,7 @@ session_is_over(const struct session *s)
 static void
 session_left(struct session *s)
 {
-	peer_end(&s->peer, session_state(s) == REQUEST_IDLE ? "done" :
+	peer_end(&s->peer, session_is_idle(s) ? "done" :
 	    "the client went away in the middle of a request");
 }
 
@@ -146,7 +150,7 @@ session_turn_deadline(const struct session *s)
 
 /*
  * May the peer go on?  If its turn is over, it is told.  Asked for each request
- * as well: one may be there already when the answer to the last one is.
+ * as well: many may be there already when the answer to the last one is.
  */
 static bool
 session_has_turn(struct session *s)
@@ -162,38 +166,32 @@ session_has_turn(struct session *s)
 }
 
 static const char *
-session_on_request_part(void *owner, const struct frame *f)
-{
-	struct session *s = owner;
-	bool more = session_state(s) == REQUEST_BODY;
-
-	if (more && f->request != s->peer.end.request)
-		return "a request began within another";
-	if (!more && f->request <= s->peer.end.request)
-		return "a request's number is not above the last";
-	if (!more && !session_has_turn(s))
-		return NULL;
-	if (f->type == PROTO_REQUEST_PART && f->length == 0)
-		return "a part of a request is empty";
-	s->peer.end.request = f->request;
-	if (f->length > buf_room(&s->request.pieces))
-		return "a request is too long";
-	if (buf_put(&s->request.pieces, f->payload, f->length) == -1)
-		peer_out_of_memory(&s->peer);
-	return NULL;
-}
-
-static const char *
 session_on_request(void *owner, const struct frame *f)
 {
 	struct session *s = owner;
-	const char *why = session_on_request_part(s, f);
+	bool full = false;
+	const char *wrong = intake_take(&s->intake, f,
+	    session_state(s) == REQUEST_BUSY, &full);
 
-	/* To decide on one takes time: others are served before the next. */
-	s->peer.end.paused = true;
-	if (why != NULL || !peer_can_speak(&s->peer))
-		return why;
-	return request_begin(&s->request);
+	if (full)
+		peer_out_of_memory(&s->peer);
+	/* What follows may be for it, and it has to begin before that. */
+	s->peer.end.paused = f->type == PROTO_REQUEST;
+	return wrong;
+}
+
+static const char *
+session_on_cancel(void *owner, const struct frame *f)
+{
+	struct session *s = owner;
+
+	if (f->request > s->peer.end.request)
+		return intake_cancel(&s->intake, f->request) ? NULL :
+		    "a frame came where it is not legal";
+	if (f->request < s->peer.end.request ||
+	    session_state(s) != REQUEST_BUSY)
+		return NULL;
+	return request_cancel(&s->request, f);
 }
 
 static void
@@ -221,12 +219,12 @@ session_on_violation(void *owner, const char *what)
 	peer_goodbye(&s->peer, &why, what);
 }
 
-#define PARTS	(REQUEST_IDLE | REQUEST_BODY)
-
-/* The frames that begin a request; those of one that is served go to it. */
+/* The frames of requests that wait; those of the one that is served go to
+ * it. */
 static const struct endpoint_frame frames[] = {
-	{ PROTO_REQUEST_PART, ENDPOINT_OPENS, PARTS, session_on_request_part },
-	{ PROTO_REQUEST, ENDPOINT_OPENS, PARTS, session_on_request }
+	{ PROTO_REQUEST_PART, ENDPOINT_ANY, ~0U, session_on_request },
+	{ PROTO_REQUEST, ENDPOINT_ANY, ~0U, session_on_request },
+	{ PROTO_CANCEL, ENDPOINT_ANY, ~0U, session_on_cancel }
 };
 
 static const struct endpoint_side session_side = {
@@ -243,6 +241,7 @@ session_new(struct conn *c, const char *address, const char *name,
 
 	if (s == NULL)
 		return NULL;
+	intake_init(&s->intake);
 	request_init(&s->request, &s->peer, tree);
 	if (tree_spare(tree) == -1 ||
 	    peer_begin(&s->peer, c, address, name, &session_side, s) == -1) {
@@ -285,6 +284,47 @@ session_deadline(const struct session *s)
 		return CLOCK_NEVER;
 	return clock_after(s->opened_us / 1000,
 	    s->request.settings->session_timeout);
+}
+
+/* Is there a request that can be begun? */
+static bool
+session_may_begin(const struct session *s)
+{
+	return peer_can_speak(&s->peer) && s->stop_reason == NULL &&
+	    session_state(s) == REQUEST_IDLE && intake_next(&s->intake) != NULL;
+}
+
+/* Begin the next request. */
+static void
+session_begin_next(struct session *s)
+{
+	const struct intake_entry *next;
+	const char *wrong = NULL;
+	struct failure why;
+
+	if (!session_has_turn(s))
+		return;
+	next = intake_next(&s->intake);
+	s->peer.end.request = next->number;
+	if (next->cancelled) {
+		failure_set(&why, PROTO_CODE_CANCELLED, "it was cancelled "
+		    "before it began");
+		peer_refuse(&s->peer, next->number, &why);
+	} else
+		wrong = request_begin(&s->request, buf_data(&s->intake.bytes),
+		    next->length);
+	intake_done(&s->intake);
+	if (wrong != NULL)
+		session_on_violation(s, wrong);
+}
+
+/* Begin what can be begun: before the peer has the answer to one, it may not
+ * send a frame of the next. */
+static void
+session_go_on(struct session *s)
+{
+	while (session_may_begin(s))
+		session_begin_next(s);
 }
 
 void
@@ -400,6 +440,7 @@ void
 session_dispatch(struct session *s, const struct pollset *ps)
 {
 	session_receive(s, ps);
+	session_go_on(s);
 	request_dispatch(&s->request, ps);
 	session_check_deadlines(s);
 	session_check_gone(s);
@@ -407,6 +448,7 @@ session_dispatch(struct session *s, const struct pollset *ps)
 	    s->request.settings->policy.account) == -1)
 		request_abandon(&s->request);
 	request_check_finished(&s->request);
+	session_go_on(s);
 	peer_flush(&s->peer);
 	session_check_gone(s);
 	if (session_is_over(s) && s->opened_us != 0) {

@@ -8,6 +8,7 @@ import time
 import aisc as client
 import pytest
 from aisd import Daemon, wait_until
+from machine import SLOWNESS
 from tcp import tcp_seconds
 
 MIB = 1024 * 1024
@@ -223,3 +224,23 @@ def test_client_that_sleeps(far):
         process.send_signal(signal.SIGCONT)
     # What the server has said of it may still arrive.
     ends_as(["lost", "timeout"], aisc, process, 20)
+
+
+@pytest.mark.same("user")
+def test_a_script_takes_one_round_trip_more(far, measurable, tmp_path):
+    """Not one for each command."""
+    _, daemon, aisc = far(50)
+    script = tmp_path / "script"
+
+    def seconds(lines):
+        script.write_text("true\n" * lines)
+        took = []
+        for _ in range(3):
+            began = time.monotonic()
+            done = aisc.run(daemon.port, host=HERE,
+                            options=["-f", str(script)])
+            took.append(time.monotonic() - began)
+            assert done.returncode == 0, done.stderr
+        return sorted(took)[1]
+    one, ten = seconds(1), seconds(10)
+    assert ten < one + 0.25 * SLOWNESS, (one, ten)

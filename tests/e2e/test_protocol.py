@@ -138,7 +138,7 @@ def test_bytes_beside_tls(unharmed, aisd, connect):
 
 # Every type in every state, as the tables of the page have it.
 
-STATES = ("new", "composing", "running", "idle")
+STATES = ("new", "composing", "running", "ahead", "idle")
 OF_SESSION = (Type.PING, Type.PONG, Type.GOODBYE)
 OF_REQUEST = (Type.STDIN, Type.STDIN_EOF, Type.SIGNAL, Type.CANCEL, Type.CLOSE,
               Type.WINDOW)
@@ -150,8 +150,8 @@ PAYLOADS = {
     Type.GOODBYE: code_payload(0),
 }
 # Numbers of a request: of the session, of one that has ended, of the one that
-# the state is about, of none so far.
-NONE, ENDED, CURRENT, NEXT = 0, 3, 5, 9
+# the state is about, of one that waits, if the state has one, of none so far.
+NONE, ENDED, CURRENT, WAITS, NEXT = 0, 3, 5, 7, 9
 
 
 def enter(client, state):
@@ -164,12 +164,14 @@ def enter(client, state):
     client.number = CURRENT
     if state == "composing":
         client.send(Type.REQUEST_PART, CURRENT, run_body("true"))
-    elif state == "running":
+    elif state in ("running", "ahead"):
         client.send(Type.REQUEST, CURRENT, run_body(
             "sh", "-c", "trap : USR1; echo; while :; do sleep 1; done",
             stdin=True, windows=(100, 100)))
         client.expect(Type.STARTED)
         client.expect(Type.STDOUT)
+        if state == "ahead":
+            client.send(Type.REQUEST, WAITS, run_body("true"))
     elif state == "idle":
         client.number = CURRENT - 1
         assert client.run(["true"]).status == 0
@@ -182,11 +184,12 @@ def is_legal(state, type, number):
     if type in BEGINNING:
         if state == "composing":
             return number == CURRENT
-        return state in ("new", "idle") and number != NONE and (
-            state == "new" or number == NEXT)
+        return number > {"new": NONE, "ahead": WAITS}.get(state, CURRENT)
     if type in OF_REQUEST:
         if number == CURRENT:
-            return state in ("running", "idle")
+            return state in ("running", "ahead", "idle")
+        if number == WAITS:
+            return state == "ahead" and type == Type.CANCEL
         return number == ENDED and state != "new"
     return False
 
@@ -194,7 +197,7 @@ def is_legal(state, type, number):
 ALL_TYPES = [*range(0x00, 0x30), 0x40, 0x7f, 0x80, 0xff]
 
 
-@pytest.mark.parametrize("number", [NONE, ENDED, CURRENT, NEXT])
+@pytest.mark.parametrize("number", [NONE, ENDED, CURRENT, WAITS, NEXT])
 @pytest.mark.parametrize("state", STATES)
 def test_every_type_in_every_state(aisd, connect, victim, state, number):
     before = aisd.usage()
@@ -218,6 +221,11 @@ def test_every_type_in_every_state(aisd, connect, victim, state, number):
             if type == Type.GOODBYE:
                 assert client.until_end()[0] == []
             elif type == Type.REQUEST:
+                if state in ("running", "ahead"):
+                    client.send(Type.CANCEL, CURRENT)
+                    assert client.follow(CURRENT).exit
+                if state == "ahead":
+                    assert client.follow(WAITS).status == 0
                 assert client.follow(number).status == 0
                 os.unlink(victim.words[1]) if victim.ran() else None
             else:
@@ -391,10 +399,11 @@ UNSUPPORTED_BODIES = {
     "operation 8": body(8, ["true"]),
     "operation 255": body(255, []),
     "kind 0": run_body("true") + item(0),
-    "kind 7": run_body("true") + item(7, b"more"),
+    "kind 8": run_body("true") + item(8, b"more"),
+    "condition 3": run_body("true") + item(Item.IF, b"\3"),
     "kind 127": run_body("true") + item(127),
     "an operation and a kind": body(9, ["true"]) + item(9),
-    "a value of no use, too": run_body("true", b"\0") + item(7),
+    "a value of no use, too": run_body("true", b"\0") + item(8),
 }
 
 
@@ -536,10 +545,11 @@ def test_no_request_within_another(unharmed, connect, victim):
     client = connect()
     breaks(client, frame(Type.REQUEST_PART, 1, run_body("true"))
            + request_frames(2, run_body(*victim.words)))
-    # Two at once: the second comes before the end of the first.
+    # Nor where it waits for its turn.
     client = connect()
     breaks(client, request_frames(1, run_body("sleep", "60"))
-           + request_frames(2, run_body(*victim.words)))
+           + frame(Type.REQUEST_PART, 2, run_body(*victim.words))
+           + request_frames(3, run_body(*victim.words)))
     unharmed.commands += 1
 
 

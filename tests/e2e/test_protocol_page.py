@@ -270,11 +270,14 @@ def test_all_enums_are_compared(srcdir):
     header = enums((srcdir / PROTO).read_text())
     assert set(header) == {"proto_type", "proto_item", "proto_operation",
                            "proto_stream", "proto_code", "proto_end",
-                           "proto_waiting"}
+                           "proto_waiting", "proto_condition"}
     text = page(srcdir)
     # Bit 0, in words.
     assert header["proto_waiting"] == {"PROTO_WAITING_OWN": 1 << 0}
     assert "Bit 0 of the flags, the lowest," in text
+    assert header["proto_condition"].pop("PROTO_IF_ANY") == 0
+    for name, value in header["proto_condition"].items():
+        assert f"\n{value}, {name.removeprefix('PROTO_IF_')}: " in text
     for name, value in header["proto_end"].items():
         assert f"{value} {name.removeprefix('PROTO_END_')}," in text
 

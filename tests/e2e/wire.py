@@ -73,12 +73,14 @@ class Item(enum.IntEnum):
     DIRECTORY = 0x04
     STDIN = 0x05
     WINDOWS = 0x06
+    IF = 0x07
     FEATURES = 0x80
     ARGUMENTS = 0x81
     SESSION = 0xa0
     SERVER = 0xa1
     PEER = 0xa2
     REVOCATIONS = 0xa3
+    AHEAD = 0xa4
     TEXT = 0xb0
     RETRY = 0xb1
     SIGNAL = 0xb2
@@ -122,6 +124,7 @@ class Code(enum.IntEnum):
     TURN = 13
     UNSUPPORTED = 14
     CANCELLED = 15
+    SKIPPED = 16
 
 
 class End(enum.IntEnum):
@@ -202,8 +205,9 @@ def items(data):
 
 
 def body(operation, words=(), env=None, directory=None, stdin=False,
-         windows=None):
-    """The body of a request; "env" maps names to values."""
+         windows=None, condition=None):
+    """The body of a request; "env" maps names to values, "condition" is the
+    item IF."""
     parts = [item(Item.OPERATION, bytes([operation]))]
     parts += [item(Item.WORD, octets(word)) for word in words]
     parts += [item(Item.ENV, octets(name) + b"=" + octets(value))
@@ -214,6 +218,8 @@ def body(operation, words=(), env=None, directory=None, stdin=False,
         parts.append(item(Item.STDIN))
     if windows is not None:
         parts.append(item(Item.WINDOWS, struct.pack(">II", *windows)))
+    if condition is not None:
+        parts.append(item(Item.IF, bytes([condition])))
     return b"".join(parts)
 
 
@@ -606,6 +612,7 @@ class Request:
     credit: dict            # Of Type.STDOUT and Type.STDERR.
     features: Optional[bytes] = None
     arguments: bool = False
+    condition: int = 0
 
     @property
     def argv(self):
@@ -640,7 +647,7 @@ class Peer(Connection):
                 data += got.payload
                 if got.type == Type.REQUEST:
                     break
-            elif self.request is None or got.request != self.request.number:
+            elif self.request is None or got.request > self.request.number:
                 raise Mismatch(f"{got} came where a request was expected")
             else:
                 self.received.append(got)   # Late: it crossed with EXIT.
@@ -731,7 +738,8 @@ def parse_request(number, data):
                    (of(Item.DIRECTORY) or [None])[0], bool(of(Item.STDIN)),
                    {Type.STDOUT: windows[0], Type.STDERR: windows[1]},
                    (of(Item.FEATURES) or [None])[0],
-                   bool(of(Item.ARGUMENTS)))
+                   bool(of(Item.ARGUMENTS)),
+                   (of(Item.IF) or [b"\0"])[0][0])
 
 
 # Scripts that many tests want.

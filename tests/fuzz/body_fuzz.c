@@ -60,7 +60,7 @@ same(const struct body *a, const struct body *b)
 	    (a->directory == NULL ||
 	    strcmp(a->directory, b->directory) == 0) &&
 	    a->wants_stdin == b->wants_stdin &&
-	    a->arguments == b->arguments &&
+	    a->arguments == b->arguments && a->condition == b->condition &&
 	    memcmp(a->windows, b->windows, sizeof a->windows) == 0;
 }
 

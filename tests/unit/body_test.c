@@ -157,6 +157,7 @@ round_trip(void **state)
 	struct body in = { .operation = PROTO_RUN, .words = words,
 	    .nwords = 3, .env = env, .nenv = 2, .directory = directory,
 	    .wants_stdin = true, .arguments = true,
+	    .condition = PROTO_IF_SUCCEEDED,
 	    .windows = { 1, PROTO_WINDOW_MAX } }, out;
 	enum proto_code code;
 	struct buf b;
@@ -179,6 +180,7 @@ round_trip(void **state)
 	assert_null(out.env[2]);
 	assert_string_equal(out.directory, "/srv");
 	assert_true(out.wants_stdin && out.arguments);
+	assert_int_equal(out.condition, PROTO_IF_SUCCEEDED);
 	assert_int_equal(out.windows[0], 1);
 	assert_int_equal(out.windows[1], PROTO_WINDOW_MAX);
 	body_free(&out);
@@ -203,6 +205,7 @@ smallest(void **state)
 	assert_null(body.env[0]);
 	assert_null(body.directory);
 	assert_false(body.wants_stdin || body.arguments);
+	assert_int_equal(body.condition, PROTO_IF_ANY);
 	assert_int_equal(body.windows[0], 0);
 	assert_int_equal(body.windows[1], 0);
 	body_free(&body);
@@ -287,7 +290,7 @@ kinds(void **state)
 
 	(void)state;
 	for (unsigned kind = 0; kind < 256; kind++) {
-		if (kind >= PROTO_ITEM_OPERATION && kind <= PROTO_ITEM_WINDOWS)
+		if (kind >= PROTO_ITEM_OPERATION && kind <= PROTO_ITEM_IF)
 			continue;
 		begin(&b);
 		put(&b, kind, "", 0);
@@ -306,6 +309,32 @@ kinds(void **state)
 	expect(&b, PROTO_CODE_PROTOCOL);
 	begin(&b);
 	put(&b, PROTO_ITEM_ARGUMENTS, "x", 1);
+	expect(&b, PROTO_CODE_PROTOCOL);
+}
+
+static void
+conditions(void **state)
+{
+	struct buf b;
+
+	(void)state;
+	for (unsigned value = 0; value < 256; value++) {
+		const uint8_t byte = (uint8_t)value;
+
+		begin(&b);
+		put(&b, PROTO_ITEM_IF, &byte, 1);
+		expect(&b, value == 0 ? PROTO_CODE_PROTOCOL : value <=
+		    PROTO_IF_SUCCEEDED ? PROTO_CODE_NONE :
+		    PROTO_CODE_UNSUPPORTED);
+	}
+	for (size_t n = 0; n <= 2; n += 2) {
+		begin(&b);
+		put(&b, PROTO_ITEM_IF, "\1\1", n);
+		expect(&b, PROTO_CODE_PROTOCOL);
+	}
+	begin(&b);
+	put(&b, PROTO_ITEM_IF, "\1", 1);
+	put(&b, PROTO_ITEM_IF, "\1", 1);
 	expect(&b, PROTO_CODE_PROTOCOL);
 }
 
@@ -674,6 +703,7 @@ main(void)
 		cmocka_unit_test(words_of_operations),
 		cmocka_unit_test(operations),
 		cmocka_unit_test(kinds),
+		cmocka_unit_test(conditions),
 		cmocka_unit_test(twice),
 		cmocka_unit_test(any_order),
 		cmocka_unit_test(sizes_of_items),

@@ -29,7 +29,8 @@ static struct side {
 	struct frame last;	/* Its payload may have gone. */
 	size_t handled;
 	const char *wrong;	/* What the handler answers, */
-	bool pauses;		/* and does. */
+	bool pauses;		/* and does, */
+	bool holds;
 	char what[128];
 	uint16_t code;
 	char text[PROTO_TEXT_MAX + 1];
@@ -50,6 +51,7 @@ on_any(void *owner, const struct frame *f)
 	s->last = *f;
 	s->handled++;
 	s->end.paused = s->pauses;
+	s->end.held = s->holds;
 	return s->wrong;
 }
 
@@ -117,7 +119,7 @@ on_goodbye(void *owner, const struct frame_code *said)
 }
 
 static const struct endpoint_frame frames[] = {
-	{ PROTO_REQUEST, ENDPOINT_OPENS, ENDPOINT_IDLE | BODY, on_any },
+	{ PROTO_REQUEST, ENDPOINT_ANY, ENDPOINT_IDLE | BODY, on_any },
 	{ PROTO_STDIN, ENDPOINT_TRAILS, BUSY, on_stdin },
 	{ PROTO_EXIT, ENDPOINT_REQUEST, BUSY, on_any },
 	{ PROTO_WINDOW, ENDPOINT_REQUEST, BUSY | ENDPOINT_IDLE, on_window },
@@ -146,7 +148,8 @@ static int
 end(void **state)
 {
 	(void)state;
-	conn_close(peer);
+	if (peer != NULL)
+		conn_close(peer);
 	conn_close(side.end.conn);
 	return 0;
 }
@@ -213,9 +216,8 @@ right(uint8_t type, uint32_t request, const uint8_t *bytes, size_t n)
 	case PROTO_STDIN:
 		if (request == 0 || request > side.end.request)
 			return VIOLATED;
-		if (!newest || idle)
-			return NOTHING;
-		return busy ? right_credit(type, bytes, n) : VIOLATED;
+		return newest && busy ? right_credit(type, bytes, n) :
+		    NOTHING;
 	default:
 		return VIOLATED;
 	}
@@ -422,6 +424,87 @@ pausing(void **state)
 	pollset_free(&ps);
 }
 
+/* The PONGs that have come to the peer. */
+static size_t
+pongs(void)
+{
+	struct frame f;
+	size_t n = 0;
+
+	while (conn_has_output(side.end.conn))
+		assert_int_equal(conn_write(side.end.conn), IO_OK);
+	(void)conn_read(peer);
+	while (conn_peek(peer, &f) == 1) {
+		assert_int_equal(f.type, PROTO_PONG);
+		conn_done(peer, &f);
+		n++;
+	}
+	return n;
+}
+
+/* What waits is not acted on, but a PING is answered, once; and the end of the
+ * connection comes behind it. */
+static void
+held(void **state)
+{
+	struct pollset ps;
+
+	(void)state;
+	assert_int_equal(pollset_init(&ps, 1), 0);
+	side.holds = true;
+	assert_int_equal(frame_put(conn_out(peer), PROTO_HELLO, 0, NULL, 0),
+	    0);
+	assert_int_equal(frame_put(conn_out(peer), PROTO_PING, 0, "1", 1), 0);
+	assert_int_equal(frame_put(conn_out(peer), PROTO_HELLO, 0, NULL, 0),
+	    0);
+	assert_int_equal(pass(), IO_OK);
+	assert_int_equal(side.handled, 1);
+	assert_int_equal(pongs(), 1);
+	assert_int_equal(frame_put(conn_out(peer), PROTO_PING, 0, "2", 1), 0);
+	assert_int_equal(pass(), IO_OK);
+	assert_int_equal(pongs(), 1);
+	assert_int_equal(frame_put(conn_out(peer), PROTO_GOODBYE, 0, "\0\0",
+	    2), 0);
+	assert_int_equal(pass(), IO_OK);
+	conn_close(peer);
+	peer = NULL;
+	assert_int_equal(endpoint_receive(&side.end), IO_OK);
+	/* The end is seen once, and wakes nobody up. */
+	pollset_clear(&ps);
+	endpoint_poll(&side.end, &ps);
+	assert_int_equal(ps.deadline, CLOCK_NEVER);
+	assert_false(endpoint_ready(&side.end, &ps));
+	assert_int_equal(side.handled, 1);
+	assert_false(side.end.over);
+
+	side.holds = false;
+	endpoint_release(&side.end);
+	assert_true(endpoint_ready(&side.end, &ps));
+	(void)endpoint_receive(&side.end);
+	assert_int_equal(side.handled, 2);
+	assert_int_equal(side.fate, LEFT);
+	pollset_free(&ps);
+}
+
+/* The end of the connection, behind frames that wait, is told after them. */
+static void
+end_behind_frames(void **state)
+{
+	(void)state;
+	side.pauses = true;
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(frame_put(conn_out(peer), PROTO_HELLO, 0,
+		    NULL, 0), 0);
+	while (conn_has_output(peer))
+		assert_int_equal(conn_write(peer), IO_OK);
+	conn_close(peer);
+	peer = NULL;
+	while (endpoint_receive(&side.end) == IO_OK && side.handled < 2)
+		;
+	assert_int_equal(side.handled, 2);
+	assert_int_equal(endpoint_receive(&side.end), IO_EOF);
+}
+
 /* What waited when it ended is no reason to wake up. */
 static void
 over_while_pausing(void **state)
@@ -470,6 +553,8 @@ main(void)
 		TEST(goodbye),
 		TEST(malformed_goodbye),
 		TEST(pausing),
+		TEST(held),
+		TEST(end_behind_frames),
 		TEST(over_while_pausing),
 		TEST(length_that_is_too_long),
 	};

@@ -19,8 +19,8 @@ static const struct {
 	size_t length;
 } legal[] = {
 	/* OPERATION is LIST, and the credit is none. */
-	{ PROTO_REQUEST_PART, true, IDLE | BODY, "\1\0\0\0\1\4", 6 },
-	{ PROTO_REQUEST, true, IDLE | BODY, "\1\0\0\0\1\4"
+	{ PROTO_REQUEST_PART, true, IDLE | BODY | BUSY, "\1\0\0\0\1\4", 6 },
+	{ PROTO_REQUEST, true, IDLE | BODY | BUSY, "\1\0\0\0\1\4"
 	    "\6\0\0\0\10\0\0\0\0\0\0\0\0", 19 },
 	{ PROTO_STDIN, true, BUSY, "x", 1 },
 	{ PROTO_STDIN_EOF, true, BUSY, "", 0 },
@@ -80,7 +80,7 @@ every_frame(void **state)
 			    "12345678", 8);
 		else if (type == PROTO_GOODBYE)
 			expect_over();
-		else if (type != PROTO_REQUEST || when == IDLE) {
+		else if (type != PROTO_REQUEST || when != BODY) {
 			settle(5);
 			for (; got_seen < got_count; got_seen++)
 				assert_int_not_equal(got[got_seen].type,

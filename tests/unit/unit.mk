@@ -24,6 +24,7 @@ unit_tests = \
 	tests/unit/failure_test \
 	tests/unit/fd_test \
 	tests/unit/frame_test \
+	tests/unit/intake_test \
 	tests/unit/journal_test \
 	tests/unit/json_test \
 	tests/unit/conn_test \
