@@ -39,6 +39,7 @@ struct ahead {
 				 * their session is over. */
 };
 
+/* None waits.  ahead_free() forgets those that do, and their memory. */
 void ahead_init(struct ahead *a);
 void ahead_free(struct ahead *a);
 

@@ -54,13 +54,13 @@ static const char *
 exchange_on_output(void *owner, const struct frame *f)
 {
 	struct exchange *x = owner;
-	struct outlet *o = &x->outlets[f->type == PROTO_STDERR ? EXCHANGE_ERR : EXCHANGE_OUT];
+	bool error = f->type == PROTO_STDERR;
+	struct outlet *o = &x->outlets[error ? EXCHANGE_ERR : EXCHANGE_OUT];
 	const char *wrong = window_take(&o->window, f->length);
 
 	if (wrong != NULL)
 		return wrong;
-	*(o == &x->outlets[EXCHANGE_ERR] ? &x->traffic.err : &x->traffic.out) +=
-	    f->length;
+	*(error ? &x->traffic.err : &x->traffic.out) += f->length;
 	if (outlet_take(o, f->payload, f->length) == -1)
 		exchange_output_failed(x, o);
 	return NULL;

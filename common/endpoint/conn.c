@@ -181,7 +181,7 @@ conn_stretch(struct conn *c, size_t most)
 int
 conn_peek(const struct conn *c, struct frame *f)
 {
-	return conn_peek_at(c, 0, f);
+	return frame_peek(&c->in, f);
 }
 
 int

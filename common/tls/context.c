@@ -168,7 +168,9 @@ make_signer(struct tls_context *c, const struct tls_files *files,
 		trial_explain(why);
 		return -1;
 	}
-	if (provider == EVP_PKEY_get0_provider(shown))
+	/* Where memory was out for a moment, OpenSSL may have decoded the key
+	 * by itself, without a provider. */
+	if (provider == NULL || provider == EVP_PKEY_get0_provider(shown))
 		return 0;
 	(void)snprintf(properties, sizeof properties, "?%.60s.signature=yes",
 	    OSSL_PROVIDER_get0_name(provider));

@@ -36,6 +36,7 @@ struct intake {
 	size_t count;
 };
 
+/* Nothing waits.  intake_free() forgets what does, and its memory. */
 void intake_init(struct intake *in);
 void intake_free(struct intake *in);
 

@@ -3,11 +3,11 @@
 """AIS and OpenSSH over a long path, beside plain TCP.
 
 The path is tests/path.c: two networks that see each other alone, through the
-kernel's own TCP.  It prints a table, a column for each round trip; times are
-medians, and bulk is in MB/s.  Needs root, who can enter the networks as what it
-is, for sshd.
+kernel's own TCP.  It prints a table, a column for each round trip, or for one
+and how many of a hundred packets are lost each way; times are medians, and bulk
+is in MB/s.  Needs root, who can enter the networks as what it is, for sshd.
 
-usage: far.py [--rounds N] [--size MIB] [--json FILE] [ROUND-TRIP-MS...]
+usage: far.py [--rounds N] [--size MIB] [--json FILE] [MS[:PERCENT]...]
 """
 
 import argparse
@@ -30,7 +30,7 @@ sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1] / "e2e")]
 from aisd import Daemon                         # noqa: E402
 from tcp import tcp_seconds                     # noqa: E402
 
-TRIPS = [1, 20, 100, 300]
+TRIPS = ["1", "20", "100", "300", "100:1"]
 HERE = "10.99.0.1"
 MIB = 1 << 20
 SFTP = "/usr/lib/openssh/sftp-server"
@@ -53,8 +53,10 @@ class Path:
     def __init__(self, where, trip, size):
         self.size = size
         self.place = where
+        ms, _, lost = trip.partition(":")
         self.process = subprocess.Popen(
-            [str(BUILDDIR / "tests" / "path"), str(trip / 2)],
+            [str(BUILDDIR / "tests" / "path"), str(float(ms) / 2), "0",
+             str(round(10 * float(lost or 0)))],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         pids = self.process.stdout.readline().split()
         if len(pids) != 2:
@@ -217,7 +219,7 @@ def of_path(where, trip, size, most):
                         continue
                     samples[name].setdefault(column, []).append(
                         took if unit else size / 1e6 / took)
-            print(f"far: {trip} ms, {what}: " + ", ".join(
+            print(f"far: {title(trip)}, {what}: " + ", ".join(
                 f"{WHO[name]} {shown(samples[name], column)}" for name in WHO
                 if column in samples[name]), file=sys.stderr, flush=True)
     finally:
@@ -227,6 +229,11 @@ def of_path(where, trip, size, most):
                             "rounds": len(values)}
                    for column, values in columns.items()}
             for name, columns in samples.items()}
+
+
+def title(trip):
+    ms, _, lost = trip.partition(":")
+    return f"{ms} ms" + (f", {lost} % lost" if lost else "")
 
 
 def shown(columns, column):
@@ -245,7 +252,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--json")
-    parser.add_argument("trips", nargs="*", type=float, default=TRIPS)
+    parser.add_argument("trips", nargs="*", default=TRIPS)
     options = parser.parse_args()
     size = options.size * MIB
     enter()
@@ -261,14 +268,13 @@ def main():
         where.files.mkdir()
         for n in range(FILES):
             (where.files / f"file{n}").write_text(f"{n}\n" * 100)
-        figures = {f"{trip:g}": of_path(where, trip, size, options.rounds)
+        figures = {trip: of_path(where, trip, size, options.rounds)
                    for trip in options.trips}
     except (Missing, measure.Failure) as e:
         sys.exit(f"far: {e}")
     finally:
         where.close()
-    print("| round trip | |", " | ".join(f"{trip} ms" for trip in figures),
-          "|")
+    print("| round trip | |", " | ".join(map(title, figures)), "|")
     print("|---|---|" + "---|" * len(figures))
     for column, what, *_ in ROWS:
         for name, words in WHO.items():
