@@ -90,21 +90,28 @@ is_final(const struct commands *c, const struct outcome *o)
 	    (!c->prompt && !o->answered && !request_is_open(c->request));
 }
 
+/* Ctrl-C ends a script with the command that it went to, whatever the command
+ * makes of it: it may have come too late for that. */
+static void
+commands_check_interrupted(struct commands *c, const struct outcome *o)
+{
+	if (c->prompt || !o->interrupted)
+		return;
+	c->done = true;
+	c->status = OUTCOME_SIGNAL + SIGINT;
+	signals_end_by(SIGINT);
+}
+
 /* Report how a request ended. */
 static void
 commands_conclude(struct commands *c, struct outcome *o)
 {
 	set_status(c, run_tell(c->settings, c->script->report, o));
-	/* Ctrl-C ends a script with the command that it went to, whatever the
-	 * command makes of it: it may have come too late for that. */
 	if (is_final(c, o) || (!c->prompt && outcome_signo(o) != 0)) {
 		c->done = true;
 		signals_end_by(outcome_signo(o));
-	} else if (!c->prompt && o->interrupted) {
-		c->done = true;
-		c->status = OUTCOME_SIGNAL + SIGINT;
-		signals_end_by(SIGINT);
-	}
+	} else
+		commands_check_interrupted(c, o);
 }
 
 /*
@@ -250,7 +257,8 @@ do_list(struct commands *c, char **words)
 		if (!c->prompt && o.class != OUTCOME_DONE) {
 			c->done = true;
 			signals_end_by(outcome_signo(&o));
-		}
+		} else
+			commands_check_interrupted(c, &o);
 	}
 }
 

@@ -92,7 +92,7 @@ ahead_cancel(struct ahead *a, struct conn *c)
 {
 	if (a->cancelled)
 		return 0;
-	a->cancelled = a->sent > 0;
+	a->cancelled = true;
 	for (size_t i = a->sent; i-- > 0;) {
 		if (frame_put(conn_out(c), PROTO_CANCEL, a->entries[i].number,
 		    NULL, 0) == -1)

@@ -23,7 +23,7 @@ struct conn;
 #define AHEAD_BYTES	(128 * 1024)
 
 /* The windows of each: what comes of them before their turn has to be kept. */
-#define AHEAD_WINDOW	65536
+#define AHEAD_WINDOW	(256 * 1024)
 
 struct ahead {
 	struct buf bodies;	/* One after the other. */

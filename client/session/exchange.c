@@ -40,8 +40,8 @@ exchange_output_failed(struct exchange *x, const struct outlet *o)
 	/* A finished command has failed to deliver as well. */
 	outlet_explain(o, x->outcome);
 	x->failed = true;
-	if (end == PROTO_CANCEL)
-		session_recall(s);
+	if (end == PROTO_CANCEL && o->keep == NULL)
+		session_recall(s);	/* It ends the script. */
 	session_mute(s);
 	if (s->state != SESSION_IDLE && (s->state != SESSION_RUNNING ||
 	    !exchange_stop(x, end))) {

@@ -44,6 +44,8 @@ greeting_take_item(struct greeting *g, uint8_t kind, const uint8_t *bytes,
 	case PROTO_ITEM_AHEAD:
 		if (n != 8)
 			return -1;
+		if (g->most != 0)
+			return 0;	/* The first counts. */
 		g->most = fetch_u32(bytes);
 		g->most_bytes = fetch_u32(bytes + 4);
 		return 0;

@@ -42,7 +42,8 @@ interrupt_pass(struct interrupt *i, struct session *s, int signo,
 	bool twice = signo == SIGINT && clock_now() - i->last < TWICE;
 
 	/* It ends the script as well. */
-	session_recall(s);
+	if (signo == SIGINT)
+		session_recall(s);
 	if (twice ? !interrupt_cancel(i, s) :
 	    session_put(s, PROTO_SIGNAL, name, strlen(name)) == -1)
 		return false;

@@ -59,6 +59,8 @@ void
 outlet_follow(struct outlet *o)
 {
 	outlet_begin(o);
+	if (o->window.left <= AHEAD_WINDOW)
+		return;
 	o->window.owed = o->window.left - AHEAD_WINDOW;
 	o->window.left = AHEAD_WINDOW;
 }

@@ -270,6 +270,11 @@ request_ask(struct request *r, const struct body *body, struct outcome *o)
 	if (o->class == OUTCOME_DONE && !o->answered)
 		outcome_fail(o, OUTCOME_LOST, "the session has ended");
 	o->interrupted = r->x.interrupt.passed[SIGINT];
+	/* It would be run in another session, after its Ctrl-C. */
+	if (o->again && o->interrupted) {
+		o->again = false;
+		outcome_signal(o, SIGINT);
+	}
 	if (!o->answered && !o->again)
 		o->unsure = r->x.session.ahead.sent;
 }
@@ -277,7 +282,12 @@ request_ask(struct request *r, const struct body *body, struct outcome *o)
 bool
 request_put_ahead(struct request *r, struct body *body)
 {
-	body->windows[0] = body->windows[1] = AHEAD_WINDOW;
+	for (size_t i = 0; i < 2; i++) {
+		uint32_t window = outlet_window(&r->x.outlets[i]);
+
+		body->windows[i] = window < AHEAD_WINDOW ? window :
+		    AHEAD_WINDOW;
+	}
 	return ahead_put(&r->x.session.ahead, body);
 }
 

@@ -533,7 +533,9 @@ session_recall(struct session *s)
 void
 session_put_ahead(struct session *s)
 {
-	if (session_is_awaited(s) && buf_used(&s->body) == 0)
+	/* Not where they could not be taken back. */
+	if (session_is_awaited(s) && buf_used(&s->body) == 0 &&
+	    s->greeting.cancels)
 		ahead_send(&s->ahead, s->end.conn, s->greeting.most,
 		    s->greeting.most_bytes, &s->newest);
 }

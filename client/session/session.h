@@ -4,8 +4,8 @@
  *
  * A session carries one request after the other.  It knows how far it is, and
  * where the end of what is awaited is told; what a request asks for, and its
- * streams, are the business of request.c.  That takes the frames of requests;
- * HELLO, WAITING, PING and GOODBYE are taken here.
+ * streams, are the business of request.c.  The frames of requests are taken in
+ * exchange.c; HELLO, WAITING, PING and GOODBYE are taken here.
  */
 #ifndef AIS_CLIENT_SESSION_H
 #define AIS_CLIENT_SESSION_H
@@ -30,7 +30,7 @@ struct tls_context;
 
 /* Where a session stands, as bits, for the tables of frames. */
 enum session_state {
-	SESSION_IDLE	 = ENDPOINT_IDLE,
+	SESSION_IDLE	 = 1,
 	SESSION_GREETING = 2,	/* The server has not said HELLO. */
 	SESSION_ASKED	 = 4,	/* The answer is awaited. */
 	SESSION_RUNNING	 = 8	/* The command runs. */

@@ -178,6 +178,12 @@ conn_stretch(struct conn *c, size_t most)
 		c->in.limit = used;
 }
 
+bool
+conn_is_full(const struct conn *c)
+{
+	return buf_room(&c->in) == 0;
+}
+
 int
 conn_peek(const struct conn *c, struct frame *f)
 {

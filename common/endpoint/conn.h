@@ -80,6 +80,9 @@ enum io conn_write(struct conn *c);
  * as many as are there, or its own size. */
 void conn_stretch(struct conn *c, size_t most);
 
+/* Is there no room in it for another byte? */
+bool conn_is_full(const struct conn *c);
+
 /* The next frame: as frame_peek().  conn_done() drops it. */
 int conn_peek(const struct conn *c, struct frame *f);
 int conn_peek_at(const struct conn *c, size_t skip, struct frame *f);

@@ -163,7 +163,9 @@ endpoint_receive(struct endpoint *e)
 	e->paused = e->paused && got == 1 && !e->over;
 	if (e->held)
 		endpoint_scan(e);
-	else if (got == -1 && !e->over)
+	if (e->held && conn_is_full(e->conn) && !e->over)
+		e->side->on_violation(e->owner, "more came than was granted");
+	if (!e->held && got == -1 && !e->over)
 		e->side->on_violation(e->owner, "a frame is too long");
 	if (e->ended == IO_OK)
 		return io;

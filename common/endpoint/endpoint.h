@@ -30,12 +30,9 @@ enum endpoint_scope {
 				 * dropped. */
 };
 
-/* States of an owner are bits of its own, but this one: no request is under
- * way. */
-#define ENDPOINT_IDLE	1U
-
-/* A type of frame, the states in which it is legal, and what takes it: NULL, or
- * what the peer did wrong, as a constant. */
+/* A type of frame, the states of its owner in which it is legal, which are bits
+ * of its own, and what takes it: NULL, or what the peer did wrong, as a
+ * constant. */
 struct endpoint_frame {
 	uint8_t type;
 	enum endpoint_scope scope;

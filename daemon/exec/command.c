@@ -243,6 +243,9 @@ command_poll(struct command *c, struct pollset *ps, struct conn *l)
 	if (c->state == COMMAND_NONE)
 		return;
 	pollset_deadline(ps, c->deadline);
+	/* An answer of ours has begun as soon as somebody looks. */
+	if (c->state == COMMAND_STARTING && c->child.report == -1)
+		pollset_deadline(ps, clock_now());
 	if (c->state == COMMAND_STARTING)
 		c->report_slot = pollset_add(ps, c->child.report, POLLIN);
 	if (c->state == COMMAND_STARTING || c->chdir)

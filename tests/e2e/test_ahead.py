@@ -9,6 +9,7 @@ import re
 import signal
 import struct
 import subprocess
+import threading
 import time
 
 import pytest
@@ -23,7 +24,8 @@ from wire import Code, Item, Operation, Type, body, request_frames
 
 REQUESTS, BYTES = 16, 65536
 ANY, ENDED, SUCCEEDED = None, 1, 2
-OFFER = wire.item(Item.AHEAD, struct.pack(">II", REQUESTS, BYTES))
+CANCELS = wire.item(Item.FEATURES, b"cancel close")
+OFFER = CANCELS + wire.item(Item.AHEAD, struct.pack(">II", REQUESTS, BYTES))
 
 
 def run_frames(number, *words, condition=None, window=1 << 20):
@@ -290,8 +292,10 @@ def test_a_script_goes_ahead(aisc, fake_server, tmp_path):
 
 
 @pytest.mark.parametrize("offer", [
-    b"", wire.item(Item.AHEAD, bytes(8)),
-    wire.item(Item.AHEAD, struct.pack(">II", 9, 10))])
+    b"", CANCELS, CANCELS + wire.item(Item.AHEAD, bytes(8)),
+    CANCELS + wire.item(Item.AHEAD, struct.pack(">II", 9, 10)),
+    # What was sent could not be taken back.
+    wire.item(Item.AHEAD, struct.pack(">II", 9, 9000))])
 def test_a_server_that_takes_none(aisc, fake_server, offer):
     server = Server(offer)
     done = aisc.run(fake_server(server).port, input=b"say 0\n" * 5)
@@ -433,11 +437,107 @@ def test_a_command_that_takes_the_interrupt(aisc, aisd):
     process.stderr.close()
 
 
+def test_interrupted_as_the_turn_ends(aisc, fake_server):
+    """The command is not run in another session after its Ctrl-C."""
+    second, ready = [], threading.Event()
+
+    def first(peer):
+        request = peer.expect_request()
+        peer.hello()
+        peer.started(request)
+        peer.exit(request)
+        peer.expect_request()
+        ready.set()
+        assert peer.expect(Type.SIGNAL).payload == b"INT"
+        peer.goodbye(Code.TURN, "enough")
+        peer.drain()
+
+    def again(peer):
+        second.append(peer)
+        peer.drain()
+    process = aisc.start(fake_server([first, again]).port,
+                         stdin=subprocess.PIPE)
+    process.stdin.write(b"one\ntwo\nthree\n")
+    process.stdin.close()
+    assert ready.wait(30)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == -signal.SIGINT, process.stderr.read()
+    assert not second
+    process.stdout.close()
+    process.stderr.close()
+
+
+@pytest.mark.parametrize("script", [b"list\nafter\n", b"one\nafter\n"])
+def test_interrupted_and_the_server_answers_all_the_same(aisc, fake_server,
+                                                         script):
+    ran, ready = [], threading.Event()
+
+    def serve(peer):
+        request = peer.expect_request()
+        peer.hello()
+        ran.append(request.words)
+        peer.started(request)
+        ready.set()
+        assert peer.expect(Type.SIGNAL).payload == b"INT"
+        peer.exit(request)
+        try:
+            ran.append(peer.expect_request().words)
+        except (wire.Closed, wire.Cut):
+            pass
+    process = aisc.start(fake_server(serve).port, stdin=subprocess.PIPE)
+    process.stdin.write(script)
+    process.stdin.close()
+    assert ready.wait(30)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == -signal.SIGINT, process.stderr.read()
+    assert len(ran) == 1
+    process.stdout.close()
+    process.stderr.close()
+
+
+def test_quit_is_for_the_command_alone(aisc, aisd):
+    """A thread dump of Java's, say, and the script goes on."""
+    process = aisc.start(aisd.port, stdin=subprocess.PIPE)
+    process.stdin.write(b"sh -c 'trap \"echo dump; exit 0\" QUIT; echo ready; "
+                        b"while :; do sleep 0.1; done'\necho two\necho three\n")
+    process.stdin.close()
+    assert process.stdout.readline() == b"ready\n"
+    process.send_signal(signal.SIGQUIT)
+    assert process.stdout.read() == b"dump\ntwo\nthree\n"
+    assert process.wait(60) == 0, process.stderr.read()
+    process.stdout.close()
+    process.stderr.close()
+
+
+def test_capture_that_is_full(aisc, aisd):
+    """One output too long to be kept is no reason to leave out others."""
+    done = aisc.run(aisd.port, input=b"head -c 17000000 /dev/zero\n"
+                    + b"echo x\n" * 20,
+                    options=["--capture", "--keep-going"])
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [t["class"] for t in told] == ["resources"] + 20 * ["done"]
+    assert done.returncode == 0
+
+
+def test_questions_that_wait(connect):
+    """LIST and CAN have their turn at once as well."""
+    client = connect()
+    client.hello()
+    began = time.monotonic()
+    client.send_raw(run_frames(1, "sleep", "0.2") + b"".join(
+        request_frames(n, body(operation, windows=(1 << 20, 1 << 20)))
+        for n, operation in ((2, Operation.LIST), (3, Operation.CAN),
+                             (4, Operation.LIST))))
+    assert all(client.follow(n).status == 0 for n in range(1, 5))
+    assert time.monotonic() - began < 3 * SLOWNESS
+
+
 def test_output_that_nobody_reads_for_long(aisc, make_aisd):
     """As where a pager shows it: sessions end meanwhile, and each command runs
     once."""
     aisd = make_aisd(idle_timeout=1, dead_timeout=3)
-    script = "".join(f"sh -c 'yes {n} | head -c 60000'\n" for n in range(12))
+    script = "".join(f"sh -c 'yes {n} | head -c 200000'\n"
+                     for n in range(12))
     process = aisc.start(aisd.port, stdin=subprocess.PIPE)
     process.stdin.write(script.encode())
     process.stdin.close()
@@ -446,7 +546,8 @@ def test_output_that_nobody_reads_for_long(aisc, make_aisd):
     assert process.wait(60) == 0, process.stderr.read()
     process.stdout.close()
     process.stderr.close()
-    assert out == b"".join((b"%d\n" % n * 60000)[:60000] for n in range(12))
+    assert out == b"".join((b"%d\n" % n * 200000)[:200000]
+                           for n in range(12))
     assert len(started(aisd)) == 12
 
 

@@ -12,7 +12,7 @@
 #include "common/endpoint/endpoint.h"
 #include "common/wire/credit.h"
 
-/* States beside ENDPOINT_IDLE. */
+#define IDLE	1U
 #define BODY	2U
 #define BUSY	4U
 #define WRONG	"the handler says so"
@@ -119,11 +119,11 @@ on_goodbye(void *owner, const struct frame_code *said)
 }
 
 static const struct endpoint_frame frames[] = {
-	{ PROTO_REQUEST, ENDPOINT_ANY, ENDPOINT_IDLE | BODY, on_any },
+	{ PROTO_REQUEST, ENDPOINT_ANY, IDLE | BODY, on_any },
 	{ PROTO_STDIN, ENDPOINT_TRAILS, BUSY, on_stdin },
 	{ PROTO_EXIT, ENDPOINT_REQUEST, BUSY, on_any },
-	{ PROTO_WINDOW, ENDPOINT_REQUEST, BUSY | ENDPOINT_IDLE, on_window },
-	{ PROTO_HELLO, ENDPOINT_SESSION, ENDPOINT_IDLE, on_any }
+	{ PROTO_WINDOW, ENDPOINT_REQUEST, BUSY | IDLE, on_window },
+	{ PROTO_HELLO, ENDPOINT_SESSION, IDLE, on_any }
 };
 
 static const struct endpoint_side table = {
@@ -139,7 +139,7 @@ begin(void **state)
 
 	(void)state;
 	conns_shaken(&peer, &c);
-	side = (struct side){ .state = ENDPOINT_IDLE, .end = { .side = &table,
+	side = (struct side){ .state = IDLE, .end = { .side = &table,
 	    .owner = &side, .conn = c } };
 	return 0;
 }
@@ -200,7 +200,7 @@ right_credit(uint8_t type, const uint8_t *bytes, size_t n)
 static enum fate
 right(uint8_t type, uint32_t request, const uint8_t *bytes, size_t n)
 {
-	bool idle = side.state == ENDPOINT_IDLE, busy = side.state == BUSY;
+	bool idle = side.state == IDLE, busy = side.state == BUSY;
 	bool newest = request == side.end.request;
 
 	switch (type) {
@@ -272,7 +272,7 @@ move_on(uint64_t r)
 static void
 any_frame(void **state)
 {
-	static const unsigned states[] = { ENDPOINT_IDLE, BODY, BUSY };
+	static const unsigned states[] = { IDLE, BODY, BUSY };
 	uint64_t seed = 1, overrun = 0, taken = 0;
 	uint8_t bytes[WINDOW + 1];
 
@@ -336,7 +336,7 @@ ping(void **state)
 	struct frame f;
 
 	(void)state;
-	for (unsigned s = ENDPOINT_IDLE; s <= BUSY; s *= 2) {
+	for (unsigned s = IDLE; s <= BUSY; s *= 2) {
 		side.state = s;
 		assert_int_equal(fate_of(PROTO_PING, 0, "abc", 3), NOTHING);
 		assert_int_equal(conn_write(side.end.conn), IO_OK);
