@@ -513,7 +513,7 @@ def test_capture_that_is_full(aisc, aisd):
     """One output too long to be kept is no reason to leave out others."""
     done = aisc.run(aisd.port, input=b"head -c 17000000 /dev/zero\n"
                     + b"echo x\n" * 20,
-                    options=["--capture", "--keep-going"])
+                    options=["--json", "--capture", "--keep-going"])
     told = [json.loads(line) for line in done.stdout.splitlines()]
     assert [t["class"] for t in told] == ["resources"] + 20 * ["done"]
     assert done.returncode == 0
