@@ -172,7 +172,8 @@ def test_as_much_as_may_wait(aisd, connect, size):
     client = connect()
     client.hello()
     first = run_frames(1, "sleep", "60")
-    rows = b"".join(run_frames(n, "true") for n in range(2, REQUESTS + 2 + size))
+    rows = b"".join(run_frames(n, "true")
+                    for n in range(2, REQUESTS + 2 + size))
     client.send_raw(first + rows)
     if size:
         assert client.until_end()[0][-1].type == Type.GOODBYE
@@ -499,7 +500,8 @@ def test_quit_is_for_the_command_alone(aisc, aisd):
     """A thread dump of Java's, say, and the script goes on."""
     process = aisc.start(aisd.port, stdin=subprocess.PIPE)
     process.stdin.write(b"sh -c 'trap \"echo dump; exit 0\" QUIT; echo ready; "
-                        b"while :; do sleep 0.1; done'\necho two\necho three\n")
+                        b"while :; do sleep 0.1; done'\n"
+                        b"echo two\necho three\n")
     process.stdin.close()
     assert process.stdout.readline() == b"ready\n"
     process.send_signal(signal.SIGQUIT)
