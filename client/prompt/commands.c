@@ -326,7 +326,10 @@ run_command(struct commands *c, char **words, size_t count)
 	run_prepare(s, &body);
 	body.wants_stdin = c->prompt && !s->no_stdin &&
 	    !is_typed_ahead();
-	if (!c->prompt)
+	/* An output that is too long to be kept may end the script when the
+	 * command has ended, and then it is too late to take others back. */
+	if (!c->prompt && (!report_captures(c->script->report) ||
+	    c->script->keep_going))
 		body.place = following_next(&c->following);
 	if (!place_return(&c->place, &o)) {
 		conclude_line(c, &o, false);

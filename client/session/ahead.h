@@ -19,7 +19,7 @@ struct body;
 struct conn;
 
 /* No more of them wait, and no more bytes, whatever the server takes. */
-#define AHEAD_REQUESTS	64
+#define AHEAD_REQUESTS	16
 #define AHEAD_BYTES	(128 * 1024)
 
 /* The windows of each: what comes of them before their turn has to be kept. */

@@ -261,7 +261,9 @@ request_ask(struct request *r, const struct body *body, struct outcome *o)
 			request_serve(r);
 		else
 			request_dial(r);
-	}
+	} else if (body->place == BODY_FOLLOWS)
+		/* Its answer would be taken for the next one's. */
+		session_give_up(&r->x.session);
 	progress_end(&r->x.progress);
 	for (size_t i = 0; i < 2; i++)
 		outlet_begin(&r->x.outlets[i]);

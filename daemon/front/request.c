@@ -444,16 +444,10 @@ request_on_signal(void *owner, const struct frame *f)
 }
 
 /* It ends as by any other limit: with all that the session has started. */
-const char *
-request_cancel(struct request *r, const struct frame *f)
+void
+request_cancel(struct request *r)
 {
-	const uint8_t *item;
-	size_t n;
-
-	if (item_find(f->payload, f->length, PROTO_ITEM_TEXT, &item, &n) == -1)
-		return "a cancel is malformed";
 	command_cut(&r->command, PROTO_CODE_CANCELLED, "cancelled");
-	return NULL;
 }
 
 static const char *

@@ -64,8 +64,8 @@ struct endpoint_table request_table(struct request *r);
  * bytes at "bytes".  NULL, or what the peer did wrong, as a constant. */
 const char *request_begin(struct request *r, const uint8_t *bytes, size_t n);
 
-/* Its CANCEL has come.  As the handler of a frame. */
-const char *request_cancel(struct request *r, const struct frame *f);
+/* Its CANCEL has come. */
+void request_cancel(struct request *r);
 
 /* Do what has become possible, see command_dispatch(). */
 void request_dispatch(struct request *r, const struct pollset *ps);

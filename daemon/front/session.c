@@ -184,14 +184,20 @@ static const char *
 session_on_cancel(void *owner, const struct frame *f)
 {
 	struct session *s = owner;
+	bool waits = f->request > s->peer.end.request;
+	const uint8_t *item;
+	size_t n;
 
-	if (f->request > s->peer.end.request)
-		return intake_cancel(&s->intake, f->request) ? NULL :
-		    "a frame came where it is not legal";
-	if (f->request < s->peer.end.request ||
-	    session_state(s) != REQUEST_BUSY)
+	if (!waits && (f->request < s->peer.end.request ||
+	    session_state(s) != REQUEST_BUSY))
 		return NULL;
-	return request_cancel(&s->request, f);
+	if (item_find(f->payload, f->length, PROTO_ITEM_TEXT, &item, &n) == -1)
+		return "a cancel is malformed";
+	if (!waits)
+		request_cancel(&s->request);
+	else if (!intake_cancel(&s->intake, f->request))
+		return "a frame came where it is not legal";
+	return NULL;
 }
 
 static void
@@ -291,7 +297,10 @@ static bool
 session_may_begin(const struct session *s)
 {
 	return peer_can_speak(&s->peer) && s->stop_reason == NULL &&
-	    session_state(s) == REQUEST_IDLE && intake_next(&s->intake) != NULL;
+	    session_state(s) == REQUEST_IDLE &&
+	    intake_next(&s->intake) != NULL &&
+	    /* The answer may be a refusal, for which there has to be room. */
+	    conn_data_room(s->peer.end.conn) > 0;
 }
 
 /* Begin the next request. */
@@ -450,6 +459,7 @@ session_dispatch(struct session *s, const struct pollset *ps)
 	request_check_finished(&s->request);
 	session_go_on(s);
 	peer_flush(&s->peer);
+	session_go_on(s);
 	session_check_gone(s);
 	if (session_is_over(s) && s->opened_us != 0) {
 		s->request.sums.duration_us = clock_now_us() - s->opened_us;

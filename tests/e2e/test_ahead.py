@@ -149,6 +149,28 @@ def test_cancel_what_waits(aisd, connect):
     assert len(started(aisd)) == 1
 
 
+def test_refusals_that_are_taken_slowly(aisd, connect):
+    """Behind output that fills the queue they have to wait for room."""
+    client = connect()
+    client.hello()
+    client.send_raw(run_frames(1, "head", "-c", "300000", "/dev/zero")
+                    + b"".join(run_frames(n, "n" * 900)
+                               for n in range(2, REQUESTS + 2)))
+    aisd.wait_event("command-start")
+    time.sleep(0.5)
+    assert client.follow(1).status == 0
+    assert all(client.follow(n).refused for n in range(2, REQUESTS + 2))
+
+
+def test_a_cancel_that_is_malformed(connect):
+    client = connect()
+    client.hello()
+    client.send_raw(run_frames(1, "sleep", "60") + run_frames(2, "true"))
+    client.expect(Type.STARTED, 1)
+    client.send(Type.CANCEL, 2, b"x")
+    assert client.until_end()[0][-1].type == Type.GOODBYE
+
+
 def test_ping_is_answered_while_others_wait(connect):
     client = connect()
     client.hello()
@@ -519,6 +541,14 @@ def test_capture_that_is_full(aisc, aisd):
     told = [json.loads(line) for line in done.stdout.splitlines()]
     assert [t["class"] for t in told] == ["resources"] + 20 * ["done"]
     assert done.returncode == 0
+
+
+def test_capture_is_looked_at_first(aisc, fake_server):
+    """What ends the script may be known only when a command has ended."""
+    server = Server()
+    done = aisc.run(fake_server(server).port, input=b"say 0\n" * 4,
+                    options=["--json", "--capture"])
+    assert (done.returncode, server.most) == (0, 1)
 
 
 def test_questions_that_wait(connect):
