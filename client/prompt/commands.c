@@ -90,8 +90,8 @@ is_final(const struct commands *c, const struct outcome *o)
 	    (!c->prompt && !o->answered && !request_is_open(c->request));
 }
 
-/* Ctrl-C ends a script with the command that it went to, whatever the command
- * makes of it: it may have come too late for that. */
+/* Ctrl-C ends a script when the command that it was sent to has ended, also
+ * where that was no end by a signal: it may have come too late for that. */
 static void
 commands_check_interrupted(struct commands *c, const struct outcome *o)
 {

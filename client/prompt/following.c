@@ -37,7 +37,6 @@ following_put(struct following *f, const char *line)
 		run_prepare(f->settings, &body);
 		put = !f->is_own(body.words[0]) &&
 		    request_put_ahead(f->request, &body);
-		f->count += put ? 1 : 0;
 	}
 	words_free(body.words);
 	return put;
@@ -46,11 +45,11 @@ following_put(struct following *f, const char *line)
 enum body_place
 following_next(struct following *f)
 {
-	enum body_place place = f->count > 0 ? BODY_FOLLOWS : BODY_LEADS;
+	enum body_place place = request_has_ahead(f->request) ?
+	    BODY_FOLLOWS : BODY_LEADS;
 	char *line;
 	bool put = true;
 
-	f->count -= f->count > 0 ? 1 : 0;
 	while (put && (line = lines_look_ahead(f->lines)) != NULL) {
 		put = following_put(f, line);
 		if (put)

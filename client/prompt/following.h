@@ -6,7 +6,6 @@
 #define AIS_FOLLOWING_H
 
 #include <stdbool.h>
-#include <stddef.h>
 
 #include "common/wire/body.h"
 
@@ -21,7 +20,6 @@ struct following {
 	const struct settings *settings;
 	bool (*is_own)(const char *name);	/* A command of ours? */
 	enum proto_condition condition;	/* For each of them. */
-	size_t count;			/* So many are put ahead now. */
 };
 
 /*

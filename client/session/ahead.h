@@ -18,7 +18,7 @@
 struct body;
 struct conn;
 
-/* No more of them wait, and no more bytes, whatever the server takes. */
+/* At most so many wait, and so many bytes, also where the server takes more. */
 #define AHEAD_REQUESTS	16
 #define AHEAD_BYTES	(128 * 1024)
 

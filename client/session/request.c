@@ -293,6 +293,12 @@ request_put_ahead(struct request *r, struct body *body)
 	return ahead_put(&r->x.session.ahead, body);
 }
 
+bool
+request_has_ahead(const struct request *r)
+{
+	return r->x.session.ahead.count > 0;
+}
+
 void
 request_answer(struct request *r, const struct body *body, struct buf *answer,
     struct buf *errors, struct outcome *o)

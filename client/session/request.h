@@ -53,6 +53,9 @@ void request_ask(struct request *r, const struct body *body,
  */
 bool request_put_ahead(struct request *r, struct body *body);
 
+/* Has any been put ahead whose turn has not come? */
+bool request_has_ahead(const struct request *r);
+
 /*
  * As request_ask(), but what the command writes goes to the end of "answer" and
  * not to

@@ -76,8 +76,8 @@ bool conn_ready(const struct conn *c, const struct pollset *ps);
 enum io conn_read(struct conn *c);
 enum io conn_write(struct conn *c);
 
-/* Let the inbound queue hold "most" bytes, for frames that nobody takes now; 0:
- * as many as are there, or its own size. */
+/* Let the inbound queue hold "most" bytes of frames that have to wait; 0: its
+ * usual size, or what it holds now. */
 void conn_stretch(struct conn *c, size_t most);
 
 /* Is there no room in it for another byte? */
